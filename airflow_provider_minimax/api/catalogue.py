@@ -1,0 +1,218 @@
+"""
+The rules to check before paying: what each known model takes and what a clip lists at.
+
+The facts are data in ``catalogue.toml``; this module only reads and applies them. A model that is not in there passes
+with a warning, because the vendor adds models faster than we release.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from airflow_provider_minimax.api.request import IMAGE_FIELDS, Mode, VideoRequest
+
+_OPTIONS = ("prompt_optimizer", "fast_pretreatment", "aigc_watermark", "callback_url")
+
+
+@dataclass(frozen=True, slots=True)
+class ModeLimits:
+    """
+    What a model takes in one mode.
+
+    :param resolutions: resolution to lengths in seconds; the first of each is the default. Empty: neither is taken.
+    :param options: the optional fields that are taken besides.
+    """
+
+    resolutions: Mapping[str, tuple[int, ...]]
+    options: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """
+    A known model.
+
+    :param name: the official name.
+    :param prompt_limit: the longest prompt, in characters.
+    :param modes: what it takes in each mode that it has.
+    """
+
+    name: str
+    prompt_limit: int
+    modes: Mapping[Mode, ModeLimits]
+
+
+@dataclass(slots=True)
+class Findings:
+    """
+    What a check found.
+
+    :param problems: what the platform would refuse, one sentence each: field, value, rule, what to do.
+    :param warnings: what is allowed but probably not meant.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@cache
+def _data() -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("catalogue.toml").read_text("utf-8"))
+
+
+@cache
+def models() -> Mapping[str, Model]:
+    """Return every known model by its official name."""
+    return {
+        name: Model(
+            name,
+            row["prompt_limit"],
+            {
+                Mode(mode): ModeLimits(
+                    {resolution: tuple(lengths) for resolution, lengths in limits["resolutions"].items()},
+                    frozenset(limits["options"]),
+                )
+                for mode, limits in row["modes"].items()
+            },
+        )
+        for name, row in _data()["models"].items()
+    }
+
+
+def list_price(request: VideoRequest, *, currency: str = "usd") -> str | None:
+    """
+    Return what the clip lists at on the official API, e.g. ``"0.28 USD (list price of 2026-07-10)"``.
+
+    :param request: the request; unset resolution and duration count as the API's defaults.
+    :param currency: ``usd`` (global accounts) or ``cny`` (mainland accounts).
+    :return: the price with its date, or ``None`` where none is published.
+    """
+    model = models().get(request.model)
+    limits = model and model.modes.get(request.mode)
+    if not limits or not limits.resolutions:
+        return None
+    resolution = request.resolution or next(iter(limits.resolutions))
+    duration = request.duration or 6
+    for row in _data()["prices"]:
+        if request.model in row["models"] and (row["resolution"], row["duration"]) == (resolution, duration):
+            return f"{row[currency]:.2f} {currency.upper()} (list price, read {_data()['prices_read']})"
+    return None
+
+
+def check(request: VideoRequest, *, model_name: str | None = None, later: frozenset[str] = frozenset()) -> Findings:
+    """
+    Hold a request against the catalogue.
+
+    :param request: what to check.
+    :param model_name: the official name of the model, where the request uses a gateway's own.
+    :param later: fields that are given but whose values are not known yet, such as templates before rendering; rules
+        that need them are left for when they are.
+    :return: all that was found; nothing is raised.
+    """
+    findings = Findings()
+    model = models().get(model_name or request.model)
+    _check_prompt(request, model, later, findings)
+    _check_images(request, later, findings)
+    if request.callback_url and not request.callback_url.startswith(("https://", "http://")):
+        findings.problems.append("callback_url: must be an http(s) URL that the platform can reach")
+    if model is None:
+        findings.warnings.append(
+            f"model={request.model!r} is not in the catalogue of known models, so its modes, resolutions and "
+            f"lengths are not checked; known are: {', '.join(models())}"
+        )
+    elif not later.intersection(IMAGE_FIELDS):
+        limits = model.modes.get(request.mode)
+        if limits is None:
+            findings.problems.append(_wrong_mode(request, model))
+        else:
+            _check_size(request, model, limits, later, findings)
+            findings.problems += [
+                f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
+                for name in _OPTIONS
+                if getattr(request, name) is not None and name not in limits.options
+            ]
+    return findings
+
+
+def _check_prompt(request: VideoRequest, model: Model | None, later: frozenset[str], findings: Findings) -> None:
+    limit = model.prompt_limit if model else None
+    if request.prompt is None:
+        if "prompt" not in later and request.mode is Mode.TEXT and not later.intersection(IMAGE_FIELDS):
+            findings.problems.append("prompt: missing; a clip without any image needs one")
+    elif limit and len(request.prompt) > limit:
+        findings.problems.append(
+            f"prompt: has {len(request.prompt)} characters, {model.name if model else ''} takes {limit}; shorten it"
+        )
+
+
+def _check_images(request: VideoRequest, later: frozenset[str], findings: Findings) -> None:
+    frames = {"first_frame_image", "last_frame_image"}
+    given = {name for name in IMAGE_FIELDS if name in later or getattr(request, name) is not None}
+    if "subject_reference" in given and given & frames:
+        findings.problems.append(
+            f"subject_reference and {' and '.join(sorted(given & frames))}: exclude each other; keep one kind"
+        )
+    if "last_frame_image" in given and "first_frame_image" not in given:
+        findings.warnings.append("last_frame_image is given without first_frame_image; the API's examples have both")
+
+
+def _wrong_mode(request: VideoRequest, model: Model) -> str:
+    def having(mode: Mode) -> str:
+        return ", ".join(name for name, other in models().items() if mode in other.modes)
+
+    match request.mode:
+        case Mode.TEXT if Mode.SUBJECT_REFERENCE in model.modes:
+            return f"subject_reference: missing; {model.name} needs it"
+        case Mode.TEXT:
+            return f"first_frame_image: missing; {model.name} needs it (for text alone: {having(Mode.TEXT)})"
+        case Mode.FIRST_FRAME:
+            return f"first_frame_image: {model.name} takes none; use one of {having(Mode.FIRST_FRAME)}"
+        case Mode.FIRST_AND_LAST_FRAME:
+            return f"last_frame_image: {model.name} takes none; use {having(Mode.FIRST_AND_LAST_FRAME)}"
+        case _:
+            return f"subject_reference: {model.name} takes none; use {having(Mode.SUBJECT_REFERENCE)}"
+
+
+def _check_size(
+    request: VideoRequest, model: Model, limits: ModeLimits, later: frozenset[str], findings: Findings
+) -> None:
+    where = f"{model.name} in {_words(request.mode)} mode"
+    if not limits.resolutions:
+        findings.problems += [
+            f"{name}={getattr(request, name)!r}: {where} has no such field; leave it out"
+            for name in ("resolution", "duration")
+            if getattr(request, name) is not None
+        ]
+        return
+    resolution = request.resolution
+    if resolution is not None and resolution not in limits.resolutions:
+        elsewhere = [mode for mode, other in model.modes.items() if resolution in other.resolutions]
+        findings.problems.append(
+            f"resolution={resolution!r}: {where} takes {', '.join(limits.resolutions)}"
+            + (f" ({resolution} only in {_words(elsewhere[0])} mode)" if elsewhere else "")
+        )
+        return
+    if request.duration is None or "resolution" in later:
+        lengths = sorted({length for some in limits.resolutions.values() for length in some})
+        if request.duration is not None and request.duration not in lengths:
+            findings.problems.append(f"duration={request.duration}: {where} takes {_or(lengths)} seconds")
+        return
+    chosen = resolution or next(iter(limits.resolutions))
+    if request.duration not in limits.resolutions[chosen]:
+        findings.problems.append(
+            f"duration={request.duration}: {where} takes {_or(limits.resolutions[chosen])} seconds at {chosen}"
+            + ("" if resolution else " (its default resolution)")
+        )
+
+
+def _words(mode: Mode) -> str:
+    return mode.replace("_", "-")
+
+
+def _or(values: Any) -> str:
+    return " or ".join(map(str, values))

@@ -1,0 +1,41 @@
+"""One HTTP request and one reply as plain values. No I/O here: ``transport.py`` sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """
+    What to ask of a platform.
+
+    :param method: the HTTP method.
+    :param path: the path below the connection's base URL and path prefix, with its leading slash.
+    :param query: the query string's fields.
+    :param body: the JSON body, if any. Not shown by ``repr``: it may hold an image.
+    :param buys: whether an accepted request costs money, so that it must never be sent twice by itself.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    buys: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """
+    What a platform answered.
+
+    :param status: the HTTP status.
+    :param headers: the header fields, names in lower case.
+    :param body: the whole body. Not shown by ``repr``: it may hold a signed URL.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)

@@ -1,0 +1,245 @@
+"""
+When to ask again, and when to stop: pure decisions, shared by every loop that waits for a task.
+
+The trigger, the operator's own waiting and the sensor feed what they saw and a clock to a :class:`Watch` (or, for a
+single look, to :func:`settle`), so they cannot come to differ. No I/O, no sleeping, no logging.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_minimax.api.task import TaskState, VideoTask
+from airflow_provider_minimax.exceptions import (
+    MinimaxError,
+    MinimaxModerationError,
+    MinimaxTaskFailedError,
+    MinimaxTaskTimeoutError,
+    error_from_event,
+)
+
+MAX_FAILURES = 5
+_MODERATION_CODES = ("1026", "1027")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """
+    How long to wait between two looks.
+
+    :param interval: seconds between looks, on average.
+    :param exponential_backoff: whether the waits double from look to look, as Airflow's sensors do it.
+    :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
+    """
+
+    interval: float = 10.0
+    exponential_backoff: bool = False
+    max_wait: float | None = None
+
+    def delay(self, looks: int, luck: float) -> float:
+        """
+        Return the seconds to wait.
+
+        :param looks: how many looks there were.
+        :param luck: a number from 0 to 1 that spreads the looks of many tasks.
+        """
+        if looks == 0:
+            return self.interval * (0.5 + luck / 2)
+        if not self.exponential_backoff:
+            return self.interval * (0.9 + luck / 5)
+        delay = max(self.interval * 2.0 ** min(looks - 2, 60), 1.0) * (1 + luck)
+        return delay if self.max_wait is None else min(delay, self.max_wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """
+    Not settled yet.
+
+    :param seconds: how long to wait before the next look.
+    :param note: what is worth a line in the log, if anything changed.
+    :param warn: whether that line is a warning.
+    """
+
+    seconds: float
+    note: str | None = None
+    warn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    How a wait ended.
+
+    :param task: the last look at the task, if there was one.
+    :param error: why there is no clip; ``None`` means that there is one.
+    """
+
+    task: VideoTask | None
+    error: MinimaxError | None = None
+
+    def result(self) -> VideoTask:
+        """Return the finished task, or raise why there is none."""
+        if self.error is not None:
+            raise self.error
+        if self.task is None:
+            raise ValueError("an outcome without an error must have a task")
+        return self.task
+
+    def as_event(self) -> dict[str, Any]:
+        """Return the outcome as small plain values for a trigger event: no URL, no secret."""
+        return {
+            "task": self.task and self.task.as_result() | {"status": self.task.status},
+            "error": self.error and self.error.as_event(),
+        }
+
+    @classmethod
+    def of_event(cls, event: Any) -> Outcome:
+        """
+        Read an outcome back from a trigger event.
+
+        :param event: the event's payload; anything but what :meth:`as_event` makes (such as an event of another
+            version's trigger) is an outcome with an error.
+        """
+        task, error = (event.get("task"), event.get("error")) if isinstance(event, Mapping) else (None, None)
+        if isinstance(error, Mapping):
+            return cls(None, error_from_event(dict(error)))
+        if not isinstance(task, Mapping) or "task_id" not in task or task.get("state") != TaskState.SUCCEEDED:
+            return cls(
+                None,
+                MinimaxError(
+                    "the trigger ended with an event that this version of the provider cannot read",
+                    hint="Install the same version of the provider for workers and triggerers, and restart them.",
+                ),
+            )
+        return cls(
+            VideoTask(
+                str(task["task_id"]),
+                TaskState.SUCCEEDED,
+                status=str(task.get("status", "")),
+                file_id=task.get("file_id"),
+                width=task.get("width"),
+                height=task.get("height"),
+                duration=task.get("duration"),
+            )
+        )
+
+
+def settle(task: VideoTask) -> Outcome | None:
+    """
+    Decide whether a task is over.
+
+    :param task: a look at it.
+    :return: how it ended, or ``None`` while it goes on; states that nobody documents count as going on.
+    """
+    if task.state is TaskState.SUCCEEDED:
+        return Outcome(task)
+    if task.state not in (TaskState.FAILED, TaskState.CANCELLED):
+        return None
+    refused = task.code in _MODERATION_CODES
+    how = "was refused as sensitive" if refused else "was cancelled" if task.state is TaskState.CANCELLED else "failed"
+    kind = MinimaxModerationError if refused else MinimaxTaskFailedError
+    return Outcome(
+        task,
+        kind(
+            f"the remote task {how}: {task.reason or f'the platform gave no reason (status {task.status})'}",
+            minimax_task_id=task.minimax_task_id,
+            code=task.code,
+            money="Whether failed tasks are billed is not documented; look at your account.",
+            hint="Change the prompt or the image; the same request would be refused again." if refused else None,
+        ),
+    )
+
+
+class Watch:
+    """
+    The wait for one task: told what was seen, it says what to do next.
+
+    :param minimax_task_id: the remote task.
+    :param deadline: when patience ends, in epoch seconds: a wall clock, so that it survives a change of process.
+    :param pace: how long to wait between looks.
+    :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
+    :param luck: gives numbers from 0 to 1; for tests.
+    """
+
+    def __init__(
+        self,
+        minimax_task_id: str,
+        *,
+        deadline: float,
+        pace: Pace,
+        max_failures: int | None = MAX_FAILURES,
+        luck: Callable[[], float] = random.random,
+    ) -> None:
+        self._minimax_task_id = minimax_task_id
+        self._deadline = deadline
+        self._pace = pace
+        self._max_failures = max_failures
+        self._luck = luck
+        self._looks = 0
+        self._failures = 0
+        self._task: VideoTask | None = None
+
+    def start(self, now: float) -> Wait:
+        """Return how long to wait before the first look; never past the deadline, and the last look is at it."""
+        return Wait(self._until_next(now, 0.0))
+
+    def after(self, seen: VideoTask | MinimaxError, now: float) -> Wait | Outcome:
+        """
+        Return what to do after a look.
+
+        :param seen: the task as it was seen, or the error that came instead.
+        :param now: the time, in epoch seconds.
+        """
+        self._looks += 1
+        if isinstance(seen, MinimaxError):
+            return self._after_failure(seen, now)
+        self._failures = 0
+        if outcome := settle(seen):
+            return outcome
+        changed = self._task is None or self._task.status != seen.status
+        self._task = seen
+        return self._go_on(
+            now,
+            note=f"MiniMax task {self._minimax_task_id}: {seen.status or 'no status'}" if changed else None,
+            warn=seen.state is TaskState.UNKNOWN,
+        )
+
+    def _after_failure(self, error: MinimaxError, now: float) -> Wait | Outcome:
+        self._failures += 1
+        error.minimax_task_id = self._minimax_task_id
+        going_on = f"Task {self._minimax_task_id} may still be running and will be billed; waiting again buys nothing."
+        if error.is_final:
+            error.money = error.money or going_on
+            return Outcome(self._task, error)
+        if self._max_failures is not None and self._failures >= self._max_failures:
+            error.message = f"gave up after {self._failures} failed looks in a row: {error.message}"
+            error.money = error.money or going_on
+            return Outcome(self._task, error)
+        return self._go_on(
+            now,
+            at_least=error.retry_after or 0.0,
+            note=f"MiniMax task {self._minimax_task_id}: look {self._failures} in a row failed, looking again: {error}",
+            warn=True,
+        )
+
+    def _go_on(self, now: float, *, at_least: float = 0.0, note: str | None, warn: bool) -> Wait | Outcome:
+        if now < self._deadline:
+            return Wait(self._until_next(now, at_least), note, warn)
+        last = f"its last status was {self._task.status}" if self._task else "it was never seen"
+        return Outcome(
+            self._task,
+            MinimaxTaskTimeoutError(
+                f"the task did not end within the time allowed; {last}",
+                minimax_task_id=self._minimax_task_id,
+                money=f"Task {self._minimax_task_id} goes on and will be billed.",
+                hint="Wait for it with MinimaxTaskSensor and this id, with a longer timeout; that buys nothing.",
+            ),
+        )
+
+    def _until_next(self, now: float, at_least: float) -> float:
+        delay = max(self._pace.delay(self._looks, self._luck()), at_least)
+        return max(0.0, min(delay, self._deadline - now))

@@ -1,0 +1,16 @@
+"""
+The systems that make clips, each by its own contract.
+
+To add one: a module, a line here, a folder of samples under ``tests/samples``, a row in the docs' table.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_minimax.api.platforms import ai302, bltcy, chainhub, minimax, novita, vtrix
+from airflow_provider_minimax.api.platforms.base import Platform
+
+PLATFORMS: dict[str, Platform] = {
+    module.PLATFORM.name: module.PLATFORM for module in (minimax, bltcy, chainhub, vtrix, novita, ai302)
+}
+
+__all__ = ["PLATFORMS", "Platform"]

@@ -1,0 +1,96 @@
+"""What a platform is: data and pure functions, from our values to requests and back from replies. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider_minimax.api.catalogue import models
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.request import Mode, VideoRequest, invalid
+from airflow_provider_minimax.api.task import VideoFile, VideoTask
+
+Check = Callable[[VideoRequest, frozenset[str]], list[str]]
+
+
+def _nothing_to_add(request: VideoRequest, later: frozenset[str]) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True)
+class Platform:
+    """
+    One system that makes clips.
+
+    :param name: its name in the connection.
+    :param title: its name for people.
+    :param base_urls: region to base URL; the first region is the default.
+    :param path_prefix: what comes between the base URL and every path.
+    :param submit: makes the request that buys a clip. Raises ``MinimaxRequestError`` for what it cannot express.
+    :param read_submission: reads the remote task id from the answer to that.
+    :param query: makes the request for a task's state.
+    :param read_task: reads the answer to that; the second argument is the task id that was asked for.
+    :param locate: makes the request for a finished task's file; absent where the task itself names its URL.
+    :param read_file: reads the answer to that.
+    :param recognises: whether a JSON answer looks like this platform's at all, for the connection test.
+    :param model_names: (official model, mode) to the platform's own name; empty where it takes the official names.
+    :param fields: the request's fields that it documents; empty where it takes all of the official API's.
+    :param check: its own rules on top of the catalogue's; the second argument names fields not known yet.
+    """
+
+    name: str
+    title: str
+    base_urls: Mapping[str, str]
+    submit: Callable[[VideoRequest], HttpRequest]
+    read_submission: Callable[[HttpReply], str]
+    query: Callable[[str], HttpRequest]
+    read_task: Callable[[HttpReply, str], VideoTask]
+    recognises: Callable[[HttpReply], bool]
+    path_prefix: str = ""
+    locate: Callable[[VideoTask], HttpRequest] | None = None
+    read_file: Callable[[HttpReply], VideoFile] | None = None
+    model_names: Mapping[tuple[str, Mode], str] = field(default_factory=dict)
+    fields: frozenset[str] = frozenset()
+    check: Check = _nothing_to_add
+
+    def problems(self, request: VideoRequest, later: frozenset[str] = frozenset()) -> list[str]:
+        """
+        Say what of a request this platform does not document, so that it is refused before anything is sent.
+
+        :param request: the request.
+        :param later: fields that are given but not known yet.
+        :return: one sentence a problem, each naming the platform.
+        """
+        undocumented = [
+            f"{name}: {self.title} has no such field; leave it out"
+            for name in request.given()
+            if self.fields and name not in self.fields | {"model", "extra_body"}
+        ]
+        return undocumented + self.check(request, later)
+
+    def official_model(self, request: VideoRequest) -> str:
+        """Return the official name of the request's model, for the catalogue; an unknown name is returned as it is."""
+        for (official, mode), own in self.model_names.items():
+            if own == request.model and mode is request.mode:
+                return official
+        return request.model
+
+    def own_model(self, request: VideoRequest) -> str:
+        """
+        Return this platform's own name of the request's model.
+
+        :param request: the request; its model is an official name, the platform's own, or one that nobody knows yet.
+        :raises MinimaxRequestError: a known model that the platform does not have, or not in this mode.
+        """
+        own = self.model_names.get((request.model, request.mode))
+        if own is not None:
+            return own
+        modes = [str(mode) for (official, mode), own in self.model_names.items() if request.model in (official, own)]
+        if request.mode in modes:
+            return request.model
+        if modes:
+            raise invalid([f"model={request.model!r}: {self.title} has it in {' and '.join(modes)} mode only"])
+        if request.model in models():
+            has = sorted({official for official, _ in self.model_names})
+            raise invalid([f"model={request.model!r}: {self.title} does not have it; it has {', '.join(has)}"])
+        return request.model

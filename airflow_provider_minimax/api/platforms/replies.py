@@ -1,0 +1,192 @@
+"""
+Reading replies, in one order for all platforms.
+
+HTTP status, JSON or not, the error object in whatever envelope, then the fields. What comes out is a value or an error
+that says what the reader has to do; which platform it was and what was at stake is added by whoever sent the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxError,
+    MinimaxModerationError,
+    MinimaxQuotaError,
+    MinimaxRateLimitError,
+    MinimaxRequestError,
+    MinimaxTaskGoneError,
+    MinimaxUnavailableError,
+)
+
+
+def _as_text(value: Any) -> Any:
+    return "" if value is None else str(value) if isinstance(value, int | float) else value
+
+
+def _object_or_none(value: Any) -> Any:
+    return value if isinstance(value, Mapping) else None
+
+
+def objects(value: Any) -> list[Any]:
+    """Keep the objects of what should be a list of them, for use as a validator."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+"""A word or a number, as text: ids and codes come as either."""
+MaybeObject = BeforeValidator(_object_or_none)
+"""For objects that some replies leave null, empty or as a bare text."""
+
+
+class Reply(BaseModel):
+    """Base of the replies' shapes: what a platform adds is ignored, what it leaves out has a default."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class BaseResp(Reply):
+    """The official API's verdict, in every reply of v1; HTTP says 200 even for errors."""
+
+    status_code: Text = "0"
+    status_msg: Text = ""
+
+
+class ErrorBody(Reply):
+    """The places where the platforms put an error's code and words."""
+
+    base_resp: Annotated[BaseResp | None, MaybeObject] = None
+    error: Any = None
+    code: Text = ""
+    reason: Text = ""
+    message: Text = ""
+    msg: Text = ""
+
+    def code_and_words(self) -> tuple[str, str]:
+        """Return the code and the words, from the innermost object that has them."""
+        if isinstance(self.error, str):
+            return self.code, self.error
+        if isinstance(self.error, Mapping):
+            inner = self.error
+            code = inner.get("code") or inner.get("err_code") or inner.get("type") or ""
+            return str(code), str(inner.get("message") or inner.get("error_message") or inner.get("msg") or "")
+        if self.base_resp and self.base_resp.status_code != "0":
+            return self.base_resp.status_code, self.base_resp.status_msg
+        return self.code or self.reason, self.message or self.msg or self.reason
+
+
+# The codes of base_resp: https://platform.minimax.io/docs/api-reference/errorcode. Those that say nothing about whether
+# the work began (1000, 1001, 1013, 1024, 1033 and all that are not listed) stay MinimaxUnavailableError.
+_CODES: dict[str, type[MinimaxError]] = {
+    code: error
+    for error, codes in {
+        MinimaxAuthError: "1004 2049",
+        MinimaxQuotaError: "1008 1028 1030 2038 2056 2061",
+        MinimaxModerationError: "1026 1027",
+        MinimaxRateLimitError: "1002 1039 1041 2045",
+        MinimaxRequestError: "1042 1043 1044 2013 2037 2039 2042 2048 20132",
+    }.items()
+    for code in codes.split()
+}
+
+_HTTP: dict[int, type[MinimaxError]] = {
+    401: MinimaxAuthError,
+    402: MinimaxQuotaError,
+    403: MinimaxAuthError,
+    408: MinimaxUnavailableError,
+    425: MinimaxUnavailableError,
+    429: MinimaxRateLimitError,
+    529: MinimaxRateLimitError,
+}
+
+R = TypeVar("R", bound=Reply)
+
+
+def plain_code(code: str) -> str:
+    """Return a code without its leading zeros, which some platforms send and others lose in an integer."""
+    return code.strip().lstrip("0") or "0"
+
+
+def error_of_code(code: str, words: str) -> MinimaxError:
+    """Return the error that an official code stands for, with the platform's words unchanged."""
+    kind = _CODES.get(plain_code(code), MinimaxUnavailableError)
+    return kind(redact(words) or "the platform gave no reason", code=code)
+
+
+def read(reply: HttpReply, shape: type[R], *, http: Mapping[int, type[MinimaxError]] | None = None) -> R:
+    """
+    Read a reply's JSON object.
+
+    :param reply: the reply.
+    :param shape: the fields to read.
+    :param http: what an HTTP status means on this platform, where it differs from the usual.
+    :return: the object.
+    :raises MinimaxError: for an HTTP error status, by its meaning; for anything else than a JSON object of that shape,
+        a :class:`MinimaxUnavailableError` with the beginning of the text.
+    """
+    if reply.status >= 300:
+        raise http_error(reply, http or {})
+    try:
+        return shape.model_validate_json(reply.body)
+    except ValidationError:
+        raise MinimaxUnavailableError(
+            f"the answer is not the JSON that the platform documents; it begins with {beginning(reply)!r}",
+            http_status=reply.status,
+        ) from None
+
+
+def http_error(reply: HttpReply, meanings: Mapping[int, type[MinimaxError]]) -> MinimaxError:
+    """Return the error that an HTTP error reply stands for."""
+    code, words = "", ""
+    try:
+        code, words = ErrorBody.model_validate_json(reply.body).code_and_words()
+    except ValidationError:
+        words = beginning(reply)
+    status = reply.status
+    kind = meanings.get(status) or _CODES.get(code) or _HTTP.get(status)
+    if kind is None:
+        if status < 400:
+            kind = MinimaxConfigurationError
+            words = words or "the address answers with a redirect; correct the connection's host"
+        else:
+            kind = MinimaxRequestError if status < 500 else MinimaxUnavailableError
+    return kind(
+        redact(words) or "the platform gave no reason",
+        http_status=status,
+        code=code or None,
+    )
+
+
+def gone(minimax_task_id: str, words: str, **facts: Any) -> MinimaxTaskGoneError:
+    """Return the error for a task id that the platform does not know."""
+    return MinimaxTaskGoneError(
+        f"the platform does not know this task: {redact(words) or 'no reason was given'}",
+        minimax_task_id=minimax_task_id,
+        hint="Check that the id was made through this connection; platforms forget old tasks.",
+        **facts,
+    )
+
+
+def beginning(reply: HttpReply) -> str:
+    """Return the first words of a reply's body, fit to be shown."""
+    return redact(reply.body[:2000].decode("utf-8", "replace"), limit=200)
+
+
+def is_object_with(reply: HttpReply, *names: str) -> bool:
+    """Whether the reply is a JSON object that has one of the fields."""
+    try:
+        fields = _AnyFields.model_validate_json(reply.body).model_extra or {}
+    except ValidationError:
+        return False
+    return any(name in fields for name in names)
+
+
+class _AnyFields(BaseModel):
+    model_config = ConfigDict(extra="allow")

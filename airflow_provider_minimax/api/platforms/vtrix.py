@@ -1,0 +1,143 @@
+"""
+Vtrix (cloud.vtrix.ai): models under its own names, parameters in an envelope, the clip's URL in the task itself.
+
+Its page: /docs/api/minimax/minimax-i2v-01-live at doc.vtrix.ai. The page shows the parameters beside ``model``; the
+vendor's own clients wrap them as ``{"input": [{"params": …}]}``, which is what is sent here. Error codes have leading
+zeros, so they are texts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
+
+from pydantic import BeforeValidator, Field
+
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.platforms.base import Platform
+from airflow_provider_minimax.api.platforms.minimax import IdFields, with_extra
+from airflow_provider_minimax.api.platforms.replies import ErrorBody, Reply, Text, gone, is_object_with, objects, read
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.request import Mode, VideoRequest
+from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.exceptions import (
+    MinimaxQuotaError,
+    MinimaxRequestError,
+    MinimaxUnavailableError,
+)
+
+_HTTP = {403: MinimaxQuotaError}
+_VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".m4v")
+
+MODEL_NAMES = {
+    ("T2V-01", Mode.TEXT): "minimax_t2v_01",
+    ("T2V-01-Director", Mode.TEXT): "minimax_t2v_01_director",
+    ("I2V-01", Mode.FIRST_FRAME): "minimax_i2v_01",
+    ("I2V-01-Director", Mode.FIRST_FRAME): "minimax_i2v_01_director",
+    ("I2V-01-live", Mode.FIRST_FRAME): "minimax_i2v_01_live",
+    ("MiniMax-Hailuo-02", Mode.TEXT): "minimax_hailuo_02",
+    ("MiniMax-Hailuo-02", Mode.FIRST_FRAME): "minimax_hailuo_02_i2v",
+    ("MiniMax-Hailuo-2.3", Mode.FIRST_FRAME): "minimax_hailuo_23_i2v",
+    ("MiniMax-Hailuo-2.3-Fast", Mode.FIRST_FRAME): "minimax_hailuo_23_fast_i2v",
+}
+
+
+class _Content(Reply):
+    type: Text = ""
+    url: Text = ""
+    duration: float | None = None
+
+
+class _Output(Reply):
+    content: Annotated[list[_Content], BeforeValidator(objects)] = Field(default_factory=list)
+
+
+class _Task(Reply):
+    status: Text = ""
+    output: Annotated[list[_Output], BeforeValidator(objects)] = Field(default_factory=list)
+    error: Any = None
+
+
+def submit(request: VideoRequest) -> HttpRequest:
+    """Make the create call."""
+    model = PLATFORM.own_model(request)
+    params = request.given()
+    del params["model"]
+    extra = params.pop("extra_body", {})
+    body = {"model": model, "input": [{"params": with_extra(params, extra)}]}
+    return HttpRequest("POST", "/model/v1/generation", body=body, buys=True)
+
+
+def read_submission(reply: HttpReply) -> str:
+    """Read the task id."""
+    answer = read(reply, IdFields, http=_HTTP)
+    task_id = answer.id or answer.task_id
+    if not task_id:
+        code, words = read(reply, ErrorBody).code_and_words()
+        raise MinimaxUnavailableError(
+            redact(words) or "the answer to the submission names no task", code=code or None, http_status=reply.status
+        )
+    return task_id
+
+
+def query(minimax_task_id: str) -> HttpRequest:
+    """Make the query call."""
+    return HttpRequest("GET", f"/model/v1/generation/task/{quote(minimax_task_id, safe='')}")
+
+
+def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
+    """Read a query's answer."""
+    if reply.status == 404:
+        raise gone(minimax_task_id, "HTTP 404", http_status=404)
+    try:
+        answer = read(reply, _Task, http=_HTTP)
+    except MinimaxRequestError as error:
+        raise gone(minimax_task_id, error.message, code=error.code, http_status=error.http_status) from None
+    state = TaskState.of(answer.status)
+    code, words = read(reply, ErrorBody).code_and_words() if state is TaskState.FAILED else ("", "")
+    clip = _clip([content for output in answer.output for content in output.content])
+    return VideoTask(
+        minimax_task_id,
+        state,
+        status=answer.status,
+        file=VideoFile(clip.url) if clip else None,
+        duration=clip.duration if clip else None,
+        code=code or None,
+        reason=redact(words) or None,
+    )
+
+
+def _clip(contents: list[_Content]) -> _Content | None:
+    """Return the first video among the results: by its type, else by the ending of its URL."""
+    by_type = [content for content in contents if content.url and content.type.lower().startswith("video")]
+    by_name = [content for content in contents if urlsplit(content.url).path.lower().endswith(_VIDEO_SUFFIXES)]
+    return next(iter(by_type + by_name), None)
+
+
+def recognises(reply: HttpReply) -> bool:
+    """Whether the reply is of this contract."""
+    return is_object_with(reply, "id", "error", "code", "message")
+
+
+PLATFORM = Platform(
+    name="vtrix",
+    title="Vtrix",
+    base_urls={"global": "https://cloud.vtrix.ai"},
+    submit=submit,
+    read_submission=read_submission,
+    query=query,
+    read_task=read_task,
+    recognises=recognises,
+    model_names=MODEL_NAMES,
+    fields=frozenset(
+        {
+            "prompt",
+            "first_frame_image",
+            "duration",
+            "resolution",
+            "prompt_optimizer",
+            "callback_url",
+            "aigc_watermark",
+        }
+    ),
+)

@@ -1,0 +1,139 @@
+"""What to make: one request for a clip, the same for every platform. Types only; the rules are in ``catalogue.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+
+IMAGE_FIELDS = ("first_frame_image", "last_frame_image", "subject_reference")
+
+
+class Mode(StrEnum):
+    """What a request starts from; it follows from the images that are given."""
+
+    TEXT = "text"
+    FIRST_FRAME = "first_frame"
+    FIRST_AND_LAST_FRAME = "first_and_last_frame"
+    SUBJECT_REFERENCE = "subject_reference"
+
+
+def _not_empty(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("must not be empty; leave the field out (None) to go without it")
+    return value
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _one_subject(value: Any) -> Any:
+    """Take the API's own list as well as the bare image that it wraps."""
+    match value:
+        case None | str():
+            return value
+        case [{"type": "character", "image": [str(image)]}] | [{"type": "character", "image": str(image)}]:
+            return image
+    raise ValueError("must be one image, or the API's list [{'type': 'character', 'image': ['<one image>']}]")
+
+
+Text = Annotated[str, BeforeValidator(_not_empty)]
+Image = Annotated[str | None, BeforeValidator(_not_empty), Field(repr=False)]
+
+
+class VideoRequest(BaseModel):
+    """
+    A request for one clip.
+
+    Field names are those of the official API (https://platform.minimax.io/docs/api-reference/video-generation-t2v);
+    each platform translates them. ``None`` means: not sent, the platform's default holds.
+
+    :param model: the model's name, e.g. ``MiniMax-Hailuo-2.3``, or a gateway's own name for it.
+    :param prompt: what to show, at most 2000 characters; camera moves go in brackets, e.g. ``[Push in]``.
+    :param first_frame_image: the opening frame: a public URL, a ``data:image/…;base64,`` URL, or a path that is read.
+    :param last_frame_image: the closing frame, like ``first_frame_image``; ``MiniMax-Hailuo-02`` only.
+    :param subject_reference: a face to keep, as one image or as the API's list; ``S2V-01`` only.
+    :param duration: the clip's length in whole seconds: 6 or 10, by model and resolution. The API's default is 6.
+    :param resolution: ``512P``, ``720P``, ``768P`` or ``1080P``, by model. The API's default is 768P or 720P.
+    :param prompt_optimizer: whether the platform may rewrite the prompt. The API's default is true.
+    :param fast_pretreatment: shortens that rewriting; Hailuo models only.
+    :param aigc_watermark: whether to mark the clip as made by a machine.
+    :param callback_url: where the platform may post state changes; its receiver is yours.
+    :param extra_body: further fields of the request's body, sent as they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_max_length=None)
+
+    model: Text
+    prompt: Text | None = None
+    first_frame_image: Image = None
+    last_frame_image: Image = None
+    subject_reference: Annotated[Image, BeforeValidator(_one_subject)] = None
+    duration: int | None = None
+    resolution: Annotated[Text | None, BeforeValidator(_upper)] = None
+    prompt_optimizer: bool | None = None
+    fast_pretreatment: bool | None = None
+    aigc_watermark: bool | None = None
+    callback_url: Text | None = Field(default=None, repr=False)
+    extra_body: dict[str, Any] | None = Field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> VideoRequest:
+        """
+        Read a request from plain values, such as rendered templates (``"6"`` is a length, ``"true"`` a switch).
+
+        :param fields: field name to value; ``None`` is the same as leaving the field out.
+        :return: the request.
+        :raises MinimaxRequestError: naming each field whose value has the wrong type, with the value and the rule.
+        """
+        try:
+            return cls(**{name: value for name, value in fields.items() if value is not None})
+        except ValidationError as error:
+            raise invalid(
+                [
+                    f"{'.'.join(map(str, item['loc']))}={_shown(item['input'])}: {_rule(item['msg'])}"
+                    for item in error.errors(include_url=False, include_context=False)
+                ]
+            ) from None
+
+    @property
+    def mode(self) -> Mode:
+        """What the clip starts from, by the images that are given."""
+        if self.subject_reference is not None:
+            return Mode.SUBJECT_REFERENCE
+        if self.last_frame_image is not None:
+            return Mode.FIRST_AND_LAST_FRAME
+        return Mode.TEXT if self.first_frame_image is None else Mode.FIRST_FRAME
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that are set, in their order of declaration."""
+        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+
+
+def invalid(problems: list[str]) -> MinimaxRequestError:
+    """
+    Make one error of all that is wrong with a request, so that it can be corrected in one go.
+
+    :param problems: one sentence a problem: field, value, rule, and what to do.
+    """
+    return MinimaxRequestError(
+        "the request cannot be sent: " + "; ".join(problems),
+        money=NOTHING_BOUGHT,
+        hint="Correct these fields; validate=False sends what only our catalogue refuses."
+        if len(problems) > 1
+        else "Correct the field; validate=False sends what only our catalogue refuses.",
+    )
+
+
+def _shown(value: Any) -> str:
+    return redact(repr(value), limit=80)
+
+
+def _rule(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Input ")

@@ -1,0 +1,99 @@
+"""How far a remote task is, and what came out of it: plain values, the same for every platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class TaskState(StrEnum):
+    """Where a remote task stands, whatever the platform calls it."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, status: str) -> TaskState:
+        """
+        Read a platform's own word for a state.
+
+        :param status: the word in any spelling: ``Queueing``, ``TASK_STATUS_SUCCEED``, ``in_progress``, …
+        :return: the state; ``UNKNOWN`` for a word that no platform documents, which means: ask again.
+        """
+        return _STATES.get(status.strip().lower().removeprefix("task_status_"), cls.UNKNOWN)
+
+
+_STATES = {
+    word: state
+    for state, words in {
+        TaskState.PENDING: "preparing queueing queued pending submitted not_start in_queue",
+        TaskState.RUNNING: "processing running in_progress",
+        TaskState.SUCCEEDED: "success succeed succeeded finished completed",
+        TaskState.FAILED: "fail failed failure expired",
+        TaskState.CANCELLED: "cancelled canceled",
+    }.items()
+    for word in words.split()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """
+    A finished clip at the file host.
+
+    :param url: where it can be fetched, for about an hour and by anyone who has it: a secret while it lives.
+    :param file_id: the platform's id of the file, if it has one.
+    """
+
+    url: str = field(repr=False)
+    file_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTask:
+    """
+    One look at a remote task.
+
+    :param minimax_task_id: the id that the submission returned.
+    :param state: where it stands.
+    :param status: the platform's own word for it.
+    :param file_id: the id of the clip's file, on platforms that have one, once the task succeeded.
+    :param file: the clip itself, on platforms that answer with it at once.
+    :param width: the clip's width in pixels, where the platform tells.
+    :param height: the clip's height in pixels, where the platform tells.
+    :param duration: the clip's length in seconds, where the platform tells.
+    :param code: the platform's error code of a failed task.
+    :param reason: the platform's words on a failed task, already redacted.
+    """
+
+    minimax_task_id: str
+    state: TaskState
+    status: str = ""
+    file_id: str | None = None
+    file: VideoFile | None = None
+    width: int | None = None
+    height: int | None = None
+    duration: float | None = None
+    code: str | None = None
+    reason: str | None = None
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the clip can be asked for: a finished task that names neither file nor URL has to be read again."""
+        return self.file is not None or self.file_id is not None
+
+    def as_result(self) -> dict[str, Any]:
+        """Return the facts that are worth an XCom: small, JSON, and without any URL."""
+        return {
+            "task_id": self.minimax_task_id,
+            "state": str(self.state),
+            "file_id": self.file_id,
+            "width": self.width,
+            "height": self.height,
+            "duration": self.duration,
+        }

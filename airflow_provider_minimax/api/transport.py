@@ -1,0 +1,363 @@
+"""
+The only module that talks HTTP: it sends values, reads answers, and repeats what may be repeated.
+
+A request that buys is repeated only when nothing can have been bought: no connection was made, or the platform said
+that it did not begin. When such a request went out and no usable answer came back, the outcome is unknown and is never
+tried again from here. Requests that only look are repeated with exponential back-off, full jitter and ``Retry-After``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import Any, TypeVar
+
+import httpx
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from airflow_provider_minimax import __version__
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.exceptions import (
+    NOTHING_BOUGHT,
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxDownloadError,
+    MinimaxError,
+    MinimaxRateLimitError,
+    MinimaxSubmissionUnknownError,
+    MinimaxUnavailableError,
+    MinimaxUnreachableError,
+)
+
+T = TypeVar("T")
+Read = Callable[[HttpReply], T]
+
+CONNECT_TIMEOUT = 10.0
+# Longer than any sensible poll interval: httpx drops idle connections after 5 s by default, so each poll would shake
+# hands anew.
+KEEP_ALIVE = 300.0
+# httpx's pool rescans its connections for every request, which costs more than the request from some 30 in flight on.
+IN_FLIGHT = 8
+LONGEST_WAIT = 60.0
+REDIRECTS = 5
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """
+    Where to send requests, and as whom.
+
+    :param platform: the platform's name, for errors.
+    :param base_url: scheme, host and optional path, without a slash at the end.
+    :param path_prefix: what comes between the base URL and every path.
+    :param api_key: the key. Not shown by ``repr``.
+    :param timeout: seconds to wait for an answer, and for each part of a longer one.
+    :param max_retries: how often a request may be repeated.
+    :param proxy: URL of a proxy; ``None`` leaves it to the environment (``HTTPS_PROXY`` and so on).
+    :param verify: whether to check certificates, or the path of a bundle of authorities to check them against.
+    :param auth_hint: what to do when the key is refused.
+    """
+
+    platform: str
+    base_url: str
+    api_key: str = field(repr=False)
+    path_prefix: str = ""
+    timeout: float = 60.0
+    max_retries: int = 3
+    proxy: str | None = field(default=None, repr=False)
+    verify: bool | str = True
+    auth_hint: str | None = None
+
+    @property
+    def is_plain_http(self) -> bool:
+        """Whether the connection itself does without TLS, as the emulator does."""
+        return self.base_url.startswith("http://")
+
+
+@cache
+def _ssl_context(verify: bool | str) -> ssl.SSLContext:
+    """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
+    if isinstance(verify, str):
+        return ssl.create_default_context(cafile=verify)
+    return httpx.create_ssl_context(verify=verify)
+
+
+def _client_options(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "verify": _ssl_context(endpoint.verify),
+        "proxy": endpoint.proxy,
+        "timeout": httpx.Timeout(endpoint.timeout, connect=min(CONNECT_TIMEOUT, endpoint.timeout)),
+        "limits": httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=KEEP_ALIVE),
+        "headers": {"User-Agent": f"airflow-provider-minimax/{__version__}"},
+    }
+
+
+def _request_options(endpoint: Endpoint, request: HttpRequest) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "method": request.method,
+        "url": f"{endpoint.base_url}{endpoint.path_prefix}{request.path}",
+        "headers": {"Authorization": f"Bearer {endpoint.api_key}"},
+    }
+    if request.query:
+        options["params"] = dict(request.query)
+    if request.body is not None:
+        options["json"] = request.body
+    return options
+
+
+def _reply(response: httpx.Response) -> HttpReply:
+    return HttpReply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+
+
+def _network_error(error: Exception) -> MinimaxError:
+    """Return what a failure of the HTTP client means: whether the request can have left this machine."""
+    what = redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+        return MinimaxUnreachableError(f"no connection could be made ({what})")
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
+        return MinimaxConfigurationError(f"the connection's host, proxy or key cannot be used ({what})")
+    return MinimaxUnavailableError(f"the connection broke before a whole answer came back ({what})")
+
+
+def _explained(
+    error: MinimaxError, endpoint: Endpoint, request: HttpRequest, reply: HttpReply | None = None
+) -> MinimaxError:
+    """Return the error with what only the sender knows: platform, trace, what was at stake, what to do."""
+    if reply is not None:
+        error.http_status = error.http_status or reply.status
+        error.trace_id = error.trace_id or reply.headers.get("trace-id")
+        error.retry_after = retry_after(reply)
+    error.platform = endpoint.platform
+    if isinstance(error, MinimaxAuthError):
+        error.hint = error.hint or endpoint.auth_hint
+    if not request.buys:
+        return error
+    if not isinstance(error, MinimaxUnavailableError) or isinstance(error, MinimaxUnreachableError):
+        error.money = NOTHING_BOUGHT
+        return error
+    return MinimaxSubmissionUnknownError(
+        f"the submission went out, but whether it was accepted is unknown: {error.message}",
+        platform=error.platform,
+        http_status=error.http_status,
+        code=error.code,
+        trace_id=error.trace_id,
+        money="A clip may have been bought and may be billed.",
+        hint="Look at the platform's console or bill before running this task again: doing so may buy a second clip. "
+        "If you find the task there, wait for it with MinimaxTaskSensor and its id.",
+    )
+
+
+def retry_after(reply: HttpReply, *, now: Callable[[], float] = time.time) -> float | None:
+    """
+    Return how many seconds the platform asked to wait, from ``Retry-After`` in seconds or as an HTTP date.
+
+    :param reply: the reply.
+    :param now: the wall clock, in epoch seconds.
+    """
+    value = reply.headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
+    except ValueError:
+        return None
+
+
+def _may_repeat(request: HttpRequest) -> Callable[[BaseException], bool]:
+    refused: tuple[type[MinimaxError], ...] = (MinimaxRateLimitError, MinimaxUnreachableError)
+    repeatable = refused if request.buys else (*refused, MinimaxUnavailableError)
+
+    def decide(error: BaseException) -> bool:
+        patient = not isinstance(error, MinimaxError) or (error.retry_after or 0) <= LONGEST_WAIT
+        return isinstance(error, repeatable) and patient
+
+    return decide
+
+
+_backoff = wait_random_exponential(multiplier=0.5, max=20)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return max(_backoff(state), getattr(error, "retry_after", None) or 0.0)
+
+
+def _repetition(endpoint: Endpoint, request: HttpRequest, retries: int | None) -> dict[str, Any]:
+    return {
+        "retry": retry_if_exception(_may_repeat(request)),
+        "stop": stop_after_attempt(1 + (endpoint.max_retries if retries is None else retries)),
+        "wait": _wait,
+        "reraise": True,
+    }
+
+
+class Transport:
+    """
+    Sends requests of one endpoint from synchronous code, over one client that is kept open.
+
+    :param endpoint: where to send them.
+    :param sleep: how to wait between attempts; for tests.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.endpoint = endpoint
+        self._sleep = sleep
+        self._client = httpx.Client(**_client_options(endpoint))
+
+    def send(self, request: HttpRequest, read: Read[T], *, retries: int | None = None) -> T:
+        """
+        Send a request and read its answer, repeating both where that is safe.
+
+        :param request: what to send.
+        :param read: reads the answer, or raises what it means.
+        :param retries: how often it may be repeated; the endpoint's ``max_retries`` by default.
+        :return: what ``read`` made of the answer.
+        :raises MinimaxError: what went wrong, by what the reader has to do about it.
+        """
+        repetition = _repetition(self.endpoint, request, retries)
+        answer: T = Retrying(sleep=self._sleep, **repetition)(self._once, request, read)
+        return answer
+
+    def _once(self, request: HttpRequest, read: Read[T]) -> T:
+        try:
+            reply = _reply(self._client.request(**_request_options(self.endpoint, request)))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _explained(_network_error(error), self.endpoint, request) from error
+        try:
+            return read(reply)
+        except MinimaxError as error:
+            raise _explained(error, self.endpoint, request, reply) from error.__cause__
+
+    @contextmanager
+    def fetch(self, url: str) -> Iterator[FileStream]:
+        """
+        Open a file at the file host: without the key, following a few redirects, and never logging its signed URL.
+
+        :param url: where the file is.
+        :return: the open stream, whose status is 200.
+        :raises MinimaxDownloadError: the host cannot be reached, refuses, or breaks off.
+        """
+        hiding = _fetching_file.set(True)
+        try:
+            with (
+                httpx.Client(
+                    **_client_options(self.endpoint),
+                    follow_redirects=True,
+                    max_redirects=REDIRECTS,
+                    event_hooks={"request": [self._check_file_url]},
+                ) as client,
+                client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,
+            ):
+                if response.status_code != 200:
+                    raise MinimaxDownloadError(
+                        "the file host refused the clip's link; it may have expired",
+                        platform=self.endpoint.platform,
+                        http_status=response.status_code,
+                        hint="Asking for the file again gives a fresh link and costs nothing.",
+                    )
+                yield FileStream(response.headers.get("content-type", ""), _length(response), response.iter_raw())
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise MinimaxDownloadError(
+                f"the clip could not be fetched whole ({redact(f'{type(error).__name__}: {error}')})",
+                platform=self.endpoint.platform,
+                hint="Fetching it again costs nothing.",
+            ) from error
+        finally:
+            _fetching_file.reset(hiding)
+
+    def _check_file_url(self, request: httpx.Request) -> None:
+        if request.url.scheme != "https" and not self.endpoint.is_plain_http:
+            raise MinimaxDownloadError(
+                f"the clip's link is not https but {request.url.scheme}, which is refused: it could be read on its way",
+                platform=self.endpoint.platform,
+            )
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class FileStream:
+    """
+    A file that is being fetched.
+
+    :param content_type: what the host says it is.
+    :param length: its size in bytes, if the host says so.
+    :param chunks: its bytes, as they arrive.
+    """
+
+    content_type: str
+    length: int | None
+    chunks: Iterator[bytes]
+
+
+def _length(response: httpx.Response) -> int | None:
+    value = response.headers.get("content-length", "")
+    return int(value) if value.isdecimal() else None
+
+
+class AsyncTransport:
+    """
+    Sends requests of one endpoint from one event loop, over one client that is kept open.
+
+    :param endpoint: where to send them.
+    :param sleep: how to wait between attempts; for tests.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self.endpoint = endpoint
+        self._sleep = sleep
+        self._client = httpx.AsyncClient(**_client_options(endpoint))
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT)
+
+    async def send(self, request: HttpRequest, read: Read[T], *, retries: int | None = None) -> T:
+        """Do what :meth:`Transport.send` does, with the same parameters and errors."""
+        repetition = _repetition(self.endpoint, request, retries)
+        return await AsyncRetrying(sleep=self._sleep, **repetition)(self._once, request, read)
+
+    async def _once(self, request: HttpRequest, read: Read[T]) -> T:
+        try:
+            async with self._in_flight:
+                reply = _reply(await self._client.request(**_request_options(self.endpoint, request)))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _explained(_network_error(error), self.endpoint, request) from error
+        try:
+            return read(reply)
+        except MinimaxError as error:
+            raise _explained(error, self.endpoint, request, reply) from error.__cause__
+
+    async def aclose(self) -> None:
+        """Close the client's connections."""
+        await self._client.aclose()
+
+
+_fetching_file: ContextVar[bool] = ContextVar("fetching_file", default=False)
+
+
+class _HideSignedUrls(logging.Filter):
+    """Cuts the query off the URLs that httpx logs while a file is fetched: whoever has it can fetch the file too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _fetching_file.get() and isinstance(record.args, tuple):
+            record.args = tuple(redact(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args)
+        return True
+
+
+logging.getLogger("httpx").addFilter(_HideSignedUrls())

@@ -1,0 +1,177 @@
+"""
+What can go wrong, named by what the reader has to do about it.
+
+Every error says what happened, on which platform, with which remote task id, what happened to the money, and what to do
+next. Those that a retry of the Airflow task cannot help derive from ``AirflowFailException`` (or, for an exhausted
+wait, from ``AirflowSensorTimeout``), so Airflow fails the task at once. No message ever holds a key, a signed URL or an
+image: texts from outside go through :func:`airflow_provider_minimax.api.redaction.redact` first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+)
+
+__all__ = [
+    "MinimaxAuthError",
+    "MinimaxConfigurationError",
+    "MinimaxDownloadError",
+    "MinimaxError",
+    "MinimaxModerationError",
+    "MinimaxQuotaError",
+    "MinimaxRateLimitError",
+    "MinimaxRequestError",
+    "MinimaxSubmissionUnknownError",
+    "MinimaxTaskFailedError",
+    "MinimaxTaskGoneError",
+    "MinimaxTaskTimeoutError",
+    "MinimaxUnavailableError",
+    "MinimaxUnreachableError",
+]
+
+NOTHING_BOUGHT = "Nothing was bought."
+
+
+class MinimaxError(AirflowException):
+    """
+    Root of all errors of this provider.
+
+    :param message: what happened, one sentence without its full stop.
+    :param platform: the platform that was asked, by its name in the connection.
+    :param http_status: HTTP status of the reply, if there was one.
+    :param code: the platform's own error code as text, e.g. ``"1008"``.
+    :param minimax_task_id: the remote task id, if one is known.
+    :param trace_id: the platform's id of the request, for its support.
+    :param money: what was, is or may be billed, a whole sentence.
+    :param hint: what to do next, a whole sentence.
+    :param retry_after: seconds the platform asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        platform: str | None = None,
+        http_status: int | None = None,
+        code: str | None = None,
+        minimax_task_id: str | None = None,
+        trace_id: str | None = None,
+        money: str | None = None,
+        hint: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.platform = platform
+        self.http_status = http_status
+        self.code = code
+        self.minimax_task_id = minimax_task_id
+        self.trace_id = trace_id
+        self.money = money
+        self.hint = hint
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        facts = [
+            f"{label} {value}"
+            for label, value in (
+                ("platform", self.platform),
+                ("HTTP", self.http_status),
+                ("code", self.code),
+                ("task", self.minimax_task_id),
+                ("trace", self.trace_id),
+            )
+            if value is not None
+        ]
+        text = self.message.rstrip(". ")
+        if facts:
+            text += f" ({', '.join(facts)})"
+        return " ".join(part for part in (f"{text}.", self.money, self.hint) if part)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether trying the same again is known not to help."""
+        return isinstance(self, AirflowFailException | AirflowSensorTimeout)
+
+    def as_event(self) -> dict[str, Any]:
+        """Return the error as plain JSON values, for a trigger event; :func:`error_from_event` reads it back."""
+        return {"kind": type(self).__name__, **{k: v for k, v in self.__dict__.items() if v is not None}}
+
+
+class MinimaxConfigurationError(MinimaxError, AirflowFailException):
+    """The connection cannot work as it is: unknown platform or region, base URL without scheme, key missing."""
+
+
+class MinimaxAuthError(MinimaxError, AirflowFailException):
+    """The key was refused: it is wrong, or it belongs to another region. Correct the connection."""
+
+
+class MinimaxQuotaError(MinimaxError, AirflowFailException):
+    """The account's balance or plan is used up, or the plan lacks the model. Top up, then run the task again."""
+
+
+class MinimaxRequestError(MinimaxError, AirflowFailException):
+    """The request is invalid, by our checks or by the platform's. Correct the named field."""
+
+
+class MinimaxModerationError(MinimaxError, AirflowFailException):
+    """The platform refused the prompt, the image or the finished clip as sensitive. Change the prompt or the image."""
+
+
+class MinimaxRateLimitError(MinimaxError):
+    """Too many requests, or the service is overloaded. The request did not begin; wait, then ask again."""
+
+
+class MinimaxUnavailableError(MinimaxError):
+    """The platform cannot answer just now, or its answer makes no sense. Asking again may help."""
+
+
+class MinimaxUnreachableError(MinimaxUnavailableError):
+    """No connection could be made (DNS, refused, TLS, time-out), so the request never left this machine."""
+
+
+class MinimaxSubmissionUnknownError(MinimaxError, AirflowFailException):
+    """
+    A submission went out and no usable answer came back, so a clip may or may not have been bought.
+
+    The API has no idempotency key: sending it again could buy a second clip. Look at the platform's console first.
+    """
+
+
+class MinimaxTaskFailedError(MinimaxError, AirflowFailException):
+    """The remote task ended without a clip."""
+
+
+class MinimaxTaskGoneError(MinimaxError, AirflowFailException):
+    """The platform does not know the task id (any more). Check the id, the connection and the task's age."""
+
+
+class MinimaxTaskTimeoutError(MinimaxError, AirflowSensorTimeout):
+    """Our patience ended before the remote task did: it goes on, will be billed, and can be waited for again."""
+
+
+class MinimaxDownloadError(MinimaxError):
+    """The clip exists but could not be fetched whole. Fetching it again costs nothing."""
+
+
+_KINDS = {name: value for name, value in list(globals().items()) if name in __all__}
+
+
+def error_from_event(event: dict[str, Any]) -> MinimaxError:
+    """
+    Rebuild an error from what :meth:`MinimaxError.as_event` made of it.
+
+    :param event: the plain values; an unknown ``kind`` (a trigger of another version) gives a :class:`MinimaxError`.
+    :return: the error, ready to be raised.
+    """
+    values = dict(event)
+    kind = _KINDS.get(str(values.pop("kind", "")), MinimaxError)
+    message = str(values.pop("message", "no reason was given"))
+    known = {key: values[key] for key in values.keys() & MinimaxError("").__dict__.keys()}
+    error: MinimaxError = kind(message, **known)
+    return error

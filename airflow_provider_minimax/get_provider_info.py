@@ -1,0 +1,87 @@
+"""What Airflow reads to know this provider: connection form, modules, documentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_NAME = "MiniMax"
+_DOCS = "https://platform.minimax.io/docs/api-reference/video-generation-intro"
+_PLATFORMS = ["minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302"]
+_REGIONS = ["global", "cn"]
+
+# The connection form as data: Airflow 3.2 and later draw it without importing the hook.
+_FORM = {
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "login", "port", "extra"],
+        "relabeling": {"password": "API key", "host": "Base URL"},
+        "placeholders": {
+            "host": "empty: the platform's own, e.g. https://api.minimax.io",
+            "password": "the key, without 'Bearer'",
+        },
+    },
+    "conn-fields": {
+        "platform": {
+            "label": "Platform",
+            "description": "Which system the key belongs to: MiniMax itself or a gateway that resells it.",
+            "schema": {"type": "string", "enum": _PLATFORMS, "default": "minimax"},
+        },
+        "region": {
+            "label": "Region",
+            "description": "Where the key was issued. Only MiniMax itself has regions; a key works in its own only.",
+            "schema": {"type": "string", "enum": _REGIONS, "default": "global"},
+        },
+        "path_prefix": {
+            "label": "Path prefix",
+            "description": "Only if a gateway needs another one than its platform's, e.g. /minimax.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "timeout": {
+            "label": "Time-out",
+            "description": "Seconds to wait for an answer, 60 by default.",
+            "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
+        },
+        "max_retries": {
+            "label": "Retries",
+            "description": "How often a request that may be repeated is repeated, 3 by default.",
+            "schema": {"type": ["integer", "null"], "minimum": 0, "maximum": 10},
+        },
+        "proxy": {
+            "label": "Proxy",
+            "description": "URL of a proxy; empty: as the environment says (HTTPS_PROXY).",
+            "schema": {"type": ["string", "null"]},
+        },
+        "verify": {
+            "label": "Check certificates",
+            "description": "Turn off only for a host of your own. Give a bundle's path in the extra JSON instead.",
+            "schema": {"type": "boolean", "default": True},
+        },
+    },
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description, in the form of Airflow's ``provider_info.schema.json``."""
+    modules = {
+        kind: [{"integration-name": _NAME, "python-modules": [f"airflow_provider_minimax.{kind}.{module}"]}]
+        for kind, module in (
+            ("operators", "video"),
+            ("sensors", "video"),
+            ("hooks", "minimax"),
+            ("triggers", "video"),
+        )
+    }
+    return {
+        "package-name": "airflow-provider-minimax",
+        "name": _NAME,
+        "description": "MiniMax (Hailuo) video generation, at MiniMax itself and at the gateways that resell it.",
+        "integrations": [{"integration-name": _NAME, "external-doc-url": _DOCS, "tags": ["service"]}],
+        **modules,
+        "connection-types": [
+            {
+                "connection-type": "minimax",
+                "hook-class-name": "airflow_provider_minimax.hooks.minimax.MinimaxHook",
+                "hook-name": _NAME,
+                **_FORM,
+            }
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Connections to MiniMax and its gateways."""

@@ -1,0 +1,343 @@
+"""
+The hook: a connection turned into a platform and the transport to reach it.
+
+Everything is there twice, for synchronous code and (with an ``a`` in front) for an event loop. Clients are opened at
+the first use and kept; :func:`shared_hook` lets all triggers of an event loop that use one connection share one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+from weakref import WeakKeyDictionary
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.api.images import with_images
+from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.platforms import Platform
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.request import VideoRequest, invalid
+from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.api.transport import AsyncTransport, Endpoint, Transport
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxDownloadError,
+    MinimaxError,
+    MinimaxUnavailableError,
+)
+from airflow_provider_minimax.hooks.connection import read_connection
+from airflow_provider_minimax.hooks.probe import probe
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+
+class MinimaxHook(BaseHook):
+    """
+    MiniMax, or one of the gateways that resell it, through an Airflow connection.
+
+    :param minimax_conn_id: the connection: its password is the API key, its host the base URL (the platform's own if
+        empty), its extra field ``platform`` one of ``minimax``, ``bltcy``, ``chainhub``, ``vtrix``, ``novita``,
+        ``ai302``.
+    """
+
+    conn_name_attr = "minimax_conn_id"
+    default_conn_name = "minimax_default"
+    conn_type = "minimax"
+    hook_name = "MiniMax"
+
+    def __init__(self, minimax_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.minimax_conn_id = minimax_conn_id
+        self._resolved: tuple[Platform, Endpoint] | None = None
+        self._transport: Transport | None = None
+        self._async_transport: AsyncTransport | None = None
+        self._resolving: asyncio.Lock | None = None
+
+    # -- the connection ------------------------------------------------------------------------------------------------
+
+    def get_conn(self) -> Transport:
+        """Return the transport to the connection's endpoint, opened at the first call."""
+        if self._transport is None:
+            _, endpoint = self._resolve()
+            self._transport = Transport(endpoint)
+        return self._transport
+
+    def _resolve(self) -> tuple[Platform, Endpoint]:
+        if self._resolved is None:
+            try:
+                connection = self.get_connection(self.minimax_conn_id)
+            except AirflowNotFoundException as error:
+                raise self._no_connection() from error
+            self._resolved = self._read(connection, connection.extra_dejson)
+        return self._resolved
+
+    async def _aresolve(self) -> tuple[Platform, Endpoint]:
+        self._resolving = self._resolving or asyncio.Lock()
+        async with self._resolving:
+            if self._resolved is None:
+                self._resolved = await self._alook_up()
+        return self._resolved
+
+    async def _alook_up(self) -> tuple[Platform, Endpoint]:
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        try:
+            connection = await get_async_connection(self.minimax_conn_id, hook=self)
+        except AirflowNotFoundException as error:
+            raise self._no_connection() from error
+        return self._read(connection, await get_async_extra_dejson(connection))
+
+    def _read(self, connection: Connection, extra: dict[str, Any]) -> tuple[Platform, Endpoint]:
+        return read_connection(
+            self.minimax_conn_id,
+            host=connection.host,
+            port=connection.port,
+            password=connection.password,
+            extra=extra,
+        )
+
+    def _no_connection(self) -> MinimaxConfigurationError:
+        return MinimaxConfigurationError(
+            f"there is no connection {self.minimax_conn_id!r}",
+            hint="Add it in the UI (Admin, Connections), with `airflow connections add`, or as AIRFLOW_CONN_"
+            f"{self.minimax_conn_id.upper()}.",
+        )
+
+    async def areload(self) -> bool:
+        """
+        Look the connection up again, for instance after its key was refused.
+
+        :return: whether anything in it changed; if so, the next request uses it.
+        """
+        fresh = await self._alook_up()
+        if fresh == self._resolved:
+            return False
+        stale, self._resolved, self._async_transport = self._async_transport, fresh, None
+        if stale is not None:
+            await stale.aclose()
+        return True
+
+    async def _aconn(self) -> tuple[Platform, AsyncTransport]:
+        platform, endpoint = await self._aresolve()
+        if self._async_transport is None:
+            self._async_transport = AsyncTransport(endpoint)
+        return platform, self._async_transport
+
+    def close(self) -> None:
+        """Close the synchronous client."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+    async def aclose(self) -> None:
+        """Close the event loop's client."""
+        if self._async_transport is not None:
+            await self._async_transport.aclose()
+            self._async_transport = None
+
+    # -- buying a clip -------------------------------------------------------------------------------------------------
+
+    def submit(self, request: VideoRequest, *, validate: bool = True) -> str:
+        """
+        Buy a clip.
+
+        :param request: what to make. Its images may be paths, which are read here.
+        :param validate: whether to check the request against the catalogue and the platform's documentation first.
+        :return: the remote task id.
+        :raises MinimaxRequestError: the request is invalid; nothing was sent.
+        :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought.
+        :raises MinimaxError: the platform refused; nothing was bought.
+        """
+        platform, endpoint = self._resolve()
+        self._check(request, platform, validate)
+        ready = platform.submit(with_images(request, read_file, check=validate))
+        minimax_task_id = self.get_conn().send(ready, platform.read_submission)
+        self._log_submission(minimax_task_id, request, endpoint)
+        return minimax_task_id
+
+    async def asubmit(self, request: VideoRequest, *, validate: bool = True) -> str:
+        """Do what :meth:`submit` does, on an event loop."""
+        platform, transport = await self._aconn()
+        self._check(request, platform, validate)
+        with_data = await asyncio.to_thread(with_images, request, read_file, check=validate)
+        minimax_task_id = await transport.send(platform.submit(with_data), platform.read_submission)
+        self._log_submission(minimax_task_id, request, transport.endpoint)
+        return minimax_task_id
+
+    def _check(self, request: VideoRequest, platform: Platform, validate: bool) -> None:
+        if not validate:
+            return
+        findings = catalogue.check(request, model_name=platform.official_model(request))
+        for warning in findings.warnings:
+            self.log.warning("%s", warning)
+        if problems := findings.problems + platform.problems(request):
+            raise invalid(problems)
+
+    def _log_submission(self, minimax_task_id: str, request: VideoRequest, endpoint: Endpoint) -> None:
+        currency = "cny" if "minimaxi" in endpoint.base_url else "usd"
+        price = catalogue.list_price(request, currency=currency) if endpoint.platform == "minimax" else None
+        self.log.info(
+            "Bought at %s: MiniMax task %s, %s%s",
+            endpoint.platform,
+            minimax_task_id,
+            request.model,
+            f", {price}" if price else "",
+        )
+
+    # -- looking at it -------------------------------------------------------------------------------------------------
+
+    def get_task(self, minimax_task_id: str, *, retries: int | None = None) -> VideoTask:
+        """
+        Look at a remote task.
+
+        :param minimax_task_id: its id.
+        :param retries: how often to repeat a failed look; the connection's ``max_retries`` by default.
+        :return: where it stands.
+        :raises MinimaxTaskGoneError: the platform does not know the id.
+        :raises MinimaxError: the look failed, by what to do about it.
+        """
+        platform, _ = self._resolve()
+        minimax_task_id = checked_id(minimax_task_id)
+        return self.get_conn().send(
+            platform.query(minimax_task_id), _reader(platform, minimax_task_id), retries=retries
+        )
+
+    async def aget_task(self, minimax_task_id: str, *, retries: int | None = None) -> VideoTask:
+        """Do what :meth:`get_task` does, on an event loop."""
+        platform, transport = await self._aconn()
+        minimax_task_id = checked_id(minimax_task_id)
+        return await transport.send(
+            platform.query(minimax_task_id), _reader(platform, minimax_task_id), retries=retries
+        )
+
+    def get_file(self, task: VideoTask) -> VideoFile:
+        """
+        Ask where a finished task's clip is; each call gives a fresh URL, which lives for about an hour.
+
+        :param task: the finished task, or any task with a ``file_id``.
+        :return: the clip's place at the file host.
+        :raises MinimaxDownloadError: the task has no clip.
+        :raises MinimaxError: the look failed, by what to do about it.
+        """
+        platform, _ = self._resolve()
+        if platform.locate is None or platform.read_file is None or (task.file and not task.file_id):
+            return _own_file(task, platform)
+        return self.get_conn().send(platform.locate(task), platform.read_file)
+
+    async def aget_file(self, task: VideoTask) -> VideoFile:
+        """Do what :meth:`get_file` does, on an event loop."""
+        platform, transport = await self._aconn()
+        if platform.locate is None or platform.read_file is None or (task.file and not task.file_id):
+            return _own_file(task, platform)
+        return await transport.send(platform.locate(task), platform.read_file)
+
+    # -- the connection test -------------------------------------------------------------------------------------------
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Ask for a task that does not exist, which costs nothing and tells how the platform takes the key.
+
+        :return: whether the connection works, and one sentence: it does; the key is wrong; the key is of another
+            region; the host cannot be reached; the host is not this platform; or a field is wrong.
+        """
+        try:
+            platform, endpoint = self._resolve()
+            return probe(platform, endpoint)
+        except MinimaxError as error:
+            return False, str(error)
+        except Exception as error:
+            # Whatever goes wrong here is an answer to the person who pressed the button.
+            return False, redact(f"{type(error).__name__}: {error}")
+
+
+def checked_id(minimax_task_id: Any) -> str:
+    """
+    Return a remote task id fit to be sent.
+
+    :raises MinimaxRequestError: it is empty or no text.
+    """
+    if not isinstance(minimax_task_id, str | int) or not str(minimax_task_id).strip():
+        shown = redact(repr(minimax_task_id), limit=80)
+        raise invalid([f"minimax_task_id={shown}: must be the id that a submission returned; give that task's XCom"])
+    return str(minimax_task_id).strip()
+
+
+def read_file(path: str, limit: int) -> bytes:
+    """Read a local path or any URL that Airflow's object storage knows, at most ``limit`` bytes of it."""
+    from airflow.sdk import ObjectStoragePath
+
+    file: BinaryIO
+    with ObjectStoragePath(path).open("rb") as file:  # type: ignore[no-untyped-call]
+        return file.read(limit)
+
+
+def _reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply], VideoTask]:
+    def read(reply: HttpReply) -> VideoTask:
+        task = platform.read_task(reply, minimax_task_id)
+        if task.state is TaskState.SUCCEEDED and not task.has_output:
+            # Seen in the field for the first seconds after the end; it must not be waited for without end.
+            raise MinimaxUnavailableError(
+                "the task succeeded, but the platform does not name its clip",
+                minimax_task_id=minimax_task_id,
+                money="The clip was bought.",
+                hint="Look again later, or ask the platform's support with this id.",
+            )
+        return task
+
+    return read
+
+
+def _own_file(task: VideoTask, platform: Platform) -> VideoFile:
+    if task.file is None:
+        raise MinimaxDownloadError(
+            f"{platform.title} has no clip for this task (its status is {task.status or 'unknown'})",
+            platform=platform.name,
+            minimax_task_id=task.minimax_task_id,
+            hint="Wait for the task to succeed, with MinimaxTaskSensor, before fetching its clip.",
+        )
+    return task.file
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[MinimaxHook, int]]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def shared_hook(minimax_conn_id: str) -> AsyncIterator[MinimaxHook]:
+    """
+    Lend the hook that all users of a connection on this event loop share; the last one to leave closes its client.
+
+    :param minimax_conn_id: the connection.
+    """
+    hooks = _shared.setdefault(asyncio.get_running_loop(), {})
+    hook, users = hooks.get(minimax_conn_id) or (MinimaxHook(minimax_conn_id), 0)
+    hooks[minimax_conn_id] = (hook, users + 1)
+    try:
+        yield hook
+    finally:
+        hook, users = hooks[minimax_conn_id]
+        if users > 1:
+            hooks[minimax_conn_id] = (hook, users - 1)
+        else:
+            del hooks[minimax_conn_id]
+            await hook.aclose()
+
+
+async def look(hook: MinimaxHook, minimax_task_id: str) -> VideoTask:
+    """
+    Look once at a task; a refused key is looked up again, since it may have been changed while we waited.
+
+    :param hook: the hook to look through.
+    :param minimax_task_id: the remote task.
+    """
+    try:
+        return await hook.aget_task(minimax_task_id, retries=0)
+    except MinimaxAuthError:
+        if not await hook.areload():
+            raise
+        return await hook.aget_task(minimax_task_id, retries=0)

@@ -1,0 +1,61 @@
+"""
+Checks of what a DAG's author wrote, when the DAG is parsed.
+
+Only literals can be checked then; templates and XComArgs are left for when they are rendered. Nothing heavy is imported
+until an operator is really built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+
+
+def is_literal(value: Any) -> bool:
+    """Whether a value is final already: no template, no XComArg, and none of them inside."""
+    if isinstance(value, str):
+        return "{{" not in value and "{%" not in value
+    if isinstance(value, Mapping):
+        return all(is_literal(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(is_literal(item) for item in value)
+    return value is None or isinstance(value, bool | int | float)
+
+
+def seconds(name: str, value: float | timedelta) -> float:
+    """
+    Return a time span in seconds.
+
+    :param name: the parameter's name, for the error.
+    :param value: seconds, or a ``timedelta``; more than 0.
+    :raises MinimaxRequestError: it is neither, or not more than 0.
+    """
+    span = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(span, bool) or not isinstance(span, int | float) or not span > 0:
+        raise MinimaxRequestError(
+            f"{name}={value!r}: must be more than 0, in seconds or as a timedelta", money=NOTHING_BOUGHT
+        )
+    return float(span)
+
+
+def check_literals(fields: Mapping[str, Any]) -> None:
+    """
+    Check the fields of a request that are literals.
+
+    :param fields: the request's fields, as the author gave them.
+    :raises MinimaxRequestError: with all that is wrong.
+    """
+    from airflow_provider_minimax.api import catalogue
+    from airflow_provider_minimax.api.request import VideoRequest, invalid
+
+    given = {name: value for name, value in fields.items() if value is not None}
+    later = frozenset(name for name, value in given.items() if not is_literal(value))
+    literals = {name: value for name, value in given.items() if name not in later}
+    if "model" in later:
+        literals["model"] = "known when rendered"
+    findings = catalogue.check(VideoRequest.of(literals), later=later)
+    if findings.problems:
+        raise invalid(findings.problems)

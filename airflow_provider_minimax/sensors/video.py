@@ -1,0 +1,156 @@
+"""The sensor: waits for a remote task, with or without holding a worker slot. It buys nothing, so it may be retried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, conf
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_minimax.deferral import SAFETY_NET, resume
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxTaskTimeoutError
+from airflow_provider_minimax.parse_time import is_literal, seconds
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
+
+
+class MinimaxTaskSensor(BaseSensorOperator):
+    """
+    Wait until a remote task is over, and return its facts.
+
+    All options of :class:`~airflow.sdk.BaseSensorOperator` hold in all modes. A task that failed at the platform, and a
+    wait that took longer than ``timeout``, fail the sensor at once (with ``soft_fail`` or ``never_fail`` they skip it);
+    trouble on the way is retried, with ``silent_fail`` until the time-out.
+
+    .. seealso:: :doc:`/howto/sensor`
+
+    :param minimax_task_id: the remote task's id, usually the XCom of the task that submitted it. Templated.
+    :param minimax_conn_id: the connection it was submitted through. Templated.
+    :param deferrable: whether to wait in the triggerer, without a worker slot; by default what Airflow's option
+        ``[operators] default_deferrable`` says.
+    :param poke_interval: seconds between looks, more than 0.
+    :param timeout: seconds until the wait ends, more than 0; the remote task goes on and is billed all the same.
+    :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height`` and ``duration``, each ``None``
+        where the platform does not tell.
+    """
+
+    template_fields: Sequence[str] = ("minimax_task_id", "minimax_conn_id")
+    ui_color = "#ffe3dc"
+
+    def __init__(
+        self,
+        *,
+        minimax_task_id: str,
+        minimax_conn_id: str = "minimax_default",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float = 10.0,
+        timeout: timedelta | float = 1800.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            poke_interval=seconds("poke_interval", poke_interval), timeout=seconds("timeout", timeout), **kwargs
+        )
+        self.minimax_task_id = minimax_task_id
+        self.minimax_conn_id = minimax_conn_id
+        self.deferrable = deferrable
+        if is_literal(minimax_task_id):
+            self._checked_id()
+
+    def _checked_id(self) -> str:
+        from airflow_provider_minimax.hooks.minimax import checked_id
+
+        return checked_id(self.minimax_task_id)
+
+    def _hook(self) -> MinimaxHook:
+        from airflow_provider_minimax.hooks.minimax import MinimaxHook
+
+        return MinimaxHook(self.minimax_conn_id)
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Look once: not yet, the task's facts, or why there is no clip."""
+        from airflow_provider_minimax.api.pace import settle
+
+        task = self._hook().get_task(self._checked_id())
+        self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status or task.state)
+        outcome = settle(task)
+        return outcome is not None and PokeReturnValue(is_done=True, xcom_value=outcome.result().as_result())
+
+    def execute(self, context: Context) -> Any:
+        """Wait for the task, in this process or in the triggerer."""
+        if self.deferrable:
+            return self._look_then_defer(context)
+        try:
+            return super().execute(context)
+        except MinimaxError as error:
+            error.minimax_task_id = error.minimax_task_id or self._checked_id()
+            raise
+        except AirflowSensorTimeout as error:
+            raise self._timed_out() from error
+
+    def _look_then_defer(self, context: Context) -> Any:
+        deadline = time.time() + self.timeout
+        try:
+            if seen := self.poke(context):
+                return seen.xcom_value if isinstance(seen, PokeReturnValue) else None
+        except MinimaxError as error:
+            if error.is_final:
+                self._fail(error)
+            self.log.warning("The first look failed, the triggerer goes on looking: %s", error)
+        from airflow_provider_minimax.api.pace import MAX_FAILURES
+        from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
+
+        self.defer(
+            trigger=MinimaxTaskTrigger(
+                minimax_task_id=self._checked_id(),
+                minimax_conn_id=self.minimax_conn_id,
+                deadline=deadline,
+                poll_interval=self.poke_interval,
+                exponential_backoff=self.exponential_backoff,
+                max_wait=self.max_wait.total_seconds() if self.max_wait else None,
+                max_failures=None if self.silent_fail else MAX_FAILURES,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout + SAFETY_NET),
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Turn the trigger's event into the sensor's result or failure."""
+        from airflow_provider_minimax.api.pace import Outcome
+
+        try:
+            task = Outcome.of_event(event).result()
+        except MinimaxError as error:
+            self._fail(error)
+        self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
+        return task.as_result()
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume; unlike the base class, with the same outcomes as without deferral, on every version of Airflow."""
+        try:
+            return resume(self, next_method, next_kwargs, context, str(self.minimax_task_id))
+        except AirflowSkipException:
+            raise
+        except MinimaxError as error:
+            self._fail(error)
+
+    def _fail(self, error: MinimaxError) -> NoReturn:
+        """Fail or skip as a poking sensor does: final errors obey ``soft_fail``, all errors obey ``never_fail``."""
+        error.minimax_task_id = error.minimax_task_id or str(self.minimax_task_id)
+        if self.never_fail or (self.soft_fail and error.is_final):
+            raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
+        raise error
+
+    def _timed_out(self) -> MinimaxTaskTimeoutError:
+        minimax_task_id = self._checked_id()
+        return MinimaxTaskTimeoutError(
+            f"the task did not end within {self.timeout:g} s",
+            minimax_task_id=minimax_task_id,
+            money=f"Task {minimax_task_id} goes on and will be billed.",
+            hint="Clear this sensor to wait on, with a longer timeout if need be; that buys nothing.",
+        )

@@ -1,0 +1,113 @@
+"""
+The trigger: watches one remote task without a worker slot.
+
+It never submits, downloads or holds a secret. Its keyword arguments are a wire format, kept in Airflow's database in
+plain text and read back by other versions of this code: new ones need defaults.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_minimax.api.pace import MAX_FAILURES, Outcome, Pace, Wait, Watch
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
+from airflow_provider_minimax.hooks.minimax import MinimaxHook, look, shared_hook
+
+
+class MinimaxTaskTrigger(BaseTrigger):
+    """
+    Watch a remote task until it is over, or until patience ends; then send one small event.
+
+    :param minimax_task_id: the remote task. Not named ``task_id``, which Airflow overwrites on triggers.
+    :param minimax_conn_id: the connection to look through.
+    :param deadline: when patience ends, in epoch seconds, so that it survives a restart of the triggerer.
+    :param poll_interval: seconds between looks, on average.
+    :param exponential_backoff: whether the waits double from look to look.
+    :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
+    :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
+    """
+
+    def __init__(
+        self,
+        *,
+        minimax_task_id: str,
+        minimax_conn_id: str,
+        deadline: float,
+        poll_interval: float = 10.0,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+        max_failures: int | None = MAX_FAILURES,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.minimax_task_id = minimax_task_id
+        self.minimax_conn_id = minimax_conn_id
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+        self.exponential_backoff = exponential_backoff
+        self.max_wait = max_wait
+        self.max_failures = max_failures
+        self._is_over = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the keyword arguments to build this trigger again."""
+        return (
+            "airflow_provider_minimax.triggers.video.MinimaxTaskTrigger",
+            {
+                "minimax_task_id": self.minimax_task_id,
+                "minimax_conn_id": self.minimax_conn_id,
+                "deadline": self.deadline,
+                "poll_interval": self.poll_interval,
+                "exponential_backoff": self.exponential_backoff,
+                "max_wait": self.max_wait,
+                "max_failures": self.max_failures,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Watch, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
+        async with shared_hook(self.minimax_conn_id) as hook:
+            outcome = await self._watch(hook)
+        self._is_over = True
+        yield TriggerEvent(outcome.as_event())  # type: ignore[no-untyped-call]
+
+    async def _watch(self, hook: MinimaxHook) -> Outcome:
+        watch = Watch(
+            self.minimax_task_id,
+            deadline=self.deadline,
+            pace=Pace(self.poll_interval, self.exponential_backoff, self.max_wait),
+            max_failures=self.max_failures,
+        )
+        step: Wait | Outcome = watch.start(time.time())
+        while isinstance(step, Wait):
+            if step.note:
+                self.log.log(logging.WARNING if step.warn else logging.INFO, "%s", step.note)
+            await asyncio.sleep(step.seconds)
+            step = watch.after(await self._look(hook), time.time())
+        return step
+
+    async def _look(self, hook: MinimaxHook) -> VideoTask | MinimaxError:
+        try:
+            return await look(hook, self.minimax_task_id)
+        except MinimaxError as error:
+            return error
+        except Exception as error:
+            # What else can fail is Airflow's own look-up of the connection; that may pass, like a failed look.
+            what = redact(f"{type(error).__name__}: {error}")
+            return MinimaxUnavailableError(f"connection {self.minimax_conn_id!r} could not be looked up ({what})")
+
+    async def on_kill(self) -> None:
+        """Say what goes on when the deferred task is cleared or marked: this API has no way to cancel a task."""
+        if not self._is_over:
+            self.log.warning(
+                "No longer watching MiniMax task %s. The API cannot cancel it, so it goes on and will be billed; "
+                "wait for it again with MinimaxTaskSensor and this id.",
+                self.minimax_task_id,
+            )
