@@ -1,0 +1,17 @@
+"""An offline emulator of the MiniMax video APIs, MiniMax's own and five resellers', for tests, demos and development.
+
+It keeps the documented contract strictly, counts what was bought, and makes trouble on demand. Run it with
+``python -m airflow_provider_minimax.emulator``, or in a test::
+
+    with Emulator(lifecycle="looks", looks=2) as emulator:
+        emulator.base_url("bltcy"), emulator.api_key("bltcy")
+
+It shares no code with the provider, only the catalogue's data, and it needs Starlette and uvicorn, not Airflow.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_minimax.emulator.client import EmulatorClient
+from airflow_provider_minimax.emulator.server import Emulator
+
+__all__ = ["Emulator", "EmulatorClient"]

@@ -1,0 +1,72 @@
+"""Runs the emulator from the command line, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+from airflow_provider_minimax.emulator.addresses import ADDRESSES
+from airflow_provider_minimax.emulator.server import Emulator
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; 1 when the address cannot be had."""
+    options = _parser().parse_args(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    emulator = Emulator(
+        options.port,
+        host=options.host,
+        on_purchase=None if options.quiet else _tell_purchase,
+        seconds=options.seconds,
+    )
+    try:
+        with emulator:
+            if not options.quiet:
+                _introduce(emulator)
+            stop.wait()
+    except OSError as error:
+        print(f"Cannot listen on {options.host}:{options.port}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_minimax.emulator",
+        description="An offline stand-in for the MiniMax video APIs. Nothing that it makes costs money.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8765, help="port, 0 for any free one (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long a job takes (default: %(default)s)")
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+    return parser
+
+
+def _introduce(emulator: Emulator) -> None:
+    print(f"MiniMax video emulator at {emulator.url}", flush=True)
+    for name, address in ADDRESSES.items():
+        print(f"  {address.title:<26} {emulator.base_url(name)}   key {address.key}")
+    connection = shlex.quote(json.dumps(emulator.connection("minimax")))
+    print(f"\nexport AIRFLOW_CONN_MINIMAX_DEFAULT={connection}\n", flush=True)
+
+
+def _tell_purchase(purchase: dict[str, Any]) -> None:
+    clock = time.strftime("%H:%M:%S", time.localtime(purchase["time"]))
+    size = " ".join(str(part) for part in (purchase["resolution"], purchase["duration"]) if part is not None)
+    price = f"${purchase['price']['usd']:.2f}" if purchase["price"] else "no list price"
+    print(
+        f"{clock} bought {purchase['task_id']} on {purchase['platform']}: {purchase['model']} {size} s, {price}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,118 @@
+"""Answers that no framework offers: a connection that ends without one, a body that stops halfway, a clip in parts.
+
+They reach through to the server's socket, which ``WithSocket`` puts into the scope of each request. Under a server
+that shows no socket the breaking ones raise instead of pretending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from xml.sax.saxutils import escape
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airflow_provider_minimax.emulator.clips import Clip
+
+SOCKET = "airflow_provider_minimax.emulator.socket"
+
+
+class WithSocket:
+    """Outermost ASGI layer: keeps the server's transport at hand for the answers that break off."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with the transport in its scope."""
+        if scope["type"] == "http":
+            # uvicorn's send is a method of the object that owns the connection.
+            scope[SOCKET] = getattr(getattr(send, "__self__", None), "transport", None)
+        await self.app(scope, receive, send)
+
+
+def _socket(scope: Scope) -> asyncio.Transport:
+    transport: asyncio.Transport | None = scope.get(SOCKET)
+    if transport is None:
+        raise RuntimeError("This answer breaks the connection, which needs the emulator to run under uvicorn.")
+    return transport
+
+
+async def _until_gone(receive: Receive) -> None:
+    # uvicorn answers 500 for an app that returns in silence, unless it knows that the client is gone.
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Dropped(Response):
+    """The connection is closed and not a byte is answered."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close the connection."""
+        _socket(scope).abort()
+        await _until_gone(receive)
+
+
+class _CutOffError(Exception):
+    """Stops the answer that is being cut."""
+
+
+class Truncated(Response):
+    """Another answer, with its full Content-Length, that ends after so many bytes of its body."""
+
+    def __init__(self, whole: Response, after_bytes: int) -> None:
+        super().__init__(status_code=whole.status_code)
+        self.whole = whole
+        self.after_bytes = after_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the other answer until the cut."""
+        left = self.after_bytes
+
+        async def send_until_cut(message: Message) -> None:
+            nonlocal left
+            body = message.get("body", b"")
+            if message["type"] != "http.response.body" or len(body) < left:
+                left -= len(body)
+                await send(message)
+                return
+            await send({"type": "http.response.body", "body": body[:left], "more_body": True})
+            _socket(scope).close()
+            raise _CutOffError
+
+        try:
+            await self.whole(scope, receive, send_until_cut)
+        except _CutOffError:
+            await _until_gone(receive)
+
+
+class ClipResponse(Response):
+    """A clip or a part of it, made while it is sent, in constant memory."""
+
+    def __init__(self, clip: Clip, start: int, stop: int, status_code: int, headers: Mapping[str, str]) -> None:
+        super().__init__(
+            status_code=status_code,
+            headers={**headers, "Content-Length": str(stop - start)},
+            media_type="video/mp4",
+        )
+        self.clip, self.start, self.stop = clip, start, stop
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the part, and stop when the client is gone."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        transport = scope.get(SOCKET)
+        for piece in self.clip.pieces(self.start, self.stop):
+            if transport is not None and transport.is_closing():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def download_refused(status: int, code: str, message: str) -> Response:
+    """The way in which an object storage says no."""
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error>\n  <Code>{escape(code)}</Code>\n  <Message>{escape(message)}</Message>\n</Error>\n"
+    )
+    return Response(body, status, media_type="application/xml")

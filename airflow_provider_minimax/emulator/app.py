@@ -1,0 +1,117 @@
+"""The ASGI application: sends each request to its platform, past the faults, and keeps the journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from airflow_provider_minimax.emulator import control, page
+from airflow_provider_minimax.emulator.answers import Dropped, WithSocket
+from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
+from airflow_provider_minimax.emulator.faults import Work, perform
+from airflow_provider_minimax.emulator.links import LinkSigner
+from airflow_provider_minimax.emulator.platforms import PLATFORMS
+from airflow_provider_minimax.emulator.refusals import Refusal
+from airflow_provider_minimax.emulator.storage import download, file_id_in
+from airflow_provider_minimax.emulator.world import World
+
+EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+Answerer = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(world: World) -> ASGIApp:
+    """The emulator as an ASGI application over one world."""
+    signer = LinkSigner()
+    routes = [Route("/", page.overview(world)), *control.routes(world)]
+    routes += [Route("/files/{name:path}", _storage(world, signer), methods=["GET", "HEAD"])]
+    for platform in PLATFORMS:
+        routes += [
+            Route(
+                f"/{platform.name}{endpoint.path}", _api(world, signer, platform, endpoint), methods=[endpoint.method]
+            )
+            for endpoint in platform.endpoints
+        ]
+        routes += [Route(f"/{platform.name}/{{path:path}}", _nowhere(world, platform), methods=EVERY_METHOD)]
+    return WithSocket(Starlette(routes=routes))
+
+
+def _api(world: World, signer: LinkSigner, platform: Platform, endpoint: Endpoint) -> Answerer:
+    async def answer(request: Request) -> Response:
+        exchange = Exchange(world, signer, platform, request)
+        return await _answered(exchange, endpoint.operation, partial(_worked, exchange, endpoint))
+
+    return answer
+
+
+async def _worked(exchange: Exchange, endpoint: Endpoint) -> Response:
+    try:
+        exchange.check_key()
+        return await endpoint.handler(exchange)
+    except Refusal as refusal:
+        return exchange.refuse(refusal)
+
+
+def _storage(world: World, signer: LinkSigner) -> Answerer:
+    platforms = {platform.name: platform for platform in PLATFORMS}
+
+    async def answer(request: Request) -> Response:
+        job = world.job_of_file(file_id_in(request.path_params["name"]))
+        platform = platforms[job.platform] if job else PLATFORMS[0]
+
+        async def work() -> Response:
+            return download(request, signer, world.settings, job)
+
+        return await _answered(Exchange(world, signer, platform, request), "download", work)
+
+    return answer
+
+
+def _nowhere(world: World, platform: Platform) -> Answerer:
+    async def answer(request: Request) -> Response:
+        note = _note(world, request, platform.name, "unknown")
+        note["status"] = 404
+        return PlainTextResponse("404 page not found", 404)
+
+    return answer
+
+
+async def _answered(exchange: Exchange, operation: str, work: Work) -> Response:
+    """Do the work, or whatever a waiting fault makes of it, and write down how it went."""
+    world, platform = exchange.world, exchange.platform.name
+    note = _note(world, exchange.request, platform, operation)
+    fault = world.take_fault(operation, platform)
+    if fault is None:
+        response = await work()
+    else:
+        note["fault"] = fault.kind
+        response = await perform(exchange, fault, work)
+    if not isinstance(response, Dropped):
+        note["status"] = response.status_code
+    return response
+
+
+def _note(world: World, request: Request, platform: str, operation: str) -> dict[str, Any]:
+    """A line of the journal; it is there while the answer is still being made, with no status."""
+    note: dict[str, Any] = {
+        "method": request.method,
+        "path": request.url.path,
+        "platform": platform,
+        "operation": operation,
+        "status": None,
+        "time": time.time(),
+        "had_authorization": "authorization" in request.headers,
+        "user_agent": request.headers.get("user-agent", ""),
+        "range": request.headers.get("range"),
+        "fault": None,
+    }
+    world.journal.append(note)
+    return note

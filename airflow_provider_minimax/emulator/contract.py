@@ -1,0 +1,224 @@
+"""Reads a create request as strictly as the documents allow and says what was ordered.
+
+A second, independent reading of the contract: it shares the catalogue's data with the provider, but none of its code.
+A platform describes each of its create pages as a ``Page``; everything that a page does not name is refused.
+
+Two words in a prompt play the moderators: "forbidden" is refused at once with 1026 (input sensitive), and a job whose
+prompt says "censored" runs and then fails with 1027 (output sensitive).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from airflow_provider_minimax.emulator.refusals import Refusal, invalid
+
+REFUSED_AT_ONCE = "forbidden"
+REFUSED_AT_THE_END = "censored"
+
+MODES = frozenset({"text", "first_frame", "first_and_last_frame", "subject_reference"})
+OPTIONS = frozenset({"prompt_optimizer", "fast_pretreatment", "aigc_watermark", "callback_url"})
+OFFICIAL_FIELDS = (
+    frozenset(
+        {"model", "prompt", "duration", "resolution", "first_frame_image", "last_frame_image", "subject_reference"}
+    )
+    | OPTIONS
+)
+
+IMAGE_LIMIT = 20 * 1024 * 1024
+DATA_URL = re.compile(r"data:image/(?:jpeg|jpg|png|webp);base64,", re.ASCII)
+WEB_URL = re.compile(r"https?://[^\s/]+\S*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One create page of a platform."""
+
+    fields: Mapping[str, str]
+    """Name on this page -> name in MiniMax's own contract."""
+    required: frozenset[str] = frozenset()
+    """Names (of this page) that must be there."""
+    modes: frozenset[str] = MODES
+    models: Mapping[str, str] | None = None
+    """Mode -> MiniMax's model, where the page stands for a model; None: the field ``model`` names it."""
+    resolutions: frozenset[str] | None = None
+    """What the page offers, where that is less than the catalogue."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a request asks for, with the defaults filled in."""
+
+    model: str
+    mode: str
+    prompt: str
+    resolution: str | None
+    duration: int | None
+
+
+def own_names(*names: str) -> dict[str, str]:
+    """Fields that are called as in MiniMax's own contract."""
+    return {name: name for name in names}
+
+
+@cache
+def catalogue() -> dict[str, Any]:
+    """The data file that the provider and the emulator share."""
+    source = files("airflow_provider_minimax").joinpath("api", "catalogue.toml")
+    return tomllib.loads(source.read_text(encoding="utf-8"))
+
+
+def list_price(order: Order) -> dict[str, float] | None:
+    """What MiniMax itself asks for such a clip, where a price is listed."""
+    for row in catalogue()["prices"]:
+        if (order.resolution, order.duration) == (row["resolution"], row["duration"]) and order.model in row["models"]:
+            return {"usd": row["usd"], "cny": row["cny"]}
+    return None
+
+
+def read_order(page: Page, body: Mapping[str, object]) -> Order:
+    """What the body orders on this page; raises a Refusal where the contract is broken."""
+    fields = _in_official_names(page, body)
+    for name, value in fields.items():
+        if complaint := FIELD_CHECKS[name](value):
+            raise invalid(f"{name}: {complaint}")
+    mode = _mode(fields)
+    if mode not in page.modes:
+        raise invalid(f"this endpoint does not offer {mode}")
+    model = str(fields.get("model", "")) if page.models is None else page.models.get(mode, "")
+    entry = _catalogue_entry(model, mode)
+    prompt = _prompt(fields, mode, catalogue()["models"][model]["prompt_limit"])
+    for option in OPTIONS & fields.keys():
+        if option not in entry["options"]:
+            raise invalid(f"{option} is not supported by model {model} in mode {mode}")
+    resolution, duration = _size(page, entry["resolutions"], fields, model)
+    if REFUSED_AT_ONCE in prompt.lower():
+        raise Refusal(1026)
+    return Order(model, mode, prompt, resolution, duration)
+
+
+def _in_official_names(page: Page, body: Mapping[str, object]) -> dict[str, Any]:
+    for name in body:
+        if name not in page.fields:
+            raise invalid(f"unknown field {name!r}")
+    for name in sorted(page.required):
+        if name not in body:
+            raise invalid(f"{name} is required")
+    return {page.fields[name]: value for name, value in body.items()}
+
+
+def _mode(fields: Mapping[str, object]) -> str:
+    if "subject_reference" in fields:
+        if "first_frame_image" in fields or "last_frame_image" in fields:
+            raise invalid("subject_reference and frame images exclude each other")
+        return "subject_reference"
+    if "last_frame_image" in fields:
+        return "first_and_last_frame"
+    return "first_frame" if "first_frame_image" in fields else "text"
+
+
+def _catalogue_entry(model: str, mode: str) -> dict[str, Any]:
+    models = catalogue()["models"]
+    if model not in models:
+        raise invalid(f"model {model!r} is not supported")
+    if mode not in models[model]["modes"]:
+        raise invalid(f"model {model} does not support {mode}")
+    entry: dict[str, Any] = models[model]["modes"][mode]
+    return entry
+
+
+def _prompt(fields: Mapping[str, Any], mode: str, limit: int) -> str:
+    if "prompt" not in fields:
+        if mode == "text":
+            raise invalid("prompt is required")
+        return ""
+    prompt: str = fields["prompt"]
+    if not prompt.strip():
+        raise invalid("prompt is empty")
+    if len(prompt) > limit:
+        raise invalid(f"prompt is longer than {limit} characters")
+    return prompt
+
+
+def _size(
+    page: Page, matrix: Mapping[str, list[int]], fields: Mapping[str, Any], model: str
+) -> tuple[str | None, int | None]:
+    if not matrix:
+        for name in ("resolution", "duration"):
+            if name in fields:
+                raise invalid(f"model {model} does not support {name}")
+        return None, None
+    resolution = fields.get("resolution", next(iter(matrix)))
+    if resolution not in matrix or (page.resolutions is not None and resolution not in page.resolutions):
+        raise invalid(f"model {model} does not support resolution {resolution}")
+    duration = fields.get("duration", matrix[resolution][0])
+    if duration not in matrix[resolution]:
+        raise invalid(f"model {model} does not support resolution {resolution} with duration {duration}")
+    return resolution, duration
+
+
+def _wrong_text(value: object) -> str | None:
+    return None if isinstance(value, str) else "must be a string"
+
+
+def _wrong_number(value: object) -> str | None:
+    return None if isinstance(value, int) and not isinstance(value, bool) else "must be an integer"
+
+
+def _wrong_flag(value: object) -> str | None:
+    return None if isinstance(value, bool) else "must be a boolean"
+
+
+def _wrong_web_url(value: object) -> str | None:
+    return None if isinstance(value, str) and WEB_URL.fullmatch(value) else "must be a public http(s) URL"
+
+
+def _wrong_image(value: object) -> str | None:
+    if not isinstance(value, str):
+        return "must be a string"
+    if WEB_URL.fullmatch(value):
+        return None
+    start = DATA_URL.match(value)
+    if start is None:
+        return "must be a public URL or a data URL of a JPG, JPEG, PNG or WebP image"
+    try:
+        size = len(base64.b64decode(value[start.end() :], validate=True))
+    except (binascii.Error, ValueError):
+        return "is not valid base64"
+    if not 0 < size < IMAGE_LIMIT:
+        return "the image must be smaller than 20 MB and not empty"
+    return None
+
+
+def _wrong_subject(value: object) -> str | None:
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
+        return "must be an array of exactly one object"
+    subject = value[0]
+    if set(subject) != {"type", "image"} or subject["type"] != "character":
+        return 'must be {"type": "character", "image": [...]}'
+    if not isinstance(subject["image"], list) or len(subject["image"]) != 1:
+        return "image must be an array of exactly one image"
+    return _wrong_image(subject["image"][0])
+
+
+FIELD_CHECKS: dict[str, Callable[[object], str | None]] = {
+    "model": _wrong_text,
+    "prompt": _wrong_text,
+    "duration": _wrong_number,
+    "resolution": _wrong_text,
+    "first_frame_image": _wrong_image,
+    "last_frame_image": _wrong_image,
+    "subject_reference": _wrong_subject,
+    "prompt_optimizer": _wrong_flag,
+    "fast_pretreatment": _wrong_flag,
+    "aigc_watermark": _wrong_flag,
+    "callback_url": _wrong_web_url,
+}

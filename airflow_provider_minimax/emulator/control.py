@@ -1,0 +1,98 @@
+"""The control endpoint under ``/_emulator``: reads and sets everything, asks for no key, speaks plain JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from airflow_provider_minimax.emulator.faults import Fault
+from airflow_provider_minimax.emulator.settings import State
+from airflow_provider_minimax.emulator.world import World
+
+PREFIX = "/_emulator"
+
+
+def routes(world: World) -> list[Route]:
+    """The control endpoint over one world."""
+    desk = _Desk(world)
+    return [
+        Route(f"{PREFIX}/state", desk.state),
+        Route(f"{PREFIX}/settings", desk.change_settings, methods=["POST"]),
+        Route(f"{PREFIX}/faults", desk.add_fault, methods=["POST"]),
+        Route(f"{PREFIX}/faults", desk.clear_faults, methods=["DELETE"]),
+        Route(f"{PREFIX}/jobs/{{task_id}}", desk.move_job, methods=["POST"]),
+        Route(f"{PREFIX}/reset", desk.reset, methods=["POST"]),
+        Route(f"{PREFIX}/release", desk.release, methods=["POST"]),
+    ]
+
+
+class Move(BaseModel):
+    """The state into which a job is put by hand, with the code of a failure."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    state: State
+    code: int | None = None
+
+
+class _Desk:
+    """Where each control request is handled."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def state(self, request: Request) -> Response:
+        return JSONResponse(self.world.as_dict())
+
+    async def change_settings(self, request: Request) -> Response:
+        try:
+            self.world.settings = self.world.settings.changed(await _object(request))
+        except ValueError as error:
+            return _bad(error)
+        return JSONResponse(self.world.settings.model_dump())
+
+    async def add_fault(self, request: Request) -> Response:
+        try:
+            fault = Fault.model_validate(await _object(request))
+        except ValueError as error:
+            return _bad(error)
+        self.world.faults.append(fault)
+        return JSONResponse(fault.model_dump())
+
+    async def clear_faults(self, request: Request) -> Response:
+        self.world.faults.clear()
+        return JSONResponse({})
+
+    async def move_job(self, request: Request) -> Response:
+        job = self.world.jobs.get(request.path_params["task_id"])
+        if job is None:
+            return JSONResponse({"error": "no such job"}, 404)
+        try:
+            move = Move.model_validate(await _object(request))
+        except ValueError as error:
+            return _bad(error)
+        job.pin(move.state, move.code)
+        return JSONResponse(job.as_dict())
+
+    async def reset(self, request: Request) -> Response:
+        self.world.reset()
+        return JSONResponse({})
+
+    async def release(self, request: Request) -> Response:
+        return JSONResponse({"released": self.world.release()})
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = json.loads(await request.body() or b"{}")
+    if not isinstance(body, dict):
+        raise ValueError("the body must be a JSON object")
+    return body
+
+
+def _bad(error: ValueError) -> Response:
+    return JSONResponse({"error": str(error)}, 400)

@@ -1,0 +1,103 @@
+"""One request to an emulated platform, with what a platform needs to answer it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from airflow_provider_minimax.emulator.addresses import Address
+from airflow_provider_minimax.emulator.contract import Order
+from airflow_provider_minimax.emulator.jobs import Job
+from airflow_provider_minimax.emulator.links import LinkSigner
+from airflow_provider_minimax.emulator.refusals import Refusal, invalid
+from airflow_provider_minimax.emulator.settings import Settings
+from airflow_provider_minimax.emulator.world import World
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and the world in which it is answered."""
+
+    world: World
+    signer: LinkSigner
+    platform: Platform
+    request: Request
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this moment."""
+        return self.world.settings
+
+    def refuse(self, refusal: Refusal) -> Response:
+        """A refusal in the platform's own words."""
+        return self.platform.refuse(self, refusal)
+
+    def check_key(self) -> None:
+        """Refuse a request that does not carry this platform's key."""
+        scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
+        address = self.platform.address
+        if scheme != "Bearer" or not key or key == address.foreign_key:
+            raise Refusal(1004)
+        if key != address.key:
+            raise Refusal(2049)
+
+    async def json_object(self) -> dict[str, Any]:
+        """The request body, which must be declared as JSON and be an object."""
+        if self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+            raise invalid("Content-Type must be application/json")
+        try:
+            body = json.loads(await self.request.body())
+        except ValueError:
+            raise invalid("the body is not JSON") from None
+        if not isinstance(body, dict):
+            raise invalid("the body must be a JSON object")
+        return body
+
+    def parameter(self, name: str) -> str:
+        """A query parameter that must be there."""
+        value = self.request.query_params.get(name)
+        if not value:
+            raise invalid(f"{name} is required")
+        return value
+
+    def buy(self, order: Order, body: Mapping[str, Any], shown_model: str | None = None) -> Job:
+        """Make the job that was ordered; from here on it is paid for."""
+        return self.world.buy(self.platform.name, order, shown_model or order.model, body)
+
+    def link(self, job: Job, *, backup: bool = False) -> str:
+        """A fresh signed link to the job's clip."""
+        name = f"{'backup/' if backup else ''}{job.file_id}/output_aigc.mp4"
+        base = f"{self.request.url.scheme}://{self.request.url.netloc}"
+        return f"{base}/files/{name}?{self.signer.sign(name, self.settings.url_seconds)}"
+
+
+Handler = Callable[[Exchange], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One path of a platform, below its prefix."""
+
+    method: str
+    path: str
+    operation: str
+    handler: Handler
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What an emulated platform offers and how it says no."""
+
+    address: Address
+    endpoints: tuple[Endpoint, ...]
+    refuse: Callable[[Exchange, Refusal], Response]
+
+    @property
+    def name(self) -> str:
+        """The name that is also its prefix."""
+        return self.address.name

@@ -1,0 +1,168 @@
+"""Trouble on demand: what can go wrong with a request, and how an answer is spoiled.
+
+Every fault waits in a queue until a request of its operation (and platform) comes by. Whether the request's work is
+still done is part of the fault: a refused or broken request makes no job, a lost, slow, held or cut answer comes
+after the job was made. ``job_made`` turns an HTTP error or a wrong body into one that hides a job already made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+from airflow_provider_minimax.emulator.addresses import ADDRESSES
+from airflow_provider_minimax.emulator.answers import Dropped, Truncated, download_refused
+from airflow_provider_minimax.emulator.refusals import NoChannel, Refusal, Saturated, UnknownTask
+from airflow_provider_minimax.emulator.settings import FOR_EVER
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.emulator.exchange import Exchange
+
+Work = Callable[[], Awaitable[Response]]
+
+API = frozenset({"submit", "query", "file"})
+EVERYWHERE = API | {"download"}
+
+OPERATIONS_OF_KIND = {
+    "base_resp": API,
+    "http": EVERYWHERE,
+    "non_json": API,
+    "lost_answer": EVERYWHERE,
+    "reset_before": EVERYWHERE,
+    "slow": EVERYWHERE,
+    "hold": EVERYWHERE,
+    "truncated": frozenset({"download"}),
+    "expired": frozenset({"download"}),
+    "html_video": frozenset({"download"}),
+    "unknown_task": frozenset({"query", "file"}),
+    "no_channel": frozenset({"submit"}),
+    "saturated": API,
+}
+WORK_IS_DONE = frozenset({"lost_answer", "slow", "hold", "truncated"})
+
+HTML_ERROR = """<html>
+<head><title>{status} {phrase}</title></head>
+<body><center><h1>{status} {phrase}</h1></center><hr><center>nginx</center></body>
+</html>
+"""
+
+
+class Fault(BaseModel):
+    """One kind of trouble, and the requests that it meets."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kind: Literal[
+        "base_resp",
+        "http",
+        "non_json",
+        "lost_answer",
+        "reset_before",
+        "slow",
+        "hold",
+        "truncated",
+        "expired",
+        "html_video",
+        "unknown_task",
+        "no_channel",
+        "saturated",
+    ]
+    operation: Literal["any", "submit", "query", "file", "download"] = "any"
+    platform: str | None = None
+    times: int = Field(1, ge=FOR_EVER)
+    """How many requests it meets; -1: all of them until faults are cleared."""
+    after: int = Field(0, ge=0)
+    """How many such requests it lets pass first."""
+
+    code: int = 1000
+    """``base_resp``: MiniMax's code, shown in the platform's own shape."""
+    message: str | None = None
+    status: int = Field(500, ge=200, le=599)
+    """``http``: the status; the body is ``body`` as JSON, else an HTML page if ``html``, else a line of text."""
+    html: bool = False
+    body: Any = None
+    retry_after: int | None = None
+    """``http``, ``base_resp`` and ``saturated``: Retry-After in seconds."""
+    retry_after_date: int | None = None
+    """The same as an HTTP date, so many seconds from the answer."""
+    job_made: bool = False
+    """``http``, ``non_json`` and ``base_resp``: the work is done all the same."""
+    seconds: float = Field(1.0, ge=0)
+    """``slow``: how long the answer takes."""
+    after_bytes: int = Field(1000, ge=0)
+    """``truncated``: how much of the body arrives."""
+
+    @model_validator(mode="after")
+    def _can_ever_happen(self) -> Fault:
+        if self.operation != "any" and self.operation not in OPERATIONS_OF_KIND[self.kind]:
+            raise ValueError(f"a fault of kind {self.kind} never meets a {self.operation}")
+        if self.platform is not None and self.platform not in ADDRESSES:
+            raise ValueError(f"no platform {self.platform!r} here")
+        return self
+
+    def concerns(self, operation: str, platform: str | None) -> bool:
+        """Whether a request of this operation and platform meets the fault."""
+        return (
+            operation in OPERATIONS_OF_KIND[self.kind]
+            and self.operation in ("any", operation)
+            and self.platform in (None, platform)
+        )
+
+
+async def perform(exchange: Exchange, fault: Fault, work: Work) -> Response:
+    """Answer a request that meets a fault; ``work`` does what the request asks for."""
+    answer = await work() if fault.kind in WORK_IS_DONE or fault.job_made else Response()
+    match fault.kind:
+        case "lost_answer" | "reset_before":
+            return Dropped()
+        case "slow":
+            await exchange.world.pause(fault.seconds)
+            return answer
+        case "hold":
+            await exchange.world.pause(None)
+            return answer
+        case "truncated":
+            return Truncated(answer, fault.after_bytes)
+        case "expired":
+            return download_refused(403, "AccessDenied", "Request has expired.")
+        case "html_video" | "non_json":
+            return HTMLResponse(HTML_ERROR.format(status=200, phrase="OK"))
+        case "http":
+            return _with_retry_after(_http_error(fault), fault)
+        case _:
+            return _with_retry_after(exchange.refuse(_refusal(exchange, fault)), fault)
+
+
+def _refusal(exchange: Exchange, fault: Fault) -> Refusal:
+    match fault.kind:
+        case "unknown_task":
+            return UnknownTask("task_id")
+        case "no_channel":
+            return NoChannel(fault.message or "of the request")
+        case "saturated":
+            return Saturated()
+        case _:
+            return Refusal(fault.code, fault.message)
+
+
+def _http_error(fault: Fault) -> Response:
+    if fault.body is not None:
+        return JSONResponse(fault.body, fault.status)
+    phrase = HTTPStatus(fault.status).phrase if fault.status in HTTPStatus._value2member_map_ else "Error"
+    if fault.html:
+        return HTMLResponse(HTML_ERROR.format(status=fault.status, phrase=phrase), fault.status)
+    return PlainTextResponse(f"{fault.status} {phrase}", fault.status)
+
+
+def _with_retry_after(answer: Response, fault: Fault) -> Response:
+    if fault.retry_after is not None:
+        answer.headers["Retry-After"] = str(fault.retry_after)
+    elif fault.retry_after_date is not None:
+        answer.headers["Retry-After"] = formatdate(time.time() + fault.retry_after_date, usegmt=True)
+    return answer

@@ -1,0 +1,182 @@
+"""MiniMax's own v1 contract, and the two gateways that pass it on almost unchanged: BLTCY and 302.AI.
+
+Errors of the business come as HTTP 200 with ``base_resp``. The gateways word only the account's errors themselves.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from airflow_provider_minimax.emulator.addresses import ADDRESSES
+from airflow_provider_minimax.emulator.contract import OFFICIAL_FIELDS, Page, own_names, read_order
+from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
+from airflow_provider_minimax.emulator.jobs import Job, Sight
+from airflow_provider_minimax.emulator.refusals import Refusal, UnknownTask, message_for
+from airflow_provider_minimax.emulator.settings import Settings
+
+STATUSES = {
+    "preparing": "Preparing",
+    "queueing": "Queueing",
+    "processing": "Processing",
+    "success": "Success",
+    "failed": "Fail",
+}
+
+EVERY_FIELD = Page(fields=own_names(*OFFICIAL_FIELDS), required=frozenset({"model"}))
+
+# BLTCY's pages name only these; the stray blank at the end of its "prompt_optimizer " is a slip of the page.
+BLTCY_FIRST_FRAME = Page(
+    fields=own_names("model", "prompt", "duration", "first_frame_image", "resolution", "prompt_optimizer"),
+    required=frozenset({"model", "prompt", "first_frame_image"}),
+    modes=frozenset({"first_frame"}),
+    resolutions=frozenset({"768P", "1080P"}),
+)
+BLTCY_FIRST_AND_LAST = Page(
+    fields={**BLTCY_FIRST_FRAME.fields, "last_frame_image": "last_frame_image"},
+    required=frozenset({"model", "prompt", "first_frame_image", "last_frame_image"}),
+    modes=frozenset({"first_and_last_frame"}),
+    resolutions=frozenset({"768P", "1080P"}),
+)
+
+PageOf = Callable[[dict[str, Any]], Page]
+Refuse = Callable[[Exchange, Refusal], Response]
+
+
+def base_resp(code: int = 0, message: str | None = None) -> dict[str, Any]:
+    """The object that says in every v1 reply how it went."""
+    return {"status_code": code, "status_msg": message or message_for(code)}
+
+
+def reply(body: dict[str, Any], status: int = 200) -> Response:
+    """A v1 reply with its trace."""
+    return JSONResponse(body, status, headers={"Trace-Id": secrets.token_hex(16)})
+
+
+def refuse_with_base_resp(exchange: Exchange, refusal: Refusal) -> Response:
+    """MiniMax's refusal: HTTP 200 and a code."""
+    body: dict[str, Any] = {"base_resp": base_resp(refusal.code, refusal.message)}
+    if exchange.request.method == "POST":
+        body = {"task_id": "", **body}
+    return reply(body)
+
+
+def status_of(sight: Sight, settings: Settings) -> str:
+    """The word that a query shows for the job's state."""
+    return settings.statuses.get(sight.state) or settings.statuses.get("*") or STATUSES[sight.state]
+
+
+def file_id_for(job: Job, settings: Settings) -> str | int:
+    """The file id as a query writes it: a string, unless the settings want a number."""
+    return int(job.file_id) if settings.file_id_as_number else job.file_id
+
+
+def query_body(sight: Sight, settings: Settings) -> dict[str, Any]:
+    """The reply to a query, in MiniMax's shape."""
+    job, status = sight.job, status_of(sight, settings)
+    if sight.state == "failed":
+        if settings.failure_reply == "code_only":
+            return {"task_id": job.task_id, "base_resp": base_resp(job.code)}
+        code = 0 if settings.failure_reply == "status_only" else job.code
+        return {"task_id": job.task_id, "status": status, "file_id": "", "base_resp": base_resp(code)}
+    body: dict[str, Any] = {"task_id": job.task_id, "status": status, "file_id": "", "base_resp": base_resp()}
+    if sight.state == "success":
+        body["video_width"], body["video_height"] = job.pixels
+    if sight.has_file:
+        body["file_id"] = file_id_for(job, settings)
+    return body
+
+
+def file_object(exchange: Exchange, job: Job, *, backup: bool) -> dict[str, Any]:
+    """What is known of a job's file; ``bytes`` is 0 and the name is the same for every task, as in real replies."""
+    described = {
+        "file_id": int(job.file_id),
+        "bytes": 0,
+        "created_at": int(job.made_at),
+        "filename": "output_aigc.mp4",
+        "purpose": "video_generation",
+        "download_url": exchange.link(job),
+    }
+    return {**described, "backup_download_url": exchange.link(job, backup=True)} if backup else described
+
+
+def v1_endpoints(prefix: str, page_of: PageOf, *, backup: bool) -> tuple[Endpoint, ...]:
+    """The three paths of v1 below a prefix."""
+
+    async def submit(exchange: Exchange) -> Response:
+        body = await exchange.json_object()
+        job = exchange.buy(read_order(page_of(body), body), body)
+        return reply({"task_id": job.task_id, "base_resp": base_resp()})
+
+    async def query(exchange: Exchange) -> Response:
+        sight = exchange.world.look(exchange.platform.name, exchange.parameter("task_id"))
+        return reply(query_body(sight, exchange.settings))
+
+    return (
+        Endpoint("POST", f"{prefix}/v1/video_generation", "submit", submit),
+        Endpoint("GET", f"{prefix}/v1/query/video_generation", "query", query),
+        file_endpoint(prefix, backup=backup),
+    )
+
+
+def file_endpoint(prefix: str, *, backup: bool) -> Endpoint:
+    """The path that turns a file id into a fresh link."""
+
+    async def retrieve(exchange: Exchange) -> Response:
+        file_id = exchange.parameter("file_id")
+        job = exchange.world.job_of_file(file_id)
+        if job is None or job.platform != exchange.platform.name or job.state() != "success":
+            raise UnknownTask(f"file_id {file_id!r}")
+        return reply({"file": file_object(exchange, job, backup=backup), "base_resp": base_resp()})
+
+    return Endpoint("GET", f"{prefix}/v1/files/retrieve", "file", retrieve)
+
+
+def refuse_account_like_openai(otherwise: Refuse) -> Refuse:
+    """Word errors of key and quota as the "new-api" gateways do, and leave the rest to another."""
+
+    def refuse(exchange: Exchange, refusal: Refusal) -> Response:
+        trace = f"(request id: {secrets.token_hex(12)})"
+        if refusal.code in (1004, 2049):
+            error = {"message": f"无效的令牌 {trace}", "type": "new_api_error", "code": "invalid_api_key"}
+            return JSONResponse({"error": error}, 401)
+        if refusal.code == 1008:
+            error = {"message": f"用户额度不足 {trace}", "type": "new_api_error", "code": "insufficient_user_quota"}
+            return JSONResponse({"error": error}, 403)
+        return otherwise(exchange, refusal)
+
+    return refuse
+
+
+def _refuse_like_302(exchange: Exchange, refusal: Refusal) -> Response:
+    if refusal.code not in (1004, 2049):
+        return refuse_with_base_resp(exchange, refusal)
+    error = {"err_code": -10006, "message": "This API key is not valid.", "type": "api_error"}
+    return JSONResponse({"error": error}, 401)
+
+
+def _bltcy_page(body: dict[str, Any]) -> Page:
+    return BLTCY_FIRST_AND_LAST if "last_frame_image" in body else BLTCY_FIRST_FRAME
+
+
+def _official(name: str) -> Platform:
+    return Platform(ADDRESSES[name], v1_endpoints("", lambda body: EVERY_FIELD, backup=False), refuse_with_base_resp)
+
+
+PLATFORMS = (
+    _official("minimax"),
+    _official("minimax-cn"),
+    Platform(
+        ADDRESSES["bltcy"],
+        v1_endpoints("/minimax", _bltcy_page, backup=True),
+        refuse_account_like_openai(refuse_with_base_resp),
+    ),
+    Platform(
+        ADDRESSES["ai302"],
+        v1_endpoints("/minimaxi", lambda body: EVERY_FIELD, backup=False),
+        _refuse_like_302,
+    ),
+)

@@ -1,0 +1,63 @@
+"""What a user of the emulator may choose: one frozen value, checked when it is set.
+
+The life of a job (``lifecycle``, ``seconds``, ``looks``, ``outcome``, ``failure_code``) is fixed when the job is made.
+Everything else is read when an answer is given, so it also changes jobs that exist already.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["preparing", "queueing", "processing", "success", "failed"]
+FOR_EVER = -1
+
+
+class Settings(BaseModel):
+    """How the emulator behaves; every field can be changed while it runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    lifecycle: Literal["time", "looks", "manual"] = "time"
+    """What moves a job on: the clock, the number of queries, or only the control endpoint."""
+    seconds: float = Field(10.0, ge=0)
+    """``time``: how long a job takes."""
+    looks: int = Field(3, ge=1)
+    """``looks``: which query is the first to see the end."""
+    outcome: Literal["success", "failed"] = "success"
+    failure_code: int = 1027
+    """The code of a job that ends failed because of ``outcome``."""
+
+    statuses: dict[Literal["preparing", "queueing", "processing", "success", "failed", "*"], str] = {}
+    """Raw status to show in place of the platform's own word for a state; ``*`` stands for every state."""
+    failure_reply: Literal["status_and_code", "status_only", "code_only"] = "status_and_code"
+    """How MiniMax's own query tells of a failed job: ``Fail`` and a code, ``Fail`` and code 0, or only a code."""
+    looks_without_file: int = Field(0, ge=FOR_EVER)
+    """How many queries after the end say success but name no file or URL; -1: all of them."""
+    file_id_as_number: bool = False
+
+    url_seconds: int = 3600
+    """Life of a signed link; 0 or less: links that are expired when they are handed out."""
+    clip_bytes: int | None = Field(None, ge=0)
+    """Least size of the clip: filled up with a ``free`` box that is made while it is sent."""
+    redirects: int = Field(0, ge=0, le=100)
+    """How many redirects stand before the clip."""
+    redirect_to: str | None = None
+    """Send every download to this address instead."""
+
+    chainhub_submit: Literal["plain", "wrapped"] = "plain"
+    chainhub_file_inline: bool = True
+    """ChainHub puts the file with its link into the query; False: only the file id."""
+    vtrix_flat_body: bool = False
+    """Vtrix also accepts the parameters flat next to ``model``."""
+    vtrix_error: Literal["object", "message", "integer", "string"] = "object"
+    """Shape of Vtrix's ``error``: code and ``error_message``, code and ``message``, an integer code, only text."""
+    vtrix_output: Literal["video", "video_url", "cover_first"] = "video"
+    """Type of Vtrix's resource; ``cover_first`` puts a picture before the clip."""
+    vtrix_cost: Literal["string", "number", "empty"] = "string"
+    novita_ttl_as_number: bool = False
+
+    def changed(self, changes: dict[str, Any]) -> Settings:
+        """These settings with some of them replaced; an unknown name or a wrong value raises ValueError."""
+        return Settings.model_validate({**self.model_dump(), **changes})

@@ -1,0 +1,135 @@
+"""All that changes while the emulator runs: settings, jobs, purchases, faults, and the journal of requests.
+
+One object, touched only from the server's event loop, so nothing in here takes a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import itertools
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_minimax.emulator.contract import DATA_URL, Order, list_price
+from airflow_provider_minimax.emulator.faults import Fault
+from airflow_provider_minimax.emulator.jobs import Job, Sight, look_at
+from airflow_provider_minimax.emulator.refusals import UnknownTask
+from airflow_provider_minimax.emulator.settings import FOR_EVER, Settings
+
+LONGEST_JOURNAL = 20_000
+
+
+class World:
+    """The emulator's memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings_of_the_start = settings
+        self.settings = settings
+        self.jobs: dict[str, Job] = {}
+        self.purchases: list[dict[str, Any]] = []
+        self.faults: list[Fault] = []
+        self.journal: deque[dict[str, Any]] = deque(maxlen=LONGEST_JOURNAL)
+        self.on_purchase: Callable[[dict[str, Any]], None] = lambda purchase: None
+        self._held: set[asyncio.Event] = set()
+        # Ids grow from one run to the next, so that a receipt kept from yesterday never meets another job's id.
+        self._numbers = itertools.count(time.time_ns() // 1_000_000 * 100)
+
+    def reset(self) -> None:
+        """Back to the beginning: nothing made, nothing written down, the settings of the start."""
+        self.settings = self._settings_of_the_start
+        for memory in (self.jobs, self.purchases, self.faults, self.journal):
+            memory.clear()
+        self.release()
+
+    def buy(self, platform: str, order: Order, shown_model: str, body: Mapping[str, Any]) -> Job:
+        """Make a job and write down that it was paid for."""
+        number = next(self._numbers)
+        task_id = str(uuid.uuid4()) if platform in ("vtrix", "novita") else str(number)
+        job = Job(task_id, str(next(self._numbers)), platform, shown_model, order, self.settings)
+        self.jobs[task_id] = job
+        purchase = {
+            "task_id": task_id,
+            "platform": platform,
+            "model": shown_model,
+            "mode": order.mode,
+            "resolution": order.resolution,
+            "duration": order.duration,
+            "time": job.made_at,
+            "price": list_price(order),
+            "body": without_images(body),
+        }
+        self.purchases.append(purchase)
+        self.on_purchase(purchase)
+        return job
+
+    def look(self, platform: str, task_id: str) -> Sight:
+        """What a query of this account sees of the task."""
+        job = self.jobs.get(task_id)
+        if job is None or job.platform != platform:
+            raise UnknownTask(f"task_id {task_id!r}")
+        return look_at(job, self.settings)
+
+    def job_of_file(self, file_id: str) -> Job | None:
+        """The job whose clip has this file id."""
+        return next((job for job in self.jobs.values() if job.file_id == file_id), None)
+
+    def take_fault(self, operation: str, platform: str | None) -> Fault | None:
+        """The fault that this request meets, counted down; None when it meets none."""
+        for fault in self.faults:
+            if not fault.concerns(operation, platform):
+                continue
+            if fault.after > 0:
+                fault.after -= 1
+                continue
+            if fault.times != FOR_EVER:
+                fault.times -= 1
+                if fault.times <= 0:
+                    self.faults.remove(fault)
+            return fault
+        return None
+
+    async def pause(self, seconds: float | None) -> None:
+        """Hold an answer for some seconds (None: as long as it takes) or until answers are released."""
+        released = asyncio.Event()
+        self._held.add(released)
+        try:
+            await asyncio.wait_for(released.wait(), seconds)
+        except TimeoutError:
+            pass
+        finally:
+            self._held.discard(released)
+
+    def release(self) -> int:
+        """Let go all answers that are held now; says how many they were."""
+        for released in self._held:
+            released.set()
+        return len(self._held)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as the control endpoint shows it."""
+        return {
+            "settings": self.settings.model_dump(),
+            "purchase_count": len(self.purchases),
+            "purchases": self.purchases,
+            "jobs": [job.as_dict() for job in self.jobs.values()],
+            "requests": list(self.journal),
+            "faults": [fault.model_dump() for fault in self.faults],
+            "held": len(self._held),
+        }
+
+
+def without_images(value: Any) -> Any:
+    """A request body with each image data URL replaced by a short digest of the image."""
+    if isinstance(value, Mapping):
+        return {name: without_images(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [without_images(part) for part in value]
+    if isinstance(value, str) and (start := DATA_URL.match(value)):
+        image = base64.b64decode(value[start.end() :])
+        return f"sha256:{hashlib.sha256(image).hexdigest()[:16]}"
+    return value
