@@ -161,7 +161,7 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         self._minimax_task_id: str | None = None
         if output_path is not None and not wait_for_completion:
             raise MinimaxRequestError(
-                f"output_path={output_path!r}: needs wait_for_completion=True, there is no clip before the wait is over",
+                f"output_path={output_path!r}: needs wait_for_completion=True: there is no clip before that",
                 money=NOTHING_BOUGHT,
             )
         if validate:

@@ -79,8 +79,11 @@ class ErrorBody(Reply):
             return str(code), str(inner.get("message") or inner.get("error_message") or inner.get("msg") or "")
         if self.base_resp and self.base_resp.status_code != "0":
             return self.base_resp.status_code, self.base_resp.status_msg
-        return self.code or self.reason, self.message or self.msg or self.reason
+        return self.reason or self.code, self.message or self.msg or self.reason
 
+
+# The gateways' words for an empty account, which come with an HTTP status that means something else elsewhere.
+_EMPTY_ACCOUNT = "insufficient_user_quota NOT_ENOUGH_BALANCE"
 
 # The codes of base_resp: https://platform.minimax.io/docs/api-reference/errorcode. Those that say nothing about whether
 # the work began (1000, 1001, 1013, 1024, 1033 and all that are not listed) stay MinimaxUnavailableError.
@@ -88,7 +91,7 @@ _CODES: dict[str, type[MinimaxError]] = {
     code: error
     for error, codes in {
         MinimaxAuthError: "1004 2049",
-        MinimaxQuotaError: "1008 1028 1030 2038 2056 2061",
+        MinimaxQuotaError: f"1008 1028 1030 2038 2056 2061 {_EMPTY_ACCOUNT}",
         MinimaxModerationError: "1026 1027",
         MinimaxRateLimitError: "1002 1039 1041 2045",
         MinimaxRequestError: "1042 1043 1044 2013 2037 2039 2042 2048 20132",

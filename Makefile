@@ -1,0 +1,53 @@
+# Everything a newcomer needs; wants only Python 3.11, git and make.
+PYTHON ?= python3
+AIRFLOW ?= 3.3.2
+MATRIX ?= 3.0.6 3.1.8 3.2.2 3.3.2 3.4.0b2
+VENV := .venv
+BIN := $(VENV)/bin
+# uv resolves and installs in seconds what takes pip half a minute.
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+.PHONY: help demo up test test-matrix lint docs bench clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.uv pyproject.toml
+	@echo "==> Installing Airflow $(AIRFLOW) and this provider into $(VENV) …"
+	$(INSTALL) 'apache-airflow==$(AIRFLOW)' --editable '.[images]' --group test --group lint --group build
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(INSTALL) --group docs
+	@touch $@
+
+demo: $(VENV)/.installed ## the main job end to end: an example DAG, from the prompt to a clip on disk
+	@$(BIN)/python scripts/demo.py
+
+up: $(VENV)/.installed ## Airflow with its UI, and the emulator, until Ctrl-C
+	@$(BIN)/python scripts/up.py
+
+test: $(VENV)/.installed ## all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-matrix: $(VENV)/.uv ## the tests on every version of Airflow that we support
+	@$(BIN)/python scripts/test_matrix.py $(MATRIX)
+
+lint: $(VENV)/.installed ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.docs ## the documentation, into docs/_build/html
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build/html
+
+bench: $(VENV)/.installed ## the benchmarks; see benchmarks/README.md
+	@$(BIN)/python benchmarks/run.py
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) .venv-* .demo .up docs/_build build dist

@@ -1,0 +1,148 @@
+"""When to ask again and when to stop: pure decisions, told by a clock of their own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_minimax.api.pace import Outcome, Pace, Wait, Watch, settle
+from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxError,
+    MinimaxModerationError,
+    MinimaxRateLimitError,
+    MinimaxTaskFailedError,
+    MinimaxTaskTimeoutError,
+    MinimaxUnavailableError,
+    error_from_event,
+)
+
+RUNNING = VideoTask("T", TaskState.RUNNING, "Processing")
+DONE = VideoTask("T", TaskState.SUCCEEDED, "Success", file_id="F", width=1366, height=768)
+
+
+def watch(**options) -> Watch:
+    return Watch("T", **{"deadline": 1000.0, "pace": Pace(10.0), "luck": lambda: 0.5} | options)
+
+
+def test_looks_are_an_interval_apart_on_average():
+    assert Pace(10).delay(1, 0.5) == pytest.approx(10)
+    assert Pace(10).delay(1, 0.0) == pytest.approx(9)
+    assert Pace(10).delay(1, 1.0) == pytest.approx(11)
+
+
+def test_first_looks_are_spread_so_that_a_crowd_does_not_ask_at_once():
+    assert (Pace(10).delay(0, 0.0), Pace(10).delay(0, 1.0)) == (5, 10)
+
+
+def test_backoff_doubles_up_to_the_longest_wait():
+    pace = Pace(10, exponential_backoff=True, max_wait=60)
+    assert [pace.delay(n, 0.0) for n in (1, 2, 3, 4, 5, 99)] == [5, 10, 20, 40, 60, 60]
+
+
+def test_a_running_task_is_looked_at_again():
+    assert watch().after(RUNNING, 0.0) == Wait(10.0, "MiniMax task T: Processing")
+
+
+def test_a_state_is_noted_when_it_changes_and_not_at_every_look():
+    it = watch()
+    notes = [it.after(RUNNING, 0.0).note, it.after(RUNNING, 10.0).note]
+    assert notes == ["MiniMax task T: Processing", None]
+
+
+def test_a_status_that_nobody_documents_is_waited_on_with_one_warning():
+    it, odd = watch(), VideoTask("T", TaskState.UNKNOWN, "Polishing")
+    first, second = it.after(odd, 0.0), it.after(odd, 10.0)
+    assert (first.warn, first.note) == (True, "MiniMax task T: Polishing")
+    assert second.note is None
+
+
+def test_the_last_look_is_at_the_deadline_and_not_past_it():
+    assert watch().after(RUNNING, 995.0).seconds == 5.0
+
+
+def test_patience_ends_at_the_deadline_and_says_what_goes_on():
+    outcome = watch().after(RUNNING, 1000.0)
+    assert isinstance(outcome.error, MinimaxTaskTimeoutError)
+    assert "Task T goes on and will be billed." in str(outcome.error)
+    assert "Processing" in str(outcome.error)
+
+
+def test_a_finished_task_is_an_outcome_even_past_the_deadline():
+    assert watch().after(DONE, 2000.0) == Outcome(DONE)
+
+
+def test_failed_looks_are_tolerated_until_there_are_too_many_in_a_row():
+    it = watch(max_failures=3)
+    down = MinimaxUnavailableError("down")
+    assert isinstance(it.after(down, 0.0), Wait)
+    assert isinstance(it.after(down, 1.0), Wait)
+    assert isinstance(it.after(RUNNING, 2.0), Wait)
+    assert isinstance(it.after(down, 3.0), Wait)
+    assert isinstance(it.after(down, 4.0), Wait)
+    outcome = it.after(down, 5.0)
+    assert isinstance(outcome.error, MinimaxUnavailableError)
+    assert "gave up after 3 failed looks in a row" in str(outcome.error)
+    assert "Task T may still be running" in str(outcome.error)
+
+
+def test_without_a_cap_failed_looks_are_tolerated_until_the_deadline():
+    it = watch(max_failures=None)
+    assert all(isinstance(it.after(MinimaxUnavailableError("down"), float(n)), Wait) for n in range(50))
+    assert isinstance(it.after(MinimaxUnavailableError("down"), 1000.0).error, MinimaxTaskTimeoutError)
+
+
+def test_a_look_is_not_repeated_before_the_platform_said():
+    assert watch().after(MinimaxRateLimitError("slow down", retry_after=120), 0.0).seconds == 120
+
+
+def test_a_refused_key_ends_the_wait_at_once():
+    assert isinstance(watch().after(MinimaxAuthError("no"), 0.0).error, MinimaxAuthError)
+
+
+@pytest.mark.parametrize(
+    ("task", "error"),
+    [
+        (VideoTask("T", TaskState.FAILED, "Fail"), MinimaxTaskFailedError),
+        (VideoTask("T", TaskState.FAILED, "Fail", code="1027", reason="sensitive"), MinimaxModerationError),
+        (VideoTask("T", TaskState.CANCELLED, "cancelled"), MinimaxTaskFailedError),
+    ],
+)
+def test_a_task_that_ended_badly_is_an_error_that_names_it(task, error):
+    outcome = settle(task)
+    assert type(outcome.error) is error
+    assert "task T" in str(outcome.error)
+
+
+@pytest.mark.parametrize("state", [TaskState.PENDING, TaskState.RUNNING, TaskState.UNKNOWN])
+def test_a_task_that_goes_on_is_not_settled(state):
+    assert settle(VideoTask("T", state)) is None
+
+
+def test_an_outcome_survives_the_way_through_an_event():
+    event = json.loads(json.dumps(Outcome(DONE).as_event()))
+    assert Outcome.of_event(event) == Outcome(DONE)
+
+
+def test_an_events_error_survives_with_its_kind_and_facts():
+    error = MinimaxModerationError("refused", minimax_task_id="T", code="1027", money="Perhaps billed.")
+    event = json.loads(json.dumps(Outcome(None, error).as_event()))
+    again = Outcome.of_event(event).error
+    assert (type(again), str(again)) == (MinimaxModerationError, str(error))
+
+
+def test_no_url_gets_into_an_event():
+    task = VideoTask("T", TaskState.SUCCEEDED, "completed", file=VideoFile("https://x/secret?sig=1"))
+    assert "secret" not in json.dumps(Outcome(task).as_event())
+
+
+@pytest.mark.parametrize("event", [None, {}, {"status": "success"}, "done", {"task": {"task_id": "T", "state": "?"}}])
+def test_an_event_that_makes_no_sense_is_an_error_and_never_a_success(event):
+    with pytest.raises(MinimaxError, match="cannot read"):
+        Outcome.of_event(event).result()
+
+
+def test_an_error_of_a_newer_version_is_still_an_error():
+    assert str(error_from_event({"kind": "MinimaxNovelError", "message": "new", "shade": 1})) == "new."

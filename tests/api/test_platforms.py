@@ -1,0 +1,384 @@
+"""Each platform's contract, read from samples of its replies; no I/O."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_minimax.api.platforms import PLATFORMS
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.task import TaskState
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxModerationError,
+    MinimaxQuotaError,
+    MinimaxRateLimitError,
+    MinimaxRequestError,
+    MinimaxTaskGoneError,
+    MinimaxUnavailableError,
+)
+from tests.samples import cases, reply
+
+FRAME = "https://files.example/frame.jpg"
+
+
+@pytest.mark.parametrize(
+    ("platform", "case", "task_id"),
+    [
+        ("minimax", "submit", "900000000000001"),
+        ("bltcy", "submit", "106916112212032"),
+        ("bltcy", "submit_id_only", "106916112212032"),
+        ("chainhub", "submit", "306792606023824"),
+        ("chainhub", "submit_wrapped", "306792606023824"),
+        ("vtrix", "submit", "gen_01"),
+        ("novita", "submit", "5a3c2e"),
+        ("ai302", "submit", "900000000000001"),
+    ],
+)
+def test_a_task_id_is_found_wherever_the_platform_puts_it(platform, case, task_id):
+    assert PLATFORMS[platform].read_submission(reply(platform, case)) == task_id
+
+
+@pytest.mark.parametrize(
+    ("platform", "case", "error"),
+    [
+        ("minimax", "submit_balance_too_low", MinimaxQuotaError),
+        ("minimax", "submit_refused_with_empty_task_id", MinimaxQuotaError),
+        ("minimax", "submit_sensitive_prompt", MinimaxModerationError),
+        ("minimax", "submit_wrong_key", MinimaxAuthError),
+        ("minimax", "submit_not_authorised", MinimaxAuthError),
+        ("minimax", "submit_invalid_parameters", MinimaxRequestError),
+        ("minimax", "submit_rate_limited", MinimaxRateLimitError),
+        ("minimax", "submit_internal_error", MinimaxUnavailableError),
+        ("minimax", "submit_undocumented_code", MinimaxUnavailableError),
+        ("minimax", "submit_without_task_id", MinimaxUnavailableError),
+        ("minimax", "html_502", MinimaxUnavailableError),
+        ("minimax", "html_200", MinimaxUnavailableError),
+        ("minimax", "http_429", MinimaxRateLimitError),
+        ("chainhub", "submit_no_channel", MinimaxRequestError),
+        ("chainhub", "submit_saturated", MinimaxRateLimitError),
+        ("chainhub", "submit_wrong_key", MinimaxAuthError),
+        ("chainhub", "submit_quota", MinimaxQuotaError),
+        ("vtrix", "submit_refused", MinimaxAuthError),
+        ("vtrix", "submit_no_balance", MinimaxQuotaError),
+        ("novita", "submit_invalid", MinimaxRequestError),
+        ("novita", "submit_wrong_key", MinimaxAuthError),
+        ("novita", "submit_no_balance", MinimaxQuotaError),
+        ("ai302", "submit_account_error", MinimaxAuthError),
+        ("ai302", "submit_account_error_http_200", MinimaxAuthError),
+    ],
+)
+def test_a_refused_submission_says_what_the_reader_has_to_do(platform, case, error):
+    with pytest.raises(error) as raised:
+        PLATFORMS[platform].read_submission(reply(platform, case))
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(
+    ("platform", "case", "state"),
+    [
+        ("minimax", "query_preparing", TaskState.PENDING),
+        ("minimax", "query_queueing", TaskState.PENDING),
+        ("minimax", "query_processing", TaskState.RUNNING),
+        ("minimax", "query_success", TaskState.SUCCEEDED),
+        ("minimax", "query_success_file_id_number", TaskState.SUCCEEDED),
+        ("minimax", "query_success_without_file_id", TaskState.SUCCEEDED),
+        ("minimax", "query_fail_moderation", TaskState.FAILED),
+        ("minimax", "query_fail_code_0", TaskState.FAILED),
+        ("minimax", "query_moderation_without_status", TaskState.FAILED),
+        ("minimax", "query_unknown_status", TaskState.UNKNOWN),
+        ("bltcy", "query_finished", TaskState.SUCCEEDED),
+        ("chainhub", "query_not_started", TaskState.PENDING),
+        ("chainhub", "query_in_progress", TaskState.RUNNING),
+        ("chainhub", "query_success", TaskState.SUCCEEDED),
+        ("chainhub", "query_failure", TaskState.FAILED),
+        ("chainhub", "query_inner_status_wins", TaskState.FAILED),
+        ("chainhub", "query_plain", TaskState.SUCCEEDED),
+        ("vtrix", "query_in_progress", TaskState.RUNNING),
+        ("vtrix", "query_completed", TaskState.SUCCEEDED),
+        ("vtrix", "query_failed", TaskState.FAILED),
+        ("vtrix", "query_error_in_progress", TaskState.RUNNING),
+        ("novita", "query_queued", TaskState.PENDING),
+        ("novita", "query_processing", TaskState.RUNNING),
+        ("novita", "query_succeed", TaskState.SUCCEEDED),
+        ("novita", "query_failed", TaskState.FAILED),
+        ("novita", "query_unknown_status", TaskState.UNKNOWN),
+        ("ai302", "query_success", TaskState.SUCCEEDED),
+    ],
+)
+def test_a_state_is_read_in_every_spelling(platform, case, state):
+    assert PLATFORMS[platform].read_task(reply(platform, case), "T").state is state
+
+
+@pytest.mark.parametrize(
+    ("platform", "case", "code", "reason"),
+    [
+        ("minimax", "query_fail_moderation", "1027", "output new_sensitive"),
+        ("minimax", "query_fail_code_0", None, None),
+        ("minimax", "query_moderation_without_status", "1027", "output new_sensitive"),
+        ("chainhub", "query_failure", None, "upstream task failed"),
+        ("chainhub", "query_inner_status_wins", "1027", "output new_sensitive"),
+        ("vtrix", "query_failed", "010006097", "HTTP error response"),
+        ("vtrix", "query_failed_code_number", "10006099", "Task creation error"),
+        ("vtrix", "query_failed_bare_text", None, "internal generation error"),
+        ("novita", "query_failed", None, "the video was judged sensitive"),
+    ],
+)
+def test_a_failure_keeps_the_platforms_code_and_words(platform, case, code, reason):
+    task = PLATFORMS[platform].read_task(reply(platform, case), "T")
+    assert (task.state, task.code, task.reason) == (TaskState.FAILED, code, reason)
+
+
+def test_a_success_is_not_read_as_a_failure_though_fail_reason_is_filled():
+    task = PLATFORMS["chainhub"].read_task(reply("chainhub", "query_success"), "T")
+    assert (task.state, task.reason, task.file_id) == (TaskState.SUCCEEDED, None, "900000000000002")
+
+
+@pytest.mark.parametrize(
+    ("platform", "case", "url"),
+    [
+        ("chainhub", "query_success", "https://files.example/c.mp4?Expires=1&Signature=x"),
+        ("vtrix", "query_completed", "https://files.example/v.mp4?sig=x"),
+        ("vtrix", "query_completed_untyped", "https://files.example/v.mp4?sig=x"),
+        ("novita", "query_succeed", "https://files.example/n.mp4?X-Amz-Signature=x"),
+    ],
+)
+def test_a_clip_is_found_in_the_task_where_the_platform_puts_it_there(platform, case, url):
+    task = PLATFORMS[platform].read_task(reply(platform, case), "T")
+    assert task.file is not None
+    assert task.file.url == url
+
+
+@pytest.mark.parametrize(
+    ("platform", "case"),
+    [
+        ("minimax", "query_success_without_file_id"),
+        ("vtrix", "query_completed_without_url"),
+        ("novita", "query_succeed_without_url"),
+    ],
+)
+def test_a_success_that_names_no_clip_is_told_apart(platform, case):
+    assert not PLATFORMS[platform].read_task(reply(platform, case), "T").has_output
+
+
+@pytest.mark.parametrize("case", ["query_success", "query_success_file_id_number"])
+def test_a_file_id_is_text_whether_it_came_as_text_or_number(case):
+    assert PLATFORMS["minimax"].read_task(reply("minimax", case), "T").file_id == "900000000000002"
+
+
+def test_the_clips_size_is_read():
+    task = PLATFORMS["minimax"].read_task(reply("minimax", "query_success"), "T")
+    assert (task.width, task.height) == (1366, 768)
+
+
+@pytest.mark.parametrize("platform", ["minimax", "chainhub", "vtrix", "novita"])
+def test_an_unknown_task_is_gone_and_the_error_names_it(platform):
+    with pytest.raises(MinimaxTaskGoneError) as raised:
+        PLATFORMS[platform].read_task(reply(platform, "query_unknown_task"), "T-77")
+    assert raised.value.minimax_task_id == "T-77"
+
+
+def test_a_rate_limited_query_is_not_the_end_of_the_task():
+    with pytest.raises(MinimaxRateLimitError):
+        PLATFORMS["minimax"].read_task(reply("minimax", "query_rate_limited"), "T")
+
+
+@pytest.mark.parametrize("platform", ["minimax", "bltcy"])
+def test_a_file_is_located(platform):
+    file = PLATFORMS[platform].read_file(reply(platform, "file"))
+    assert file.url.startswith("https://files.example/")
+
+
+def test_a_file_without_a_link_has_to_be_asked_for_again():
+    with pytest.raises(MinimaxUnavailableError):
+        PLATFORMS["minimax"].read_file(reply("minimax", "file_without_url"))
+
+
+@pytest.mark.parametrize(("platform", "case"), cases())
+def test_no_sample_makes_a_platform_stumble(platform, case):
+    """Whatever a sample says, each reader returns or raises one of our errors, and shows no signature."""
+    from airflow_provider_minimax.exceptions import MinimaxError
+
+    for read in (
+        PLATFORMS[platform].read_submission,
+        lambda sample: PLATFORMS[platform].read_task(sample, "T"),
+        PLATFORMS[platform].read_file or (lambda sample: None),
+    ):
+        try:
+            shown = repr(read(reply(platform, case)))
+        except MinimaxError as error:
+            shown = f"{error} {error!r}"
+        assert "Signature" not in shown
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+def body(platform, **fields):
+    return PLATFORMS[platform].submit(VideoRequest.of(fields)).body
+
+
+def test_the_official_body_has_only_what_was_set():
+    assert body("minimax", model="MiniMax-Hailuo-02", prompt="a cat") == {
+        "model": "MiniMax-Hailuo-02",
+        "prompt": "a cat",
+    }
+
+
+def test_every_documented_field_reaches_the_official_body():
+    fields = {
+        "model": "MiniMax-Hailuo-02",
+        "prompt": "a cat",
+        "first_frame_image": FRAME,
+        "last_frame_image": FRAME,
+        "duration": 6,
+        "resolution": "768P",
+        "prompt_optimizer": False,
+        "fast_pretreatment": True,
+        "aigc_watermark": True,
+        "callback_url": "https://me.example/hook",
+    }
+    assert body("minimax", **fields) == fields
+
+
+def test_a_subject_reference_is_wrapped_as_the_api_wants_it():
+    assert body("minimax", model="S2V-01", subject_reference=FRAME) == {
+        "model": "S2V-01",
+        "subject_reference": [{"type": "character", "image": [FRAME]}],
+    }
+
+
+def test_the_apis_own_form_of_a_subject_reference_is_taken_too():
+    listed = [{"type": "character", "image": [FRAME]}]
+    assert body("minimax", model="S2V-01", subject_reference=listed)["subject_reference"] == listed
+
+
+def test_extra_body_adds_fields():
+    assert body("minimax", model="M", prompt="p", extra_body={"seed": 7})["seed"] == 7
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_field_that_is_said_twice_is_refused(platform):
+    doubled = {"prompt": "q"}
+    with pytest.raises(MinimaxRequestError, match="extra_body: sets prompt"):
+        body(platform, model="MiniMax-Hailuo-02", prompt="p", extra_body=doubled)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_stray_blank_of_two_pages_is_never_sent(platform):
+    request = VideoRequest.of({"model": "MiniMax-Hailuo-02", "prompt": "p", "prompt_optimizer": True})
+    assert "prompt_optimizer " not in str(PLATFORMS[platform].submit(request).body)
+
+
+def test_chainhub_always_gets_the_duration_that_its_schema_requires():
+    assert body("chainhub", model="MiniMax-Hailuo-02", prompt="p")["duration"] == 6
+    assert body("chainhub", model="MiniMax-Hailuo-02", prompt="p", duration=10)["duration"] == 10
+
+
+def test_vtrix_gets_its_own_model_name_and_the_wrapped_parameters():
+    request = {"model": "I2V-01-live", "first_frame_image": FRAME, "prompt": "p"}
+    assert body("vtrix", **request) == {
+        "model": "minimax_i2v_01_live",
+        "input": [{"params": {"prompt": "p", "first_frame_image": FRAME}}],
+    }
+
+
+def test_vtrix_takes_its_own_model_name_as_it_is():
+    assert body("vtrix", model="minimax_i2v_01_live", first_frame_image=FRAME)["model"] == "minimax_i2v_01_live"
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "sent"),
+    [
+        ({"model": "T2V-01", "prompt": "p"}, "minimax-video-01", {"prompt": "p"}),
+        (
+            {"model": "I2V-01", "prompt": "p", "first_frame_image": FRAME, "prompt_optimizer": False},
+            "minimax-video-01",
+            {"prompt": "p", "image_url": FRAME, "enable_prompt_expansion": False},
+        ),
+        (
+            {"model": "T2V-01", "prompt": "p", "duration": 6, "resolution": "720P"},
+            "minimax-video-01",
+            {"prompt": "p"},
+        ),
+        (
+            {"model": "MiniMax-Hailuo-02", "prompt": "p", "first_frame_image": FRAME, "last_frame_image": FRAME},
+            "minimax-hailuo-02",
+            {"prompt": "p", "image": FRAME, "end_image": FRAME},
+        ),
+        (
+            {"model": "MiniMax-Hailuo-2.3", "prompt": "p", "duration": 10, "resolution": "768P"},
+            "minimax-hailuo-2.3-t2v",
+            {"prompt": "p", "duration": 10, "resolution": "768P"},
+        ),
+        (
+            {"model": "MiniMax-Hailuo-2.3", "prompt": "p", "first_frame_image": FRAME},
+            "minimax-hailuo-2.3-i2v",
+            {"prompt": "p", "image": FRAME},
+        ),
+        (
+            {"model": "MiniMax-Hailuo-2.3-Fast", "prompt": "p", "first_frame_image": FRAME},
+            "minimax-hailuo-2.3-fast-i2v",
+            {"prompt": "p", "image": FRAME},
+        ),
+        ({"model": "minimax-video-01", "prompt": "p"}, "minimax-video-01", {"prompt": "p"}),
+    ],
+)
+def test_novita_has_an_address_and_names_for_each_model(fields, path, sent):
+    request = PLATFORMS["novita"].submit(VideoRequest.of(fields))
+    assert (request.path, request.body) == (f"/v3/async/{path}", sent)
+
+
+@pytest.mark.parametrize(
+    ("platform", "fields", "problem"),
+    [
+        (
+            "novita",
+            {"model": "T2V-01", "prompt": "p", "duration": 10},
+            "duration=10: Novita's minimax-video-01 makes 6",
+        ),
+        ("novita", {"model": "T2V-01", "prompt": "p", "callback_url": "https://a"}, "callback_url: Novita's"),
+        ("novita", {"model": "S2V-01", "prompt": "p", "subject_reference": FRAME}, "Novita does not have it"),
+        ("novita", {"model": "T2V-01", "prompt": "p", "first_frame_image": FRAME}, "has it in text mode only"),
+        ("vtrix", {"model": "S2V-01", "prompt": "p", "subject_reference": FRAME}, "Vtrix does not have it"),
+        ("vtrix", {"model": "MiniMax-Hailuo-2.3", "prompt": "p"}, "Vtrix has it in first_frame mode only"),
+    ],
+)
+def test_what_a_platform_cannot_express_is_refused_by_its_name(platform, fields, problem):
+    with pytest.raises(MinimaxRequestError) as raised:
+        PLATFORMS[platform].submit(VideoRequest.of(fields))
+    assert problem in str(raised.value)
+    assert "Nothing was bought." in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("platform", "fields", "problem"),
+    [
+        ("bltcy", {"prompt": "p"}, "first_frame_image: missing; BLTCY documents image-to-video only"),
+        ("bltcy", {"first_frame_image": FRAME}, "prompt: missing; BLTCY requires one"),
+        ("bltcy", {"prompt": "p", "first_frame_image": FRAME, "resolution": "512P"}, "BLTCY takes 768P or 1080P"),
+        (
+            "bltcy",
+            {"prompt": "p", "first_frame_image": FRAME, "callback_url": "https://a"},
+            "callback_url: BLTCY has no",
+        ),
+        ("chainhub", {"first_frame_image": FRAME}, "prompt: missing; ChainHub requires one"),
+        ("chainhub", {"prompt": "p", "fast_pretreatment": True}, "fast_pretreatment: ChainHub has no such field"),
+        ("vtrix", {"prompt": "p", "fast_pretreatment": True}, "fast_pretreatment: Vtrix has no such field"),
+        ("novita", {"first_frame_image": FRAME}, "prompt: missing; Novita requires one"),
+    ],
+)
+def test_what_a_platform_does_not_document_is_found_before_sending(platform, fields, problem):
+    request = VideoRequest.of({"model": "MiniMax-Hailuo-02"} | fields)
+    assert any(problem in found for found in PLATFORMS[platform].problems(request))
+
+
+def test_only_a_submission_buys():
+    for platform in PLATFORMS.values():
+        assert platform.submit(
+            VideoRequest.of({"model": "MiniMax-Hailuo-02", "prompt": "p", "first_frame_image": FRAME})
+        ).buys
+        assert not platform.query("1").buys
+
+
+def test_a_task_id_cannot_leave_its_place_in_the_address():
+    assert PLATFORMS["vtrix"].query("../../x?y").path == "/model/v1/generation/task/..%2F..%2Fx%3Fy"
