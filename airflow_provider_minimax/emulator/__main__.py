@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import sys
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
                 _introduce(emulator)
             stop.wait()
     except OSError as error:
-        print(f"Cannot listen on {options.host}:{options.port}: {error.strerror or error}", file=sys.stderr)
+        print(f"Cannot listen on {options.host}:{options.port}: {_reason(error)}", file=sys.stderr)
         return 1
     return 0
 
@@ -48,6 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long a job takes (default: %(default)s)")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     return parser
+
+
+def _reason(error: OSError) -> str:
+    """What is wrong with the address, without Python's remarks on it."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _introduce(emulator: Emulator) -> None:

@@ -83,6 +83,7 @@ class Fault(BaseModel):
     code: int = 1000
     """``base_resp``: MiniMax's code, shown in the platform's own shape."""
     message: str | None = None
+    """``base_resp``: the text beside the code; ``no_channel``: the model that nobody serves."""
     status: int = Field(500, ge=200, le=599)
     """``http``: the status; the body is ``body`` as JSON, else an HTML page if ``html``, else a line of text."""
     html: bool = False
@@ -144,7 +145,7 @@ def _refusal(exchange: Exchange, fault: Fault) -> Refusal:
         case "unknown_task":
             return UnknownTask("task_id")
         case "no_channel":
-            return NoChannel(fault.message or "of the request")
+            return NoChannel(fault.message or "MiniMax-Hailuo-2.3")
         case "saturated":
             return Saturated()
         case _:

@@ -13,6 +13,7 @@ from airflow_provider_minimax.emulator.contract import REFUSED_AT_THE_END, Order
 from airflow_provider_minimax.emulator.settings import FOR_EVER, Settings, State
 
 ON_THE_WAY: tuple[State, ...] = ("preparing", "queueing", "processing")
+ENDS: tuple[State, ...] = ("success", "failed")
 # Shares of a job's time after which it is no longer preparing, queueing, processing.
 ENDS_OF_STATES = (0.15, 0.4, 1.0)
 
@@ -32,6 +33,7 @@ class Job:
     made_at: float = field(default_factory=time.time)
     looks: int = 0
     looks_at_success: int = 0
+    ended_at: float | None = None
     pinned: State | None = None
     pinned_code: int | None = None
 
@@ -50,10 +52,10 @@ class Job:
         return self._end()
 
     def _state_by_looks(self) -> State:
-        done = max(self.looks, 1)
         if self.looks >= self.life.looks:
             return self._end()
-        return ON_THE_WAY[(done - 1) * len(ON_THE_WAY) // max(self.life.looks - 1, 1)]
+        seen_before = max(self.looks - 1, 0)
+        return ON_THE_WAY[seen_before * len(ON_THE_WAY) // max(self.life.looks - 1, 1)]
 
     def _end(self) -> State:
         return "failed" if self._is_censored() else self.life.outcome
@@ -110,13 +112,15 @@ class Sight:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen to the job."""
-        return self.state in ("success", "failed")
+        return self.state in ENDS
 
 
 def look_at(job: Job, settings: Settings) -> Sight:
     """Count one look at the job and say what it shows."""
     job.looks += 1
     state = job.state()
+    if state in ENDS and job.ended_at is None:
+        job.ended_at = time.time()
     if state == "success":
         job.looks_at_success += 1
     hidden = settings.looks_without_file

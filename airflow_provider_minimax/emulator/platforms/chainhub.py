@@ -71,7 +71,7 @@ def _record(exchange: Exchange, sight: Sight) -> dict[str, Any]:
         "fail_reason": _fail_reason(sight),
         "submit_time": int(job.made_at),
         "start_time": 0,
-        "finish_time": int(job.made_at + job.life.seconds) if sight.is_over else 0,
+        "finish_time": int(job.ended_at or 0),
         "progress": f"{round(sight.progress * 100)}%",
         "data": inner,
     }

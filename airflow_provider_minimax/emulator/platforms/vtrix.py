@@ -5,7 +5,6 @@ Its error codes begin with a zero, so they are text; its documents call them int
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -103,7 +102,7 @@ def _task(exchange: Exchange, sight: Sight) -> dict[str, Any]:
     if sight.state == "success":
         body["output"] = [{"content": [resource]} for resource in _resources(exchange, job)] if sight.has_file else []
         body["usage"] = {"cost": _cost(job, settings), "discount": 1}
-        body["metadata"] = {"completed_at": int(time.time()), "in_queue_at": int(job.made_at), "upload_at": 0}
+        body["metadata"] = {"completed_at": int(job.ended_at or 0), "in_queue_at": int(job.made_at), "upload_at": 0}
     return body
 
 

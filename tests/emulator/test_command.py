@@ -1,0 +1,76 @@
+"""The emulator as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+COMMAND = [sys.executable, "-m", "airflow_provider_minimax.emulator"]
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_says_where_it_is_what_was_bought_and_leaves_in_peace(end):
+    process = start("--port", "0", "--seconds", "0.1")
+    try:
+        lines = []
+        while not (lines and lines[-1].startswith("export ")):
+            lines.append(process.stdout.readline())
+            assert lines[-1], process.stderr.read()
+        variable, value = shlex.split(lines[-1])[1].split("=", 1)
+        connection = json.loads(value)
+        answer = httpx.post(
+            connection["host"] + "/v1/video_generation",
+            json={"model": "MiniMax-Hailuo-2.3", "prompt": "a fox"},
+            headers={"Authorization": f"Bearer {connection['password']}"},
+        )
+        process.stdout.readline()
+        bought = process.stdout.readline()
+    finally:
+        process.send_signal(end)
+        _, errors = process.communicate(timeout=10)
+    assert variable == "AIRFLOW_CONN_MINIMAX_DEFAULT"
+    assert any("/bltcy" in line for line in lines)
+    assert f"bought {answer.json()['task_id']} on minimax: MiniMax-Hailuo-2.3 768P 6 s, $0.28" in bought
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start("--port", str(port))
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert errors == f"Cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_the_emulator_needs_neither_airflow_nor_the_providers_code():
+    code = (
+        "import sys\n"
+        "from airflow_provider_minimax.emulator import Emulator\n"
+        "assert not {'starlette', 'uvicorn', 'pytest'} & set(sys.modules)\n"
+        "with Emulator() as emulator: emulator.state\n"
+        "print([name for name in sys.modules if name.startswith(('airflow.', 'airflow_provider_minimax.api'))])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=30)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

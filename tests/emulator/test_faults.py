@@ -1,0 +1,191 @@
+"""Trouble on demand."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
+
+import httpx
+import pytest
+
+from tests.emulator.customer import browser
+
+
+def read_into(got: bytearray, answer: httpx.Response) -> None:
+    for piece in answer.iter_raw():
+        got += piece
+
+
+LOST = (httpx.RemoteProtocolError, httpx.ReadError)
+
+
+def test_an_answer_can_be_lost_after_the_job_was_made(minimax, emulator):
+    emulator.fault("lost_answer", operation="submit")
+    with pytest.raises(LOST):
+        minimax.order()
+    assert len(emulator.purchases) == 1
+    assert emulator.requests[-1]["status"] is None
+
+
+def test_a_connection_can_be_reset_before_anything_is_done(minimax, emulator):
+    emulator.fault("reset_before", operation="submit")
+    with pytest.raises(LOST):
+        minimax.order()
+    assert emulator.purchases == []
+    assert minimax.order().json()["task_id"]
+
+
+def test_a_code_is_worded_by_each_platform(customer, emulator):
+    emulator.fault("base_resp", code=1002, times=-1, operation="submit")
+    assert customer("minimax").order().json()["base_resp"] == {"status_code": 1002, "status_msg": "rate limit"}
+    assert customer("novita").order().status_code == 429
+    assert customer("vtrix").order().status_code == 429
+    assert emulator.purchases == []
+
+
+def test_a_code_on_a_query_leaves_the_job_alone(minimax, emulator):
+    task_id = minimax.buy()
+    emulator.fault("base_resp", code=1033, operation="query")
+    assert minimax.look(task_id) == {"base_resp": {"status_code": 1033, "status_msg": "system error"}}
+    assert minimax.look(task_id)["status"] == "Preparing"
+
+
+def test_an_http_error_can_ask_to_wait_some_seconds_or_until_a_date(minimax, emulator):
+    emulator.fault("http", status=429, retry_after=7)
+    emulator.fault("http", status=503, retry_after_date=60)
+    first, second = minimax.order(), minimax.order()
+    assert (first.status_code, first.headers["Retry-After"]) == (429, "7")
+    wait = parsedate_to_datetime(second.headers["Retry-After"]).timestamp() - time.time()
+    assert second.status_code == 503
+    assert 55 < wait <= 60
+
+
+def test_a_proxy_can_answer_in_html(minimax, emulator):
+    emulator.fault("http", status=502, html=True)
+    answer = minimax.order()
+    assert (answer.status_code, answer.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
+    assert "502 Bad Gateway" in answer.text
+
+
+def test_an_http_error_can_hide_a_job_that_was_made(minimax, emulator):
+    emulator.fault("http", status=504, html=True, job_made=True)
+    assert minimax.order().status_code == 504
+    assert len(emulator.purchases) == 1
+
+
+def test_an_http_error_can_have_any_json_body(minimax, emulator):
+    emulator.fault("http", status=200, body={"file": {}})
+    assert minimax.order().json() == {"file": {}}
+
+
+def test_a_good_answer_can_be_html(minimax, emulator):
+    emulator.fault("non_json", operation="query")
+    answer = minimax.get("/v1/query/video_generation", params={"task_id": "1"})
+    assert answer.status_code == 200
+    assert answer.text.startswith("<html>")
+
+
+def test_an_answer_can_be_slow_for_a_job_that_was_made(minimax, emulator):
+    emulator.fault("slow", operation="submit", seconds=5)
+    with pytest.raises(httpx.ReadTimeout):
+        minimax.post("/v1/video_generation", json={"model": "T2V-01", "prompt": "a fox"}, timeout=0.1)
+    assert len(emulator.purchases) == 1
+    emulator.release()
+
+
+def test_an_answer_can_be_held_until_it_is_released(minimax, emulator):
+    emulator.fault("hold", operation="submit")
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(minimax.order)
+        until = time.monotonic() + 5
+        while not emulator.purchases and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not answer.done()
+        assert emulator.release() == 1
+        assert answer.result(5).json()["task_id"] == emulator.purchases[0]["task_id"]
+
+
+def test_a_download_can_stop_halfway(minimax, emulator):
+    link = minimax.buy_link()
+    emulator.fault("truncated", after_bytes=70_000)
+    got = bytearray()
+    with browser.stream("GET", link) as answer, pytest.raises(LOST):
+        read_into(got, answer)
+    assert len(got) == 70_000
+    rest = browser.get(link, headers={"Range": "bytes=70000-"})
+    assert bytes(got) + rest.content == browser.get(link).content
+
+
+def test_a_link_can_be_expired_before_its_time(minimax, emulator):
+    link = minimax.buy_link()
+    emulator.fault("expired")
+    assert [browser.get(link).status_code for _ in range(2)] == [403, 200]
+
+
+def test_a_download_can_be_a_web_page(minimax, emulator):
+    link = minimax.buy_link()
+    emulator.fault("html_video")
+    answer = browser.get(link)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_a_task_can_become_unknown(minimax, emulator):
+    task_id = minimax.buy()
+    emulator.fault("unknown_task")
+    assert minimax.look(task_id)["base_resp"]["status_code"] == 2013
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "text"), [("no_channel", 503, "无可用渠道"), ("saturated", 429, "当前分组上游负载已饱和")]
+)
+def test_chainhub_can_turn_a_request_away_in_chinese(customer, emulator, kind, status, text):
+    emulator.fault(kind)
+    answer = customer("chainhub").order()
+    assert answer.status_code == status
+    assert text in answer.json()["error"]["message"]
+    assert emulator.purchases == []
+
+
+def test_a_fault_meets_its_operation_and_platform_so_many_times_after_so_many_others(customer, minimax, emulator):
+    emulator.fault("http", operation="query", platform="minimax", times=2, after=1, status=500)
+    bltcy = customer("bltcy")
+    bltcy.look(bltcy.buy())
+    task_id = minimax.buy()
+    answers = [minimax.get("/v1/query/video_generation", params={"task_id": task_id}) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 500, 500, 200]
+
+
+def test_faults_can_be_taken_back(minimax, emulator):
+    emulator.fault("http", times=-1)
+    assert minimax.order().status_code == 500
+    emulator.clear_faults()
+    assert minimax.order().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        ("typhoon", {}),
+        ("http", {"colour": "red"}),
+        ("expired", {"operation": "submit"}),
+        ("http", {"platform": "hailuo"}),
+    ],
+)
+def test_a_fault_that_could_never_happen_is_refused(emulator, kind, details):
+    with pytest.raises(ValueError):
+        emulator.fault(kind, **details)
+
+
+def test_an_emulator_stops_although_answers_are_held(customer):
+    from airflow_provider_minimax.emulator import Emulator
+
+    started = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        with Emulator() as other:
+            other.fault("hold")
+            waiting = pool.submit(browser.get, other.base_url() + "/v1/query/video_generation", timeout=10)
+            while not other.requests:
+                time.sleep(0.01)
+        waiting.exception(5)
+    assert time.monotonic() - started < 5
