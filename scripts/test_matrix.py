@@ -16,12 +16,8 @@ def install(version: str) -> Path:
     python = venv / "bin" / "python"
     subprocess.run([UV, "venv", "--quiet", "--allow-existing", "--python", sys.executable, venv], check=True)
     prerelease = ["--prerelease=allow"] if any(letter.isalpha() for letter in version) else []
-    subprocess.run(
-        [UV, "pip", "install", "--quiet", *prerelease, "--python", python]
-        + [f"apache-airflow=={version}", "--editable", ".[images]", "--group", "test"],
-        check=True,
-        cwd=ROOT,
-    )
+    what = [f"apache-airflow=={version}", "--editable", ".[images]", "--group", "test"]
+    subprocess.run([UV, "pip", "install", "--quiet", *prerelease, "--python", python, *what], check=True, cwd=ROOT)
     return python
 
 

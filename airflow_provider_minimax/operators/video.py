@@ -253,7 +253,7 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         """Return the id that this try pushed before it deferred; Airflow keeps it until the next try."""
         ti: Any = context["ti"]
         pushed = ti.xcom_pull(task_ids=ti.task_id, key="task_id", map_indexes=ti.map_index)
-        return pushed if isinstance(pushed, str) else None
+        return None if pushed is None else str(pushed)
 
     def _conclude(self, hook: MinimaxHook, outcome: Outcome, path: Path | None) -> dict[str, Any]:
         task = outcome.result()

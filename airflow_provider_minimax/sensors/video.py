@@ -37,7 +37,7 @@ class MinimaxTaskSensor(BaseSensorOperator):
     :param poke_interval: seconds between looks, more than 0.
     :param timeout: seconds until the wait ends, more than 0; the remote task goes on and is billed all the same.
     :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height`` and ``duration``, each ``None``
-        where the platform does not tell.
+        where the platform does not tell. The id is pushed to XCom by itself too, under the key ``task_id``.
     """
 
     template_fields: Sequence[str] = ("minimax_task_id", "minimax_conn_id")
@@ -72,21 +72,23 @@ class MinimaxTaskSensor(BaseSensorOperator):
 
         return MinimaxHook(self.minimax_conn_id)
 
-    def poke(self, context: Context) -> bool | PokeReturnValue:
+    def poke(self, context: Context) -> PokeReturnValue:
         """Look once: not yet, the task's facts, or why there is no clip."""
         from airflow_provider_minimax.api.pace import settle
 
         task = self._hook().get_task(self._checked_id())
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status or task.state)
         outcome = settle(task)
-        return outcome is not None and PokeReturnValue(is_done=True, xcom_value=outcome.result().as_result())
+        if outcome is None:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=outcome.result().as_result())
 
     def execute(self, context: Context) -> Any:
         """Wait for the task, in this process or in the triggerer."""
         if self.deferrable:
             return self._look_then_defer(context)
         try:
-            return super().execute(context)
+            return self._done(context, super().execute(context))
         except MinimaxError as error:
             error.minimax_task_id = error.minimax_task_id or self._checked_id()
             raise
@@ -97,7 +99,7 @@ class MinimaxTaskSensor(BaseSensorOperator):
         deadline = time.time() + self.timeout
         try:
             if seen := self.poke(context):
-                return seen.xcom_value if isinstance(seen, PokeReturnValue) else None
+                return self._done(context, seen.xcom_value)
         except MinimaxError as error:
             if error.is_final:
                 self._fail(error)
@@ -128,7 +130,13 @@ class MinimaxTaskSensor(BaseSensorOperator):
         except MinimaxError as error:
             self._fail(error)
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
-        return task.as_result()
+        return self._done(context, task.as_result())
+
+    def _done(self, context: Context, facts: Any) -> dict[str, Any]:
+        """Publish the id by itself too, so that ``sensor.output["task_id"]`` is what it looks like."""
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key="task_id", value=facts["task_id"])
+        return dict(facts)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; unlike the base class, with the same outcomes as without deferral, on every version of Airflow."""

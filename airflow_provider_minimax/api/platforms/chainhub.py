@@ -71,7 +71,10 @@ def read_submission(reply: HttpReply) -> str:
 
 def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
     """Read a query's answer, wrapped or plain."""
-    _refuse(reply)
+    try:
+        _refuse(reply)
+    except MinimaxRequestError as error:
+        raise gone(minimax_task_id, error.message, code=error.code, http_status=error.http_status) from None
     answer = read(reply, _Query)
     outer = answer.data
     if outer is None:
@@ -107,6 +110,11 @@ def _refuse(reply: HttpReply) -> None:
         raise MinimaxUnavailableError(redact(words), code=code or None, http_status=reply.status)
 
 
+def recognises(reply: HttpReply) -> bool:
+    """Whether the reply is of this contract."""
+    return is_object_with(reply, "base_resp", "error", "data")
+
+
 def _check(request: VideoRequest, later: frozenset[str]) -> list[str]:
     missing = request.prompt is None and "prompt" not in later
     return ["prompt: missing; ChainHub requires one"] if missing else []
@@ -121,6 +129,7 @@ PLATFORM = replace(
     submit=submit,
     read_submission=read_submission,
     read_task=read_task,
+    recognises=recognises,
     fields=frozenset({"prompt", "first_frame_image", "duration", "resolution", "prompt_optimizer"}),
     check=_check,
 )

@@ -1,0 +1,63 @@
+"""What all tests share: an Airflow home of their own, and the emulator that users get."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
+DAGS = HOME / "dags"
+# Airflow reads its settings when it is imported first, so they have to be there before any test module is.
+os.environ.update(
+    AIRFLOW_HOME=str(HOME),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(DAGS),
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db",
+)
+DAGS.mkdir()
+for folder in (HERE / "dag_files", HERE.parent / "example_dags"):
+    for path in folder.glob("*.py"):
+        shutil.copy(path, DAGS)
+
+pytest_plugins = ["airflow_provider_minimax.emulator.fixtures"]
+
+PLATFORMS = ["minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302"]
+
+
+def load_dags(name: str) -> dict[str, Any]:
+    """Return the DAGs of a file in Airflow's DAG folder, by their ids."""
+    from airflow.sdk import DAG
+
+    spec = importlib.util.spec_from_file_location(name, DAGS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {dag.dag_id: dag for dag in vars(module).values() if isinstance(dag, DAG)} | getattr(module, "dags", {})
+
+
+@pytest.fixture
+def connect(minimax_emulator, monkeypatch):
+    """Point a connection at one of the emulator's platforms."""
+
+    def point(platform: str = "minimax", conn_id: str = "minimax_default", **changes: Any) -> str:
+        connection = minimax_emulator.connection(platform)
+        connection["extra"] = connection["extra"] | changes.pop("extra", {})
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection | changes))
+        return conn_id
+
+    return point
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Make Airflow's database, for tests that run whole DAGs."""
+    from airflow.utils.db import initdb
+
+    initdb()

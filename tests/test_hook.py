@@ -1,0 +1,498 @@
+"""The hook and its transport against the emulator: what is sent, what is repeated, and what never is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+from contextlib import closing
+from email.utils import formatdate
+
+import pytest
+
+from airflow_provider_minimax.api import transport
+from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.task import TaskState
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxDownloadError,
+    MinimaxModerationError,
+    MinimaxRateLimitError,
+    MinimaxRequestError,
+    MinimaxSubmissionUnknownError,
+    MinimaxTaskGoneError,
+    MinimaxUnavailableError,
+    MinimaxUnreachableError,
+)
+from airflow_provider_minimax.hooks.minimax import MinimaxHook, look, shared_hook
+from tests.conftest import PLATFORMS
+
+FRAME = "https://files.example/frame.jpg"
+REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat", "first_frame_image": FRAME})
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(transport, "_backoff", lambda state: 0.0)
+
+
+@pytest.fixture
+def hook(connect):
+    with closing(MinimaxHook(connect())) as hook:
+        yield hook
+
+
+def finished(hook, request=REQUEST):
+    minimax_task_id = hook.submit(request)
+    for _ in range(10):
+        task = hook.get_task(minimax_task_id)
+        if task.state is TaskState.SUCCEEDED:
+            return task
+    raise AssertionError(f"not finished: {task}")
+
+
+# -- every platform ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("platform", [*PLATFORMS, "minimax-cn"])
+def test_a_clip_is_bought_watched_and_located_on_every_platform(platform, connect, minimax_emulator):
+    with closing(MinimaxHook(connect(platform))) as hook:
+        task = finished(hook)
+        file = hook.get_file(task)
+    assert file.url.startswith(minimax_emulator.url)
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_the_same_works_on_an_event_loop(platform, connect, minimax_emulator):
+    hook = MinimaxHook(connect(platform))
+    minimax_task_id = await hook.asubmit(REQUEST)
+    task = await hook.aget_task(minimax_task_id)
+    while task.state is not TaskState.SUCCEEDED:
+        task = await hook.aget_task(minimax_task_id)
+    assert (await hook.aget_file(task)).url.startswith(minimax_emulator.url)
+    await hook.aclose()
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_task_that_nobody_knows_is_gone_on_every_platform(platform, connect):
+    with closing(MinimaxHook(connect(platform))) as hook, pytest.raises(MinimaxTaskGoneError, match="task 4711"):
+        hook.get_task("4711")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_wrong_key_is_told_on_every_platform_and_never_shown(platform, connect, minimax_emulator):
+    with closing(MinimaxHook(connect(platform, password="sk-wrong-key"))) as hook:
+        with pytest.raises(MinimaxAuthError) as raised:
+            hook.submit(REQUEST)
+    assert "sk-wrong-key" not in f"{raised.value} {raised.value!r} {hook!r}"
+    assert "Nothing was bought." in str(raised.value)
+    assert "Check the API key in connection 'minimax_default'" in str(raised.value)
+    assert minimax_emulator.purchases == []
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_failed_task_says_so_on_every_platform(platform, connect, minimax_emulator):
+    minimax_emulator.configure(outcome="failed", looks=1)
+    with closing(MinimaxHook(connect(platform))) as hook:
+        task = hook.get_task(hook.submit(REQUEST))
+    assert task.state is TaskState.FAILED
+    assert task.reason or task.code
+
+
+# -- what is repeated --------------------------------------------------------------------------------------------------
+
+
+def test_a_rate_limited_submission_is_repeated_and_buys_once(hook, minimax_emulator):
+    minimax_emulator.fault("base_resp", operation="submit", code=1002, times=2)
+    hook.submit(REQUEST)
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.mark.parametrize("status", [429, 529])
+def test_a_submission_that_http_refused_is_repeated_and_buys_once(hook, minimax_emulator, status):
+    minimax_emulator.fault("http", operation="submit", status=status)
+    hook.submit(REQUEST)
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_repeating_a_submission_has_an_end(hook, minimax_emulator):
+    minimax_emulator.fault("base_resp", operation="submit", code=1002, times=-1)
+    with pytest.raises(MinimaxRateLimitError, match="Nothing was bought"):
+        hook.submit(REQUEST)
+    assert len([r for r in minimax_emulator.requests if r["operation"] == "submit"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        ("lost_answer", {}),
+        ("non_json", {"job_made": True}),
+        ("http", {"status": 500, "html": True, "job_made": True}),
+        ("http", {"status": 502, "html": True, "job_made": True}),
+        ("http", {"status": 503, "job_made": True}),
+        ("http", {"status": 504, "job_made": True}),
+        *[("base_resp", {"code": code, "job_made": True}) for code in (1000, 1001, 1013, 1024, 1033, 4711)],
+    ],
+)
+def test_a_lost_answer_is_never_bought_again(hook, minimax_emulator, kind, details):
+    minimax_emulator.fault(kind, operation="submit", **details)
+    with pytest.raises(MinimaxSubmissionUnknownError) as raised:
+        hook.submit(REQUEST)
+    assert len(minimax_emulator.purchases) == 1
+    assert "A clip may have been bought" in str(raised.value)
+
+
+def test_an_answer_that_comes_too_late_is_never_bought_again(connect, minimax_emulator):
+    minimax_emulator.fault("hold", operation="submit")
+    with closing(MinimaxHook(connect(extra={"timeout": 0.3}))) as hook, pytest.raises(MinimaxSubmissionUnknownError):
+        hook.submit(REQUEST)
+    minimax_emulator.release()
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.mark.parametrize("code", [1004, 1008, 1026, 1042, 2013, 2049, 2056, 2061])
+def test_a_definite_refusal_is_not_repeated(hook, minimax_emulator, code):
+    minimax_emulator.fault("base_resp", operation="submit", code=code)
+    with pytest.raises(Exception, match="Nothing was bought"):
+        hook.submit(REQUEST)
+    assert len([r for r in minimax_emulator.requests if r["operation"] == "submit"]) == 1
+
+
+def test_a_submission_that_reached_nobody_is_repeated_and_says_so(connect):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with closing(MinimaxHook(connect(host=host))) as hook, pytest.raises(MinimaxUnreachableError) as raised:
+            hook.submit(REQUEST)
+    assert "Nothing was bought." in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        ("reset_before", {}),
+        ("non_json", {}),
+        ("http", {"status": 502, "html": True}),
+        ("http", {"status": 429, "retry_after": 0}),
+        ("base_resp", {"code": 1000}),
+        ("base_resp", {"code": 1002}),
+    ],
+)
+def test_a_look_that_failed_is_repeated(hook, minimax_emulator, kind, details):
+    minimax_task_id = hook.submit(REQUEST)
+    minimax_emulator.fault(kind, operation="query", times=2, **details)
+    assert hook.get_task(minimax_task_id).minimax_task_id == minimax_task_id
+
+
+def test_repeating_a_look_has_an_end(hook, minimax_emulator):
+    minimax_task_id = hook.submit(REQUEST)
+    minimax_emulator.fault("http", operation="query", status=503, html=True, times=-1)
+    with pytest.raises(MinimaxUnavailableError, match="503"):
+        hook.get_task(minimax_task_id)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_success_that_names_no_clip_yet_is_looked_at_again(platform, connect, minimax_emulator):
+    with closing(MinimaxHook(connect(platform))) as hook:
+        minimax_emulator.configure(looks=1, looks_without_file=2, chainhub_file_inline=False)
+        assert hook.get_task(hook.submit(REQUEST)).has_output
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_success_that_never_names_a_clip_is_a_clear_failure(platform, connect, minimax_emulator):
+    with closing(MinimaxHook(connect(platform))) as hook:
+        minimax_emulator.configure(looks=1, looks_without_file=-1)
+        minimax_task_id = hook.submit(REQUEST)
+        with pytest.raises(MinimaxUnavailableError, match="does not name its clip") as raised:
+            hook.get_task(minimax_task_id)
+    assert minimax_task_id in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7),
+        (formatdate(1_800_000_030, usegmt=True), 30),
+        (formatdate(1_700_000_000, usegmt=True), 0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_and_as_a_date(value, seconds):
+    reply = HttpReply(429, {"retry-after": value})
+    assert transport.retry_after(reply, now=lambda: 1_800_000_000.0) == seconds
+
+
+def test_a_wait_that_the_platform_asked_for_is_kept(connect, minimax_emulator):
+    waits = []
+    with closing(MinimaxHook(connect())) as hook:
+        hook.get_conn()._sleep = waits.append
+        minimax_emulator.fault("http", operation="submit", status=429, retry_after=7)
+        hook.submit(REQUEST)
+    assert waits == [7]
+
+
+def test_a_wait_that_would_hold_the_slot_for_minutes_is_left_to_airflow(hook, minimax_emulator):
+    minimax_emulator.fault("http", operation="submit", status=429, retry_after=600)
+    with pytest.raises(MinimaxRateLimitError) as raised:
+        hook.submit(REQUEST)
+    assert raised.value.retry_after == 600
+
+
+# -- what is refused before sending ------------------------------------------------------------------------------------
+
+
+def test_what_the_catalogue_refuses_is_not_sent(hook, minimax_emulator):
+    with pytest.raises(MinimaxRequestError, match="duration=10"):
+        hook.submit(REQUEST.model_copy(update={"resolution": "1080P", "duration": 10}))
+    assert minimax_emulator.requests == []
+
+
+def test_checks_can_be_switched_off_and_then_the_platform_decides(hook, minimax_emulator):
+    with pytest.raises(MinimaxRequestError, match="code 2013"):
+        hook.submit(REQUEST.model_copy(update={"resolution": "1080P", "duration": 10}), validate=False)
+    assert minimax_emulator.purchases == []
+
+
+def test_what_a_platform_cannot_take_is_refused_by_its_name(connect, minimax_emulator):
+    with closing(MinimaxHook(connect("bltcy"))) as hook, pytest.raises(MinimaxRequestError, match="BLTCY documents"):
+        hook.submit(VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "p"}))
+    assert minimax_emulator.requests == []
+
+
+def test_a_local_picture_is_sent_as_a_data_url(hook, minimax_emulator, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (640, 480), "teal").save(tmp_path / "frame.png")
+    hook.submit(REQUEST.model_copy(update={"first_frame_image": str(tmp_path / "frame.png")}))
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_a_picture_is_read_from_object_storage(hook, minimax_emulator, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (640, 480), "teal").save(tmp_path / "frame.webp")
+    hook.submit(REQUEST.model_copy(update={"first_frame_image": f"file://{tmp_path}/frame.webp"}))
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.mark.parametrize("minimax_task_id", ["", "  ", None, ["1"]])
+def test_an_empty_task_id_is_refused(hook, minimax_emulator, minimax_task_id):
+    with pytest.raises(MinimaxRequestError, match="minimax_task_id="):
+        hook.get_task(minimax_task_id)
+    assert minimax_emulator.requests == []
+
+
+def test_a_refused_prompt_is_told_apart_from_a_bad_request(hook):
+    with pytest.raises(MinimaxModerationError, match="code 1026"):
+        hook.submit(REQUEST.model_copy(update={"prompt": "something forbidden"}))
+
+
+# -- the connection ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"host": "api.minimax.io"}, "host='api.minimax.io': must be a base URL with its scheme"),
+        ({"host": "ftp://api.minimax.io"}, "must be a base URL with its scheme"),
+        ({"host": "https://user:pw@api.minimax.io"}, "the key is the password"),
+        ({"host": "https://api.minimax.io/v1"}, "use https://api.minimax.io"),
+        ({"password": ""}, "password: the API key is missing"),
+        ({"password": None}, "password: the API key is missing"),
+        ({"password": "two words"}, "password: the API key has blanks"),
+        ({"extra": {"platform": "minmax"}}, "platform='minmax': no such platform; use one of minimax, bltcy"),
+        ({"extra": {"region": "mars"}}, "region='mars'"),
+        ({"extra": {"timeout": 0}}, "timeout=0"),
+        ({"extra": {"plattform": "bltcy"}}, "plattform='bltcy': no such field; the fields are platform"),
+        ({"extra": {"platform": "novita", "region": "cn"}, "host": ""}, "Novita has no regions"),
+    ],
+)
+def test_a_connection_that_cannot_work_says_which_field_and_why(connect, changes, said):
+    with pytest.raises(MinimaxConfigurationError) as raised:
+        MinimaxHook(connect(**changes)).submit(REQUEST)
+    assert said in str(raised.value)
+    assert "'minimax_default'" in str(raised.value)
+
+
+def test_a_connection_that_is_not_there_says_how_to_add_it():
+    with pytest.raises(MinimaxConfigurationError, match="there is no connection 'nowhere'"):
+        MinimaxHook("nowhere").get_task("1")
+
+
+async def test_a_connection_that_is_not_there_says_so_on_an_event_loop():
+    with pytest.raises(MinimaxConfigurationError, match="there is no connection 'nowhere'"):
+        await MinimaxHook("nowhere").aget_task("1")
+
+
+def test_a_connection_written_as_a_uri_works(minimax_emulator, monkeypatch):
+    port = minimax_emulator.url.rpartition(":")[2]
+    key = minimax_emulator.api_key("minimax")
+    uri = f"minimax://http://:{key}@127.0.0.1:{port}/?platform=minimax"
+    monkeypatch.setenv("AIRFLOW_CONN_AS_URI", uri)
+    hook = MinimaxHook("as_uri")
+    _, endpoint = hook._resolve()
+    assert endpoint.base_url == f"http://127.0.0.1:{port}"
+    assert endpoint.api_key == key
+
+
+@pytest.mark.parametrize(
+    ("extra", "base_url"),
+    [
+        ({}, "https://api.minimax.io"),
+        ({"region": "cn"}, "https://api.minimaxi.com"),
+        ({"platform": "bltcy"}, "https://api.bltcy.ai"),
+        ({"platform": "chainhub"}, "https://api.chainhub.tech"),
+        ({"platform": "vtrix"}, "https://cloud.vtrix.ai"),
+        ({"platform": "novita"}, "https://api.novita.ai"),
+        ({"platform": "ai302", "path_prefix": None, "proxy": ""}, "https://api.302.ai"),
+    ],
+)
+def test_an_empty_host_means_the_platforms_own(monkeypatch, extra, base_url):
+    monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps({"conn_type": "minimax", "password": "k", "extra": extra}))
+    assert MinimaxHook("own")._resolve()[1].base_url == base_url
+
+
+def test_an_endpoint_does_not_show_its_key(hook):
+    assert hook.get_conn().endpoint.api_key not in repr(hook.get_conn().endpoint)
+
+
+# -- the connection test -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("platform", [*PLATFORMS, "minimax-cn"])
+def test_a_working_connection_passes_its_test_for_free(platform, connect, minimax_emulator):
+    works, said = MinimaxHook(connect(platform)).test_connection()
+    assert works, said
+    assert "free of charge" in said
+    assert minimax_emulator.purchases == []
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_wrong_key_fails_the_test_on_every_platform(platform, connect):
+    works, said = MinimaxHook(connect(platform, password="sk-wrong")).test_connection()
+    assert not works
+    assert "refuses the key" in said
+    assert "sk-wrong" not in said
+
+
+def test_a_key_of_the_other_region_is_recognised(connect, minimax_emulator, monkeypatch):
+    from dataclasses import replace
+
+    from airflow_provider_minimax.api.platforms import PLATFORMS as REGISTRY
+
+    regions = {"global": minimax_emulator.base_url("minimax"), "cn": minimax_emulator.base_url("minimax-cn")}
+    monkeypatch.setitem(REGISTRY, "minimax", replace(REGISTRY["minimax"], base_urls=regions))
+    works, said = MinimaxHook(connect("minimax", password=minimax_emulator.api_key("minimax-cn"))).test_connection()
+    assert not works
+    assert "The key is right, but it is of region 'cn'" in said
+
+
+def test_a_host_that_cannot_be_reached_is_told_apart(connect):
+    works, said = MinimaxHook(connect(host="http://127.0.0.1:9")).test_connection()
+    assert not works
+    assert "cannot be reached" in said
+
+
+@pytest.mark.parametrize(
+    ("platform", "other"), [("novita", "minimax"), ("minimax", "novita"), ("vtrix", "bltcy"), ("ai302", "vtrix")]
+)
+def test_a_host_that_is_another_platform_is_told_apart(connect, minimax_emulator, platform, other):
+    works, said = MinimaxHook(connect(platform, host=minimax_emulator.base_url(other))).test_connection()
+    assert not works
+    assert "answers, but not as" in said
+
+
+def test_a_broken_connection_fails_its_test_with_the_field(connect):
+    works, said = MinimaxHook(connect(password="")).test_connection()
+    assert not works
+    assert "the API key is missing" in said
+
+
+# -- clients and files -------------------------------------------------------------------------------------------------
+
+
+async def test_all_users_of_a_connection_on_a_loop_share_one_client(connect):
+    conn_id = connect()
+    async with shared_hook(conn_id) as one:
+        async with shared_hook(conn_id) as other:
+            assert one is other
+            await one._aconn()
+        assert one._async_transport is not None
+    assert one._async_transport is None
+
+
+def test_each_loop_has_a_client_of_its_own(connect):
+    conn_id = connect()
+
+    async def hook_of_this_loop():
+        async with shared_hook(conn_id) as hook:
+            return hook
+
+    assert asyncio.run(hook_of_this_loop()) is not asyncio.run(hook_of_this_loop())
+
+
+async def test_a_key_that_was_changed_while_waiting_is_looked_up_again(connect, minimax_emulator):
+    hook = MinimaxHook(connect())
+    minimax_task_id = await hook.asubmit(REQUEST)
+    connect(password="sk-old")
+    await hook.areload()
+    connect()
+    assert (await look(hook, minimax_task_id)).minimax_task_id == minimax_task_id
+    await hook.aclose()
+
+
+async def test_a_key_that_stays_wrong_is_not_looked_up_for_ever(connect):
+    hook = MinimaxHook(connect(password="sk-wrong"))
+    with pytest.raises(MinimaxAuthError):
+        await look(hook, "1")
+    await hook.aclose()
+
+
+def test_a_file_is_fetched_without_the_key_and_its_signature_is_not_logged(hook, minimax_emulator, caplog):
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")
+    file = hook.get_file(finished(hook))
+    with hook.get_conn().fetch(file.url) as stream:
+        clip = b"".join(stream.chunks)
+    assert clip[4:8] == b"ftyp"
+    assert not any(r["had_authorization"] for r in minimax_emulator.requests if r["operation"] == "download")
+    ours = "".join(record.getMessage() for record in caplog.records if not record.name.startswith("uvicorn"))
+    assert "GET http" in ours
+    assert "Signature" not in ours
+    assert hook.get_conn().endpoint.api_key not in ours
+
+
+def test_each_look_at_a_file_gives_a_fresh_link(hook, minimax_emulator):
+    minimax_emulator.configure(url_seconds=0)
+    task = finished(hook)
+    stale = hook.get_file(task)
+    with pytest.raises(MinimaxDownloadError, match="may have expired"), hook.get_conn().fetch(stale.url):
+        pass
+    minimax_emulator.configure(url_seconds=60)
+    with hook.get_conn().fetch(hook.get_file(task).url) as stream:
+        assert stream.length
+
+
+def test_a_file_behind_redirects_is_fetched(hook, minimax_emulator):
+    minimax_emulator.configure(redirects=3)
+    with hook.get_conn().fetch(hook.get_file(finished(hook)).url) as stream:
+        assert next(stream.chunks)
+
+
+def test_redirects_without_end_are_given_up(hook, minimax_emulator):
+    minimax_emulator.configure(redirects=50)
+    with pytest.raises(MinimaxDownloadError), hook.get_conn().fetch(hook.get_file(finished(hook)).url):
+        pass
+
+
+def test_an_https_connection_takes_no_plain_link(monkeypatch, minimax_emulator):
+    monkeypatch.setenv("AIRFLOW_CONN_SAFE", json.dumps({"conn_type": "minimax", "password": "k"}))
+    with closing(MinimaxHook("safe")) as hook, pytest.raises(MinimaxDownloadError, match="is not https"):
+        with hook.get_conn().fetch(f"{minimax_emulator.url}/files/x.mp4?Expires=1&Signature=s"):
+            pass
