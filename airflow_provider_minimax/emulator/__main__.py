@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shlex
 import signal
@@ -45,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         description="An offline stand-in for the MiniMax video APIs. Nothing that it makes costs money.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8765, help="port, 0 for any free one (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long a job takes (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8765, help="port, 0 for any free one (default: %(default)s)")
+    parser.add_argument("--seconds", type=_seconds, default=10.0, help="how long a job takes (default: %(default)s)")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     return parser
 
@@ -58,20 +59,34 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port lies between 0 and 65535")
+    return port
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise argparse.ArgumentTypeError("a job cannot take less than no time, nor for ever")
+    return seconds
+
+
 def _introduce(emulator: Emulator) -> None:
     print(f"MiniMax video emulator at {emulator.url}", flush=True)
     for name, address in ADDRESSES.items():
-        print(f"  {address.title:<26} {emulator.base_url(name)}   key {address.key}")
+        print(f"  {address.title:<26} {emulator.base_url(name):<40} key {address.key}")
     connection = shlex.quote(json.dumps(emulator.connection("minimax")))
     print(f"\nexport AIRFLOW_CONN_MINIMAX_DEFAULT={connection}\n", flush=True)
 
 
 def _tell_purchase(purchase: dict[str, Any]) -> None:
     clock = time.strftime("%H:%M:%S", time.localtime(purchase["time"]))
-    size = " ".join(str(part) for part in (purchase["resolution"], purchase["duration"]) if part is not None)
+    size = f" {purchase['resolution']} {purchase['duration']} s" if purchase["resolution"] else ""
     price = f"${purchase['price']['usd']:.2f}" if purchase["price"] else "no list price"
     print(
-        f"{clock} bought {purchase['task_id']} on {purchase['platform']}: {purchase['model']} {size} s, {price}",
+        f"{clock} bought {purchase['task_id']} on {purchase['platform']}: {purchase['model']}{size}, {price}",
         flush=True,
     )
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from airflow_provider_minimax.emulator import control, page
+from airflow_provider_minimax.emulator.addresses import ADDRESSES
 from airflow_provider_minimax.emulator.answers import Dropped, WithSocket
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
 from airflow_provider_minimax.emulator.faults import Work, perform
@@ -40,14 +41,15 @@ def create_app(world: World) -> ASGIApp:
             )
             for endpoint in platform.endpoints
         ]
-        routes += [Route(f"/{platform.name}/{{path:path}}", _nowhere(world, platform), methods=EVERY_METHOD)]
+    # Last, because two modules may serve different paths of one platform.
+    routes += [Route(f"/{name}/{{path:path}}", _nowhere(world, name), methods=EVERY_METHOD) for name in ADDRESSES]
     return WithSocket(Starlette(routes=routes))
 
 
 def _api(world: World, signer: LinkSigner, platform: Platform, endpoint: Endpoint) -> Answerer:
     async def answer(request: Request) -> Response:
         exchange = Exchange(world, signer, platform, request)
-        return await _answered(exchange, endpoint.operation, partial(_worked, exchange, endpoint))
+        return await _answered(exchange, platform.name, endpoint.operation, partial(_worked, exchange, endpoint))
 
     return answer
 
@@ -65,30 +67,30 @@ def _storage(world: World, signer: LinkSigner) -> Answerer:
 
     async def answer(request: Request) -> Response:
         job = world.job_of_file(file_id_in(request.path_params["name"]))
-        platform = platforms[job.platform] if job else PLATFORMS[0]
+        owner = job.platform if job else None
+        exchange = Exchange(world, signer, platforms.get(owner or "", PLATFORMS[0]), request)
 
         async def work() -> Response:
             return download(request, signer, world.settings, job)
 
-        return await _answered(Exchange(world, signer, platform, request), "download", work)
+        return await _answered(exchange, owner, "download", work)
 
     return answer
 
 
-def _nowhere(world: World, platform: Platform) -> Answerer:
+def _nowhere(world: World, platform: str) -> Answerer:
     async def answer(request: Request) -> Response:
-        note = _note(world, request, platform.name, "unknown")
+        note = _note(world, request, platform, "unknown")
         note["status"] = 404
         return PlainTextResponse("404 page not found", 404)
 
     return answer
 
 
-async def _answered(exchange: Exchange, operation: str, work: Work) -> Response:
+async def _answered(exchange: Exchange, owner: str | None, operation: str, work: Work) -> Response:
     """Do the work, or whatever a waiting fault makes of it, and write down how it went."""
-    world, platform = exchange.world, exchange.platform.name
-    note = _note(world, exchange.request, platform, operation)
-    fault = world.take_fault(operation, platform)
+    note = _note(exchange.world, exchange.request, owner, operation)
+    fault = exchange.world.take_fault(operation, owner)
     if fault is None:
         response = await work()
     else:
@@ -99,7 +101,7 @@ async def _answered(exchange: Exchange, operation: str, work: Work) -> Response:
     return response
 
 
-def _note(world: World, request: Request, platform: str, operation: str) -> dict[str, Any]:
+def _note(world: World, request: Request, platform: str | None, operation: str) -> dict[str, Any]:
     """A line of the journal; it is there while the answer is still being made, with no status."""
     note: dict[str, Any] = {
         "method": request.method,

@@ -64,6 +64,12 @@ def test_a_port_that_is_taken_is_named():
     assert errors == f"Cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
+@pytest.mark.parametrize("arguments", [["--port", "80800"], ["--seconds", "-1"], ["--seconds", "inf"]])
+def test_an_argument_that_makes_no_sense_is_named(arguments):
+    _, errors = start(*arguments).communicate(timeout=10)
+    assert f"error: argument {arguments[0]}" in errors
+
+
 def test_the_emulator_needs_neither_airflow_nor_the_providers_code():
     code = (
         "import sys\n"

@@ -127,6 +127,7 @@ def test_every_retrieve_gives_a_fresh_link(minimax):
 def test_a_clip_that_was_forgotten_is_not_found(emulator, link):
     emulator.reset()
     assert browser.get(link).status_code == 404
+    assert emulator.requests[-1]["platform"] is None
 
 
 def test_redirects_can_stand_before_the_clip(emulator, link):
