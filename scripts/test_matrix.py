@@ -16,7 +16,9 @@ def install(version: str) -> Path:
     python = venv / "bin" / "python"
     subprocess.run([UV, "venv", "--quiet", "--allow-existing", "--python", sys.executable, venv], check=True)
     prerelease = ["--prerelease=allow"] if any(letter.isalpha() for letter in version) else []
-    what = [f"apache-airflow=={version}", "--editable", ".[images]", "--group", "test"]
+    constraints = ROOT / "tests" / "constraints" / f"{version}.txt"
+    constrained = ["--constraints", constraints] if constraints.exists() else []
+    what = [*constrained, f"apache-airflow=={version}", "--editable", ".[images]", "--group", "test"]
     subprocess.run([UV, "pip", "install", "--quiet", *prerelease, "--python", python, *what], check=True, cwd=ROOT)
     return python
 

@@ -55,6 +55,23 @@ def connect(minimax_emulator, monkeypatch):
     return point
 
 
+def _formatted(args: tuple[Any, ...]) -> str:
+    template, *values = args[1:] if isinstance(args[0], int) else args
+    return template % tuple(values)
+
+
+@pytest.fixture
+def log_of(mocker):
+    """Record what a class of operators or triggers logs: Airflow's own loggers do not reach pytest's capture."""
+
+    def record(cls: type) -> Any:
+        log = mocker.patch.object(cls, "log", new_callable=mocker.PropertyMock).return_value
+        log.said = lambda: "\n".join(_formatted(args) for _, args, _ in log.mock_calls if args)
+        return log
+
+    return record
+
+
 @pytest.fixture(scope="session")
 def airflow_db() -> None:
     """Make Airflow's database, for tests that run whole DAGs."""

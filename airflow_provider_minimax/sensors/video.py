@@ -92,8 +92,8 @@ class MinimaxTaskSensor(BaseSensorOperator):
         except MinimaxError as error:
             error.minimax_task_id = error.minimax_task_id or self._checked_id()
             raise
-        except AirflowSensorTimeout as error:
-            raise self._timed_out() from error
+        except AirflowSensorTimeout:
+            self._fail(self._timed_out())
 
     def _look_then_defer(self, context: Context) -> Any:
         deadline = time.time() + self.timeout

@@ -131,17 +131,26 @@ def test_chainhub_requires_model_prompt_and_duration_and_takes_no_blank_key(cust
 
 NOVITA_GOOD = {
     "video-01 from an image": ("minimax-video-01", {"prompt": "a fox", "image_url": IMAGE}),
-    "02 between frames": ("minimax-hailuo-02", {"image": IMAGE, "end_image": IMAGE, "duration": 10}),
+    "02 between frames": (
+        "minimax-hailuo-02",
+        {"prompt": "a fox", "image": IMAGE, "end_image": IMAGE, "duration": 10},
+    ),
     "2.3 from text": ("minimax-hailuo-2.3-t2v", {"prompt": "a fox", "resolution": "1080P", "duration": 6}),
-    "2.3 from an image": ("minimax-hailuo-2.3-i2v", {"image": IMAGE, "enable_prompt_expansion": False}),
-    "fast": ("minimax-hailuo-2.3-fast-i2v", {"image": IMAGE, "duration": 10}),
+    "2.3 from an image": (
+        "minimax-hailuo-2.3-i2v",
+        {"prompt": "a fox", "image": IMAGE, "enable_prompt_expansion": False},
+    ),
+    "fast": ("minimax-hailuo-2.3-fast-i2v", {"prompt": "a fox", "image": IMAGE, "duration": 10}),
 }
 NOVITA_BAD = {
     "video-01 without a prompt": ("minimax-video-01", {"image_url": IMAGE}),
     "video-01 with a duration": ("minimax-video-01", {"prompt": "a fox", "duration": 6}),
     "video-01 with MiniMax's name": ("minimax-video-01", {"prompt": "a fox", "first_frame_image": IMAGE}),
     "02 with the old name": ("minimax-hailuo-02", {"prompt": "a fox", "image_url": IMAGE}),
-    "02 in 512P": ("minimax-hailuo-02", {"image": IMAGE, "resolution": "512P"}),
+    "02 in 512P": ("minimax-hailuo-02", {"prompt": "a fox", "image": IMAGE, "resolution": "512P"}),
+    "02 without a prompt": ("minimax-hailuo-02", {"image": IMAGE}),
+    "fast without a prompt": ("minimax-hailuo-2.3-fast-i2v", {"image": IMAGE}),
+    "fast in a hurry": ("minimax-hailuo-2.3-fast-i2v", {"prompt": "a fox", "image": IMAGE, "fast_pretreatment": True}),
     "02 in 1080P for 10 s": ("minimax-hailuo-02", {"prompt": "a fox", "resolution": "1080P", "duration": 10}),
     "2.3 text with an image": ("minimax-hailuo-2.3-t2v", {"prompt": "a fox", "image": IMAGE}),
     "2.3 image without one": ("minimax-hailuo-2.3-i2v", {"prompt": "a fox"}),

@@ -15,14 +15,15 @@ from airflow_provider_minimax.emulator.refusals import Refusal, UnknownTask, mes
 
 COMMON = {"prompt": "prompt"}
 EXPANSION = {"enable_prompt_expansion": "prompt_optimizer"}
+HURRY = {"fast_pretreatment": "fast_pretreatment"}
 SIZE = {"duration": "duration", "resolution": "resolution"}
 OFFERED = frozenset({"768P", "1080P"})
 HAILUO_02, HAILUO_23, HAILUO_23_FAST = "MiniMax-Hailuo-02", "MiniMax-Hailuo-2.3", "MiniMax-Hailuo-2.3-Fast"
 
 
-def _image_page(model: str) -> Page:
-    fields = {**COMMON, **SIZE, **EXPANSION, "image": "first_frame_image"}
-    return Page(fields, frozenset({"image"}), frozenset({"first_frame"}), {"first_frame": model}, OFFERED)
+def _image_page(model: str, options: dict[str, str]) -> Page:
+    fields = {**COMMON, **SIZE, **options, "image": "first_frame_image"}
+    return Page(fields, frozenset({"prompt", "image"}), frozenset({"first_frame"}), {"first_frame": model}, OFFERED)
 
 
 PAGES = {
@@ -33,18 +34,19 @@ PAGES = {
         models={"text": "T2V-01", "first_frame": "I2V-01"},
     ),
     "minimax-hailuo-02": Page(
-        {**COMMON, **SIZE, "image": "first_frame_image", "end_image": "last_frame_image"},
+        {**COMMON, **SIZE, **EXPANSION, **HURRY, "image": "first_frame_image", "end_image": "last_frame_image"},
+        frozenset({"prompt"}),
         models=dict.fromkeys(("text", "first_frame", "first_and_last_frame"), HAILUO_02),
         resolutions=OFFERED,
     ),
     "minimax-hailuo-2.3-t2v": Page(
-        {**COMMON, **SIZE, **EXPANSION},
+        {**COMMON, **SIZE, **EXPANSION, **HURRY},
         frozenset({"prompt"}),
         models={"text": HAILUO_23},
         resolutions=OFFERED,
     ),
-    "minimax-hailuo-2.3-i2v": _image_page(HAILUO_23),
-    "minimax-hailuo-2.3-fast-i2v": _image_page(HAILUO_23_FAST),
+    "minimax-hailuo-2.3-i2v": _image_page(HAILUO_23, EXPANSION | HURRY),
+    "minimax-hailuo-2.3-fast-i2v": _image_page(HAILUO_23_FAST, EXPANSION),
 }
 
 STATUSES = {

@@ -1,0 +1,421 @@
+"""The operators as a DAG author meets them: what is refused when, what is shown, and what a failure says."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+from airflow.sdk import DAG
+
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.exceptions import (
+    MinimaxDownloadError,
+    MinimaxError,
+    MinimaxRateLimitError,
+    MinimaxRequestError,
+    MinimaxTaskFailedError,
+    MinimaxTaskTimeoutError,
+)
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+
+FRAME = "https://files.example/frame.jpg"
+CONTENT = {"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"}
+
+
+class FakeTaskInstance:
+    """As much of a task instance as the operators use; XCom in a dict."""
+
+    def __init__(self) -> None:
+        self.task_id = "generate"
+        self.map_index = -1
+        self.xcoms: dict[str, object] = {}
+
+    def xcom_push(self, key: str, value: object) -> None:
+        json.dumps(value)
+        self.xcoms[key] = value
+
+    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> object:
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+        return self.xcoms.get(key)
+
+
+@pytest.fixture
+def context():
+    return {"ti": FakeTaskInstance()}
+
+
+def generate(**changes) -> MinimaxVideoGenerationOperator:
+    return MinimaxVideoGenerationOperator(task_id="generate", **CONTENT | {"poll_interval": 0.01} | changes)
+
+
+# -- when the DAG is parsed --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"prompt": ""}, "prompt='': must not be empty"),
+        ({"prompt": None}, "prompt: missing"),
+        ({"prompt": "x" * 2001}, "prompt: has 2001 characters"),
+        ({"resolution": "8K"}, "resolution='8K'"),
+        ({"resolution": "1080P", "duration": 10}, "duration=10"),
+        ({"duration": "long"}, "duration='long'"),
+        ({"model": "I2V-01"}, "first_frame_image: missing"),
+        ({"last_frame_image": FRAME, "first_frame_image": FRAME}, "last_frame_image: MiniMax-Hailuo-2.3 takes none"),
+        ({"subject_reference": FRAME}, "subject_reference: MiniMax-Hailuo-2.3 takes none"),
+        ({"timeout": 0}, "timeout=0: must be more than 0"),
+        ({"timeout": timedelta(seconds=-1)}, "timeout="),
+        ({"poll_interval": 0}, "poll_interval=0: must be more than 0"),
+        ({"poll_interval": "soon"}, "poll_interval='soon'"),
+        ({"output_path": "/tmp/clip.mp4"}, "needs wait_for_completion=True"),
+    ],
+)
+def test_a_literal_that_cannot_work_is_an_error_of_the_dag(changes, said):
+    with pytest.raises(MinimaxRequestError) as raised:
+        generate(**changes)
+    assert said in str(raised.value)
+    assert "Nothing was bought." in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prompt": "{{ params.prompt }}"},
+        {"model": "{{ params.model }}", "duration": "{{ params.duration }}"},
+        {"model": "I2V-01", "first_frame_image": "{{ params.frame }}"},
+        {"model": "S2V-01", "subject_reference": [{"type": "character", "image": ["{{ params.face }}"]}]},
+        {"resolution": "{{ params.resolution }}", "duration": 10},
+        {"prompt_optimizer": "{{ params.literal }}"},
+        {"extra_body": {"seed": "{{ params.seed }}"}},
+    ],
+)
+def test_a_template_is_left_for_when_it_is_rendered(changes):
+    generate(**changes)
+
+
+def test_a_literal_is_checked_although_other_fields_are_templates():
+    with pytest.raises(MinimaxRequestError, match="duration=10"):
+        generate(prompt="{{ params.prompt }}", resolution="1080P", duration=10)
+
+
+def test_checks_can_be_switched_off():
+    generate(resolution="1080P", duration=10, validate=False)
+
+
+def test_a_rendered_value_that_cannot_work_is_refused_before_anything_is_sent(connect, minimax_emulator, context):
+    connect()
+    operator = generate(duration="{{ params.duration }}")
+    operator.duration = "7"
+    with pytest.raises(MinimaxRequestError, match="duration=7"):
+        operator.execute(context)
+    assert minimax_emulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "give exactly one of them"),
+        ({"minimax_task_id": "1", "file_id": "2"}, "give exactly one of them"),
+        ({"minimax_task_id": ""}, "minimax_task_id='': must not be empty"),
+        ({"file_id": " "}, "file_id=' ': must not be empty"),
+        ({"minimax_task_id": "1", "output_path": ""}, "output_path='': must not be empty"),
+    ],
+)
+def test_a_download_needs_one_id_and_a_place(arguments, said):
+    with pytest.raises(MinimaxRequestError) as raised:
+        MinimaxVideoDownloadOperator(task_id="download", **{"output_path": "/tmp/x.mp4"} | arguments)
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("operator", [MinimaxVideoGenerationOperator, MinimaxVideoDownloadOperator])
+def test_every_template_field_is_a_parameter(operator):
+    import inspect
+
+    assert set(operator.template_fields) <= set(inspect.signature(operator.__init__).parameters)
+
+
+def test_an_operators_output_is_still_its_xcom():
+    with DAG("d"):
+        assert generate(output_path="/tmp/x.mp4", wait_for_completion=True).output.operator.task_id == "generate"
+
+
+# -- what is shown -----------------------------------------------------------------------------------------------------
+
+
+def rendered(operator) -> str:
+    operator.render_template_fields({"params": {"sig": "SIGNATURE"}})
+    return str({field: getattr(operator, field) for field in operator.template_fields})
+
+
+def test_rendered_fields_show_no_image_and_no_signature():
+    image = "data:image/png;base64," + "iVBORw0KGgo" * 50
+    operator = generate(
+        first_frame_image=f"https://files.example/a.png?sig={'{{ params.sig }}'}",
+        callback_url="https://me.example/hook?token={{ params.sig }}",
+        subject_reference=[{"type": "character", "image": [image]}],
+        validate=False,
+    )
+    shown = rendered(operator)
+    assert "SIGNATURE" not in shown
+    assert "iVBORw0KGgo" not in shown
+    assert "https://files.example/a.png" in shown
+
+
+def test_what_is_hidden_from_view_is_sent_all_the_same(connect, minimax_emulator, context):
+    connect()
+    operator = generate(first_frame_image="https://files.example/a.png?sig={{ params.sig }}")
+    rendered(operator)
+    operator.execute(context)
+    assert minimax_emulator.purchases[0]["body"]["first_frame_image"] == "https://files.example/a.png?sig=SIGNATURE"
+
+
+def test_a_mapped_task_shows_no_image_either(connect):
+    operator = generate(first_frame_image="data:image/png;base64," + "iVBORw0KGgo" * 50, validate=False)
+    # Airflow renders a mapped task through this method of the task that it was unmapped to.
+    operator._do_render_template_fields(operator, operator.template_fields, {}, operator.get_template_env(), set())
+    assert "iVBORw0KGgo" not in str(operator.first_frame_image)
+
+
+# -- buying ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_task_id_is_pushed_and_returned(connect, minimax_emulator, context):
+    connect()
+    minimax_task_id = generate().execute(context)
+    assert context["ti"].xcoms == {"task_id": minimax_task_id}
+    assert minimax_emulator.purchases[0]["task_id"] == minimax_task_id
+
+
+def test_nothing_is_pushed_if_the_author_does_not_want_it(connect, context):
+    connect()
+    generate(do_xcom_push=False).execute(context)
+    assert context["ti"].xcoms == {}
+
+
+def test_the_id_and_the_list_price_are_in_the_log(connect, context, log_of):
+    connect()
+    log = log_of(MinimaxHook)
+    minimax_task_id = generate().execute(context)
+    assert f"MiniMax task {minimax_task_id}" in log.said()
+    assert "0.28 USD" in log.said()
+
+
+def test_a_failure_after_the_purchase_is_final_and_says_how_to_get_the_clip(connect, context, monkeypatch):
+    connect()
+
+    def broken(key, value):
+        raise RuntimeError("XCom is down")
+
+    monkeypatch.setattr(context["ti"], "xcom_push", broken)
+    with pytest.raises(AirflowFailException) as raised:
+        generate().execute(context)
+    assert "the clip is bought already" in str(raised.value)
+    assert "XCom is down" in str(raised.value)
+
+
+def test_a_failure_before_the_purchase_may_be_retried(connect, minimax_emulator, context):
+    connect(extra={"max_retries": 0})
+    minimax_emulator.fault("base_resp", operation="submit", code=1002)
+    with pytest.raises(MinimaxRateLimitError) as raised:
+        generate().execute(context)
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+def test_a_wait_that_takes_too_long_fails_at_once_and_says_what_goes_on(connect, minimax_emulator, context):
+    connect()
+    minimax_emulator.configure(lifecycle="manual")
+    with pytest.raises(AirflowSensorTimeout) as raised:
+        generate(wait_for_completion=True, deferrable=False, timeout=0.2).execute(context)
+    assert isinstance(raised.value, MinimaxTaskTimeoutError)
+    assert "goes on and will be billed" in str(raised.value)
+    assert context["ti"].xcoms["task_id"] in str(raised.value)
+
+
+def test_a_wait_survives_trouble_on_the_way(connect, minimax_emulator, context):
+    connect()
+    minimax_emulator.fault("http", operation="query", status=503, html=True, times=3)
+    facts = generate(wait_for_completion=True, deferrable=False).execute(context)
+    assert facts["state"] == "succeeded"
+
+
+def test_an_execution_timeout_shortens_the_patience(connect, context):
+    connect()
+    operator = generate(wait_for_completion=True, deferrable=True, execution_timeout=timedelta(seconds=60))
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(context)
+    assert deferred.value.trigger.deadline - time.time() < 61
+
+
+def test_an_output_that_cannot_be_written_is_found_before_paying(connect, minimax_emulator, context, tmp_path):
+    connect()
+    (tmp_path / "clip.mp4").write_bytes(b"precious")
+    places = [tmp_path, f"{tmp_path}/", tmp_path / "clip.mp4", "s3://bucket/clip.mp4", tmp_path / "clip.mp4" / "x.mp4"]
+    for place in places:
+        with pytest.raises(MinimaxRequestError, match="output_path="):
+            generate(wait_for_completion=True, output_path=str(place)).execute(context)
+    assert minimax_emulator.requests == []
+    assert (tmp_path / "clip.mp4").read_bytes() == b"precious"
+
+
+def test_an_existing_file_is_replaced_if_the_author_says_so(connect, context, tmp_path):
+    connect()
+    (tmp_path / "clip.mp4").write_bytes(b"old")
+    generate(
+        wait_for_completion=True, deferrable=False, output_path=f"file://{tmp_path}/clip.mp4", overwrite=True
+    ).execute(context)
+    assert (tmp_path / "clip.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+# -- deferral ----------------------------------------------------------------------------------------------------------
+
+
+def deferred(operator, context):
+    with pytest.raises(TaskDeferred) as raised:
+        operator.execute(context)
+    return raised.value
+
+
+def test_a_deferred_wait_carries_the_id_and_no_secret(connect, minimax_emulator, context):
+    connect()
+    deferral = deferred(generate(wait_for_completion=True, deferrable=True), context)
+    _, kwargs = deferral.trigger.serialize()
+    assert kwargs["minimax_task_id"] == context["ti"].xcoms["task_id"]
+    assert minimax_emulator.api_key("minimax") not in json.dumps(kwargs)
+    assert deferral.timeout.total_seconds() > kwargs["deadline"] - time.time()
+
+
+def test_airflows_own_time_limit_on_the_deferral_does_not_lead_to_a_second_purchase(context):
+    context["ti"].xcoms["task_id"] = "T"
+    with pytest.raises(MinimaxTaskTimeoutError, match="task T"):
+        generate(wait_for_completion=True).resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+
+
+def test_a_broken_trigger_does_not_lead_to_a_second_purchase(context):
+    context["ti"].xcoms["task_id"] = "T"
+    with pytest.raises(AirflowFailException, match=r"bought already \(task T\)"):
+        generate(wait_for_completion=True).resume_execution("__fail__", {"error": "Trigger failure"}, context)
+
+
+def test_the_error_that_the_trigger_saw_is_the_one_that_is_raised(connect, context):
+    connect()
+    context["ti"].xcoms["task_id"] = "T"
+    error = MinimaxTaskFailedError("it failed", minimax_task_id="T")
+    with pytest.raises(MinimaxTaskFailedError, match="it failed"):
+        generate(wait_for_completion=True).resume_execution(
+            "execute_complete", {"event": {"task": None, "error": error.as_event()}}, context
+        )
+
+
+@pytest.mark.parametrize("event", [None, {}, {"status": "done"}])
+def test_an_event_of_another_version_is_final_too(connect, context, event):
+    connect()
+    context["ti"].xcoms["task_id"] = "T"
+    with pytest.raises(AirflowFailException, match="same version of the provider"):
+        generate(wait_for_completion=True).resume_execution("execute_complete", {"event": event}, context)
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_operator_says_what_goes_on(connect, context, log_of):
+    connect()
+    log = log_of(MinimaxVideoGenerationOperator)
+    operator = generate()
+    minimax_task_id = operator.execute(context)
+    operator.on_kill()
+    assert f"MiniMax task {minimax_task_id} goes on and will be billed" in log.said()
+
+
+def test_an_operator_that_bought_nothing_has_nothing_to_say(log_of):
+    log = log_of(MinimaxVideoGenerationOperator)
+    generate().on_kill()
+    assert log.said() == ""
+
+
+def test_a_download_of_an_unfinished_task_says_to_wait(connect, minimax_emulator, context, tmp_path):
+    connect("vtrix")
+    minimax_emulator.configure(lifecycle="manual")
+    request = VideoRequest.of({"model": "I2V-01-live", "first_frame_image": FRAME})
+    minimax_task_id = MinimaxHook().submit(request)
+    download = MinimaxVideoDownloadOperator(
+        task_id="download", minimax_task_id=minimax_task_id, output_path=str(tmp_path / "x.mp4")
+    )
+    with pytest.raises(MinimaxError, match="Wait for the task to succeed"):
+        download.execute(context)
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [("truncated", {}), ("html_video", {}), ("expired", {}), ("http", {"status": 503})],
+)
+def test_a_download_that_broke_is_tried_again_with_a_fresh_link(
+    connect, minimax_emulator, context, tmp_path, kind, details, monkeypatch
+):
+    from airflow_provider_minimax import delivery
+
+    monkeypatch.setattr(delivery, "wait_random_exponential", lambda **_: lambda state: 0.0)
+    connect()
+    minimax_emulator.configure(looks=1)
+    minimax_emulator.fault(kind, operation="download", times=2, **details)
+    facts = generate(wait_for_completion=True, deferrable=False, output_path=str(tmp_path / "clip.mp4")).execute(
+        context
+    )
+    assert facts["size"] == (tmp_path / "clip.mp4").stat().st_size
+    assert len([r for r in minimax_emulator.requests if r["operation"] == "file"]) == 3
+
+
+def test_a_download_that_stays_broken_leaves_nothing_behind(connect, minimax_emulator, context, tmp_path, monkeypatch):
+    from airflow_provider_minimax import delivery
+
+    monkeypatch.setattr(delivery, "wait_random_exponential", lambda **_: lambda state: 0.0)
+    connect()
+    minimax_task_id = generate().execute(context)
+    minimax_emulator.set_job(minimax_task_id, state="success")
+    minimax_emulator.fault("truncated", operation="download", times=-1)
+    download = MinimaxVideoDownloadOperator(
+        task_id="download", minimax_task_id=minimax_task_id, output_path=str(tmp_path / "clip.mp4")
+    )
+    with pytest.raises(MinimaxDownloadError) as raised:
+        download.execute(context)
+    assert not isinstance(raised.value, AirflowFailException)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_hint_on_a_wrong_region_reaches_the_author(connect, minimax_emulator, context):
+    connect(password=minimax_emulator.api_key("minimax-cn"))
+    with pytest.raises(MinimaxError, match="works only in the region where it was issued"):
+        generate().execute(context)
+
+
+def test_importing_the_operators_and_sensors_brings_no_client_along():
+    import subprocess
+    import sys
+
+    found = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from airflow.sdk import DAG, BaseOperator, BaseSensorOperator; before = set(sys.modules)\n"
+            "import airflow_provider_minimax.operators.video, airflow_provider_minimax.sensors.video\n"
+            "print(*sorted(set(sys.modules) - before))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    ours = [name for name in found if name.startswith("airflow_provider_minimax")]
+    assert not [name for name in ours if ".api" in name or ".hooks" in name or ".triggers" in name]
+    assert "httpx" not in found
+    assert "tenacity" not in found
+
+
+def test_a_hidden_value_shows_itself_short():
+    from airflow_provider_minimax.operators.video import Discreet
+
+    assert str(Discreet(SimpleNamespace())) == repr(Discreet(SimpleNamespace()))
+    assert len(str(Discreet("x" * 5000))) == 200

@@ -1,0 +1,223 @@
+"""The sensor: the same outcomes whether it pokes or defers, on every version of Airflow."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+
+from airflow_provider_minimax.api import transport
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.exceptions import (
+    MinimaxModerationError,
+    MinimaxRequestError,
+    MinimaxTaskTimeoutError,
+    MinimaxUnavailableError,
+)
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
+from tests.test_operators import FakeTaskInstance
+
+REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(transport, "_backoff", lambda state: 0.0)
+
+
+@pytest.fixture
+def context():
+    return {"ti": FakeTaskInstance()}
+
+
+@pytest.fixture
+def bought(connect):
+    return MinimaxHook(connect()).submit(REQUEST)
+
+
+def sensor(minimax_task_id="T", **options) -> MinimaxTaskSensor:
+    return MinimaxTaskSensor(
+        task_id="wait", minimax_task_id=minimax_task_id, **{"poke_interval": 0.01, "timeout": 5} | options
+    )
+
+
+async def watched(deferral: TaskDeferred) -> dict:
+    """Run a deferral's trigger, and return its event."""
+    return await anext(event.payload async for event in deferral.trigger.run())
+
+
+async def ended(it: MinimaxTaskSensor, context):
+    """Let a sensor run to its end, whichever way it waits."""
+    try:
+        return it.execute(context)
+    except TaskDeferred as deferral:
+        event = await watched(deferral)
+        return it.resume_execution("execute_complete", {"event": event}, context)
+
+
+WAYS = pytest.mark.parametrize("deferrable", [True, False], ids=["deferrable", "poking"])
+
+
+@WAYS
+async def test_a_finished_task_gives_its_facts(bought, context, deferrable):
+    facts = await ended(sensor(bought, deferrable=deferrable), context)
+    assert facts == {
+        "task_id": bought,
+        "state": "succeeded",
+        "file_id": facts["file_id"],
+        "width": 1366,
+        "height": 768,
+        "duration": None,
+    }
+    assert context["ti"].xcoms == {"task_id": bought}
+
+
+def test_a_task_that_is_finished_already_is_not_deferred(bought, context, minimax_emulator):
+    minimax_emulator.set_job(bought, state="success")
+    assert sensor(bought, deferrable=True).execute(context)["state"] == "succeeded"
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({}, MinimaxModerationError),
+        ({"silent_fail": True}, MinimaxModerationError),
+        ({"soft_fail": True}, AirflowSkipException),
+        ({"never_fail": True}, AirflowSkipException),
+    ],
+)
+async def test_a_failed_task_fails_at_once_or_skips(bought, context, minimax_emulator, deferrable, options, error):
+    minimax_emulator.set_job(bought, state="failed", code=1027)
+    with pytest.raises(error) as raised:
+        await ended(sensor(bought, deferrable=deferrable, **options), context)
+    assert isinstance(raised.value, AirflowSkipException | AirflowFailException)
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({}, AirflowSensorTimeout),
+        ({"silent_fail": True}, AirflowSensorTimeout),
+        ({"soft_fail": True}, AirflowSkipException),
+        ({"never_fail": True}, AirflowSkipException),
+    ],
+)
+async def test_a_wait_without_end_times_out_or_skips(bought, context, minimax_emulator, deferrable, options, error):
+    minimax_emulator.set_job(bought, state="processing")
+    with pytest.raises(error) as raised:
+        await ended(sensor(bought, deferrable=deferrable, timeout=0.2, **options), context)
+    if error is AirflowSensorTimeout:
+        assert isinstance(raised.value, MinimaxTaskTimeoutError)
+        assert f"Task {bought} goes on and will be billed" in str(raised.value)
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({}, MinimaxUnavailableError),
+        ({"soft_fail": True}, MinimaxUnavailableError),
+        ({"never_fail": True}, AirflowSkipException),
+    ],
+)
+async def test_trouble_that_lasts_is_retried_by_airflow_or_skips(
+    bought, context, minimax_emulator, deferrable, options, error
+):
+    minimax_emulator.fault("http", operation="query", status=503, html=True, times=-1)
+    with pytest.raises(error) as raised:
+        await ended(sensor(bought, deferrable=deferrable, **options), context)
+    assert not isinstance(raised.value, AirflowFailException)
+    if error is not AirflowSkipException:
+        assert bought in str(raised.value)
+
+
+@WAYS
+async def test_with_silent_fail_trouble_is_waited_out(bought, context, minimax_emulator, deferrable):
+    minimax_emulator.fault("http", operation="query", status=503, html=True, times=20)
+    facts = await ended(sensor(bought, deferrable=deferrable, silent_fail=True), context)
+    assert facts["state"] == "succeeded"
+
+
+def test_the_options_of_the_base_class_reach_the_trigger(bought, context):
+    it = sensor(bought, deferrable=True, exponential_backoff=True, max_wait=60, silent_fail=True, poke_interval=5)
+    with pytest.raises(TaskDeferred) as deferral:
+        it.execute(context)
+    _, kwargs = deferral.value.trigger.serialize()
+    assert kwargs["exponential_backoff"] is True
+    assert (kwargs["max_wait"], kwargs["poll_interval"], kwargs["max_failures"]) == (60, 5, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({}, MinimaxTaskTimeoutError),
+        ({"soft_fail": True}, AirflowSkipException),
+        ({"never_fail": True}, AirflowSkipException),
+    ],
+)
+def test_airflows_own_limit_on_the_deferral_ends_as_a_time_out(context, options, error):
+    with pytest.raises(error):
+        sensor(**options).resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({}, MinimaxUnavailableError),
+        ({"soft_fail": True}, MinimaxUnavailableError),
+        ({"never_fail": True}, AirflowSkipException),
+    ],
+)
+def test_a_broken_trigger_may_be_retried(context, options, error):
+    with pytest.raises(error) as raised:
+        sensor(**options).resume_execution("__fail__", {"error": "Trigger failure"}, context)
+    assert isinstance(raised.value, AirflowException)
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"minimax_task_id": ""}, "minimax_task_id=''"),
+        ({"minimax_task_id": "  "}, "minimax_task_id=' '"),
+        ({"timeout": 0}, "timeout=0"),
+        ({"timeout": -1}, "timeout=-1"),
+        ({"poke_interval": 0}, "poke_interval=0"),
+    ],
+)
+def test_a_literal_that_cannot_work_is_an_error_of_the_dag(options, said):
+    with pytest.raises(MinimaxRequestError) as raised:
+        sensor(**options)
+    assert said in str(raised.value)
+
+
+def test_a_rendered_id_that_is_empty_is_refused_before_anything_is_sent(connect, context, minimax_emulator):
+    connect()
+    it = sensor("{{ params.id }}")
+    it.minimax_task_id = ""
+    with pytest.raises(MinimaxRequestError, match="minimax_task_id=''"):
+        it.execute(context)
+    assert minimax_emulator.requests == []
+
+
+def test_an_unknown_task_fails_at_once(connect, context):
+    connect()
+    with pytest.raises(AirflowFailException, match="does not know this task"):
+        sensor("4711", deferrable=True).execute(context)
+
+
+def test_rescheduling_gives_the_slot_back_between_looks(bought, context, minimax_emulator):
+    minimax_emulator.set_job(bought, state="processing")
+    context["ti"].get_first_reschedule_date = lambda context: None
+    with pytest.raises(Exception) as raised:
+        sensor(bought, mode="reschedule").execute(context)
+    # Its place in Airflow differs from version to version.
+    assert type(raised.value).__name__ == "AirflowRescheduleException"

@@ -1,0 +1,172 @@
+"""The trigger: one event, no secret, nothing that a restart could lose."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_minimax.api.pace import Outcome
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.task import TaskState
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxTaskTimeoutError,
+    MinimaxUnavailableError,
+)
+from airflow_provider_minimax.hooks import minimax as hooks
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
+
+REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
+
+
+def trigger(minimax_task_id="T", **options) -> MinimaxTaskTrigger:
+    defaults = {"minimax_conn_id": "minimax_default", "deadline": time.time() + 10, "poll_interval": 0.02}
+    return MinimaxTaskTrigger(minimax_task_id=minimax_task_id, **defaults | options)
+
+
+async def outcome(it: MinimaxTaskTrigger) -> Outcome:
+    events = [event.payload async for event in it.run()]
+    assert len(events) == 1
+    return Outcome.of_event(json.loads(json.dumps(events[0])))
+
+
+@pytest.fixture
+def bought(connect):
+    return MinimaxHook(connect()).submit(REQUEST)
+
+
+async def test_a_finished_task_is_one_small_event_without_a_url(bought):
+    events = [event.payload async for event in trigger(bought).run()]
+    assert len(events) == 1
+    assert Outcome.of_event(events[0]).result().state is TaskState.SUCCEEDED
+    assert "http" not in json.dumps(events)
+    assert len(json.dumps(events)) < 500
+
+
+@pytest.mark.parametrize("platform", ["bltcy", "chainhub", "vtrix", "novita", "ai302"])
+async def test_no_platforms_event_has_a_url(connect, platform):
+    request = REQUEST.model_copy(update={"first_frame_image": "https://files.example/frame.jpg"})
+    minimax_task_id = MinimaxHook(connect(platform)).submit(request)
+    events = [event.payload async for event in trigger(minimax_task_id).run()]
+    assert Outcome.of_event(events[0]).result().minimax_task_id == minimax_task_id
+    assert "http" not in json.dumps(events)
+
+
+async def test_a_failed_task_is_an_event_with_the_reason(bought, minimax_emulator):
+    minimax_emulator.set_job(bought, state="failed", code=1027)
+    error = (await outcome(trigger(bought))).error
+    assert (error.code, error.minimax_task_id) == ("1027", bought)
+
+
+async def test_the_deadline_is_a_wall_clock_that_a_restart_does_not_move(bought, minimax_emulator):
+    minimax_emulator.set_job(bought, state="processing")
+    first = trigger(bought, deadline=time.time() + 0.3)
+    _, kwargs = first.serialize()
+    again = MinimaxTaskTrigger(**kwargs)
+    assert isinstance((await outcome(again)).error, MinimaxTaskTimeoutError)
+    assert time.time() < kwargs["deadline"] + 2
+
+
+async def test_trouble_on_the_way_is_tolerated(bought, minimax_emulator):
+    minimax_emulator.fault("reset_before", operation="query", times=2)
+    minimax_emulator.fault("http", operation="query", status=502, html=True, times=2)
+    assert (await outcome(trigger(bought))).error is None
+
+
+async def test_too_much_trouble_in_a_row_is_an_event_that_gives_up_only_on_looking(bought, minimax_emulator):
+    minimax_emulator.fault("http", operation="query", status=502, html=True, times=-1)
+    error = (await outcome(trigger(bought, max_failures=3))).error
+    assert isinstance(error, MinimaxUnavailableError)
+    assert "gave up after 3 failed looks" in str(error)
+    assert "may still be running" in str(error)
+
+
+async def test_a_wrong_key_ends_the_wait(bought, connect):
+    connect(password="sk-wrong")
+    assert isinstance((await outcome(trigger(bought))).error, MinimaxAuthError)
+
+
+async def test_a_connection_that_is_gone_ends_the_wait():
+    assert isinstance((await outcome(trigger(minimax_conn_id="gone"))).error, MinimaxConfigurationError)
+
+
+async def test_a_look_up_of_the_connection_that_fails_for_a_moment_is_tolerated(bought, monkeypatch):
+    look_up, failures = MinimaxHook._alook_up, iter([True, True])
+
+    async def flaky(self):
+        if next(failures, False):
+            raise TimeoutError("the supervisor is busy")
+        return await look_up(self)
+
+    monkeypatch.setattr(MinimaxHook, "_alook_up", flaky)
+    assert (await outcome(trigger(bought))).error is None
+
+
+async def test_a_status_that_nobody_documents_is_waited_on(bought, minimax_emulator, log_of):
+    log = log_of(MinimaxTaskTrigger)
+    minimax_emulator.configure(statuses={"processing": "Polishing"})
+    minimax_emulator.set_job(bought, state="processing")
+    waiting = asyncio.create_task(outcome(trigger(bought)))
+    await asyncio.sleep(0.2)
+    minimax_emulator.set_job(bought, state="success")
+    assert (await waiting).error is None
+    assert log.said().count("Polishing") == 1
+
+
+async def test_triggers_of_one_connection_share_one_client(bought, minimax_emulator):
+    await asyncio.gather(*(outcome(trigger(bought)) for _ in range(50)))
+    assert not hooks._shared.get(asyncio.get_running_loop())
+
+
+async def test_a_trigger_that_is_cancelled_gives_its_client_back(bought, minimax_emulator):
+    minimax_emulator.set_job(bought, state="processing")
+    waiting = asyncio.create_task(outcome(trigger(bought)))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not hooks._shared.get(asyncio.get_running_loop())
+
+
+def test_a_trigger_is_rebuilt_from_what_it_serialises():
+    it = trigger("T", exponential_backoff=True, max_wait=60.0, max_failures=None)
+    path, kwargs = it.serialize()
+    module, _, name = path.rpartition(".")
+    again = getattr(__import__(module, fromlist=[name]), name)(**json.loads(json.dumps(kwargs)))
+    assert again.serialize() == it.serialize()
+
+
+def test_a_trigger_of_an_older_version_is_still_understood():
+    """The first version's arguments; whatever is added later must have a default."""
+    MinimaxTaskTrigger(minimax_task_id="T", minimax_conn_id="c", deadline=1.0)
+
+
+def test_airflow_does_not_overwrite_the_remote_id():
+    it = trigger("remote-1")
+    it.task_instance = SimpleNamespace(task_id="generate")
+    assert it.serialize()[1]["minimax_task_id"] == "remote-1"
+
+
+def test_building_a_trigger_looks_nothing_up():
+    MinimaxTaskTrigger(minimax_task_id="", minimax_conn_id="nowhere", deadline=-1.0, poll_interval=-1.0)
+
+
+async def test_a_killed_trigger_says_what_goes_on(log_of):
+    log = log_of(MinimaxTaskTrigger)
+    await trigger("T").on_kill()
+    assert "No longer watching MiniMax task T" in log.said()
+    assert "will be billed" in log.said()
+
+
+async def test_a_trigger_that_has_sent_its_event_is_not_taken_for_a_killed_one(bought, log_of):
+    log = log_of(MinimaxTaskTrigger)
+    it = trigger(bought)
+    await outcome(it)
+    await it.on_kill()
+    assert "No longer watching" not in log.said()
