@@ -49,7 +49,7 @@ def check_literals(fields: Mapping[str, Any]) -> None:
     :raises MinimaxRequestError: with all that is wrong.
     """
     from airflow_provider_minimax.api import catalogue
-    from airflow_provider_minimax.api.request import VideoRequest, invalid
+    from airflow_provider_minimax.api.request import UNCHECKED, VideoRequest, invalid
 
     given = {name: value for name, value in fields.items() if value is not None}
     later = frozenset(name for name, value in given.items() if not is_literal(value))
@@ -58,4 +58,4 @@ def check_literals(fields: Mapping[str, Any]) -> None:
         literals["model"] = "known when rendered"
     findings = catalogue.check(VideoRequest.of(literals), later=later)
     if findings.problems:
-        raise invalid(findings.problems)
+        raise invalid(findings.problems, hint=UNCHECKED)

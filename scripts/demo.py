@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,79 +21,103 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / ".demo"
-CLIPS = DEMO / "clips"
+CLIPS, RESULTS, LOG = DEMO / "clips", DEMO / "results.json", DEMO / "airflow.log"
 # These two take pictures only, or have no text mode of the examples' model.
 IMAGE_ONLY = ("bltcy", "vtrix")
+# A line of Airflow's log: time, level, message, logger.
+LINE = re.compile(r"^\S+ \[(?P<level>\w+) *\] (?P<message>.*?) +\[(?P<logger>[\w.]+)\]")
 
 
 def say(text: str) -> None:
     print(f"\033[1m==> {text}\033[0m" if sys.stdout.isatty() else f"==> {text}", flush=True)
 
 
-def real_connection(key: str, platform: str) -> dict[str, Any]:
-    extra = {"platform": platform, "region": os.environ.get("MINIMAX_REGION", "global")}
-    return {"conn_type": "minimax", "password": key, "extra": extra}
+def connect(stack: ExitStack) -> dict[str, Any]:
+    """Return the connection to the real API if there is a key, else to an emulator that this starts."""
+    key, platform = os.environ.get("MINIMAX_API_KEY"), os.environ.get("MINIMAX_PLATFORM", "minimax")
+    if key:
+        clips = "two clips" if platform in IMAGE_ONLY else "one clip"
+        say(f"Against the real API of {platform}: this buys {clips}.")
+        extra = {"platform": platform, "region": os.environ.get("MINIMAX_REGION", "global")}
+        return {"conn_type": "minimax", "password": key, "extra": extra}
+    from airflow_provider_minimax.emulator import Emulator
+
+    emulator = stack.enter_context(Emulator(lifecycle="time", seconds=10))
+    say(f"Against the emulator at {emulator.base_url(platform)}: offline, and nothing is paid for.")
+    return emulator.connection(platform)
 
 
-def prepare_airflow(connection: dict[str, Any]) -> None:
-    """Set Airflow up in a throw-away home; it has to be done before Airflow is imported."""
-    home = DEMO / "airflow"
-    shutil.rmtree(home, ignore_errors=True)
-    os.environ.update(
-        AIRFLOW_HOME=str(home),
-        AIRFLOW__CORE__LOAD_EXAMPLES="False",
-        AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "example_dags"),
-        AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
-        AIRFLOW_CONN_MINIMAX_DEFAULT=json.dumps(connection),
-    )
-    airflow = Path(sys.executable).with_name("airflow")
-    migrated = subprocess.run([airflow, "db", "migrate"], capture_output=True, text=True, check=False)
-    if migrated.returncode:
-        sys.exit(f"airflow db migrate failed:\n{migrated.stdout}\n{migrated.stderr}")
+def environment(connection: dict[str, Any]) -> dict[str, str]:
+    return {
+        **os.environ,
+        "AIRFLOW_HOME": str(DEMO / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "AIRFLOW_CONN_MINIMAX_DEFAULT": json.dumps(connection),
+        "NO_COLOR": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
 
 
-def load_dag(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "example_dags" / f"{name}.py")
+def set_up_airflow(env: dict[str, str]) -> None:
+    shutil.rmtree(DEMO / "airflow", ignore_errors=True)
+    CLIPS.mkdir(parents=True, exist_ok=True)
+    migrate = [Path(sys.executable).with_name("airflow"), "db", "migrate"]
+    done = subprocess.run(migrate, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"airflow db migrate failed:\n{done.stdout}\n{done.stderr}")
+
+
+def watch(command: list[str], env: dict[str, str]) -> bool:
+    """Run a command with its whole output in a file, and show what it says of tasks and clips."""
+    with (
+        LOG.open("w") as log,
+        subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            log.write(line)
+            found = LINE.match(line)
+            if found and ("airflow_provider_minimax" in found["logger"] or found["level"] in ("error", "critical")):
+                print(f"    {time.strftime('%H:%M:%S')}  {found['message']}", flush=True)
+            elif found and (task := re.search(r"\[DAG TEST\] starting task_id=(\w+)", found["message"])):
+                say(f"Task {task[1]}")
+    return process.returncode == 0
+
+
+def run(example: str) -> None:
+    """Run an example in this process, and leave what its tasks returned in a file."""
+    spec = importlib.util.spec_from_file_location(example, ROOT / "example_dags" / f"{example}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.dag
+    done = module.dag.test(run_conf={"folder": str(CLIPS)})
+    results = [
+        ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)
+        for ti in done.get_task_instances()
+        if ti.task_id in ("download", "generate")
+    ]
+    RESULTS.write_text(json.dumps(results))
+    sys.exit(str(done.state) != "success")
 
 
 def main() -> None:
-    started = time.monotonic()
-    key, platform = os.environ.get("MINIMAX_API_KEY"), os.environ.get("MINIMAX_PLATFORM", "minimax")
-    example = "minimax_image_to_video" if platform in IMAGE_ONLY else "minimax_text_to_video"
+    example = f"minimax_{'image' if os.environ.get('MINIMAX_PLATFORM') in IMAGE_ONLY else 'text'}_to_video"
     with ExitStack() as stack:
-        if key:
-            connection = real_connection(key, platform)
-            clips = "two clips" if platform in IMAGE_ONLY else "one clip"
-            say(f"Against the real API of {platform}: this buys {clips}.")
-        else:
-            from airflow_provider_minimax.emulator import Emulator
-
-            emulator = stack.enter_context(Emulator(lifecycle="time", seconds=10))
-            connection = emulator.connection(platform)
-            say(f"Against the emulator at {emulator.base_url(platform)}: offline, and nothing is paid for.")
+        env = environment(connect(stack))
         say("Setting up a throw-away Airflow …")
-        prepare_airflow(connection)
-        say(f"Running example_dags/{example}.py: submit, wait without a worker slot, fetch …")
-        CLIPS.mkdir(parents=True, exist_ok=True)
-        run = load_dag(example).test(run_conf={"folder": str(CLIPS)})
-        results = [
-            ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)
-            for ti in run.get_task_instances()
-            if ti.task_id in ("download", "generate")
-        ]
-    if str(run.state) != "success":
-        sys.exit(f"The run ended as {run.state}; the log above says why.")
-    say(f"Done in {time.monotonic() - started:.0f} s.")
-    for result in results:
-        print(f"    clip      {result['output_path']}  ({result['size']} bytes)")
-        facts = {name: value for name, value in result.items() if value is not None}
-        print(f"    facts     {json.dumps({k: v for k, v in facts.items() if k not in ('output_path', 'size')})}")
-    if not key:
+        set_up_airflow(env)
+        say(f"Running example_dags/{example}.py …")
+        if not watch([sys.executable, __file__, example], env):
+            sys.exit(f"The run failed; the whole log is {LOG}")
+    say("Done.")
+    for facts in json.loads(RESULTS.read_text()):
+        print(f"    clip      {facts.pop('output_path')}  ({facts.pop('size')} bytes)")
+        print(f"    facts     {json.dumps({name: value for name, value in facts.items() if value is not None})}")
+    print(f"    whole log {LOG}")
+    if "MINIMAX_API_KEY" not in os.environ:
         print("    for real  MINIMAX_API_KEY=… [MINIMAX_PLATFORM=minimax] [MINIMAX_REGION=global] make demo")
 
 
 if __name__ == "__main__":
-    main()
+    run(sys.argv[1]) if len(sys.argv) > 1 else main()

@@ -1,7 +1,8 @@
 """
 Airflow with its UI, and the emulator, on this machine's loopback, until Ctrl-C.
 
-Everything it makes is below .up/. PORT chooses Airflow's port (8080), EMULATOR_PORT the emulator's (8765).
+Everything it makes is below .up/ (or UP_FOLDER). PORT chooses Airflow's port (8080; the three after it are used too),
+EMULATOR_PORT the emulator's (8765), DAGS_FOLDER the DAGs (example_dags/).
 """
 
 from __future__ import annotations
@@ -9,44 +10,50 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import psutil
+
+from airflow_provider_minimax.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / ".up" / "airflow"
+FOLDER = Path(os.environ.get("UP_FOLDER", ROOT / ".up")).absolute()
+LOG = FOLDER / "airflow.log"
+DAGS = Path(os.environ.get("DAGS_FOLDER", ROOT / "example_dags")).absolute()
 PORT = int(os.environ.get("PORT", "8080"))
 EMULATOR_PORT = int(os.environ.get("EMULATOR_PORT", "8765"))
-PLATFORMS = ("minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302")
+AIRFLOW = f"http://127.0.0.1:{PORT}"
+CONNECTIONS = {"minimax_default": "minimax"} | {
+    f"minimax_{platform}": platform for platform in ("bltcy", "chainhub", "vtrix", "novita", "ai302")
+}
+PATIENCE = 120
 
 
 def settings() -> dict[str, str]:
-    from airflow_provider_minimax.emulator import EmulatorClient
-
-    emulator = EmulatorClient(f"http://127.0.0.1:{EMULATOR_PORT}")
-    connections = {
-        f"AIRFLOW_CONN_{'MINIMAX_DEFAULT' if platform == 'minimax' else f'MINIMAX_{platform.upper()}'}": json.dumps(
-            emulator.connection(platform)
-        )
-        for platform in PLATFORMS
-    }
+    binaries = Path(sys.executable).parent
     return {
         **os.environ,
-        **connections,
-        "AIRFLOW_HOME": str(HOME),
+        # `airflow standalone` looks for `airflow` there.
+        "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
+        "AIRFLOW_HOME": str(FOLDER / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": os.environ.get("DAGS_FOLDER", str(ROOT / "example_dags")),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{PORT}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{AIRFLOW}/execution/",
         # SQLite breaks under the default of 32 worker processes.
         "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(PORT),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{PORT}",
+        "AIRFLOW__API__BASE_URL": AIRFLOW,
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(PORT + 1),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(PORT + 2),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(PORT + 3),
@@ -56,10 +63,31 @@ def settings() -> dict[str, str]:
     }
 
 
+def say(text: str) -> None:
+    print(f"==> {text}", flush=True)
+
+
+def check_ports() -> None:
+    for name, port in (*(("PORT", PORT + offset) for offset in range(4)), ("EMULATOR_PORT", EMULATOR_PORT)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                sys.exit(f"Port {port} cannot be had ({error.strerror}). Choose another: {name}=… make up")
+
+
+def ask(method: str, path: str, body: Any = None, token: str = "") -> Any:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{AIRFLOW}{path}", content, headers, method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
 def is_healthy() -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/v2/monitor/health", timeout=2) as answer:
-            parts = json.load(answer)
+        parts = ask("GET", "/api/v2/monitor/health")
     except OSError:
         return False
     return all(
@@ -67,45 +95,78 @@ def is_healthy() -> bool:
     )
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process group: politely first, because Airflow then ends its own children."""
-    for sign, patience in ((signal.SIGINT, 15), (signal.SIGKILL, 5)):
-        try:
-            os.killpg(process.pid, sign)
-            process.wait(patience)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+def wait_until_healthy(airflow: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_healthy():
+        if airflow.poll() is not None or time.monotonic() > deadline:
+            sys.exit(f"Airflow did not come up; {LOG} says why.")
+        time.sleep(0.5)
+
+
+def add_connections(emulator: Emulator) -> None:
+    """Store a connection for each platform where the UI shows it."""
+    entities = []
+    for conn_id, platform in CONNECTIONS.items():
+        connection = emulator.connection(platform)
+        entities.append({**connection, "connection_id": conn_id, "extra": json.dumps(connection["extra"])})
+    create = {"action": "create", "action_on_existence": "overwrite", "entities": entities}
+    token = ask("GET", "/auth/token")["access_token"]
+    failed = ask("PATCH", "/api/v2/connections", {"actions": [create]}, token)["create"]["errors"]
+    if failed:
+        sys.exit(f"The connections could not be made: {failed}")
+
+
+def stop(airflow: subprocess.Popen[bytes]) -> None:
+    """Ask Airflow to end, then end what is left of its session: it forgets its children when one of them broke."""
+    if airflow.poll() is None:
+        airflow.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            airflow.wait(15)
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            if os.getsid(process.pid) == airflow.pid:
+                process.kill()
+    airflow.wait()
+
+
+def tell_purchase(purchase: dict[str, Any]) -> None:
+    say(f"The emulator sold clip {purchase['task_id']} ({purchase['model']}) on {purchase['platform']}.")
+
+
+def interrupt(*_: Any) -> None:
+    # Once is enough: what follows must not be interrupted again.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def main() -> None:
-    HOME.mkdir(parents=True, exist_ok=True)
-    python = Path(sys.executable)
-    emulator = [python, "-m", "airflow_provider_minimax.emulator", "--port", str(EMULATOR_PORT)]
-    processes = [subprocess.Popen(emulator, start_new_session=True)]
-    try:
-        with (HOME.parent / "airflow.log").open("wb") as log:
-            airflow = [python.with_name("airflow"), "standalone"]
-            processes.append(
-                subprocess.Popen(airflow, env=settings(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-            )
-        print(f"==> Airflow is starting, its log is {HOME.parent / 'airflow.log'} …", flush=True)
-        while not is_healthy():
-            if any(process.poll() is not None for process in processes):
-                sys.exit("A process ended at once; its log says why.")
-            time.sleep(1)
-        print(f"==> Airflow: http://127.0.0.1:{PORT}  Emulator: http://127.0.0.1:{EMULATOR_PORT}  Ctrl-C ends both.")
-        sys.stdout.flush()
-        while all(process.poll() is None for process in processes):
-            time.sleep(1)
-    except KeyboardInterrupt:
-        print("==> Stopping …", flush=True)
-    finally:
-        for process in reversed(processes):
-            stop(process)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    check_ports()
+    started = time.monotonic()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with Emulator(EMULATOR_PORT, on_purchase=tell_purchase) as emulator, LOG.open("wb") as log:
+        say(f"Airflow is starting, which takes half a minute; its log is {LOG}")
+        command = [Path(sys.executable).with_name("airflow"), "standalone"]
+        airflow = subprocess.Popen(
+            command, env=settings(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            wait_until_healthy(airflow)
+            add_connections(emulator)
+            say(f"Up after {time.monotonic() - started:.0f} s. Ctrl-C ends everything.")
+            print(f"    Airflow      {AIRFLOW}  (no password)")
+            print(f"    Emulator     {emulator.url}  (a clip takes 10 s and costs nothing)")
+            print(f"    Connections  {', '.join(CONNECTIONS)}")
+            print(f"    DAGs         {DAGS}", flush=True)
+            airflow.wait()
+            sys.exit(f"Airflow ended; {LOG} says why.")
+        except KeyboardInterrupt:
+            say("Stopping …")
+        finally:
+            stop(airflow)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     main()

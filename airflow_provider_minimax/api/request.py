@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 
+UNCHECKED = "If the platform takes it all the same, validate=False sends it unchecked."
 IMAGE_FIELDS = ("first_frame_image", "last_frame_image", "subject_reference")
 
 
@@ -116,19 +117,14 @@ class VideoRequest(BaseModel):
         return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
 
 
-def invalid(problems: list[str]) -> MinimaxRequestError:
+def invalid(problems: list[str], *, hint: str | None = None) -> MinimaxRequestError:
     """
     Make one error of all that is wrong with a request, so that it can be corrected in one go.
 
     :param problems: one sentence a problem: field, value, rule, and what to do.
+    :param hint: what else can be done, a whole sentence.
     """
-    return MinimaxRequestError(
-        "the request cannot be sent: " + "; ".join(problems),
-        money=NOTHING_BOUGHT,
-        hint="Correct these fields; validate=False sends what only our catalogue refuses."
-        if len(problems) > 1
-        else "Correct the field; validate=False sends what only our catalogue refuses.",
-    )
+    return MinimaxRequestError("the request cannot be sent: " + "; ".join(problems), money=NOTHING_BOUGHT, hint=hint)
 
 
 def _shown(value: Any) -> str:

@@ -20,7 +20,7 @@ from airflow_provider_minimax.api.images import with_images
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.request import VideoRequest, invalid
+from airflow_provider_minimax.api.request import UNCHECKED, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.transport import AsyncTransport, Endpoint, Transport
 from airflow_provider_minimax.exceptions import (
@@ -177,7 +177,7 @@ class MinimaxHook(BaseHook):
         for warning in findings.warnings:
             self.log.warning("%s", warning)
         if problems := findings.problems + platform.problems(request):
-            raise invalid(problems)
+            raise invalid(problems, hint=UNCHECKED)
 
     def _log_submission(self, minimax_task_id: str, request: VideoRequest, endpoint: Endpoint) -> None:
         currency = "cny" if "minimaxi" in endpoint.base_url else "usd"
