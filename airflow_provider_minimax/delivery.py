@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxDownloadError, MinimaxRequestError
+from airflow_provider_minimax.exceptions import MinimaxDownloadError, MinimaxRequestError
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoFile
@@ -93,4 +93,4 @@ def _fetch(transport: Transport, url: str, path: Path) -> int:
 
 
 def _refused(problem: str) -> MinimaxRequestError:
-    return MinimaxRequestError(problem, money=NOTHING_BOUGHT)
+    return MinimaxRequestError(problem)

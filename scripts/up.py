@@ -37,12 +37,16 @@ PATIENCE = 120
 
 
 def settings() -> dict[str, str]:
-    binaries = Path(sys.executable).parent
+    home = FOLDER / "airflow"
+    # A connection in the environment would win over ours, and might buy for real.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN_MINIMAX_")}
     return {
-        **os.environ,
+        **inherited,
         # `airflow standalone` looks for `airflow` there.
-        "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
-        "AIRFLOW_HOME": str(FOLDER / "airflow"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_CONFIG": str(home / "airflow.cfg"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

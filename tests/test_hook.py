@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from contextlib import closing
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
@@ -145,6 +146,18 @@ def test_a_lost_answer_is_never_bought_again(hook, minimax_emulator, kind, detai
         hook.submit(REQUEST)
     assert len(minimax_emulator.purchases) == 1
     assert "A clip may have been bought" in str(raised.value)
+
+
+def test_an_answer_that_trips_our_own_reading_is_never_bought_again(hook, minimax_emulator, monkeypatch):
+    from airflow_provider_minimax.api.platforms import PLATFORMS as REGISTRY
+
+    def stumble(reply):
+        raise KeyError("a bug of ours")
+
+    monkeypatch.setitem(REGISTRY, "minimax", replace(REGISTRY["minimax"], read_submission=stumble))
+    with pytest.raises(MinimaxSubmissionUnknownError):
+        hook.submit(REQUEST)
+    assert len(minimax_emulator.purchases) == 1
 
 
 def test_an_answer_that_comes_too_late_is_never_bought_again(connect, minimax_emulator):
@@ -382,8 +395,6 @@ def test_a_wrong_key_fails_the_test_on_every_platform(platform, connect):
 
 
 def test_a_key_of_the_other_region_is_recognised(connect, minimax_emulator, monkeypatch):
-    from dataclasses import replace
-
     from airflow_provider_minimax.api.platforms import PLATFORMS as REGISTRY
 
     regions = {"global": minimax_emulator.base_url("minimax"), "cn": minimax_emulator.base_url("minimax-cn")}

@@ -17,6 +17,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxRateLimitError,
     MinimaxRequestError,
+    MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
 )
@@ -218,6 +219,22 @@ def test_a_failure_after_the_purchase_is_final_and_says_how_to_get_the_clip(conn
     assert "XCom is down" in str(raised.value)
 
 
+def test_an_execution_timeout_during_the_submission_is_final(connect, minimax_emulator, context, monkeypatch):
+    from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+
+    connect()
+    submit = MinimaxHook.submit
+
+    def too_slow(self, request, **options):
+        submit(self, request, **options)
+        raise AirflowTaskTimeout("timeout")
+
+    monkeypatch.setattr(MinimaxHook, "submit", too_slow)
+    with pytest.raises(MinimaxSubmissionUnknownError, match="may have been bought"):
+        generate().execute(context)
+    assert len(minimax_emulator.purchases) == 1
+
+
 def test_a_failure_before_the_purchase_may_be_retried(connect, minimax_emulator, context):
     connect(extra={"max_retries": 0})
     minimax_emulator.fault("base_resp", operation="submit", code=1002)
@@ -260,6 +277,17 @@ def test_an_output_that_cannot_be_written_is_found_before_paying(connect, minima
             generate(wait_for_completion=True, output_path=str(place)).execute(context)
     assert minimax_emulator.requests == []
     assert (tmp_path / "clip.mp4").read_bytes() == b"precious"
+
+
+def test_a_place_that_was_taken_meanwhile_is_no_reason_to_say_that_nothing_was_bought(connect, context, tmp_path):
+    connect()
+    context["ti"].xcoms["task_id"] = "T"
+    (tmp_path / "clip.mp4").write_bytes(b"somebody else's")
+    operator = generate(wait_for_completion=True, output_path=str(tmp_path / "clip.mp4"))
+    with pytest.raises(MinimaxRequestError) as raised:
+        operator.resume_execution("execute_complete", {"event": {}}, context)
+    assert "task T" in str(raised.value)
+    assert "Nothing was bought" not in str(raised.value)
 
 
 def test_an_existing_file_is_replaced_if_the_author_says_so(connect, context, tmp_path):

@@ -144,4 +144,3 @@ def test_a_wheel_installed_elsewhere_is_seen_by_airflow(tmp_path):
 
 def test_the_version_is_in_the_changelog():
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
-

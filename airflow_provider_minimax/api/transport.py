@@ -125,6 +125,17 @@ def _reply(response: httpx.Response) -> HttpReply:
     return HttpReply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
 
 
+def _read(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: HttpRequest) -> T:
+    try:
+        return read(reply)
+    except MinimaxError as error:
+        raise _explained(error, endpoint, request, reply) from error.__cause__
+    except Exception as error:
+        # An answer that trips our own reading is no licence to buy again.
+        unreadable = MinimaxUnavailableError(f"the answer could not be read ({type(error).__name__})")
+        raise _explained(unreadable, endpoint, request, reply) from error
+
+
 def _network_error(error: Exception) -> MinimaxError:
     """Return what a failure of the HTTP client means: whether the request can have left this machine."""
     what = redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
@@ -239,10 +250,7 @@ class Transport:
             reply = _reply(self._client.request(**_request_options(self.endpoint, request)))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _explained(_network_error(error), self.endpoint, request) from error
-        try:
-            return read(reply)
-        except MinimaxError as error:
-            raise _explained(error, self.endpoint, request, reply) from error.__cause__
+        return _read(reply, read, self.endpoint, request)
 
     @contextmanager
     def fetch(self, url: str) -> Iterator[FileStream]:
@@ -338,10 +346,7 @@ class AsyncTransport:
                 reply = _reply(await self._client.request(**_request_options(self.endpoint, request)))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _explained(_network_error(error), self.endpoint, request) from error
-        try:
-            return read(reply)
-        except MinimaxError as error:
-            raise _explained(error, self.endpoint, request, reply) from error.__cause__
+        return _read(reply, read, self.endpoint, request)
 
     async def aclose(self) -> None:
         """Close the client's connections."""

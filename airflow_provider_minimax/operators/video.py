@@ -18,7 +18,12 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
-from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError
+from airflow_provider_minimax.exceptions import (
+    NOTHING_BOUGHT,
+    MinimaxError,
+    MinimaxRequestError,
+    MinimaxSubmissionUnknownError,
+)
 from airflow_provider_minimax.parse_time import check_literals, is_literal, seconds
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_minimax.api.pace import Outcome
+    from airflow_provider_minimax.api.request import VideoRequest
     from airflow_provider_minimax.api.task import VideoFile, VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
@@ -190,7 +196,7 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         request = VideoRequest.of(self._content())
         path = self._path()
         with closing(self._hook()) as hook:
-            minimax_task_id = self._minimax_task_id = hook.submit(request, validate=self.validate)
+            minimax_task_id = self._minimax_task_id = self._submit(hook, request)
             with self._bought(minimax_task_id):
                 if self.do_xcom_push:
                     context["ti"].xcom_push(key="task_id", value=minimax_task_id)
@@ -200,6 +206,16 @@ class MinimaxVideoGenerationOperator(BaseOperator):
                 if self.deferrable:
                     self._defer(minimax_task_id, deadline)
                 return self._conclude(hook, self._wait(hook, minimax_task_id, deadline), path)
+
+    def _submit(self, hook: MinimaxHook, request: VideoRequest) -> str:
+        try:
+            return hook.submit(request, validate=self.validate)
+        except AirflowTaskTimeout as error:
+            raise MinimaxSubmissionUnknownError(
+                f"the execution_timeout of {self.execution_timeout} passed while the submission was under way",
+                money="A clip may have been bought and may be billed.",
+                hint="Look at the platform's console before running this task again, and give it more time.",
+            ) from error
 
     def _patience(self) -> float:
         limit: timedelta | None = self.execution_timeout
@@ -270,9 +286,11 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         """Make every failure in here final for this Airflow task: trying it again would buy another clip."""
         try:
             yield
-        except (AirflowFailException, AirflowSensorTimeout):
-            raise
         except (Exception, AirflowTaskTimeout) as error:
+            if isinstance(error, MinimaxError):
+                error.minimax_task_id = error.minimax_task_id or minimax_task_id
+            if isinstance(error, AirflowFailException | AirflowSensorTimeout):
+                raise
             what = str(error) if isinstance(error, AirflowException) else f"{type(error).__name__}: {error}."
             raise AirflowFailException(
                 f"{what} This task does not retry, because the clip is bought already (task {minimax_task_id}) and a "

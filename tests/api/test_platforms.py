@@ -51,6 +51,8 @@ def test_a_task_id_is_found_wherever_the_platform_puts_it(platform, case, task_i
         ("minimax", "submit_internal_error", MinimaxUnavailableError),
         ("minimax", "submit_undocumented_code", MinimaxUnavailableError),
         ("minimax", "submit_without_task_id", MinimaxUnavailableError),
+        ("minimax", "submit_refused_with_task_id", MinimaxUnavailableError),
+        ("chainhub", "submit_wrapped_refusal", MinimaxUnavailableError),
         ("minimax", "html_502", MinimaxUnavailableError),
         ("minimax", "html_200", MinimaxUnavailableError),
         ("minimax", "http_429", MinimaxRateLimitError),

@@ -26,7 +26,12 @@ from airflow_provider_minimax.api.platforms.replies import (
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.exceptions import MinimaxAuthError, MinimaxRequestError, MinimaxUnavailableError
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxError,
+    MinimaxRequestError,
+    MinimaxUnavailableError,
+)
 
 # A query that carries one of these without a status is the task's end; any other code concerns the query alone.
 _MODERATION_CODES = ("1026", "1027")
@@ -98,12 +103,21 @@ def submit(request: VideoRequest) -> HttpRequest:
 def read_submission(reply: HttpReply) -> str:
     """Read the task id: ``task_id``, ``data.task_id``, ``id`` or ``data.id``, whichever is filled first."""
     answer = read(reply, Submission)
-    refuse(reply, answer.base_resp)
     data = answer.data or IdFields()
     task_id = answer.task_id or data.task_id or answer.id or data.id
+    try:
+        refuse(reply, answer.base_resp)
+    except MinimaxError as error:
+        if not task_id:
+            raise
+        # A refusal that names a task contradicts itself; taking it for a refusal could buy a second clip.
+        raise MinimaxUnavailableError(
+            f"the answer is an error ({error.message}), yet it names task {task_id}", code=error.code
+        ) from None
     if not task_id:
         refuse_enveloped(reply)
-        raise MinimaxUnavailableError("the answer to the submission names no task")
+        code, words = read(reply, ErrorBody).code_and_words()
+        raise MinimaxUnavailableError(redact(words) or "the answer to the submission names no task", code=code or None)
     return task_id
 
 

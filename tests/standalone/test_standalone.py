@@ -1,0 +1,106 @@
+"""What only real Airflow shows: scheduler, workers, triggerer and API server as processes of their own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PLATFORMS
+from tests.standalone.airflow_up import Airflow, Run, free_ports, until, up
+
+pytestmark = pytest.mark.slow
+TASKS = ("submit", "wait", "download")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    with Airflow(tmp_path_factory.mktemp("standalone")) as airflow:
+        yield airflow
+
+
+@pytest.fixture
+def airflow(running: Airflow) -> Airflow:
+    """Airflow with an emulator that sold nothing yet and takes 8 s for a clip."""
+    running.emulator.reset()
+    running.emulator.configure(seconds=8)
+    return running
+
+
+@pytest.fixture
+def waiting(airflow: Airflow) -> Run:
+    """A run whose sensor is in the triggerer, for a clip that is made when the test says so."""
+    airflow.emulator.configure(lifecycle="manual")
+    run = airflow.trigger("clip_minimax")
+    until("the sensor is deferred and looked at", lambda: "wait" in run.tasks and run.tasks["wait"]["triggerer_job"])
+    return run
+
+
+def test_every_platform_delivers_a_clip_without_a_secret_left_behind(airflow):
+    """Six DAGs at once: each waits in the triggerer, buys once, and no key or signature is stored anywhere."""
+    runs = {platform: airflow.trigger(f"clip_{platform}") for platform in PLATFORMS}
+    deferred = set()
+
+    def are_over() -> bool:
+        deferred.update(name for name, run in runs.items() if run.tasks["wait"]["state"] == "deferred")
+        return all(run.is_over for run in runs.values())
+
+    until("the runs are over", are_over)
+
+    assert {name: run.state for name, run in runs.items()} == dict.fromkeys(PLATFORMS, "success")
+    assert deferred == set(PLATFORMS)
+    assert sorted(purchase["platform"] for purchase in airflow.emulator.purchases) == sorted(PLATFORMS)
+    bought = {purchase["platform"]: purchase["task_id"] for purchase in airflow.emulator.purchases}
+    told = []
+    for name, run in runs.items():
+        xcoms = {task: run.xcoms(task) for task in TASKS}
+        assert xcoms["submit"]["task_id"] == xcoms["wait"]["task_id"] == bought[name]
+        clip = Path(xcoms["download"]["return_value"]["output_path"])
+        assert clip == airflow.folder / "clips" / f"clip_{name}.mp4"
+        assert clip.read_bytes()[4:8] == b"ftyp"
+        told += [str(xcoms).encode(), *(run.log(task).encode() for task in TASKS)]
+    told += [path.read_bytes() for path in airflow.home.rglob("*") if path.is_file()]
+    for secret in (b"Signature=", airflow.emulator.api_key().encode()):
+        assert not any(secret in text for text in told)
+
+
+def test_a_deferred_task_that_is_marked_failed_says_that_its_clip_goes_on(airflow, waiting):
+    waiting.mark_failed("wait")
+
+    until("the log says so", lambda: "No longer watching MiniMax task" in waiting.log("wait"))
+    assert waiting.tasks["wait"]["state"] == "failed"
+    assert len(airflow.emulator.purchases) == 1
+
+
+def test_a_wait_survives_the_death_of_the_triggerer(airflow, waiting):
+    """The clip gets ready while nobody looks; the next triggerer finds it."""
+    first = waiting.tasks["wait"]["triggerer_job"]["id"]
+    airflow.kill_triggerer()
+    (job,) = airflow.emulator.jobs
+    airflow.emulator.set_job(job["task_id"], "success")
+    airflow.start_triggerer()
+
+    until("the run is over", lambda: waiting.is_over)
+    assert waiting.state == "success"
+    assert len(airflow.emulator.purchases) == 1
+    assert first
+
+
+def test_a_port_that_is_taken_is_named_at_once(tmp_path):
+    port = free_ports(5)
+    with socket.create_server(("127.0.0.1", port + 4)):
+        process = up(tmp_path, port, port + 4, subprocess.PIPE)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said.decode().startswith(f"Port {port + 4} cannot be had")
+    assert "EMULATOR_PORT=" in said.decode()
+
+
+def test_ctrl_c_leaves_no_process_behind(airflow):
+    """The last one, because it ends what the others use."""
+    assert airflow.processes()
+    assert airflow.interrupt() == 0
+    assert airflow.processes() == []
