@@ -38,7 +38,7 @@ _FORM = {
         "timeout": {
             "label": "Time-out",
             "description": "Seconds to wait for an answer, 60 by default.",
-            "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
+            "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 3600},
         },
         "max_retries": {
             "label": "Retries",
@@ -52,7 +52,7 @@ _FORM = {
         },
         "verify": {
             "label": "Check certificates",
-            "description": "Turn off only for a host of your own. Give a bundle's path in the extra JSON instead.",
+            "description": "Turn off only for a host of your own.",
             "schema": {"type": "boolean", "default": True},
         },
     },

@@ -17,6 +17,7 @@ with DAG(
     submit = MinimaxVideoGenerationOperator(
         task_id="submit",
         model="MiniMax-Hailuo-2.3",
+        retries=0,  # a retry could buy another clip
         prompt="{{ params.prompt }}",
         duration=6,
         resolution="768P",

@@ -32,14 +32,19 @@ pytest_plugins = ["airflow_provider_minimax.emulator.fixtures"]
 PLATFORMS = ["minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302"]
 
 
-def load_dags(name: str) -> dict[str, Any]:
-    """Return the DAGs of a file in Airflow's DAG folder, by their ids."""
+def load_file(path: Path) -> dict[str, Any]:
+    """Return the DAGs of a file, by their ids."""
     from airflow.sdk import DAG
 
-    spec = importlib.util.spec_from_file_location(name, DAGS / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return {dag.dag_id: dag for dag in vars(module).values() if isinstance(dag, DAG)} | getattr(module, "dags", {})
+
+
+def load_dags(name: str) -> dict[str, Any]:
+    """Return the DAGs of a file in Airflow's DAG folder, where ``dag.test()`` wants to find them."""
+    return load_file(DAGS / f"{name}.py")
 
 
 @pytest.fixture

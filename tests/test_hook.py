@@ -28,7 +28,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
-from airflow_provider_minimax.hooks.minimax import MinimaxHook, look, shared_hook
+from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook, shared_hook
 from tests.conftest import PLATFORMS
 
 FRAME = "https://files.example/frame.jpg"
@@ -354,6 +354,20 @@ def test_a_connection_written_as_a_uri_works(minimax_emulator, monkeypatch):
     assert endpoint.api_key == key
 
 
+@pytest.mark.parametrize(("text", "verify"), [("false", False), ("True", True), ("/etc/ca.pem", "/etc/ca.pem")])
+def test_a_switch_in_a_uri_is_not_taken_for_a_path(monkeypatch, text, verify):
+    monkeypatch.setenv("AIRFLOW_CONN_AS_URI", f"minimax://:key@/?verify={text.replace('/', '%2F')}")
+    assert MinimaxHook("as_uri")._resolve()[1].verify == verify
+
+
+@pytest.mark.parametrize(("region", "currency"), [("global", "0.28 USD"), ("cn", "2.00 CNY")])
+def test_the_list_price_is_in_the_accounts_currency(connect, log_of, region, currency):
+    log = log_of(MinimaxHook)
+    with closing(MinimaxHook(connect("minimax" if region == "global" else "minimax-cn"))) as hook:
+        hook.submit(REQUEST)
+    assert currency in log.said()
+
+
 @pytest.mark.parametrize(
     ("extra", "base_url"),
     [
@@ -454,14 +468,14 @@ async def test_a_key_that_was_changed_while_waiting_is_looked_up_again(connect, 
     connect(password="sk-old")
     await hook.areload()
     connect()
-    assert (await look(hook, minimax_task_id)).minimax_task_id == minimax_task_id
+    assert (await alook(hook, minimax_task_id)).minimax_task_id == minimax_task_id
     await hook.aclose()
 
 
 async def test_a_key_that_stays_wrong_is_not_looked_up_for_ever(connect):
     hook = MinimaxHook(connect(password="sk-wrong"))
     with pytest.raises(MinimaxAuthError):
-        await look(hook, "1")
+        await alook(hook, "1")
     await hook.aclose()
 
 

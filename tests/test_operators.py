@@ -20,6 +20,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
+    MinimaxUnavailableError,
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
@@ -158,6 +159,7 @@ def test_rendered_fields_show_no_image_and_no_signature():
     operator = generate(
         first_frame_image=f"https://files.example/a.png?sig={'{{ params.sig }}'}",
         callback_url="https://me.example/hook?token={{ params.sig }}",
+        extra_body={"picture": image},
         subject_reference=[{"type": "character", "image": [image]}],
         validate=False,
     )
@@ -279,6 +281,50 @@ def test_an_output_that_cannot_be_written_is_found_before_paying(connect, minima
     assert (tmp_path / "clip.mp4").read_bytes() == b"precious"
 
 
+def test_without_xcom_the_id_is_still_in_what_a_failure_says(connect, context):
+    connect()
+    error = MinimaxTaskFailedError("it failed", minimax_task_id="T-9")
+    operator = generate(wait_for_completion=True, do_xcom_push=False)
+    with pytest.raises(MinimaxTaskFailedError, match="T-9"):
+        operator.resume_execution("execute_complete", {"event": {"task": None, "error": error.as_event()}}, context)
+
+
+def test_a_key_that_is_changed_during_a_wait_is_looked_up_again(connect, minimax_emulator, context):
+    connect()
+    operator = generate(wait_for_completion=True, deferrable=False)
+    submit = operator._submit
+
+    def then_change_the_key(hook, request):
+        minimax_task_id = submit(hook, request)
+        connect(password="sk-old")
+        hook.reload()
+        connect()
+        return minimax_task_id
+
+    operator._submit = then_change_the_key
+    assert operator.execute(context)["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("platform", ["minimax", "vtrix"])
+def test_a_download_of_a_task_without_a_clip_says_to_wait(platform, connect, minimax_emulator, context, tmp_path):
+    connect(platform)
+    minimax_emulator.configure(lifecycle="manual")
+    request = VideoRequest.of({"model": "I2V-01-live", "first_frame_image": FRAME})
+    minimax_task_id = MinimaxHook().submit(request)
+    download = MinimaxVideoDownloadOperator(
+        task_id="download", minimax_task_id=minimax_task_id, output_path=str(tmp_path / "x.mp4")
+    )
+    with pytest.raises(MinimaxUnavailableError, match="Wait for the task to succeed"):
+        download.execute(context)
+
+
+def test_a_file_id_is_refused_where_there_are_none(connect, context, tmp_path):
+    connect("novita")
+    download = MinimaxVideoDownloadOperator(task_id="download", file_id="1", output_path=str(tmp_path / "x.mp4"))
+    with pytest.raises(MinimaxRequestError, match="Novita has no file ids; give the minimax_task_id"):
+        download.execute(context)
+
+
 def test_a_place_that_was_taken_meanwhile_is_no_reason_to_say_that_nothing_was_bought(connect, context, tmp_path):
     connect()
     context["ti"].xcoms["task_id"] = "T"
@@ -365,18 +411,6 @@ def test_an_operator_that_bought_nothing_has_nothing_to_say(log_of):
     assert log.said() == ""
 
 
-def test_a_download_of_an_unfinished_task_says_to_wait(connect, minimax_emulator, context, tmp_path):
-    connect("vtrix")
-    minimax_emulator.configure(lifecycle="manual")
-    request = VideoRequest.of({"model": "I2V-01-live", "first_frame_image": FRAME})
-    minimax_task_id = MinimaxHook().submit(request)
-    download = MinimaxVideoDownloadOperator(
-        task_id="download", minimax_task_id=minimax_task_id, output_path=str(tmp_path / "x.mp4")
-    )
-    with pytest.raises(MinimaxError, match="Wait for the task to succeed"):
-        download.execute(context)
-
-
 @pytest.mark.parametrize(
     ("kind", "details"),
     [("truncated", {}), ("html_video", {}), ("expired", {}), ("http", {"status": 503})],
@@ -446,4 +480,4 @@ def test_a_hidden_value_shows_itself_short():
     from airflow_provider_minimax.operators.video import Discreet
 
     assert str(Discreet(SimpleNamespace())) == repr(Discreet(SimpleNamespace()))
-    assert len(str(Discreet("x" * 5000))) == 200
+    assert len(str(Discreet("x" * 5000))) == 500

@@ -86,7 +86,7 @@ def models() -> Mapping[str, Model]:
 
 def list_price(request: VideoRequest, *, currency: str = "usd") -> str | None:
     """
-    Return what the clip lists at on the official API, e.g. ``"0.28 USD (list price of 2026-07-10)"``.
+    Return what the clip lists at on the official API, e.g. ``"0.28 USD (list price, read 2026-07-10)"``.
 
     :param request: the request; unset resolution and duration count as the API's defaults.
     :param currency: ``usd`` (global accounts) or ``cny`` (mainland accounts).

@@ -182,6 +182,7 @@ class Watch:
         self._looks = 0
         self._failures = 0
         self._task: VideoTask | None = None
+        self._trouble: MinimaxError | None = None
 
     def start(self, now: float) -> Wait:
         """Return how long to wait before the first look; never past the deadline, and the last look is at it."""
@@ -198,6 +199,7 @@ class Watch:
         if isinstance(seen, MinimaxError):
             return self._after_failure(seen, now)
         self._failures = 0
+        self._trouble = None
         if outcome := settle(seen):
             return outcome
         changed = self._task is None or self._task.status != seen.status
@@ -210,6 +212,7 @@ class Watch:
 
     def _after_failure(self, error: MinimaxError, now: float) -> Wait | Outcome:
         self._failures += 1
+        self._trouble = error
         error.minimax_task_id = self._minimax_task_id
         going_on = f"Task {self._minimax_task_id} may still be running and will be billed; waiting again buys nothing."
         if error.is_final:
@@ -230,6 +233,8 @@ class Watch:
         if now < self._deadline:
             return Wait(self._until_next(now, at_least), note, warn)
         last = f"its last status was {self._task.status}" if self._task else "it was never seen"
+        if self._trouble:
+            last += f", and the last {self._failures} looks failed: {self._trouble.message}"
         return Outcome(
             self._task,
             MinimaxTaskTimeoutError(

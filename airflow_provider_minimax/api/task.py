@@ -90,7 +90,7 @@ class VideoTask:
     def as_result(self) -> dict[str, Any]:
         """Return the facts that are worth an XCom: small, JSON, and without any URL."""
         return {
-            "task_id": self.minimax_task_id,
+            "task_id": self.minimax_task_id or None,
             "state": str(self.state),
             "file_id": self.file_id,
             "width": self.width,

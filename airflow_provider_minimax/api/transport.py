@@ -65,8 +65,9 @@ class Endpoint:
 
     :param platform: the platform's name, for errors.
     :param base_url: scheme, host and optional path, without a slash at the end.
-    :param path_prefix: what comes between the base URL and every path.
     :param api_key: the key. Not shown by ``repr``.
+    :param region: where the key was issued, which also decides the currency.
+    :param path_prefix: what comes between the base URL and every path.
     :param timeout: seconds to wait for an answer, and for each part of a longer one.
     :param max_retries: how often a request may be repeated.
     :param proxy: URL of a proxy; ``None`` leaves it to the environment (``HTTPS_PROXY`` and so on).
@@ -77,6 +78,7 @@ class Endpoint:
     platform: str
     base_url: str
     api_key: str = field(repr=False)
+    region: str = "global"
     path_prefix: str = ""
     timeout: float = 60.0
     max_retries: int = 3

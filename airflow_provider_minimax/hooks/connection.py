@@ -19,6 +19,11 @@ def _path_prefix(value: str) -> str:
     return "" if prefix == "/" else prefix
 
 
+def _switch_or_path(value: Any) -> Any:
+    """Read the texts that a URI has for switches, so that they are not taken for a path."""
+    return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
 class Extra(BaseModel):
     """
     The connection's ``extra``.
@@ -40,7 +45,7 @@ class Extra(BaseModel):
     timeout: Annotated[float, Field(gt=0, le=3600)] = 60.0
     max_retries: Annotated[int, Field(ge=0, le=10)] = 3
     proxy: str | None = None
-    verify: bool | str = True
+    verify: Annotated[bool | str, BeforeValidator(_switch_or_path)] = True
 
 
 def read_connection(
@@ -76,6 +81,7 @@ def read_connection(
         platform=platform.name,
         base_url=_base_url(conn_id, host, port) if host else platform.base_urls[settings.region],
         api_key=_api_key(conn_id, password),
+        region=settings.region,
         path_prefix=platform.path_prefix if settings.path_prefix is None else settings.path_prefix,
         timeout=settings.timeout,
         max_retries=settings.max_retries,

@@ -23,11 +23,12 @@ from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import UNCHECKED, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.transport import AsyncTransport, Endpoint, Transport
+from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
-    MinimaxDownloadError,
     MinimaxError,
+    MinimaxRequestError,
     MinimaxUnavailableError,
 )
 from airflow_provider_minimax.hooks.connection import read_connection
@@ -109,12 +110,20 @@ class MinimaxHook(BaseHook):
             f"{self.minimax_conn_id.upper()}.",
         )
 
-    async def areload(self) -> bool:
+    def reload(self) -> bool:
         """
         Look the connection up again, for instance after its key was refused.
 
         :return: whether anything in it changed; if so, the next request uses it.
         """
+        stale, self._resolved = self._resolved, None
+        if self._resolve() == stale:
+            return False
+        self.close()
+        return True
+
+    async def areload(self) -> bool:
+        """Do what :meth:`reload` does, on an event loop."""
         fresh = await self._alook_up()
         if fresh == self._resolved:
             return False
@@ -180,7 +189,7 @@ class MinimaxHook(BaseHook):
             raise invalid(problems, hint=UNCHECKED)
 
     def _log_submission(self, minimax_task_id: str, request: VideoRequest, endpoint: Endpoint) -> None:
-        currency = "cny" if "minimaxi" in endpoint.base_url else "usd"
+        currency = "cny" if endpoint.region == "cn" else "usd"
         price = catalogue.list_price(request, currency=currency) if endpoint.platform == "minimax" else None
         self.log.info(
             "Bought at %s: MiniMax task %s, %s%s",
@@ -222,18 +231,18 @@ class MinimaxHook(BaseHook):
 
         :param task: the finished task, or any task with a ``file_id``.
         :return: the clip's place at the file host.
-        :raises MinimaxDownloadError: the task has no clip.
+        :raises MinimaxUnavailableError: the task has no clip, or not yet.
         :raises MinimaxError: the look failed, by what to do about it.
         """
         platform, _ = self._resolve()
-        if platform.locate is None or platform.read_file is None or (task.file and not task.file_id):
+        if platform.locate is None or platform.read_file is None or task.file_id is None:
             return _own_file(task, platform)
         return self.get_conn().send(platform.locate(task), platform.read_file)
 
     async def aget_file(self, task: VideoTask) -> VideoFile:
         """Do what :meth:`get_file` does, on an event loop."""
         platform, transport = await self._aconn()
-        if platform.locate is None or platform.read_file is None or (task.file and not task.file_id):
+        if platform.locate is None or platform.read_file is None or task.file_id is None:
             return _own_file(task, platform)
         return await transport.send(platform.locate(task), platform.read_file)
 
@@ -254,18 +263,6 @@ class MinimaxHook(BaseHook):
         except Exception as error:
             # Whatever goes wrong here is an answer to the person who pressed the button.
             return False, redact(f"{type(error).__name__}: {error}")
-
-
-def checked_id(minimax_task_id: Any) -> str:
-    """
-    Return a remote task id fit to be sent.
-
-    :raises MinimaxRequestError: it is empty or no text.
-    """
-    if not isinstance(minimax_task_id, str | int) or not str(minimax_task_id).strip():
-        shown = redact(repr(minimax_task_id), limit=80)
-        raise invalid([f"minimax_task_id={shown}: must be the id that a submission returned; give that task's XCom"])
-    return str(minimax_task_id).strip()
 
 
 def read_file(path: str, limit: int) -> bytes:
@@ -294,11 +291,16 @@ def _reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply], V
 
 
 def _own_file(task: VideoTask, platform: Platform) -> VideoFile:
+    if task.file_id is not None and platform.locate is None and task.file is None:
+        raise MinimaxRequestError(
+            f"file_id={task.file_id!r}: {platform.title} has no file ids; give the minimax_task_id of the clip",
+            platform=platform.name,
+        )
     if task.file is None:
-        raise MinimaxDownloadError(
+        raise MinimaxUnavailableError(
             f"{platform.title} has no clip for this task (its status is {task.status or 'unknown'})",
             platform=platform.name,
-            minimax_task_id=task.minimax_task_id,
+            minimax_task_id=task.minimax_task_id or None,
             hint="Wait for the task to succeed, with MinimaxTaskSensor, before fetching its clip.",
         )
     return task.file
@@ -328,13 +330,23 @@ async def shared_hook(minimax_conn_id: str) -> AsyncIterator[MinimaxHook]:
             await hook.aclose()
 
 
-async def look(hook: MinimaxHook, minimax_task_id: str) -> VideoTask:
+def look(hook: MinimaxHook, minimax_task_id: str) -> VideoTask:
     """
     Look once at a task; a refused key is looked up again, since it may have been changed while we waited.
 
     :param hook: the hook to look through.
     :param minimax_task_id: the remote task.
     """
+    try:
+        return hook.get_task(minimax_task_id, retries=0)
+    except MinimaxAuthError:
+        if not hook.reload():
+            raise
+        return hook.get_task(minimax_task_id, retries=0)
+
+
+async def alook(hook: MinimaxHook, minimax_task_id: str) -> VideoTask:
+    """Do what :func:`look` does, on an event loop."""
     try:
         return await hook.aget_task(minimax_task_id, retries=0)
     except MinimaxAuthError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -17,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk import BaseOperator
 
+from airflow_provider_minimax.arguments import check_literals, is_literal, seconds
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
@@ -24,7 +27,6 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxSubmissionUnknownError,
 )
-from airflow_provider_minimax.parse_time import check_literals, is_literal, seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +53,7 @@ _CONTENT = (
     "extra_body",
 )
 _GET_IT = "Get it with MinimaxTaskSensor and MinimaxVideoDownloadOperator and this id, free of charge."
-_MAY_HOLD_SECRETS = ("first_frame_image", "last_frame_image", "subject_reference", "callback_url")
+_MAY_HOLD_SECRETS = ("first_frame_image", "last_frame_image", "subject_reference", "callback_url", "extra_body")
 
 
 class Discreet:
@@ -67,7 +69,7 @@ class Discreet:
     def __str__(self) -> str:
         from airflow_provider_minimax.api.redaction import redact
 
-        return redact(str(self.value), limit=200)
+        return redact(self.value if isinstance(self.value, str) else json.dumps(self.value, default=str))
 
     __repr__ = __str__
 
@@ -237,15 +239,16 @@ class MinimaxVideoGenerationOperator(BaseOperator):
 
     def _wait(self, hook: MinimaxHook, minimax_task_id: str, deadline: float) -> Outcome:
         from airflow_provider_minimax.api.pace import Pace, Wait, Watch
+        from airflow_provider_minimax.hooks.minimax import look
 
         watch = Watch(minimax_task_id, deadline=deadline, pace=Pace(self.poll_interval))
         step: Wait | Outcome = watch.start(time.time())
         while isinstance(step, Wait):
             if step.note:
-                self.log.info("%s", step.note)
+                self.log.log(logging.WARNING if step.warn else logging.INFO, "%s", step.note)
             time.sleep(step.seconds)
             try:
-                seen: VideoTask | MinimaxError = hook.get_task(minimax_task_id, retries=0)
+                seen: VideoTask | MinimaxError = look(hook, minimax_task_id)
             except MinimaxError as error:
                 seen = error
             step = watch.after(seen, time.time())
@@ -256,20 +259,14 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         from airflow_provider_minimax.api.pace import Outcome
 
         outcome = Outcome.of_event(event)
-        with closing(self._hook()) as hook, self._bought(self._pushed_id(context)):
+        with closing(self._hook()) as hook:
             return self._conclude(hook, outcome, self._path())
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; whatever becomes of the wait, the clip is bought, so nothing here may lead to a retry."""
-        minimax_task_id = self._minimax_task_id = self._pushed_id(context)
+        minimax_task_id = self._minimax_task_id = _id_of_event(next_kwargs) or _pushed_id(context)
         with self._bought(minimax_task_id):
             return resume(self, next_method, next_kwargs, context, minimax_task_id)
-
-    def _pushed_id(self, context: Context) -> str | None:
-        """Return the id that this try pushed before it deferred; Airflow keeps it until the next try."""
-        ti: Any = context["ti"]
-        pushed = ti.xcom_pull(task_ids=ti.task_id, key="task_id", map_indexes=ti.map_index)
-        return None if pushed is None else str(pushed)
 
     def _conclude(self, hook: MinimaxHook, outcome: Outcome, path: Path | None) -> dict[str, Any]:
         task = outcome.result()
@@ -305,6 +302,22 @@ class MinimaxVideoGenerationOperator(BaseOperator):
                 self._minimax_task_id,
                 _GET_IT,
             )
+
+
+def _id_of_event(next_kwargs: dict[str, Any] | None) -> str | None:
+    """Return the id that the trigger's event is about, if it sent one that we understand."""
+    from airflow_provider_minimax.api.pace import Outcome
+
+    outcome = Outcome.of_event((next_kwargs or {}).get("event"))
+    known = outcome.task or outcome.error
+    return known.minimax_task_id if known else None
+
+
+def _pushed_id(context: Context) -> str | None:
+    """Return the id that this try pushed before it deferred; Airflow keeps it until the next try."""
+    ti: Any = context["ti"]
+    pushed = ti.xcom_pull(task_ids=ti.task_id, key="task_id", map_indexes=ti.map_index)
+    return None if pushed is None else str(pushed)
 
 
 class MinimaxVideoDownloadOperator(BaseOperator):
@@ -361,6 +374,7 @@ class MinimaxVideoDownloadOperator(BaseOperator):
         path = local_output(self.output_path, overwrite=self.overwrite)
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
             if self.file_id is not None:
+                # A file may be fetched without its task being known.
                 task = VideoTask("", TaskState.SUCCEEDED, file_id=str(self.file_id))
             else:
                 task = hook.get_task(self.minimax_task_id or "")

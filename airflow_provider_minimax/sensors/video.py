@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_minimax.arguments import checked_id, is_literal, seconds
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxTaskTimeoutError
-from airflow_provider_minimax.parse_time import is_literal, seconds
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -60,12 +60,7 @@ class MinimaxTaskSensor(BaseSensorOperator):
         self.minimax_conn_id = minimax_conn_id
         self.deferrable = deferrable
         if is_literal(minimax_task_id):
-            self._checked_id()
-
-    def _checked_id(self) -> str:
-        from airflow_provider_minimax.hooks.minimax import checked_id
-
-        return checked_id(self.minimax_task_id)
+            checked_id(minimax_task_id)
 
     def _hook(self) -> MinimaxHook:
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -76,7 +71,7 @@ class MinimaxTaskSensor(BaseSensorOperator):
         """Look once: not yet, the task's facts, or why there is no clip."""
         from airflow_provider_minimax.api.pace import settle
 
-        task = self._hook().get_task(self._checked_id())
+        task = self._hook().get_task(checked_id(self.minimax_task_id))
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status or task.state)
         outcome = settle(task)
         if outcome is None:
@@ -90,7 +85,7 @@ class MinimaxTaskSensor(BaseSensorOperator):
         try:
             return self._done(context, super().execute(context))
         except MinimaxError as error:
-            error.minimax_task_id = error.minimax_task_id or self._checked_id()
+            error.minimax_task_id = error.minimax_task_id or checked_id(self.minimax_task_id)
             raise
         except AirflowSensorTimeout:
             self._fail(self._timed_out())
@@ -109,7 +104,7 @@ class MinimaxTaskSensor(BaseSensorOperator):
 
         self.defer(
             trigger=MinimaxTaskTrigger(
-                minimax_task_id=self._checked_id(),
+                minimax_task_id=checked_id(self.minimax_task_id),
                 minimax_conn_id=self.minimax_conn_id,
                 deadline=deadline,
                 poll_interval=self.poke_interval,
@@ -155,7 +150,7 @@ class MinimaxTaskSensor(BaseSensorOperator):
         raise error
 
     def _timed_out(self) -> MinimaxTaskTimeoutError:
-        minimax_task_id = self._checked_id()
+        minimax_task_id = checked_id(self.minimax_task_id)
         return MinimaxTaskTimeoutError(
             f"the task did not end within {self.timeout:g} s",
             minimax_task_id=minimax_task_id,

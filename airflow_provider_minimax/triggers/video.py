@@ -19,7 +19,7 @@ from airflow_provider_minimax.api.pace import MAX_FAILURES, Outcome, Pace, Wait,
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
-from airflow_provider_minimax.hooks.minimax import MinimaxHook, look, shared_hook
+from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook, shared_hook
 
 
 class MinimaxTaskTrigger(BaseTrigger):
@@ -95,7 +95,7 @@ class MinimaxTaskTrigger(BaseTrigger):
 
     async def _look(self, hook: MinimaxHook) -> VideoTask | MinimaxError:
         try:
-            return await look(hook, self.minimax_task_id)
+            return await alook(hook, self.minimax_task_id)
         except MinimaxError as error:
             return error
         except Exception as error:

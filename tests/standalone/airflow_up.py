@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,25 +61,34 @@ def free_ports(count: int) -> int:
     raise OSError("no free ports")
 
 
+def living(session: int) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
 class Airflow:
     """Airflow while a ``with`` block lasts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.home = folder / "airflow"
         self.port = free_ports(5)
         self.emulator = EmulatorClient(f"http://127.0.0.1:{self.port + 4}")
-        self._sessions: set[int] = set()
+        self._sessions: list[int] = []
+        self._count = count()
 
     def __enter__(self) -> Self:
         output = self.folder / "up.log"
         with output.open("wb") as file:
             self._up = up(self.folder, self.port, self.port + 4, file)
         try:
-            until("Airflow is up", lambda: "Ctrl-C" in output.read_text() or self._up.poll() is not None)
+            until("Airflow is up", lambda: "Ctrl-C" in output.read_text() or self._up.poll() is not None, 150)
             assert self._up.poll() is None, output.read_text()
             (self._standalone,) = psutil.Process(self._up.pid).children()
-            self._sessions.add(self._standalone.pid)
+            self._sessions.append(self._standalone.pid)
             self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
             token = self.api.get("/auth/token").raise_for_status().json()["access_token"]
             self.api.headers["Authorization"] = f"Bearer {token}"
@@ -92,22 +102,19 @@ class Airflow:
             self.interrupt()
         finally:
             self._up.kill()
-            for process in self.processes():
-                process.kill()
+            for session in self._sessions:
+                for process in living(session):
+                    process.kill()
 
     def interrupt(self) -> int:
         """Do what Ctrl-C does, and return the exit code."""
         self._up.send_signal(signal.SIGINT)
         return self._up.wait(40)
 
+    @property
     def processes(self) -> list[psutil.Process]:
-        """Everything that was started and still lives."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(ProcessLookupError, psutil.NoSuchProcess):
-                if os.getsid(process.pid) in self._sessions and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+        """All processes of Airflow, without those that the test started by itself."""
+        return living(self._standalone.pid)
 
     def kill_triggerer(self) -> None:
         """Kill the triggerer, its runner and its log server at once, without a chance to say goodbye."""
@@ -121,21 +128,22 @@ class Airflow:
             started = subprocess.Popen(
                 command, env=self._standalone.environ(), stdout=log, stderr=log, start_new_session=True
             )
-        self._sessions.add(started.pid)
+        self._sessions.append(started.pid)
 
     def trigger(self, dag_id: str) -> Run:
         until(f"{dag_id} is parsed", lambda: self.api.get(f"/api/v2/dags/{dag_id}").is_success)
-        body = {"conf": {"folder": str(self.folder / "clips")}, "logical_date": None}
+        folder = self.folder / "clips" / str(next(self._count))
+        body = {"conf": {"folder": str(folder)}, "logical_date": None}
         answer = self.api.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()
-        return Run(self.api, dag_id, f"/api/v2/dags/{dag_id}/dagRuns/{answer['dag_run_id']}")
+        return Run(self.api, folder, f"/api/v2/dags/{dag_id}/dagRuns/{answer['dag_run_id']}")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a DAG."""
+    """One run of a DAG, and the folder for its clip."""
 
     api: httpx.Client
-    dag_id: str
+    folder: Path
     path: str
 
     def _get(self, path: str = "") -> Any:

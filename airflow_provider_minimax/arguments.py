@@ -1,8 +1,8 @@
 """
-Checks of what a DAG's author wrote, when the DAG is parsed.
+Checks of what a DAG's author wrote.
 
-Only literals can be checked then; templates and XComArgs are left for when they are rendered. Nothing heavy is imported
-until an operator is really built.
+When the DAG is parsed only literals can be checked; templates and XComArgs are left for when they are rendered. Nothing
+heavy is imported until the request of an operator is really looked at.
 """
 
 from __future__ import annotations
@@ -39,6 +39,23 @@ def seconds(name: str, value: float | timedelta) -> float:
             f"{name}={value!r}: must be more than 0, in seconds or as a timedelta", money=NOTHING_BOUGHT
         )
     return float(span)
+
+
+def checked_id(minimax_task_id: Any) -> str:
+    """
+    Return a remote task id fit to be sent.
+
+    :param minimax_task_id: the id, as text or as the number that some of Airflow's own readings of XCom make of it.
+    :raises MinimaxRequestError: it is empty or neither.
+    """
+    if not isinstance(minimax_task_id, str | int) or not str(minimax_task_id).strip():
+        from airflow_provider_minimax.api.redaction import redact
+
+        raise MinimaxRequestError(
+            f"minimax_task_id={redact(repr(minimax_task_id), limit=80)}: must be the id that a submission returned",
+            hint="Give the XCom of the task that submitted.",
+        )
+    return str(minimax_task_id).strip()
 
 
 def check_literals(fields: Mapping[str, Any]) -> None:
