@@ -21,7 +21,8 @@ from airflow_provider_minimax.exceptions import (
     error_from_event,
 )
 
-MAX_FAILURES = 5
+# Some five minutes at the default pace: an outage that short should not cost anybody a hand.
+MAX_FAILURES = 30
 _MODERATION_CODES = ("1026", "1027")
 
 
