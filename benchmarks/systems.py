@@ -1,0 +1,161 @@
+"""Who watches jobs: our trigger, the peers' triggers, and loops over a bare ``httpx.AsyncClient``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+ERRORS: Counter[str] = Counter()
+
+
+class Watcher(Protocol):
+    def run(self) -> AsyncIterator[Any]: ...
+
+
+Make = Callable[[int], Watcher]
+"""From a job's number to what watches it."""
+
+CONNECTIONS = {
+    "minimax": {"conn_type": "minimax", "extra": {"platform": "minimax"}},
+    "databricks": {"conn_type": "databricks"},
+    "openai": {"conn_type": "openai"},
+    "anthropic": {"conn_type": "anthropic"},
+}
+
+
+def environment(url: str, home: str) -> dict[str, str]:
+    """Return the environment of a process that runs one of these: connections, and an Airflow without a database."""
+    env = {
+        "AIRFLOW_HOME": home,
+        "_AIRFLOW_PROCESS_CONTEXT": "client",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PYTHONDONTWRITEBYTECODE": "",  # without .pyc files, imports would measure the compiler
+    }
+    for name, connection in CONNECTIONS.items():
+        host: dict[str, Any] = {"host": url}
+        if name == "openai":
+            host["host"] = f"{url}/v1"
+        if name == "databricks":
+            host = {"host": "127.0.0.1", "port": int(url.rsplit(":", 1)[1]), "schema": "http"}
+        env[f"AIRFLOW_CONN_{name.upper()}_DEFAULT"] = json.dumps({**connection, **host, "password": "k"})
+    return env
+
+
+class Bare:
+    """The loop that anyone would write: ask, read the JSON, sleep."""
+
+    def __init__(self, client: Any, url: str, job: int, interval: float) -> None:
+        self.client, self.url, self.job, self.interval = client, url, job, interval
+
+    async def run(self) -> AsyncIterator[str]:
+        while True:
+            try:
+                if await self.look() == "Success":
+                    break
+            except Exception as error:
+                ERRORS[type(error).__name__] += 1
+            await asyncio.sleep(self.interval)
+        yield "Success"
+
+    async def look(self) -> str:
+        answer = await self.client.get(
+            f"{self.url}/v1/query/video_generation",
+            params={"task_id": str(self.job)},
+            headers={"Authorization": "Bearer k"},
+        )
+        status: str = json.loads(answer.content)["status"]
+        return status
+
+
+class Bounded(Bare):
+    """The same with what performance asks for: first looks spread, at most 8 requests in flight."""
+
+    def __init__(self, client: Any, url: str, job: int, interval: float, in_flight: asyncio.Semaphore) -> None:
+        super().__init__(client, url, job, interval)
+        self.in_flight = in_flight
+
+    async def run(self) -> AsyncIterator[str]:
+        await asyncio.sleep(self.interval * (0.5 + random.random() / 2))
+        async for event in super().run():
+            yield event
+
+    async def look(self) -> str:
+        async with self.in_flight:
+            return await super().look()
+
+
+def _bare(url: str, interval: float) -> Make:
+    import httpx
+
+    client = httpx.AsyncClient()
+    return lambda job: Bare(client, url, job, interval)
+
+
+def _bounded(url: str, interval: float) -> Make:
+    import httpx
+
+    client = httpx.AsyncClient(limits=httpx.Limits(max_connections=8, keepalive_expiry=300))
+    in_flight = asyncio.Semaphore(8)
+    return lambda job: Bounded(client, url, job, interval, in_flight)
+
+
+def _minimax(url: str, interval: float) -> Make:
+    from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
+
+    return lambda job: MinimaxTaskTrigger(
+        minimax_task_id=str(job),
+        minimax_conn_id="minimax_default",
+        deadline=time.time() + 3600,
+        poll_interval=interval,
+    )
+
+
+def _databricks(url: str, interval: float) -> Make:
+    from airflow.providers.databricks.triggers.databricks import DatabricksExecutionTrigger
+
+    return lambda job: DatabricksExecutionTrigger(job, "databricks_default", polling_period_seconds=interval)
+
+
+def _openai(url: str, interval: float) -> Make:
+    from airflow.providers.openai.triggers.openai import OpenAIBatchTrigger
+
+    return lambda job: OpenAIBatchTrigger("openai_default", f"batch_{job}", interval, time.time() + 3600)
+
+
+def _anthropic(url: str, interval: float) -> Make:
+    from airflow.providers.anthropic.triggers.batch import AnthropicBatchTrigger
+
+    return lambda job: AnthropicBatchTrigger("anthropic_default", f"msgbatch_{job}", interval, time.time() + 3600)
+
+
+SYSTEMS: dict[str, Callable[[str, float], Make]] = {
+    "ours": _minimax,
+    "httpx shared": _bare,
+    "httpx shared, 8 in flight": _bounded,
+    "databricks": _databricks,
+    "openai": _openai,
+    "anthropic": _anthropic,
+}
+PEERS = ("databricks", "openai", "anthropic")
+
+
+def is_installed(name: str) -> bool:
+    """Whether a system can be run; everything but the peers always can."""
+    return name not in PEERS or (
+        find_spec("airflow.providers") is not None and find_spec(f"airflow.providers.{name}") is not None
+    )
+
+
+def log_to_nowhere() -> None:
+    """Log as Airflow's triggerer does, formatting included, but into ``/dev/null``."""
+    from airflow.sdk.log import configure_logging, reset_logging
+
+    reset_logging()
+    output = open("/dev/null", "wb", buffering=0)  # noqa: SIM115 - open until the process ends
+    configure_logging(json_output=True, output=output, sending_to_supervisor=True, log_level="INFO")

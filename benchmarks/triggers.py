@@ -1,0 +1,216 @@
+"""
+A thousand triggers in one event loop, run as Airflow's triggerer runs them.
+
+Each is iterated in a task of its own with the greenback portal, under ``asyncio.run``, and logs JSON to ``/dev/null``.
+One job is watched before, so that imports and what a process pays once stay out of the figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lab import MIB, Row, Runs, child, cpu, interleaved, memory, middle, percentile, ratio, say
+from server import Server
+from systems import ERRORS, PEERS, SYSTEMS, is_installed, log_to_nowhere
+
+COUNT = 1000
+LAG_MS, KIB, POOL = 50.0, 40.0, 8
+BEAT = 0.02
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How often is looked, how long an answer takes, when the jobs end, and when to give up, in seconds."""
+
+    name: str
+    interval: float
+    delay: float
+    first: float
+    last: float
+    limit: float
+
+
+DENSE = Setting("1 s interval, jobs of 4–8 s", 1.0, 0.0, 4.0, 8.0, 30.0)
+HONEST = Setting("10 s interval, 50 ms answers, jobs of 15–35 s", 10.0, 0.05, 15.0, 35.0, 60.0)
+SETTINGS = {"dense": DENSE, "honest": HONEST}
+SHOWN = {
+    "done": "jobs found",
+    "ms_per_look": "CPU ms/look",
+    "connections": "connections",
+    "kib": "KiB/trigger",
+    "lag_p99": "lag p99 ms",
+    "lag_own": "p99 ms outside GC",
+    "lag_max": "lag max ms",
+    "late_p50": "found after, p50 s",
+    "late_p99": "p99 s",
+}
+
+
+def measure(server: Server, env: dict[str, str], key: str, rounds: int, without: tuple[str, ...] = ()) -> list[Row]:
+    setting = SETTINGS[key]
+    names = [name for name in SYSTEMS if is_installed(name) and name not in without]
+
+    def run(name: str, number: int) -> dict[str, Any]:
+        result = child("triggers.py", server.url, name, key, number, env=env, timeout=setting.limit + 90)
+        say(f"  {name}: " + ", ".join(f"{result[field]:.4g} {title}" for field, title in SHOWN.items()))
+        return result
+
+    runs = interleaved(names, rounds, run)
+    say("\n" + _comparison(runs, setting))
+    ours = {field: middle(runs["ours"], field) for field in SHOWN}
+    peers = [name for name in names if name in PEERS]
+
+    def beside(field: str, form: str = ".0f") -> str:
+        return "".join(f"; {name} {middle(runs[name], field):{form}}" for name in peers)
+
+    title = f"{COUNT:,} triggers, {setting.name}"
+    return [
+        Row(
+            f"{title}: one connection pool (≤ {POOL} connections), all jobs found",
+            f"{ours['connections']:.0f} connections, {ours['done']:.0f} found{beside('connections')}",
+            ours["connections"] <= POOL and ours["done"] == COUNT,
+        ),
+        Row(
+            f"{title}: event-loop lag p99 < {LAG_MS:g} ms",
+            f"{ours['lag_p99']:.1f} ms, {ours['lag_own']:.1f} outside Python's garbage collector{beside('lag_p99')}",
+            ours["lag_p99"] < LAG_MS,
+        ),
+        Row(
+            f"{title}: ≤ {KIB:g} KiB of memory a trigger",
+            f"{ours['kib']:.1f} KiB{beside('kib')}",
+            ours["kib"] <= KIB,
+        ),
+        Row(
+            f"{title}: CPU a look, and how late an end is seen",
+            f"{ours['ms_per_look']:.2f} ms = {ratio(runs, 'ours', 'httpx shared, 8 in flight', 'ms_per_look'):.2f} × "
+            f"bare httpx with 8 in flight; p50 {ours['late_p50']:.2f} s, p99 {ours['late_p99']:.2f} s"
+            f"{beside('ms_per_look', '.2f')}",
+        ),
+    ]
+
+
+def _comparison(runs: Runs, setting: Setting) -> str:
+    lines = [
+        f"{COUNT} triggers, {setting.name}; medians of {len(runs['ours'])} rounds",
+        f"| System | {' | '.join(SHOWN.values())} |",
+        "|---" * (1 + len(SHOWN)) + "|",
+    ]
+    for name, results in runs.items():
+        lines.append(f"| {name} | {' | '.join(f'{middle(results, field):.4g}' for field in SHOWN)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _with_missed(lags: list[float]) -> list[float]:
+    """A loop that stands still beats rarely: add the beats that were missed, of a stall of L those of L - BEAT, …"""
+    every = []
+    for lag in lags:
+        while lag > 0:
+            every.append(lag)
+            lag -= BEAT
+    return every + [0.0] * max(0, len(lags) - len(every))
+
+
+class Crowd:
+    """All triggers of one system, and what is seen of them."""
+
+    def __init__(self, url: str, name: str, setting: Setting, seed: int) -> None:
+        self.setting, self.seed = setting, seed
+        self.server = Server(int(url.rsplit(":", 1)[1]), 0)
+        self.make = SYSTEMS[name](url, setting.interval)
+        self.found: dict[int, float] = {}
+        self.lags: list[float] = []
+        self.own_lags: list[float] = []
+        self.highest = self.collecting = 0.0
+        gc.callbacks.append(self.note_collection)
+
+    def note_collection(self, phase: str, info: dict[str, int]) -> None:
+        """Add up what the garbage collector takes, which is Airflow's heap more than any trigger's."""
+        self.collecting += time.monotonic() if phase == "stop" else -time.monotonic()
+
+    async def watch(self, job: int, trigger: Any) -> None:
+        import greenback
+
+        await greenback.ensure_portal()
+        try:
+            async for _ in trigger.run():
+                self.found[job] = time.monotonic()
+        except Exception as error:
+            ERRORS[type(error).__name__] += 1
+
+    async def beat(self) -> None:
+        while True:
+            start, collecting = time.monotonic(), self.collecting
+            await asyncio.sleep(BEAT)
+            lag = time.monotonic() - start - BEAT
+            self.lags.append(max(0.0, lag))
+            self.own_lags.append(max(0.0, lag - (self.collecting - collecting)))
+            if len(self.lags) % 5 == 0:
+                self.highest = max(self.highest, memory())
+
+    async def run(self) -> None:
+        setting = self.setting
+        self.server.reset()
+        await asyncio.create_task(self.watch(0, self.make(0)))
+        self.found.clear()
+        gc.collect()
+        self.memory = memory()
+        self.ends = self.server.reset(
+            jobs=COUNT, first=setting.first, last=setting.last, delay=setting.delay, seed=self.seed
+        )
+        # A loop that is blocked for good cannot tell; the signal can.
+        signal.signal(signal.SIGALRM, lambda *_: self.finish(time.monotonic() - self.start))
+        signal.setitimer(signal.ITIMER_REAL, setting.limit + 15)
+        self.start, self.cpu = time.monotonic(), cpu()
+        beating = asyncio.create_task(self.beat())
+        tasks = []
+        for job in range(COUNT):
+            # Airflow, too, lets the others run before and after it loads a trigger.
+            await asyncio.sleep(0)
+            trigger = self.make(job)
+            await asyncio.sleep(0)
+            tasks.append(asyncio.create_task(self.watch(job, trigger)))
+        await asyncio.wait(tasks, timeout=setting.limit)
+        self.finish(0.0)
+        beating.cancel()
+
+    def finish(self, stall: float) -> None:
+        """Print the result and leave at once: closing a thousand clients is not measured."""
+        used = cpu() - self.cpu
+        self.highest = max(self.highest, memory())
+        stats = Server(self.server.port, 0).stats()
+        late = [seen - self.ends[job] for job, seen in self.found.items()]
+        lags, own_lags = _with_missed(self.lags or [stall]), _with_missed(self.own_lags or [stall])
+        result = {
+            "done": len(self.found),
+            "ms_per_look": 1000 * used / max(1.0, stats["requests"]),
+            "requests": stats["requests"],
+            "connections": stats["accepted"] - 1,
+            "kib": (self.highest - self.memory) * MIB / 1024 / COUNT,
+            "lag_p99": 1000 * percentile(lags, 0.99),
+            "lag_own": 1000 * percentile(own_lags, 0.99),
+            "lag_max": 1000 * max(self.lags, default=stall),
+            "late_p50": percentile(late, 0.5),
+            "late_p99": percentile(late, 0.99),
+            "errors": ERRORS,
+        }
+        print(json.dumps(result), flush=True)
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    address, system, which, number = sys.argv[1:]
+    log_to_nowhere()
+    # asyncio.run, not uvloop: that is what Airflow does.
+
+    async def _main() -> None:
+        await Crowd(address, system, SETTINGS[which], 100 + int(number)).run()
+
+    asyncio.run(_main())
