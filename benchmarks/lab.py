@@ -63,9 +63,9 @@ def interleaved(
     """
     runs: Runs = {name: [] for name in names}
     for number in range(-1 if warm else 0, rounds):
-        turn = number % len(names)
+        turn = (number // 2) % len(names)
         order = [*names[turn:], *names[:turn]]
-        for name in order if number % 2 else reversed(order):
+        for name in reversed(order) if number % 2 else order:
             result = run(name, number)
             if number >= 0:
                 runs[name].append(result)
