@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_minimax.airflow_names import TaskDeferralError, TaskDeferralTimeout
 from airflow_provider_minimax.exceptions import MinimaxTaskTimeoutError, MinimaxUnavailableError
 
 if TYPE_CHECKING:
@@ -35,11 +36,6 @@ def resume(
     :raises MinimaxTaskTimeoutError: Airflow's time limit on the deferral passed.
     :raises MinimaxUnavailableError: the trigger broke.
     """
-    try:
-        from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
-    except ImportError:  # Airflow 3.0 and 3.1
-        from airflow.exceptions import TaskDeferralError, TaskDeferralTimeout  # type: ignore[no-redef]
-
     goes_on = f"Task {minimax_task_id or 'at the platform'} goes on and will be billed."
     hint = "Wait for it with MinimaxTaskSensor and its id; that buys nothing."
     try:

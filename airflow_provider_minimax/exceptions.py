@@ -11,11 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowException,
-    AirflowFailException,
-    AirflowSensorTimeout,
-)
+from airflow_provider_minimax.airflow_names import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 __all__ = [
     "MinimaxAuthError",

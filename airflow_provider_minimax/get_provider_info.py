@@ -6,8 +6,15 @@ from typing import Any
 
 _NAME = "MiniMax"
 _DOCS = "https://platform.minimax.io/docs/api-reference/video-generation-intro"
-_PLATFORMS = ["minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302"]
-_REGIONS = ["global", "cn"]
+_PLATFORMS = {
+    "minimax": "MiniMax",
+    "bltcy": "BLTCY",
+    "chainhub": "ChainHub",
+    "vtrix": "Vtrix",
+    "novita": "Novita",
+    "ai302": "302.AI",
+}
+_REGIONS = {"global": "global (api.minimax.io)", "cn": "mainland China (api.minimaxi.com)"}
 
 # The connection form as data: Airflow 3.2 and later draw it without importing the hook.
 _FORM = {
@@ -23,12 +30,17 @@ _FORM = {
         "platform": {
             "label": "Platform",
             "description": "Which system the key belongs to: MiniMax itself or a gateway that resells it.",
-            "schema": {"type": "string", "enum": _PLATFORMS, "default": "minimax"},
+            "schema": {
+                "type": "string",
+                "enum": list(_PLATFORMS),
+                "values_display": _PLATFORMS,
+                "default": "minimax",
+            },
         },
         "region": {
             "label": "Region",
-            "description": "Where the key was issued. Only MiniMax itself has regions; a key works in its own only.",
-            "schema": {"type": "string", "enum": _REGIONS, "default": "global"},
+            "description": "Where the key was issued; it works nowhere else. Gateways have no regions: leave it.",
+            "schema": {"type": "string", "enum": list(_REGIONS), "values_display": _REGIONS, "default": "global"},
         },
         "path_prefix": {
             "label": "Path prefix",
@@ -36,19 +48,19 @@ _FORM = {
             "schema": {"type": ["string", "null"]},
         },
         "timeout": {
-            "label": "Time-out",
+            "label": "Time-out (s)",
             "description": "Seconds to wait for an answer, 60 by default.",
             "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 3600},
         },
         "max_retries": {
-            "label": "Retries",
+            "label": "HTTP retries",
             "description": "How often a request that may be repeated is repeated, 3 by default.",
             "schema": {"type": ["integer", "null"], "minimum": 0, "maximum": 10},
         },
         "proxy": {
             "label": "Proxy",
             "description": "URL of a proxy; empty: as the environment says (HTTPS_PROXY).",
-            "schema": {"type": ["string", "null"]},
+            "schema": {"type": ["string", "null"], "format": "password"},
         },
         "verify": {
             "label": "Check certificates",

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_minimax.api.request import IMAGE_FIELDS, Mode, VideoRequest
@@ -62,7 +62,7 @@ class Findings:
 
 @cache
 def _data() -> dict[str, Any]:
-    return tomllib.loads(files(__package__).joinpath("catalogue.toml").read_text("utf-8"))
+    return tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text("utf-8"))
 
 
 @cache

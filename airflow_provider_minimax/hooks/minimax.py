@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 from weakref import WeakKeyDictionary
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.sdk import BaseHook
 
+from airflow_provider_minimax.airflow_names import AirflowNotFoundException
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.images import with_images
 from airflow_provider_minimax.api.message import HttpReply
@@ -79,6 +80,8 @@ class MinimaxHook(BaseHook):
         return self._resolved
 
     async def _aresolve(self) -> tuple[Platform, Endpoint]:
+        if self._resolved is not None:
+            return self._resolved
         self._resolving = self._resolving or asyncio.Lock()
         async with self._resolving:
             if self._resolved is None:
@@ -257,12 +260,17 @@ class MinimaxHook(BaseHook):
         """
         try:
             platform, endpoint = self._resolve()
-            return probe(platform, endpoint)
+            works, said = probe(platform, endpoint)
+            return works, self._to_the_tester(said)
         except MinimaxError as error:
-            return False, str(error)
+            return False, self._to_the_tester(" ".join(filter(None, (f"{error.message}.", error.hint))))
         except Exception as error:
             # Whatever goes wrong here is an answer to the person who pressed the button.
             return False, redact(f"{type(error).__name__}: {error}")
+
+    def _to_the_tester(self, said: str) -> str:
+        # Airflow tests a connection under a random id, which would only puzzle the person who pressed the button.
+        return said.replace(f"connection {self.minimax_conn_id!r}", "this connection")
 
 
 def read_file(path: str, limit: int) -> bytes:

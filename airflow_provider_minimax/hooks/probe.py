@@ -42,7 +42,7 @@ def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
     for region, base_url in platform.base_urls.items():
         if base_url != where and where in platform.base_urls.values() and _accepts(platform, endpoint, base_url):
             return False, f"The key is right, but it is of region {region!r}: set the extra field region to {region!r}."
-    return False, f"{platform.title} refuses the key: {refusal} {endpoint.auth_hint}"
+    return False, f"{platform.title} refuses the key: {refusal.message}. {endpoint.auth_hint}"
 
 
 def _ask(platform: Platform, endpoint: Endpoint) -> HttpReply:

@@ -10,15 +10,15 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
+from airflow.sdk import BaseOperator
+
+from airflow_provider_minimax.airflow_names import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowTaskTimeout,
     conf,
 )
-from airflow.sdk import BaseOperator
-
 from airflow_provider_minimax.arguments import check_literals, is_literal, seconds
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.exceptions import (

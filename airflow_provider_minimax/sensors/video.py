@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_minimax.airflow_names import AirflowSensorTimeout, AirflowSkipException, conf
 from airflow_provider_minimax.arguments import checked_id, is_literal, seconds
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxTaskTimeoutError
