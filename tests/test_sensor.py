@@ -214,6 +214,25 @@ def test_an_unknown_task_fails_at_once(connect, context):
         sensor("4711", deferrable=True).execute(context)
 
 
+def test_a_poking_sensor_keeps_one_client_and_closes_it(bought, context, minimax_emulator, monkeypatch):
+    opened, closed = [], []
+
+    class Counted(transport.Transport):
+        def __init__(self, endpoint):
+            opened.append(self)
+            super().__init__(endpoint)
+
+        def close(self):
+            closed.append(self)
+            super().close()
+
+    monkeypatch.setattr("airflow_provider_minimax.hooks.minimax.Transport", Counted)
+    minimax_emulator.fault("http", operation="query", status=503, times=8)
+    sensor(bought, silent_fail=True).execute(context)
+    assert len(opened) == 1
+    assert closed == opened
+
+
 def test_rescheduling_gives_the_slot_back_between_looks(bought, context, minimax_emulator):
     minimax_emulator.set_job(bought, state="processing")
     context["ti"].get_first_reschedule_date = lambda context: None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -62,7 +64,9 @@ class MinimaxTaskSensor(BaseSensorOperator):
         if is_literal(minimax_task_id):
             checked_id(minimax_task_id)
 
-    def _hook(self) -> MinimaxHook:
+    @cached_property
+    def hook(self) -> MinimaxHook:
+        """The hook, kept for all looks of this process so that they share a connection."""
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
         return MinimaxHook(self.minimax_conn_id)
@@ -71,7 +75,7 @@ class MinimaxTaskSensor(BaseSensorOperator):
         """Look once: not yet, the task's facts, or why there is no clip."""
         from airflow_provider_minimax.api.pace import settle
 
-        task = self._hook().get_task(checked_id(self.minimax_task_id))
+        task = self.hook.get_task(checked_id(self.minimax_task_id))
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status or task.state)
         outcome = settle(task)
         if outcome is None:
@@ -80,15 +84,16 @@ class MinimaxTaskSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait for the task, in this process or in the triggerer."""
-        if self.deferrable:
-            return self._look_then_defer(context)
-        try:
-            return self._done(context, super().execute(context))
-        except MinimaxError as error:
-            error.minimax_task_id = error.minimax_task_id or checked_id(self.minimax_task_id)
-            raise
-        except AirflowSensorTimeout:
-            self._fail(self._timed_out())
+        with closing(self.hook):
+            if self.deferrable:
+                return self._look_then_defer(context)
+            try:
+                return self._done(context, super().execute(context))
+            except MinimaxError as error:
+                error.minimax_task_id = error.minimax_task_id or checked_id(self.minimax_task_id)
+                raise
+            except AirflowSensorTimeout:
+                self._fail(self._timed_out())
 
     def _look_then_defer(self, context: Context) -> Any:
         deadline = time.time() + self.timeout
