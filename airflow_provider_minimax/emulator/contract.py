@@ -157,7 +157,9 @@ def _size(
                 raise invalid(f"model {model} does not support {name}")
         return None, None
     resolution = fields.get("resolution", next(iter(matrix)))
-    if resolution not in matrix or (page.resolutions is not None and resolution not in page.resolutions):
+    # A page's list is about what may be asked for; a model whose own default is not on it still makes that.
+    offered = page.resolutions is None or "resolution" not in fields or resolution in page.resolutions
+    if resolution not in matrix or not offered:
         raise invalid(f"model {model} does not support resolution {resolution}")
     duration = fields.get("duration", matrix[resolution][0])
     if duration not in matrix[resolution]:

@@ -367,6 +367,7 @@ def test_what_a_platform_cannot_express_is_refused_by_its_name(platform, fields,
         ("chainhub", {"prompt": "p", "fast_pretreatment": True}, "fast_pretreatment: ChainHub has no such field"),
         ("vtrix", {"prompt": "p", "fast_pretreatment": True}, "fast_pretreatment: Vtrix has no such field"),
         ("novita", {"first_frame_image": FRAME}, "prompt: missing; Novita requires one"),
+        ("novita", {"prompt": "p", "first_frame_image": FRAME, "resolution": "512P"}, "takes 768P or 1080P"),
     ],
 )
 def test_what_a_platform_does_not_document_is_found_before_sending(platform, fields, problem):

@@ -57,6 +57,7 @@ _ROUTES = {
     "minimax-hailuo-2.3-i2v": _Route(_IMAGE | _HURRIED),
     "minimax-hailuo-2.3-fast-i2v": _Route(_IMAGE),
 }
+_HAILUO_RESOLUTIONS = ("768P", "1080P")
 # For a model that is newer than this table: the names that the newer pages agree on.
 _NEWER = _Route(_TWO_IMAGES)
 
@@ -144,8 +145,13 @@ def recognises(reply: HttpReply) -> bool:
 
 
 def _check(request: VideoRequest, later: frozenset[str]) -> list[str]:
-    missing = request.prompt is None and "prompt" not in later
-    return ["prompt: missing; Novita requires one"] if missing else []
+    problems = []
+    if request.prompt is None and "prompt" not in later:
+        problems.append("prompt: missing; Novita requires one")
+    model = MODEL_NAMES.get((request.model, request.mode), request.model)
+    if model.startswith("minimax-hailuo") and request.resolution not in (None, *_HAILUO_RESOLUTIONS):
+        problems.append(f"resolution={request.resolution!r}: Novita's {model} takes {' or '.join(_HAILUO_RESOLUTIONS)}")
+    return problems
 
 
 PLATFORM = Platform(

@@ -1,0 +1,87 @@
+"""Two readings of one contract: whatever our rules let through, the emulator of the platform sells."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.api.platforms import PLATFORMS
+from airflow_provider_minimax.api.request import Mode, VideoRequest
+from airflow_provider_minimax.exceptions import MinimaxRequestError
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
+
+FRAME = "https://files.example/frame.jpg"
+IMAGES = {
+    Mode.TEXT: {},
+    Mode.FIRST_FRAME: {"first_frame_image": FRAME},
+    Mode.FIRST_AND_LAST_FRAME: {"first_frame_image": FRAME, "last_frame_image": FRAME},
+    Mode.SUBJECT_REFERENCE: {"subject_reference": FRAME},
+}
+
+
+def everything() -> list[dict[str, object]]:
+    """Return every model in every mode, size and length of the catalogue, with and without each option."""
+    found = []
+    for model in catalogue.models().values():
+        for mode, limits in model.modes.items():
+            base = {"model": model.name, "prompt": "a cat", **IMAGES[mode]}
+            found.append(base)
+            found += [
+                {**base, "resolution": resolution, "duration": length}
+                for resolution, lengths in limits.resolutions.items()
+                for length in lengths
+            ]
+            found += [
+                {**base, option: "https://me.example/hook" if option == "callback_url" else False}
+                for option in sorted(limits.options)
+            ]
+    return found
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_what_our_rules_let_through_is_sold_and_nothing_else_is_sent(platform, connect, minimax_emulator):
+    sold = refused = 0
+    with closing(MinimaxHook(connect(platform))) as hook:
+        for fields in everything():
+            before = len(minimax_emulator.requests)
+            try:
+                hook.submit(VideoRequest.of(fields))
+            except MinimaxRequestError as error:
+                refused += 1
+                by_us = error.http_status is None and len(minimax_emulator.requests) == before
+            else:
+                sold += 1
+                by_us = True
+            assert by_us, f"{platform} refused what we let through: {fields}"
+    assert len(minimax_emulator.purchases) == sold
+    assert sold
+    assert platform not in ("minimax", "ai302") or not refused
+
+
+@pytest.mark.parametrize("platform", ["vtrix", "novita"])
+def test_a_platforms_own_model_names_are_sold_too(platform, connect, minimax_emulator):
+    with closing(MinimaxHook(connect(platform))) as hook:
+        for (_, mode), own in PLATFORMS[platform].model_names.items():
+            hook.submit(VideoRequest.of({"model": own, "prompt": "a cat", **IMAGES[mode]}))
+    assert len(minimax_emulator.purchases) == len(PLATFORMS[platform].model_names)
+
+
+def test_what_our_rules_refuse_the_emulator_refuses_as_well(connect, minimax_emulator):
+    """The other way round, on MiniMax itself: our catalogue does not refuse what the platform would sell."""
+    wrong = [
+        {"model": "MiniMax-Hailuo-2.3", "prompt": "p", "resolution": "1080P", "duration": 10},
+        {"model": "MiniMax-Hailuo-02", "prompt": "p", "resolution": "512P"},
+        {"model": "T2V-01", "prompt": "p", "first_frame_image": FRAME},
+        {"model": "I2V-01", "prompt": "p"},
+        {"model": "MiniMax-Hailuo-2.3", "prompt": "p", "first_frame_image": FRAME, "last_frame_image": FRAME},
+        {"model": "S2V-01", "subject_reference": FRAME, "duration": 6},
+        {"model": "T2V-01", "prompt": "p", "fast_pretreatment": True},
+        {"model": "MiniMax-Hailuo-2.3", "prompt": "x" * 2001},
+    ]
+    with closing(MinimaxHook(connect())) as hook:
+        for fields in wrong:
+            with pytest.raises(MinimaxRequestError, match="code 2013"):
+                hook.submit(VideoRequest.of(fields), validate=False)
+    assert minimax_emulator.purchases == []
