@@ -12,6 +12,16 @@ _URL_USER = re.compile(r"(https?://)[^\s/@]+@")
 _BEARER = re.compile(r"(?i)bearer\s+[\w.~+/=-]+")
 
 
+def without_key(text: str, api_key: str) -> str:
+    """
+    Return the text without the key, which some platforms repeat when they refuse it.
+
+    :param text: any text.
+    :param api_key: the key; one of less than 8 characters is no secret, and is found in ordinary words.
+    """
+    return text.replace(api_key, "…") if len(api_key) >= 8 else text
+
+
 def redact(text: str, *, limit: int = LIMIT) -> str:
     """
     Return the text without base64 images, query strings of URLs (signatures) and bearer keys, cut at a length.

@@ -32,7 +32,7 @@ from tenacity import (
 
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxAuthError,
@@ -157,6 +157,8 @@ def _explained(
         error.trace_id = error.trace_id or reply.headers.get("trace-id")
         error.retry_after = retry_after(reply)
     error.platform = endpoint.platform
+    error.message = without_key(error.message, endpoint.api_key)
+    error.args = (error.message,)
     if isinstance(error, MinimaxAuthError):
         error.hint = error.hint or endpoint.auth_hint
     if not request.buys:

@@ -20,7 +20,7 @@ from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.images import with_images
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.api.request import UNCHECKED, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.transport import AsyncTransport, Endpoint, Transport
@@ -270,7 +270,8 @@ class MinimaxHook(BaseHook):
 
     def _to_the_tester(self, said: str) -> str:
         # Airflow tests a connection under a random id, which would only puzzle the person who pressed the button.
-        return said.replace(f"connection {self.minimax_conn_id!r}", "this connection")
+        said = said.replace(f"connection {self.minimax_conn_id!r}", "this connection")
+        return without_key(said, self._resolved[1].api_key) if self._resolved else said
 
 
 def read_file(path: str, limit: int) -> bytes:
