@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+
+T = TypeVar("T")
 
 
 def is_literal(value: Any) -> bool:
@@ -39,6 +41,35 @@ def seconds(name: str, value: float | timedelta) -> float:
             f"{name}={value!r}: must be more than 0, in seconds or as a timedelta", money=NOTHING_BOUGHT
         )
     return float(span)
+
+
+def one_of(name: str, value: T, choices: tuple[T, ...]) -> T:
+    """
+    Return a choice.
+
+    :param name: the parameter's name, for the error.
+    :param value: what was chosen.
+    :param choices: what there is to choose from.
+    :raises MinimaxRequestError: it is none of them.
+    """
+    if value not in choices:
+        raise MinimaxRequestError(
+            f"{name}={value!r}: must be one of {', '.join(map(repr, choices))}", money=NOTHING_BOUGHT
+        )
+    return value
+
+
+def at_least_one(name: str, value: int) -> int:
+    """
+    Return a count.
+
+    :param name: the parameter's name, for the error.
+    :param value: the count, 1 or more.
+    :raises MinimaxRequestError: it is no whole number, or less than 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise MinimaxRequestError(f"{name}={value!r}: must be a whole number, 1 or more", money=NOTHING_BOUGHT)
+    return value
 
 
 def checked_id(minimax_task_id: Any) -> str:

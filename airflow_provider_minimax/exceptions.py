@@ -21,6 +21,8 @@ __all__ = [
     "MinimaxModerationError",
     "MinimaxQuotaError",
     "MinimaxRateLimitError",
+    "MinimaxReceiptError",
+    "MinimaxReceiptStoreError",
     "MinimaxRequestError",
     "MinimaxSubmissionUnknownError",
     "MinimaxTaskFailedError",
@@ -137,6 +139,14 @@ class MinimaxSubmissionUnknownError(MinimaxError, AirflowFailException):
 
     The API has no idempotency key: sending it again could buy a second clip. Look at the platform's console first.
     """
+
+
+class MinimaxReceiptError(MinimaxError, AirflowFailException):
+    """A receipt cannot be read, or is another request's, so buying could be buying twice. Somebody has to look."""
+
+
+class MinimaxReceiptStoreError(MinimaxError):
+    """The place where receipts are kept cannot be read or written just now, and nothing is bought without one."""
 
 
 class MinimaxTaskFailedError(MinimaxError, AirflowFailException):

@@ -107,7 +107,7 @@ def test_a_download_that_fails_is_not_bought_again(dag_id, connect, minimax_emul
     done = run(dag_id, tmp_path)
     assert states(done) == {"generate": "failed"}
     assert len(minimax_emulator.purchases) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("*.mp4")) == []
 
 
 def test_a_clip_can_be_fetched_by_its_file_id(connect, minimax_emulator, tmp_path):
@@ -126,7 +126,7 @@ def test_every_example_runs(name, connect, minimax_emulator, tmp_path):
     minimax_emulator.configure(looks=1)
     done = run(name, tmp_path)
     assert str(done.state) == "success"
-    clips = list(tmp_path.iterdir())
+    clips = list(tmp_path.glob("*.mp4"))
     assert all(clip.read_bytes()[4:8] == b"ftyp" for clip in clips)
     assert len(clips) == len(minimax_emulator.purchases) > 0
 

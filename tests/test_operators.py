@@ -11,7 +11,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 from airflow.sdk import DAG
 
+from airflow_provider_minimax.api.pace import Outcome
 from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxError,
@@ -24,26 +26,10 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from tests.fakes import FakeTaskInstance
 
 FRAME = "https://files.example/frame.jpg"
 CONTENT = {"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"}
-
-
-class FakeTaskInstance:
-    """As much of a task instance as the operators use; XCom in a dict."""
-
-    def __init__(self) -> None:
-        self.task_id = "generate"
-        self.map_index = -1
-        self.xcoms: dict[str, object] = {}
-
-    def xcom_push(self, key: str, value: object) -> None:
-        json.dumps(value)
-        self.xcoms[key] = value
-
-    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> object:
-        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
-        return self.xcoms.get(key)
 
 
 @pytest.fixture
@@ -74,7 +60,15 @@ def generate(**changes) -> MinimaxVideoGenerationOperator:
         ({"timeout": timedelta(seconds=-1)}, "timeout="),
         ({"poll_interval": 0}, "poll_interval=0: must be more than 0"),
         ({"poll_interval": "soon"}, "poll_interval='soon'"),
-        ({"output_path": "/tmp/clip.mp4"}, "needs wait_for_completion=True"),
+        ({"on_clear": "never"}, "on_clear='never': must be one of 'resubmit', 'reuse'"),
+        ({"on_clear": "reuse"}, "on_clear='reuse': needs output_path"),
+        (
+            {"on_clear": "reuse", "output_path": "/tmp/clip.mp4", "durable": False},
+            "on_clear='reuse': needs output_path",
+        ),
+        ({"on_orphaned_intent": "adopt"}, "on_orphaned_intent='adopt': must be one of 'fail', 'resubmit'"),
+        ({"max_submissions": 0}, "max_submissions=0: must be a whole number, 1 or more"),
+        ({"max_submissions": True}, "max_submissions=True: must be a whole number, 1 or more"),
     ],
 )
 def test_a_literal_that_cannot_work_is_an_error_of_the_dag(changes, said):
@@ -327,13 +321,14 @@ def test_a_file_id_is_refused_where_there_are_none(connect, context, tmp_path):
 
 def test_a_place_that_was_taken_meanwhile_is_no_reason_to_say_that_nothing_was_bought(connect, context, tmp_path):
     connect()
-    context["ti"].xcoms["task_id"] = "T"
     (tmp_path / "clip.mp4").write_bytes(b"somebody else's")
     operator = generate(wait_for_completion=True, output_path=str(tmp_path / "clip.mp4"))
+    event = Outcome(VideoTask("T", TaskState.SUCCEEDED, file_id="1")).as_event()
     with pytest.raises(MinimaxRequestError) as raised:
-        operator.resume_execution("execute_complete", {"event": {}}, context)
+        operator.resume_execution("execute_complete", {"event": event}, context)
     assert "task T" in str(raised.value)
     assert "Nothing was bought" not in str(raised.value)
+    assert (tmp_path / "clip.mp4").read_bytes() == b"somebody else's"
 
 
 def test_an_existing_file_is_replaced_if_the_author_says_so(connect, context, tmp_path):

@@ -155,6 +155,28 @@ class MinimaxHook(BaseHook):
 
     # -- buying a clip -------------------------------------------------------------------------------------------------
 
+    def prepare(self, request: VideoRequest, *, validate: bool = True) -> VideoRequest:
+        """
+        Do all of a submission that costs nothing: check the request, and read its images.
+
+        :param request: what to make. Its images may be paths, which are read here.
+        :param validate: whether to check the request against the catalogue and the platform's documentation.
+        :return: the request with URLs and data URLs only; :meth:`submit` takes it with ``validate=False``.
+        :raises MinimaxRequestError: the request is invalid.
+        """
+        platform, _ = self._resolve()
+        self._check(request, platform, validate)
+        return with_images(request, read_file, check=validate)
+
+    def account(self) -> dict[str, str]:
+        """Return where clips are bought through this connection: ``platform``, ``base_url``, ``minimax_conn_id``."""
+        platform, endpoint = self._resolve()
+        return {
+            "platform": platform.name,
+            "base_url": f"{endpoint.base_url}{endpoint.path_prefix}",
+            "minimax_conn_id": self.minimax_conn_id,
+        }
+
     def submit(self, request: VideoRequest, *, validate: bool = True) -> str:
         """
         Buy a clip.
@@ -167,8 +189,7 @@ class MinimaxHook(BaseHook):
         :raises MinimaxError: the platform refused; nothing was bought.
         """
         platform, endpoint = self._resolve()
-        self._check(request, platform, validate)
-        ready = platform.submit(with_images(request, read_file, check=validate))
+        ready = platform.submit(self.prepare(request, validate=validate))
         minimax_task_id = self.get_conn().send(ready, platform.read_submission)
         self._log_submission(minimax_task_id, request, endpoint)
         return minimax_task_id

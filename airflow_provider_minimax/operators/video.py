@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
@@ -19,13 +19,16 @@ from airflow_provider_minimax.airflow_names import (
     AirflowTaskTimeout,
     conf,
 )
-from airflow_provider_minimax.arguments import check_literals, is_literal, seconds
+from airflow_provider_minimax.arguments import at_least_one, check_literals, is_literal, one_of, seconds
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxError,
+    MinimaxModerationError,
+    MinimaxReceiptError,
     MinimaxRequestError,
     MinimaxSubmissionUnknownError,
+    MinimaxTaskFailedError,
 )
 
 if TYPE_CHECKING:
@@ -35,8 +38,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.pace import Outcome
     from airflow_provider_minimax.api.request import VideoRequest
-    from airflow_provider_minimax.api.task import VideoFile, VideoTask
+    from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
+    from airflow_provider_minimax.receipts.ledger import Ledger
+    from airflow_provider_minimax.receipts.purchase import Buyer
+    from airflow_provider_minimax.receipts.record import Receipt
 
 _CONTENT = (
     "model",
@@ -78,10 +84,11 @@ class MinimaxVideoGenerationOperator(BaseOperator):
     """
     Buy one clip: submit a request, publish the remote task id, and if asked to, wait for the clip and fetch it.
 
-    The id is pushed to XCom under the key ``task_id`` as soon as it is known. Once a clip is bought, whatever goes
-    wrong fails this task without a retry, because a retry would buy another; the message says how to get the first.
+    The id is pushed to XCom under the key ``task_id`` as soon as it is known. What is bought is written down in a
+    receipt: next to the output (``clip.mp4.receipt.json``), and on Airflow 3.3 and later in the task state store. So a
+    retry goes on with the clip that an earlier try bought, whatever that one died of, and never buys another.
 
-    .. seealso:: :doc:`/howto/operator`
+    .. seealso:: :doc:`/howto/operator` and :doc:`/never-pay-twice`
 
     :param model: the model's name, e.g. ``MiniMax-Hailuo-2.3``, or a gateway's own name for it. Templated, like all
         fields down to ``extra_body``; field names and meanings are the API's.
@@ -101,19 +108,34 @@ class MinimaxVideoGenerationOperator(BaseOperator):
     :param wait_for_completion: whether to wait for the clip; otherwise a :class:`MinimaxTaskSensor` does.
     :param deferrable: whether that wait is in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
-    :param output_path: where the clip shall land: a path or a ``file://`` URL; needs ``wait_for_completion``.
+    :param output_path: where the clip shall land: a path or a ``file://`` URL. The receipt is kept next to it. Without
+        ``wait_for_completion`` it is only the receipt's place; give the same to :class:`MinimaxVideoDownloadOperator`.
         Templated.
-    :param overwrite: whether a file that is already there may be replaced; if not, nothing is bought.
+    :param overwrite: whether a file that is already there may be replaced, and so whether another run of the same
+        request buys another clip. If not, a clip of the same request that is there already is taken as the result, and
+        any other file is an error; in both cases nothing is bought.
+    :param durable: whether to keep a receipt. Without one (also on Airflow before 3.3 without ``output_path``) every
+        failure after the purchase is final, and a task whose worker dies buys again when it is retried.
+    :param on_clear: what a person's clearing of the task means for a clip that is bought but not delivered:
+        ``"resubmit"`` buys another, ``"reuse"`` goes on with it (needs ``output_path``, since Airflow 3.4 forgets what
+        a cleared task had stored).
+    :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost, so that a clip may have
+        been bought: ``"fail"`` stops and says so, ``"resubmit"`` submits again.
+    :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
+        one a try; 1 buys none again by itself.
     :param poll_interval: seconds between looks, more than 0.
-    :param timeout: seconds until the wait ends, more than 0; the remote task goes on and is billed all the same. The
-        task's ``execution_timeout`` ends it too, if that is shorter.
+    :param timeout: seconds until the wait of each try ends, more than 0; the remote task goes on and is billed all the
+        same. The task's ``execution_timeout`` ends it too, if that is shorter.
     :param validate: whether to check the request against the catalogue of models before paying.
     :return: the remote task id; with ``wait_for_completion`` a dict with ``task_id``, ``state``, ``file_id``,
         ``width``, ``height``, ``duration`` (each ``None`` where the platform does not tell), and with ``output_path``
-        also ``output_path`` and ``size`` in bytes.
+        also ``output_path``, ``size`` in bytes and ``sha256``.
     :raises MinimaxRequestError: the request is invalid: literals are checked when the DAG is parsed, the rest before
         anything is sent.
-    :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought.
+    :raises MinimaxSubmissionUnknownError: no usable answer came, now or in an earlier try, so a clip may have been
+        bought.
+    :raises MinimaxReceiptError: the receipt cannot be read, or is that of another request; nothing was bought.
+    :raises MinimaxReceiptStoreError: receipts cannot be kept just now; nothing was bought.
     """
 
     template_fields: Sequence[str] = (*_CONTENT, "output_path", "minimax_conn_id")
@@ -140,6 +162,10 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         output_path: str | None = None,
         overwrite: bool = False,
+        durable: bool = True,
+        on_clear: Literal["resubmit", "reuse"] = "resubmit",
+        on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
+        max_submissions: int = 1,
         poll_interval: timedelta | float = 10.0,
         timeout: timedelta | float = 1800.0,
         validate: bool = True,
@@ -163,13 +189,19 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         self.deferrable = deferrable
         self.output_path = output_path
         self.overwrite = overwrite
+        self.durable = durable
+        self.on_clear = one_of("on_clear", on_clear, ("resubmit", "reuse"))
+        self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
+        self.max_submissions = at_least_one("max_submissions", max_submissions)
         self.poll_interval = seconds("poll_interval", poll_interval)
         self.timeout = seconds("timeout", timeout)
         self.validate = validate
         self._minimax_task_id: str | None = None
-        if output_path is not None and not wait_for_completion:
+        self._is_submitting = False
+        if on_clear == "reuse" and (output_path is None or not durable):
             raise MinimaxRequestError(
-                f"output_path={output_path!r}: needs wait_for_completion=True: there is no clip before that",
+                "on_clear='reuse': needs output_path and durable=True: the receipt next to the output is all that "
+                "outlives a clear on every version of Airflow",
                 money=NOTHING_BOUGHT,
             )
         if validate:
@@ -192,32 +224,90 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         return MinimaxHook(self.minimax_conn_id)
 
     def execute(self, context: Context) -> Any:
-        """Buy the clip, then wait for it as asked."""
+        """Buy the clip unless that was done, then wait for it as asked."""
         from airflow_provider_minimax.api.request import VideoRequest
+        from airflow_provider_minimax.delivery import facts_of
+        from airflow_provider_minimax.receipts.decision import Done
+        from airflow_provider_minimax.receipts.purchase import Bought
 
         request = VideoRequest.of(self._content())
         path = self._path()
         with closing(self._hook()) as hook:
-            minimax_task_id = self._minimax_task_id = self._submit(hook, request)
-            with self._bought(minimax_task_id):
+            ready = hook.prepare(request, validate=self.validate)
+            held = self._buyer(context, hook, ready, path).obtain(lambda: self._submit(hook, ready))
+            minimax_task_id = self._minimax_task_id = str(held.receipt.minimax_task_id)
+            with self._bought(context, minimax_task_id) as ledger:
                 if self.do_xcom_push:
                     context["ti"].xcom_push(key="task_id", value=minimax_task_id)
                 if not self.wait_for_completion:
                     return minimax_task_id
+                if isinstance(held, Done):
+                    return facts_of(held.receipt)
+                outcome = None if isinstance(held, Bought) else self._look_first(hook, minimax_task_id)
                 deadline = time.time() + self._patience()
-                if self.deferrable:
+                if outcome is None and self.deferrable:
                     self._defer(minimax_task_id, deadline)
-                return self._conclude(hook, self._wait(hook, minimax_task_id, deadline), path)
+                return self._conclude(hook, ledger, outcome or self._wait(hook, minimax_task_id, deadline))
+
+    def _ledger(self, context: Context) -> Ledger:
+        from airflow_provider_minimax.receipts.ledger import Ledger
+        from airflow_provider_minimax.receipts.of_task import ledger_of
+
+        return ledger_of(context, self._path(), self.log) if self.durable else Ledger((), log=self.log)
+
+    def _buyer(self, context: Context, hook: MinimaxHook, request: VideoRequest, path: Path | None) -> Buyer:
+        from airflow_provider_minimax.delivery import look_at
+        from airflow_provider_minimax.receipts.decision import Order, Policy
+        from airflow_provider_minimax.receipts.of_task import owner_of
+        from airflow_provider_minimax.receipts.purchase import Buyer
+        from airflow_provider_minimax.receipts.record import fingerprint_of
+
+        ledger = self._ledger(context)
+        if self.durable and not ledger.keeps and self.retries:
+            self.log.warning(
+                "This Airflow cannot keep a receipt for a task without output_path, so a retry after the death of the "
+                "worker would buy again. Set output_path, or retries=0."
+            )
+        account = hook.account()
+        ti: Any = context["ti"]
+        order = Order(
+            fingerprint=fingerprint_of(request, account),
+            platform=account["platform"],
+            minimax_conn_id=self.minimax_conn_id,
+            model=request.model,
+            owner=owner_of(context),
+            max_tries=ti.max_tries,
+            try_number=ti.try_number,
+            output_path=None if path is None else str(path),
+        )
+        policy = Policy(self.on_clear, self.on_orphaned_intent, self.max_submissions, self.overwrite)
+        return Buyer(ledger, order, policy, look_at(path), log=self.log)
 
     def _submit(self, hook: MinimaxHook, request: VideoRequest) -> str:
+        self._is_submitting = True
         try:
-            return hook.submit(request, validate=self.validate)
+            return hook.submit(request, validate=False)
         except AirflowTaskTimeout as error:
             raise MinimaxSubmissionUnknownError(
                 f"the execution_timeout of {self.execution_timeout} passed while the submission was under way",
                 money="A clip may have been bought and may be billed.",
                 hint="Look at the platform's console before running this task again, and give it more time.",
             ) from error
+        finally:
+            self._is_submitting = False
+
+    def _look_first(self, hook: MinimaxHook, minimax_task_id: str) -> Outcome | None:
+        """Look at a task that was bought before: it may be over long since."""
+        from airflow_provider_minimax.api.pace import Outcome, settle
+        from airflow_provider_minimax.hooks.minimax import look
+
+        try:
+            return settle(look(hook, minimax_task_id))
+        except MinimaxError as error:
+            if error.is_final:
+                return Outcome(None, error)
+            self.log.warning("The first look failed, looking on: %s", error)
+            return None
 
     def _patience(self) -> float:
         limit: timedelta | None = self.execution_timeout
@@ -260,33 +350,58 @@ class MinimaxVideoGenerationOperator(BaseOperator):
 
         outcome = Outcome.of_event(event)
         with closing(self._hook()) as hook:
-            return self._conclude(hook, outcome, self._path())
+            return self._conclude(hook, self._ledger(context), outcome)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume; whatever becomes of the wait, the clip is bought, so nothing here may lead to a retry."""
+        """Resume; whatever becomes of the wait, the clip is bought."""
         minimax_task_id = self._minimax_task_id = _id_of_event(next_kwargs) or _pushed_id(context)
-        with self._bought(minimax_task_id):
+        with self._bought(context, minimax_task_id):
             return resume(self, next_method, next_kwargs, context, minimax_task_id)
 
-    def _conclude(self, hook: MinimaxHook, outcome: Outcome, path: Path | None) -> dict[str, Any]:
+    def _conclude(self, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> dict[str, Any]:
+        from airflow_provider_minimax.delivery import land
+
+        receipt = ledger.read_of(self._minimax_task_id)
+        if receipt is not None and isinstance(outcome.error, MinimaxTaskFailedError | MinimaxModerationError):
+            self._written_off(ledger, receipt, outcome.error)
         task = outcome.result()
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
-        return task.as_result() | (_download(hook, task, path, self.log) if path else {})
+        path = self._path()
+        if path is None:
+            return task.as_result()
+        return land(hook, task, path, ledger, receipt, overwrite=self.overwrite, log=self.log)
+
+    def _written_off(self, ledger: Ledger, receipt: Receipt, error: MinimaxError) -> None:
+        """Write down that there is no clip, and let Airflow retry if that may buy another."""
+        from airflow_provider_minimax.receipts.decision import may_pass
+
+        ledger.keep(receipt.failed(error))
+        if may_pass(error) and receipt.submissions < self.max_submissions:
+            raise AirflowException(
+                f"{error} A retry buys another: purchase {receipt.submissions + 1} of at most {self.max_submissions}."
+            ) from error
 
     def _path(self) -> Path | None:
         from airflow_provider_minimax.delivery import local_output
 
-        return None if self.output_path is None else local_output(self.output_path, overwrite=self.overwrite)
+        return None if self.output_path is None else local_output(self.output_path)
 
     @contextmanager
-    def _bought(self, minimax_task_id: str | None) -> Iterator[None]:
-        """Make every failure in here final for this Airflow task: trying it again would buy another clip."""
+    def _bought(self, context: Context, minimax_task_id: str | None) -> Iterator[Ledger]:
+        """Let a failure in here be retried only if the receipt lets the next try go on with this clip."""
+        ledger: Ledger | None = None
         try:
-            yield
+            ledger = self._ledger(context)
+            yield ledger
         except (Exception, AirflowTaskTimeout) as error:
             if isinstance(error, MinimaxError):
                 error.minimax_task_id = error.minimax_task_id or minimax_task_id
             if isinstance(error, AirflowFailException | AirflowSensorTimeout):
+                raise
+            if minimax_task_id and ledger and ledger.read_of(minimax_task_id):
+                self.log.warning(
+                    "MiniMax task %s is bought. A retry of this task goes on with it and buys nothing.", minimax_task_id
+                )
                 raise
             what = str(error) if isinstance(error, AirflowException) else f"{type(error).__name__}: {error}."
             raise AirflowFailException(
@@ -296,7 +411,9 @@ class MinimaxVideoGenerationOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Say what goes on: this API has no way to cancel a task."""
-        if self._minimax_task_id:
+        if self._is_submitting:
+            self.log.warning("Killed while a clip was being submitted: it may have been bought and may be billed.")
+        elif self._minimax_task_id:
             self.log.warning(
                 "MiniMax task %s goes on and will be billed: the API cannot cancel it. %s",
                 self._minimax_task_id,
@@ -322,18 +439,20 @@ def _pushed_id(context: Context) -> str | None:
 
 class MinimaxVideoDownloadOperator(BaseOperator):
     """
-    Fetch a finished clip to a local file. It buys nothing, so it may be retried.
+    Fetch a finished clip to a local file. It buys nothing, so it may be retried; it fetches nothing twice either.
 
     .. seealso:: :doc:`/howto/operator`
 
     :param minimax_task_id: the remote task whose clip to fetch. Templated.
     :param file_id: the clip's file instead, on platforms that have file ids. Templated.
-    :param output_path: where the clip shall land: a path or a ``file://`` URL. Templated.
-    :param overwrite: whether a file that is already there may be replaced.
+    :param output_path: where the clip shall land: a path or a ``file://`` URL; its receipt is kept next to it.
+        Templated.
+    :param overwrite: whether a file that is already there, and is not this clip, may be replaced.
     :param minimax_conn_id: the connection that the clip was bought through. Templated.
     :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height``, ``duration`` (each ``None`` where
-        the platform does not tell), ``output_path`` and ``size`` in bytes.
+        the platform does not tell), ``output_path``, ``size`` in bytes and ``sha256``.
     :raises MinimaxRequestError: not exactly one of the ids, or an ``output_path`` that cannot be written.
+    :raises MinimaxReceiptError: the output is the place of another clip that is still to come.
     :raises MinimaxDownloadError: the clip could not be fetched whole.
     """
 
@@ -366,27 +485,62 @@ class MinimaxVideoDownloadOperator(BaseOperator):
                 raise MinimaxRequestError(f"{name}={value!r}: must not be empty", money=NOTHING_BOUGHT)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Fetch the clip."""
+        """Fetch the clip, unless that was done."""
         from airflow_provider_minimax.api.task import TaskState, VideoTask
-        from airflow_provider_minimax.delivery import local_output
+        from airflow_provider_minimax.delivery import facts_of, land, local_output, look_at
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
+        from airflow_provider_minimax.receipts.decision import Clip
+        from airflow_provider_minimax.receipts.homes import SidecarHome
+        from airflow_provider_minimax.receipts.ledger import Ledger
 
-        path = local_output(self.output_path, overwrite=self.overwrite)
+        path = local_output(self.output_path)
+        ledger = Ledger([SidecarHome(str(path))], log=self.log)
+        found = ledger.read()
+        own = found if found is not None and self._is_of_this_clip(found) else None
+        if own is not None and look_at(path)(own.sha256) is Clip.FITS:
+            self.log.info("The clip is whole and in its place, so nothing is fetched: %s", path)
+            return facts_of(own)
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
             if self.file_id is not None:
                 # A file may be fetched without its task being known.
                 task = VideoTask("", TaskState.SUCCEEDED, file_id=str(self.file_id))
             else:
                 task = hook.get_task(self.minimax_task_id or "")
-            return task.as_result() | _download(hook, task, path, self.log)
+            receipt = own or self._receipt(context, task, hook)
+            return land(hook, task, path, ledger, receipt, overwrite=self.overwrite, log=self.log, instead_of=found)
 
+    def _is_of_this_clip(self, found: Receipt) -> bool:
+        """Whether a receipt at the output's place is that of the clip to fetch; stop if it is of one still to come."""
+        from airflow_provider_minimax.receipts.record import Phase
 
-def _download(hook: MinimaxHook, task: VideoTask, path: Path, log: Any) -> dict[str, Any]:
-    from airflow_provider_minimax.delivery import deliver
+        if self.file_id is not None:
+            same = (found.facts or {}).get("file_id") == str(self.file_id)
+        else:
+            same = found.minimax_task_id == str(self.minimax_task_id)
+        if found.phase is Phase.SUBMITTED and not same:
+            raise MinimaxReceiptError(
+                f"output_path={self.output_path!r}: is where the clip of task {found.minimax_task_id}, bought for "
+                f"{found.owner}, will land; give another path",
+                money=NOTHING_BOUGHT,
+            )
+        return same and found.phase is not Phase.FAILED
 
-    def locate() -> VideoFile:
-        return hook.get_file(task if task.file_id else hook.get_task(task.minimax_task_id))
+    def _receipt(self, context: Context, task: VideoTask, hook: MinimaxHook) -> Receipt:
+        """Return the receipt of a clip that was bought without one, or with one in another place."""
+        from airflow_provider_minimax.receipts.of_task import owner_of
+        from airflow_provider_minimax.receipts.purchase import now
+        from airflow_provider_minimax.receipts.record import Phase, Receipt
 
-    size = deliver(hook.get_conn(), locate, path)
-    log.info("Clip of MiniMax task %s: %s (%s bytes)", task.minimax_task_id or task.file_id, path, size)
-    return {"output_path": str(path), "size": size}
+        ti: Any = context["ti"]
+        return Receipt(
+            phase=Phase.SUBMITTED,
+            fingerprint=None,
+            platform=hook.account()["platform"],
+            minimax_conn_id=self.minimax_conn_id,
+            owner=owner_of(context),
+            max_tries=ti.max_tries,
+            try_number=ti.try_number,
+            intended_at=now(),
+            minimax_task_id=task.minimax_task_id or None,
+            facts=task.as_result(),
+        )

@@ -28,4 +28,4 @@ def test_trouble_while_waiting_does_no_harm(minimax_emulator, tmp_path):
 def test_a_clip_refused_by_moderation_fails_the_run(minimax_emulator, tmp_path):
     minimax_emulator.configure(outcome="failed", failure_code=1027)
     assert run(tmp_path).state == "failed"
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*.mp4"))

@@ -1,0 +1,201 @@
+"""
+Where receipts are kept.
+
+A sidecar lies next to the output, on any storage that Airflow knows; the task state store is Airflow's own (3.3 and
+later). Each write is one small object that is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStoreError
+from airflow_provider_minimax.receipts.record import Receipt, read_receipt
+
+SUFFIX = ".receipt.json"
+STATE_KEY = "minimax_receipt"
+
+
+class Home(Protocol):
+    """A place for one receipt."""
+
+    where: str
+    """The place's name, for people."""
+    create_may_race: bool
+    """Whether two writers may both be told that they created it."""
+    write_may_race: bool
+    """Whether somebody else may write here at all."""
+
+    def read(self) -> Receipt | None:
+        """
+        Return the receipt; ``None`` only if there surely is none.
+
+        :raises MinimaxReceiptStoreError: the place cannot be read.
+        :raises MinimaxReceiptError: what is there is no receipt that can be read.
+        """
+
+    def create(self, receipt: Receipt) -> bool:
+        """
+        Write the receipt unless there is one.
+
+        :return: whether it was written.
+        :raises MinimaxReceiptStoreError: the place cannot be written.
+        """
+
+    def write(self, receipt: Receipt) -> None:
+        """Write the receipt in place of the one that is there, all of it or nothing; raises like :meth:`create`."""
+
+    def erase(self) -> None:
+        """Take the receipt away; raises like :meth:`create`."""
+
+
+class SidecarHome:
+    """
+    A receipt next to the output: ``clip.mp4.receipt.json``.
+
+    :param output_path: where the clip is or will be: a path, or any URL that Airflow's object storage knows.
+    """
+
+    def __init__(self, output_path: str) -> None:
+        from airflow.sdk import ObjectStoragePath
+
+        path = ObjectStoragePath(output_path)
+        self._storage = path.fs
+        self._path = f"{path.path}{SUFFIX}"
+        self._file = Path(self._path) if path.protocol in ("", "file", "local") else None
+        self.where = f"{output_path}{SUFFIX}"
+        # Not every storage behind fsspec can create a file exclusively; a local one can.
+        self.create_may_race = self._file is None
+        self.write_may_race = True
+
+    def read(self) -> Receipt | None:
+        """Return the receipt, if there is one."""
+        with _trouble(self.where, "read"):
+            try:
+                content = self._file.read_bytes() if self._file else self._storage.cat_file(self._path)
+            except FileNotFoundError:
+                return None
+        return read_receipt(bytes(content), self.where)
+
+    def create(self, receipt: Receipt) -> bool:
+        """Write the receipt unless there is one."""
+        with _trouble(self.where, "written"):
+            try:
+                if self._file:
+                    self._publish(self._file, receipt, _put_new)
+                else:
+                    self._storage.pipe_file(self._path, receipt.as_json(), mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def write(self, receipt: Receipt) -> None:
+        """Write the receipt in place of the one that is there."""
+        with _trouble(self.where, "written"):
+            if self._file:
+                self._publish(self._file, receipt, os.replace)
+            else:
+                self._storage.pipe_file(self._path, receipt.as_json())
+
+    def erase(self) -> None:
+        """Take the receipt away."""
+        with _trouble(self.where, "erased"), suppress(FileNotFoundError):
+            if self._file:
+                self._file.unlink()
+            else:
+                self._storage.rm_file(self._path)
+
+    @staticmethod
+    def _publish(file: Path, receipt: Receipt, put: Callable[[Path, Path], object]) -> None:
+        """Write a whole file beside its place first, so that nobody ever reads half a receipt."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_name(f".{file.name}.{uuid4().hex}")
+        try:
+            with unfinished.open("xb") as content:
+                content.write(receipt.as_json())
+                content.flush()
+                os.fsync(content.fileno())
+            put(unfinished, file)
+            _sync_folder(file.parent)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _put_new(unfinished: Path, file: Path) -> None:
+    try:
+        os.link(unfinished, file)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links; there a reader may for an instant see a receipt that is not whole.
+        with file.open("xb") as content:
+            content.write(unfinished.read_bytes())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name outlast a power cut, where the file system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class StateStoreHome:
+    """
+    A receipt in Airflow's task state store, which outlives the tries of a task.
+
+    :param store: what Airflow 3.3 and later have as ``context["task_state_store"]``.
+    """
+
+    where = "in the task state store"
+    create_may_race = False
+    write_may_race = False
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def read(self) -> Receipt | None:
+        """Return the receipt, if there is one."""
+        with _trouble(self.where, "read"):
+            found = self._store.get(STATE_KEY)
+        return None if found is None else read_receipt(found, self.where)
+
+    def create(self, receipt: Receipt) -> bool:
+        """Write the receipt unless there is one; nobody else writes here, since the store is this one task's."""
+        if self.read() is not None:
+            return False
+        self.write(receipt)
+        return True
+
+    def write(self, receipt: Receipt) -> None:
+        """Write the receipt in place of the one that is there."""
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        with _trouble(self.where, "written"):
+            self._store.set(STATE_KEY, receipt.as_values(), retention=NEVER_EXPIRE)
+
+    def erase(self) -> None:
+        """Take the receipt away."""
+        with _trouble(self.where, "erased"):
+            self._store.delete(STATE_KEY)
+
+
+@contextmanager
+def _trouble(where: str, what: str) -> Iterator[None]:
+    """Turn whatever a store raises into our error: each kind of storage has errors of its own."""
+    try:
+        yield
+    except MinimaxError:
+        raise
+    except Exception as error:
+        raise MinimaxReceiptStoreError(
+            f"the receipt {where} cannot be {what}: {redact(f'{type(error).__name__}: {error}')}"
+        ) from error

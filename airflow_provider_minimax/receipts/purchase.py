@@ -1,0 +1,141 @@
+"""
+Buying once: the order in which a receipt is read, an intent written, the request sent, and the answer written down.
+
+The intent is there before the request leaves, and only a definite refusal takes it away. Whatever dies in between, the
+next try finds either the remote task's id or the trace of a submission whose outcome nobody knows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxSubmissionUnknownError
+from airflow_provider_minimax.receipts.decision import (
+    WAYS_ON,
+    Buy,
+    Done,
+    LookAtOutput,
+    Order,
+    Policy,
+    Resume,
+    Wait,
+    decide,
+)
+from airflow_provider_minimax.receipts.ledger import Ledger, Log
+from airflow_provider_minimax.receipts.record import Phase, Receipt
+
+_LOOK_AGAIN_AFTER = 2.0
+
+
+def now() -> datetime:
+    """Return the time, as receipts write it."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A clip was bought just now."""
+
+    receipt: Receipt
+
+
+class Buyer:
+    """
+    Buys what is wanted unless it was bought already.
+
+    :param ledger: where the receipt is kept.
+    :param order: what is wanted.
+    :param policy: what the author chose.
+    :param look_at_output: says what is at the output's place.
+    :param log: where to say what was found and done.
+    :param clock: the time; for tests.
+    :param sleep: how to wait; for tests.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        order: Order,
+        policy: Policy,
+        look_at_output: LookAtOutput,
+        *,
+        log: Log,
+        clock: Callable[[], datetime] = now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ledger = ledger
+        self._order = order
+        self._policy = policy
+        self._look_at_output = look_at_output
+        self._log = log
+        self._clock = clock
+        self._sleep = sleep
+
+    def obtain(self, submit: Callable[[], str]) -> Bought | Resume | Done:
+        """
+        Buy, or find what was bought.
+
+        :param submit: sends the request and returns the remote task's id. It raises
+            :class:`MinimaxSubmissionUnknownError` if a clip may have been bought, any other :class:`MinimaxError` if
+            surely none was.
+        :return: what was done; its receipt has the remote task's id.
+        :raises MinimaxError: nothing could be bought, or it is not known whether something was; with what to do.
+        """
+        waited_for = None
+        while True:
+            found = self._ledger.read()
+            step = decide(
+                found,
+                self._order,
+                self._policy,
+                self._look_at_output,
+                where=self._ledger.where,
+                now=self._clock(),
+            )
+            if isinstance(step, Wait):
+                if step.note != waited_for:
+                    self._log.info("%s", step.note)
+                waited_for = step.note
+                self._sleep(_LOOK_AGAIN_AFTER)
+                continue
+            if step.note:
+                self._log.warning("%s", step.note)
+            if not isinstance(step, Buy):
+                return self._taken_up(step)
+            intent = self._order.intent(self._clock(), submissions=step.submissions, replaced=step.replaced)
+            if self._ledger.claim(intent, found):
+                return Bought(self._buy(intent, found, submit))
+
+    def _buy(self, intent: Receipt, found: Receipt | None, submit: Callable[[], str]) -> Receipt:
+        try:
+            minimax_task_id = submit()
+        except MinimaxSubmissionUnknownError as error:
+            error.hint = WAYS_ON if self._ledger.keeps else error.hint
+            raise
+        except MinimaxError:
+            self._ledger.withdraw(intent, found)
+            raise
+        except Exception as error:
+            # Whatever this is, it is no proof that nothing was bought.
+            raise MinimaxSubmissionUnknownError(
+                f"the submission broke off ({type(error).__name__}: {error})",
+                money="A clip may have been bought and may be billed.",
+                hint=WAYS_ON,
+            ) from error
+        receipt = intent.submitted(minimax_task_id, self._clock())
+        self._ledger.keep(receipt)
+        return receipt
+
+    def _taken_up(self, step: Resume | Done) -> Resume | Done:
+        """Write down what the earlier try could not: a clip that is there, or that this round goes on with it."""
+        receipt = step.receipt
+        if isinstance(step, Done) and receipt.phase is not Phase.DELIVERED:
+            receipt = receipt.delivered(self._clock())
+        if receipt.owner == self._order.owner:
+            receipt = receipt.model_copy(update={"max_tries": self._order.max_tries})
+        if receipt != step.receipt:
+            self._ledger.keep(receipt)
+        return replace(step, receipt=receipt)

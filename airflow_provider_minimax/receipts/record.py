@@ -1,0 +1,244 @@
+"""What a receipt says, and how it is read back: one that cannot be understood is an error, never "nothing there"."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import uuid4
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxReceiptError
+
+KIND: Final = "minimax video receipt"
+SCHEMA: Final = 1
+
+# What does not shape the clip.
+_SHAPELESS = ("callback_url",)
+# The parameters with which S3, GCS, Azure, OSS and CloudFront sign a URL: they change whenever the URL is signed anew,
+# and the picture behind it does not. https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html,
+# https://cloud.google.com/storage/docs/authentication/signatures, https://learn.microsoft.com/rest/api/storageservices/create-service-sas
+_SIGNING = frozenset(
+    {
+        *("awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "security-token", "signature", "expires"),
+        *("key-pair-id", "policy", "se", "sig", "sip", "ske", "skoid", "sks", "skt", "sktid", "skv", "sp", "spr"),
+        *("sr", "st", "sv"),
+    }
+)
+_SIGNING_PREFIXES = ("x-amz-", "x-goog-", "x-oss-")
+
+
+class Phase(StrEnum):
+    """How far a purchase is, as its receipt tells."""
+
+    INTENT = "intent"
+    """The request is about to go out, or went out and its answer was never written down."""
+    SUBMITTED = "submitted"
+    """The clip is bought; its remote task is known."""
+    FAILED = "failed"
+    """The remote task ended without a clip."""
+    DELIVERED = "delivered"
+    """The clip is at its place."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+
+
+class Owner(_Record):
+    """The Airflow task that a purchase is for; the same for all its tries."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+    def __str__(self) -> str:
+        mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
+        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}"
+
+
+class Receipt(_Record):
+    """
+    One purchase.
+
+    :param phase: how far it is.
+    :param fingerprint: of the request; ``None`` for a clip that was fetched by its id, so that its request is unknown.
+    :param attempt: a name of this very purchase, by which its writer knows its own record again.
+    :param platform: where it was bought.
+    :param minimax_conn_id: through which connection.
+    :param model: of which model; ``None`` if the request is unknown.
+    :param owner: for which Airflow task.
+    :param max_tries: that task's ``max_tries``: it grows when a person clears the task, and not when Airflow retries.
+        ``None`` for a remote task that a person wrote down: the owner's next try goes on with it in either case.
+    :param try_number: the try that bought.
+    :param submissions: how many purchases there were for the same request without a person having asked for another.
+    :param replaced: remote tasks that earlier purchases of the same task left behind.
+    :param intended_at: when the request was about to go out.
+    :param minimax_task_id: the remote task.
+    :param submitted_at: when it was known.
+    :param failure: why there is no clip, as :meth:`~airflow_provider_minimax.exceptions.MinimaxError.as_event` tells.
+    :param output_path: where the clip is.
+    :param sha256: of the clip's file; written down before the file is put in its place.
+    :param size: of the clip's file, in bytes.
+    :param delivered_at: when it was put there.
+    :param facts: what the platform told of the clip.
+    """
+
+    kind: Literal["minimax video receipt"] = KIND
+    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    phase: Phase
+    fingerprint: str | None
+    attempt: str = Field(default_factory=lambda: uuid4().hex)
+    platform: str
+    minimax_conn_id: str
+    model: str | None = None
+    owner: Owner
+    max_tries: int | None
+    try_number: int
+    submissions: int = 1
+    replaced: tuple[str, ...] = ()
+    intended_at: AwareDatetime
+    minimax_task_id: str | None = None
+    submitted_at: AwareDatetime | None = None
+    failure: dict[str, Any] | None = None
+    output_path: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+    delivered_at: AwareDatetime | None = None
+    facts: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _names_its_clip(self) -> Receipt:
+        if self.phase is not Phase.INTENT and not self.minimax_task_id and not (self.facts or {}).get("file_id"):
+            raise ValueError(f"phase {self.phase} without a minimax_task_id")
+        if self.phase is Phase.DELIVERED and not self.sha256:
+            raise ValueError("phase delivered without a sha256")
+        return self
+
+    def submitted(self, minimax_task_id: str, now: datetime) -> Receipt:
+        """Return the receipt of a purchase whose remote task is known."""
+        return self.model_copy(
+            update={"phase": Phase.SUBMITTED, "minimax_task_id": minimax_task_id, "submitted_at": now}
+        )
+
+    def failed(self, error: MinimaxError) -> Receipt:
+        """Return the receipt of a purchase that came to nothing."""
+        return self.model_copy(update={"phase": Phase.FAILED, "failure": error.as_event()})
+
+    def fetched(self, output_path: str, sha256: str, size: int, facts: Mapping[str, Any]) -> Receipt:
+        """Return the receipt of a clip that is about to be put in its place."""
+        return self.model_copy(
+            update={"output_path": output_path, "sha256": sha256, "size": size, "facts": dict(facts)}
+        )
+
+    def delivered(self, now: datetime) -> Receipt:
+        """Return the receipt of a clip that is at its place."""
+        return self.model_copy(update={"phase": Phase.DELIVERED, "delivered_at": now})
+
+    @property
+    def began_at(self) -> datetime:
+        """The last time before the delivery that the receipt knows."""
+        return self.submitted_at or self.intended_at
+
+    @property
+    def all_tasks(self) -> tuple[str, ...]:
+        """All remote tasks that were bought under this receipt."""
+        return (*self.replaced, *([self.minimax_task_id] if self.minimax_task_id else []))
+
+    def as_values(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def as_json(self) -> bytes:
+        """Return the receipt as a file's content, for people to read too."""
+        return (json.dumps(self.as_values(), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_receipt(content: bytes | Mapping[str, Any], where: str) -> Receipt:
+    """
+    Read a receipt.
+
+    :param content: a file's content, or plain values.
+    :param where: where it was found, for the error.
+    :raises MinimaxReceiptError: it is no receipt, is cut off, or was written by a newer version of this provider.
+    """
+    try:
+        values = json.loads(content) if isinstance(content, bytes) else content
+    except ValueError as error:
+        raise _unreadable(where, f"is not whole ({error})") from None
+    if not isinstance(values, Mapping) or values.get("kind") != KIND:
+        raise _unreadable(where, "was not written by this provider")
+    schema = values.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise _unreadable(
+            where,
+            f"has schema {schema}, and this version reads up to {SCHEMA}",
+            "Upgrade airflow-provider-minimax here.",
+        )
+    try:
+        return Receipt.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        what = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise _unreadable(where, f"is damaged ({redact(what)})") from None
+
+
+def _unreadable(where: str, problem: str, way_out: str | None = None) -> MinimaxReceiptError:
+    return MinimaxReceiptError(
+        f"the receipt {where} {problem}, so what was bought under it is unknown",
+        money=NOTHING_BOUGHT,
+        hint=way_out or "Look at it, and at the platform's console; move it away to let this task buy.",
+    )
+
+
+def fingerprint_of(request: VideoRequest, account: Mapping[str, str]) -> str:
+    """
+    Return what tells this request from any other: equal for equal clips.
+
+    :param request: the request, its images as URLs or data URLs.
+    :param account: where it is bought: platform, base URL, connection.
+    """
+    fields = {name: _shape(value) for name, value in request.given().items() if name not in _SHAPELESS}
+    text = json.dumps([dict(account), fields], sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _shape(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shape(item) for item in value]
+    if isinstance(value, str) and value.startswith("data:"):
+        return _digest(value)
+    if isinstance(value, str) and value.startswith(("https://", "http://")):
+        return _unsigned(value)
+    return value
+
+
+def _digest(data_url: str) -> str:
+    """Return the hash of the picture itself, the same whether it came as a file or as a data URL."""
+    _, _, payload = data_url.partition(",")
+    try:
+        data = base64.b64decode(payload, validate=True)
+    except binascii.Error:
+        data = data_url.encode()
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _unsigned(url: str) -> str:
+    parts = urlsplit(url)
+    kept = [
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if name.lower() not in _SIGNING and not name.lower().startswith(_SIGNING_PREFIXES)
+    ]
+    return parts._replace(query=urlencode(kept)).geturl()

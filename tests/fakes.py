@@ -1,0 +1,44 @@
+"""Stand-ins for what only a running Airflow has: the task instance, and the store that outlives its tries."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+class FakeTaskInstance:
+    """As much of a task instance as the operators use; XCom in a dict."""
+
+    def __init__(self, *, run_id: str = "run", map_index: int = -1, max_tries: int = 3, try_number: int = 1) -> None:
+        self.dag_id = "dag"
+        self.run_id = run_id
+        self.task_id = "generate"
+        self.map_index = map_index
+        self.max_tries = max_tries
+        self.try_number = try_number
+        self.xcoms: dict[str, object] = {}
+
+    def xcom_push(self, key: str, value: object) -> None:
+        json.dumps(value)
+        self.xcoms[key] = value
+
+    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> object:
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+        return self.xcoms.get(key)
+
+
+class FakeStore:
+    """Airflow's task state store: JSON values by key."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.values[key]) if key in self.values else default
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        assert value is not None
+        self.values[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
