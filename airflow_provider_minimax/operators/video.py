@@ -354,9 +354,14 @@ class MinimaxVideoGenerationOperator(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; whatever becomes of the wait, the clip is bought."""
-        minimax_task_id = self._minimax_task_id = _id_of_event(next_kwargs) or _pushed_id(context)
+        minimax_task_id = _id_of_event(next_kwargs) or _pushed_id(context) or self._recorded_id(context)
+        self._minimax_task_id = minimax_task_id
         with self._bought(context, minimax_task_id):
             return resume(self, next_method, next_kwargs, context, minimax_task_id)
+
+    def _recorded_id(self, context: Context) -> str | None:
+        receipt = self._ledger(context).read_if_possible()
+        return receipt.minimax_task_id if receipt else None
 
     def _conclude(self, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> dict[str, Any]:
         from airflow_provider_minimax.delivery import land
@@ -400,7 +405,7 @@ class MinimaxVideoGenerationOperator(BaseOperator):
                 raise
             if minimax_task_id and ledger and ledger.read_of(minimax_task_id):
                 self.log.warning(
-                    "MiniMax task %s is bought. A retry of this task goes on with it and buys nothing.", minimax_task_id
+                    "MiniMax task %s is in the receipt: a retry goes on from there (%s).", minimax_task_id, ledger.where
                 )
                 raise
             what = str(error) if isinstance(error, AirflowException) else f"{type(error).__name__}: {error}."

@@ -67,13 +67,17 @@ class Ledger:
                 return found
         return None
 
-    def read_of(self, minimax_task_id: str | None) -> Receipt | None:
-        """Return the receipt of this remote task; ``None`` also if it cannot be read."""
+    def read_if_possible(self) -> Receipt | None:
+        """Return the receipt, for when nothing depends on there being none: ``None`` also if it cannot be read."""
         try:
-            found = self.read()
+            return self.read()
         except MinimaxError as error:
             self._log.warning("%s", error)
             return None
+
+    def read_of(self, minimax_task_id: str | None) -> Receipt | None:
+        """Return the receipt of this remote task; ``None`` also if it cannot be read."""
+        found = self.read_if_possible()
         return found if found is not None and found.minimax_task_id == minimax_task_id else None
 
     def claim(self, intent: Receipt, found: Receipt | None) -> bool:
@@ -102,8 +106,12 @@ class Ledger:
             self._sleep(SETTLING_TIME)
             if not _is_of(first.read(), intent):
                 return False
-        for home in others:
-            home.write(intent)
+        try:
+            for home in others:
+                home.write(intent)
+        except MinimaxError:
+            self.withdraw(intent, found)
+            raise
         return True
 
     def withdraw(self, intent: Receipt, found: Receipt | None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from airflow_provider_minimax.exceptions import MinimaxError, MinimaxSubmissionUnknownError
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStoreError, MinimaxSubmissionUnknownError
 from airflow_provider_minimax.receipts.decision import (
     WAYS_ON,
     Buy,
@@ -28,6 +28,8 @@ from airflow_provider_minimax.receipts.ledger import Ledger, Log
 from airflow_provider_minimax.receipts.record import Phase, Receipt
 
 _LOOK_AGAIN_AFTER = 2.0
+# Each lost race leaves a receipt to go on with; storage where that does not hold is broken.
+_RACES = 5
 
 
 def now() -> datetime:
@@ -84,6 +86,25 @@ class Buyer:
         :return: what was done; its receipt has the remote task's id.
         :raises MinimaxError: nothing could be bought, or it is not known whether something was; with what to do.
         """
+        for _ in range(_RACES):
+            try:
+                found, step = self._settled()
+                if not isinstance(step, Buy):
+                    return self._taken_up(step)
+                intent = self._order.intent(self._clock(), submissions=step.submissions, replaced=step.replaced)
+                if not self._ledger.claim(intent, found):
+                    continue
+            except MinimaxReceiptStoreError as error:
+                error.money = "Nothing was bought now."
+                raise
+            return Bought(self._buy(intent, found, submit))
+        raise MinimaxReceiptStoreError(
+            f"the receipt {self._ledger.where} was changed by somebody else each of {_RACES} times that it was written",
+            money="Nothing was bought now.",
+        )
+
+    def _settled(self) -> tuple[Receipt | None, Buy | Resume | Done]:
+        """Return the receipt and what to do about it, once nobody else is in the middle of a submission."""
         waited_for = None
         while True:
             found = self._ledger.read()
@@ -95,19 +116,14 @@ class Buyer:
                 where=self._ledger.where,
                 now=self._clock(),
             )
-            if isinstance(step, Wait):
-                if step.note != waited_for:
-                    self._log.info("%s", step.note)
-                waited_for = step.note
-                self._sleep(_LOOK_AGAIN_AFTER)
-                continue
-            if step.note:
-                self._log.warning("%s", step.note)
-            if not isinstance(step, Buy):
-                return self._taken_up(step)
-            intent = self._order.intent(self._clock(), submissions=step.submissions, replaced=step.replaced)
-            if self._ledger.claim(intent, found):
-                return Bought(self._buy(intent, found, submit))
+            if not isinstance(step, Wait):
+                if step.note:
+                    self._log.warning("%s", step.note)
+                return found, step
+            if step.note != waited_for:
+                self._log.info("%s", step.note)
+            waited_for = step.note
+            self._sleep(_LOOK_AGAIN_AFTER)
 
     def _buy(self, intent: Receipt, found: Receipt | None, submit: Callable[[], str]) -> Receipt:
         try:

@@ -1,0 +1,201 @@
+"""What each receipt means for the try that finds it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_minimax.exceptions import (
+    MinimaxError,
+    MinimaxReceiptError,
+    MinimaxRequestError,
+    MinimaxSubmissionUnknownError,
+    MinimaxTaskFailedError,
+)
+from airflow_provider_minimax.receipts.decision import Buy, Clip, Done, Policy, Resume, Wait, decide
+from tests.receipts.samples import NOW, OTHER, SHA, delivered, failed, intent, order, submitted
+
+REUSE = Policy(on_clear="reuse")
+AGAIN = Policy(on_orphaned_intent="resubmit")
+REPLACE = Policy(overwrite=True)
+CLEARED = {"max_tries": 7}
+LONG_AGO = NOW - timedelta(hours=1)
+
+
+def step(found, policy=Policy(), clip=Clip.ABSENT, **changes):  # noqa: B008 - it is frozen
+    wanted = order(**changes)
+
+    def look(sha256):
+        assert sha256 in (None, SHA)
+        return clip if sha256 or clip is Clip.ABSENT else Clip.DIFFERS
+
+    return decide(found, wanted, policy, look, where="here", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("found", "policy", "clip", "changes", "expected"),
+    [
+        pytest.param(None, Policy(), Clip.ABSENT, {}, Buy, id="nothing was bought yet"),
+        pytest.param(None, Policy(), Clip.DIFFERS, {}, MinimaxRequestError, id="a strange file is in the way"),
+        pytest.param(None, REPLACE, Clip.DIFFERS, {}, Buy, id="a strange file may be replaced"),
+        pytest.param(intent(), Policy(), Clip.ABSENT, {}, MinimaxSubmissionUnknownError, id="retry of a lost answer"),
+        pytest.param(intent(), AGAIN, Clip.ABSENT, {}, Buy, id="retry of a lost answer, if the author says so"),
+        pytest.param(intent(), Policy(), Clip.ABSENT, CLEARED, Buy, id="a person clears a lost answer"),
+        pytest.param(intent(), REUSE, Clip.ABSENT, CLEARED, MinimaxSubmissionUnknownError, id="the same, with reuse"),
+        pytest.param(intent(owner=OTHER), Policy(), Clip.ABSENT, {}, Wait, id="another task is submitting"),
+        pytest.param(
+            intent(owner=OTHER, intended_at=LONG_AGO),
+            Policy(),
+            Clip.ABSENT,
+            {},
+            MinimaxSubmissionUnknownError,
+            id="another task was submitting long ago",
+        ),
+        pytest.param(intent(owner=OTHER, intended_at=LONG_AGO), AGAIN, Clip.ABSENT, {}, Buy, id="and the author dares"),
+        pytest.param(submitted(), Policy(), Clip.ABSENT, {}, Resume, id="retry"),
+        pytest.param(submitted(), AGAIN, Clip.ABSENT, {}, Resume, id="retry, with a policy that is about intents only"),
+        pytest.param(submitted(), REPLACE, Clip.ABSENT, {}, Resume, id="retry with overwrite"),
+        pytest.param(submitted(), Policy(), Clip.ABSENT, CLEARED, Buy, id="cleared"),
+        pytest.param(submitted(), REUSE, Clip.ABSENT, CLEARED, Resume, id="cleared with reuse"),
+        pytest.param(submitted(max_tries=None), Policy(), Clip.ABSENT, CLEARED, Resume, id="written down by a person"),
+        pytest.param(submitted(owner=OTHER), Policy(), Clip.ABSENT, {}, Resume, id="another task bought it"),
+        pytest.param(submitted(sha256=SHA), Policy(), Clip.FITS, {}, Done, id="published, but not written down"),
+        pytest.param(submitted(sha256=SHA), Policy(), Clip.FITS, CLEARED, Done, id="the same, cleared"),
+        pytest.param(submitted(sha256=SHA), Policy(), Clip.ABSENT, {}, Resume, id="fetched, but not published"),
+        pytest.param(failed("1027"), Policy(), Clip.ABSENT, {}, MinimaxTaskFailedError, id="retry of a refused one"),
+        pytest.param(failed("1033"), Policy(), Clip.ABSENT, {}, MinimaxTaskFailedError, id="retry, but one is enough"),
+        pytest.param(failed("1033"), Policy(max_submissions=2), Clip.ABSENT, {}, Buy, id="retry, and two are allowed"),
+        pytest.param(
+            failed("1033", submissions=2),
+            Policy(max_submissions=2),
+            Clip.ABSENT,
+            {},
+            MinimaxTaskFailedError,
+            id="retry, and two were made",
+        ),
+        pytest.param(
+            failed("2013"), Policy(max_submissions=9), Clip.ABSENT, {}, MinimaxTaskFailedError, id="nothing cures it"
+        ),
+        pytest.param(failed("1027"), Policy(), Clip.ABSENT, CLEARED, Buy, id="a person clears a failed one"),
+        pytest.param(failed("1027"), REUSE, Clip.ABSENT, CLEARED, Buy, id="where there is nothing to reuse"),
+        pytest.param(failed("1027", owner=OTHER), Policy(), Clip.ABSENT, {}, Buy, id="another task's failed"),
+        pytest.param(delivered(), Policy(), Clip.FITS, {}, Done, id="retry after the delivery"),
+        pytest.param(delivered(), REPLACE, Clip.FITS, {}, Done, id="retry after the delivery, with overwrite"),
+        pytest.param(delivered(), Policy(), Clip.FITS, CLEARED, Done, id="cleared after the delivery"),
+        pytest.param(delivered(), REPLACE, Clip.FITS, CLEARED, Buy, id="cleared after the delivery, with overwrite"),
+        pytest.param(
+            delivered(),
+            Policy(on_clear="reuse", overwrite=True),
+            Clip.FITS,
+            CLEARED,
+            Done,
+            id="cleared with reuse and overwrite",
+        ),
+        pytest.param(delivered(owner=OTHER), Policy(), Clip.FITS, {}, Done, id="another run delivered it"),
+        pytest.param(delivered(owner=OTHER), REPLACE, Clip.FITS, {}, Buy, id="another run delivered, and overwrite"),
+        pytest.param(delivered(), Policy(), Clip.DIFFERS, {}, MinimaxRequestError, id="somebody changed the file"),
+        pytest.param(delivered(), REPLACE, Clip.DIFFERS, {}, Resume, id="somebody changed it; a retry may replace it"),
+        pytest.param(delivered(), Policy(), Clip.ABSENT, {}, Resume, id="somebody took the file away"),
+        pytest.param(delivered(owner=OTHER), Policy(), Clip.ABSENT, {}, Resume, id="the same, for another run"),
+        pytest.param(delivered(), Policy(), Clip.ABSENT, CLEARED, Buy, id="taken away, then cleared"),
+        pytest.param(delivered(), REUSE, Clip.ABSENT, CLEARED, Resume, id="taken away, then cleared with reuse"),
+    ],
+)
+def test_a_receipt_of_the_same_request(found, policy, clip, changes, expected):
+    if issubclass(expected, MinimaxError):
+        with pytest.raises(expected):
+            step(found, policy, clip, **changes)
+    else:
+        assert isinstance(step(found, policy, clip, **changes), expected)
+
+
+@pytest.mark.parametrize(
+    ("found", "policy", "clip", "changes", "expected"),
+    [
+        pytest.param(submitted(), Policy(), Clip.ABSENT, {}, MinimaxReceiptError, id="a mapped list shifted"),
+        pytest.param(intent(), AGAIN, Clip.ABSENT, {}, MinimaxReceiptError, id="shifted after a lost answer"),
+        pytest.param(
+            failed("1033"), Policy(max_submissions=2), Clip.ABSENT, {}, MinimaxReceiptError, id="after failure"
+        ),
+        pytest.param(delivered(), REPLACE, Clip.FITS, {}, MinimaxReceiptError, id="shifted after the delivery"),
+        pytest.param(submitted(), Policy(), Clip.ABSENT, CLEARED, Buy, id="corrected, then cleared"),
+        pytest.param(submitted(), REUSE, Clip.ABSENT, CLEARED, MinimaxReceiptError, id="corrected, cleared with reuse"),
+        pytest.param(submitted(owner=OTHER), REPLACE, Clip.ABSENT, {}, MinimaxReceiptError, id="another's, on its way"),
+        pytest.param(intent(owner=OTHER), AGAIN, Clip.ABSENT, {}, MinimaxReceiptError, id="another's, being submitted"),
+        pytest.param(failed("1027", owner=OTHER), Policy(), Clip.ABSENT, {}, Buy, id="another's, which failed"),
+        pytest.param(
+            delivered(owner=OTHER), Policy(), Clip.FITS, {}, MinimaxReceiptError, id="another's clip is there"
+        ),
+        pytest.param(delivered(owner=OTHER), REPLACE, Clip.FITS, {}, Buy, id="another's clip may be replaced"),
+        pytest.param(delivered(owner=OTHER), Policy(), Clip.ABSENT, {}, Buy, id="another's clip was moved away"),
+        pytest.param(delivered(fingerprint=None), Policy(), Clip.FITS, {}, MinimaxReceiptError, id="fetched by its id"),
+    ],
+)
+def test_a_receipt_of_another_request(found, policy, clip, changes, expected):
+    changes = {"fingerprint": "f2", **changes}
+    if issubclass(expected, MinimaxError):
+        with pytest.raises(expected) as raised:
+            step(found, policy, clip, **changes)
+        assert "dag.generate" in str(raised.value)
+    else:
+        assert isinstance(step(found, policy, clip, **changes), expected)
+
+
+def test_two_requests_for_one_output_are_told_of_each_other():
+    with pytest.raises(MinimaxReceiptError) as raised:
+        step(submitted(owner=OTHER), fingerprint="f2")
+    said = str(raised.value)
+    assert "dag.generate[3] of run yesterday (task T1)" in said
+    assert "dag.generate of run today wants another clip" in said
+    assert "Nothing was bought." in said
+
+
+def test_a_lost_answer_says_what_may_have_been_bought_and_the_ways_on():
+    with pytest.raises(MinimaxSubmissionUnknownError) as raised:
+        step(intent())
+    said = str(raised.value)
+    for fact in ("MiniMax-Hailuo-2.3", "dag.generate of run today", "2026-11-21 12:00:00 UTC", "may have been bought"):
+        assert fact in said
+    for way in ("receipts adopt", "on_clear='resubmit'", "on_orphaned_intent='resubmit'"):
+        assert way in said
+
+
+def test_a_purchase_remembers_the_tasks_that_earlier_ones_left_behind():
+    bought = step(submitted(replaced=("T0",)), **CLEARED)
+    assert bought.replaced == ("T0", "T1")
+    assert "T1" in bought.note
+
+
+def test_the_tasks_of_others_are_not_counted_as_ours():
+    assert step(delivered(owner=OTHER), REPLACE, Clip.FITS).replaced == ()
+
+
+def test_a_second_purchase_counts():
+    assert step(failed("1033"), Policy(max_submissions=3)).submissions == 2
+    assert step(failed("1033", submissions=2), Policy(max_submissions=3), **CLEARED).submissions == 1
+
+
+def test_a_failed_task_is_told_again_with_its_reason_and_id():
+    with pytest.raises(MinimaxTaskFailedError, match=r"the remote task failed \(code 1027, task T1\)"):
+        step(failed("1027"))
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=6), timedelta(days=1)])
+def test_a_receipt_from_the_future_stops_the_task(ahead):
+    with pytest.raises(MinimaxReceiptError, match="from the future.*Set the clocks"):
+        step(submitted(submitted_at=NOW + ahead))
+
+
+def test_clocks_may_differ_a_little():
+    assert isinstance(step(submitted(submitted_at=NOW + timedelta(minutes=4))), Resume)
+    assert isinstance(step(intent(owner=OTHER, intended_at=NOW + timedelta(minutes=4))), Wait)
+
+
+def test_a_run_that_was_deleted_and_made_again_is_not_taken_for_a_retry():
+    assert isinstance(step(submitted(max_tries=9)), Buy)
+
+
+def test_a_file_in_the_way_is_found_before_buying_again():
+    with pytest.raises(MinimaxRequestError, match="exists already"):
+        step(failed("1027"), Policy(), Clip.DIFFERS, **CLEARED)

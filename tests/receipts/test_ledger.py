@@ -1,0 +1,150 @@
+"""One receipt in two homes: which one decides, who may write, and what happens if one of them fails."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from airflow_provider_minimax.exceptions import MinimaxReceiptStoreError
+from airflow_provider_minimax.receipts.ledger import SETTLING_TIME, Ledger
+from airflow_provider_minimax.receipts.record import Phase
+from tests.receipts.samples import OTHER, MemoryHome, delivered, intent, submitted
+
+LOG = logging.getLogger("ledger")
+
+
+class Failing(MemoryHome):
+    """A home whose steps fail as often as they are told to."""
+
+    def __init__(self, *steps: str) -> None:
+        super().__init__()
+        self.failures = list(steps)
+        self.step = self.fail
+
+    def fail(self, name: str) -> None:
+        if name in self.failures:
+            self.failures.remove(name)
+            raise MinimaxReceiptStoreError(f"the receipt cannot be {name}")
+
+
+def ledger(*homes: MemoryHome, slept: list[float] | None = None) -> Ledger:
+    return Ledger(homes, log=LOG, sleep=(slept if slept is not None else []).append)
+
+
+def test_a_purchase_is_written_to_all_homes():
+    first, second = MemoryHome(), MemoryHome()
+    claimed = intent()
+    assert ledger(first, second).claim(claimed, None)
+    ledger(first, second).keep(claimed.submitted("T1", claimed.intended_at))
+    assert first.content == second.content
+    assert first.read().minimax_task_id == "T1"
+
+
+def test_the_first_home_that_has_a_receipt_decides():
+    first, second = MemoryHome(), MemoryHome()
+    second.write(submitted())
+    assert ledger(first, second).read().minimax_task_id == "T1"
+    first.write(delivered())
+    assert ledger(first, second).read().phase is Phase.DELIVERED
+
+
+def test_who_comes_second_does_not_buy():
+    home = MemoryHome()
+    found = ledger(home).read()
+    assert ledger(home).claim(intent(owner=OTHER), found)
+    assert not ledger(home).claim(intent(), found)
+    assert home.read().owner == OTHER
+
+
+def test_who_saw_an_older_receipt_does_not_buy():
+    home = MemoryHome()
+    home.write(delivered())
+    found = ledger(home).read()
+    assert ledger(home).claim(intent(owner=OTHER), found)
+    assert not ledger(home).claim(intent(), found)
+    assert home.read().owner == OTHER
+
+
+def test_a_rival_who_wrote_meanwhile_is_noticed():
+    """Where two may have written, the one that is there after a moment has it."""
+    home = MemoryHome()
+    home.create_may_race = True
+    rival = intent(owner=OTHER)
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        home.write(rival)
+
+    assert not Ledger([home], log=LOG, sleep=sleep).claim(intent(), None)
+    assert slept == [SETTLING_TIME]
+
+
+def test_an_intent_that_came_to_nothing_leaves_no_trace():
+    home = MemoryHome()
+    claimed = intent()
+    ledger(home).claim(claimed, None)
+    ledger(home).withdraw(claimed, None)
+    assert home.content is None
+
+
+def test_the_receipt_of_the_clip_that_is_there_comes_back_if_a_new_one_is_refused():
+    home = MemoryHome()
+    home.write(delivered())
+    found = home.read()
+    claimed = intent()
+    ledger(home).claim(claimed, found)
+    ledger(home).withdraw(claimed, found)
+    assert home.read() == found
+
+
+def test_what_belongs_to_another_is_neither_withdrawn_nor_overwritten(caplog):
+    home = MemoryHome()
+    home.write(submitted(owner=OTHER, minimax_task_id="T9"))
+    ledger(home).withdraw(intent(), None)
+    ledger(home).keep(submitted())
+    assert home.read().minimax_task_id == "T9"
+    assert "MiniMax task T1 is bought, but the receipt in memory is by now that of another purchase" in caplog.text
+
+
+def test_nothing_may_be_bought_if_one_home_cannot_be_written():
+    first, second = MemoryHome(), Failing("write")
+    with pytest.raises(MinimaxReceiptStoreError):
+        ledger(first, second).claim(intent(), None)
+    assert first.content is None
+
+
+def test_an_id_that_is_paid_for_is_written_again_and_again():
+    home = Failing(*["write"] * 5)
+    slept: list[float] = []
+    ledger(home, slept=slept).keep(submitted())
+    assert home.read().minimax_task_id == "T1"
+    assert len(slept) == 5
+
+
+def test_an_id_that_cannot_be_written_is_at_least_said(caplog):
+    first, second = Failing(*["write"] * 99), MemoryHome()
+    ledger(first, second).keep(submitted())
+    assert second.read().minimax_task_id == "T1"
+    assert "MiniMax task T1 is bought, but its receipt is not up to date" in caplog.text
+
+
+def test_a_withdrawal_that_fails_is_said(caplog):
+    home = Failing("erase")
+    claimed = intent()
+    ledger(home).claim(claimed, None)
+    ledger(home).withdraw(claimed, None)
+    assert "Nothing was bought, but the receipt that says it might have been stays" in caplog.text
+
+
+def test_a_home_that_cannot_be_read_stops_everything():
+    with pytest.raises(MinimaxReceiptStoreError):
+        ledger(MemoryHome(), Failing("read")).read()
+
+
+def test_without_a_home_nothing_is_kept():
+    assert ledger().claim(intent(), None)
+    ledger().keep(submitted())
+    assert ledger().read() is None
+    assert not ledger().keeps

@@ -1,0 +1,126 @@
+"""What a receipt says and how it is read back, and what makes two requests the same."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.exceptions import MinimaxReceiptError, error_from_event
+from airflow_provider_minimax.receipts.record import Receipt, fingerprint_of, read_receipt
+from tests.receipts.samples import delivered, failed, intent, submitted
+
+ACCOUNT = {"platform": "minimax", "base_url": "https://api.minimax.io", "minimax_conn_id": "minimax_default"}
+FIELDS = {"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"}
+PICTURE = base64.b64encode(b"picture").decode()
+
+
+def mark(account: dict[str, str] | None = None, **fields: object) -> str:
+    return fingerprint_of(VideoRequest.of(FIELDS | fields), account or ACCOUNT)
+
+
+@pytest.mark.parametrize("receipt", [intent(), submitted(), failed("1027"), delivered(), submitted(max_tries=None)])
+def test_a_receipt_is_read_back_as_it_was_written(receipt):
+    assert read_receipt(receipt.as_json(), "here") == receipt
+    assert read_receipt(receipt.as_values(), "here") == receipt
+
+
+def test_the_reason_of_a_failure_survives():
+    receipt = read_receipt(failed("1027").as_json(), "here")
+    assert str(error_from_event(receipt.failure)) == "the remote task failed (code 1027, task T1)."
+
+
+def spoiled(**changes: object) -> bytes:
+    return json.dumps(submitted().as_values() | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is not whole"),
+        (submitted().as_json()[:-40], "is not whole"),
+        (b"\xff\xfe\x00", "is not whole"),
+        (b"[]", "was not written by this provider"),
+        (b'{"task_id": "1"}', "was not written by this provider"),
+        (spoiled(schema=2), "has schema 2, and this version reads up to 1"),
+        (spoiled(phase="lost"), "is damaged (phase:"),
+        (spoiled(owner="me"), "is damaged (owner:"),
+        (spoiled(intended_at="2026-11-21T12:00:00"), "is damaged (intended_at:"),
+        (spoiled(bonus=1), "is damaged (bonus:"),
+        (spoiled(minimax_task_id=None), "phase submitted without a minimax_task_id"),
+        (spoiled(phase="delivered"), "phase delivered without a sha256"),
+    ],
+)
+def test_what_cannot_be_read_is_never_taken_for_nothing(content, said):
+    with pytest.raises(MinimaxReceiptError) as raised:
+        read_receipt(content, "/clips/a.mp4.receipt.json")
+    assert said in str(raised.value)
+    assert "/clips/a.mp4.receipt.json" in str(raised.value)
+    assert "Nothing was bought." in str(raised.value)
+
+
+def test_the_fields_of_schema_1_stay_as_they_are():
+    """Receipts outlive releases: a changed field needs a new schema number."""
+    assert list(Receipt.model_json_schema(by_alias=True)["properties"]) == [
+        *("kind", "schema", "phase", "fingerprint", "attempt", "platform", "minimax_conn_id", "model", "owner"),
+        *("max_tries", "try_number", "submissions", "replaced", "intended_at", "minimax_task_id", "submitted_at"),
+        *("failure", "output_path", "sha256", "size", "delivered_at", "facts"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": "a dog"},
+        {"model": "MiniMax-Hailuo-02"},
+        {"duration": 10},
+        {"resolution": "1080P"},
+        {"prompt_optimizer": False},
+        {"aigc_watermark": True},
+        {"first_frame_image": "https://files.example/a.png"},
+        {"extra_body": {"seed": 1}},
+    ],
+)
+def test_everything_that_shapes_the_clip_is_in_the_fingerprint(fields):
+    assert mark(**fields) != mark()
+
+
+@pytest.mark.parametrize("field", ["platform", "base_url", "minimax_conn_id"])
+def test_so_is_where_it_is_bought(field):
+    assert mark(ACCOUNT | {field: "another"}) != mark()
+
+
+def test_what_does_not_shape_the_clip_is_not():
+    assert mark(callback_url="https://me.example/hook") == mark()
+
+
+def test_pictures_count_by_their_bytes():
+    frame = mark(first_frame_image=f"data:image/png;base64,{PICTURE}")
+    assert frame == mark(first_frame_image=f"data:image/jpeg;base64,{PICTURE}")
+    assert frame != mark(first_frame_image=f"data:image/png;base64,{base64.b64encode(b'other').decode()}")
+    assert frame != mark(last_frame_image=f"data:image/png;base64,{PICTURE}")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("X-Amz-Date=20261121T120000Z&X-Amz-Signature=abc", "X-Amz-Date=20261121T130000Z&X-Amz-Signature=def"),
+        ("X-Goog-Expires=60&X-Goog-Signature=1", "X-Goog-Expires=61&X-Goog-Signature=2"),
+        ("sv=2025-01-01&se=2026&sr=b&sp=r&sig=abc", "sv=2025-01-01&se=2027&sr=b&sp=r&sig=def"),
+        ("OSSAccessKeyId=k&Expires=1&Signature=s", "OSSAccessKeyId=k&Expires=2&Signature=t"),
+    ],
+)
+def test_a_url_that_is_signed_anew_at_each_try_is_the_same_picture(one, other):
+    frames = {mark(first_frame_image=f"https://bucket.example/a.png?{query}") for query in (one, other)}
+    assert len(frames) == 1
+    assert mark(first_frame_image=f"https://bucket.example/b.png?{one}") not in frames
+    assert mark(first_frame_image=f"https://bucket.example/a.png?version=2&{one}") not in frames
+
+
+def test_a_fingerprint_is_the_same_on_every_machine_and_release():
+    """Receipts are compared across upgrades: this value must not change."""
+    assert mark(duration=6, extra_body={"b": 1, "a": [True, None]}) == (
+        "04e3c9f2c936d69da01adc8c72548701f325672dc6e37bd5c92eeef22ecc3875"
+    )
