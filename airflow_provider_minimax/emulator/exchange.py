@@ -33,6 +33,12 @@ class Exchange:
         """The settings of this moment."""
         return self.world.settings
 
+    async def subject(self) -> str:
+        """What the request is about: the body of an order, or the prompt of the job that the URL names."""
+        url = self.request.url
+        job = self.world.job_named_in({*url.path.split("/"), *self.request.query_params.values()})
+        return job.order.prompt if job else (await self.request.body()).decode(errors="replace")
+
     def refuse(self, refusal: Refusal) -> Response:
         """A refusal in the platform's own words."""
         return self.platform.refuse(self, refusal)
@@ -41,10 +47,9 @@ class Exchange:
         """Refuse a request that does not carry this platform's key."""
         scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
         address = self.platform.address
-        if scheme != "Bearer" or not key or key == address.foreign_key:
-            raise Refusal(1004)
-        if key != address.key:
-            raise Refusal(2049)
+        if scheme == "Bearer" and key == (self.settings.key or address.key):
+            return
+        raise Refusal(1004 if scheme != "Bearer" or key in ("", address.foreign_key) else 2049)
 
     async def json_object(self) -> dict[str, Any]:
         """The request body, which must be declared as JSON and be an object."""

@@ -1,8 +1,8 @@
 """Trouble on demand: what can go wrong with a request, and how an answer is spoiled.
 
-Every fault waits in a queue until a request of its operation (and platform) comes by. Whether the request's work is
-still done is part of the fault: a refused or broken request makes no job, a lost, slow, held or cut answer comes
-after the job was made. ``job_made`` turns an HTTP error or a wrong body into one that hides a job already made.
+Every fault waits in a queue until a request of its operation (and platform, and job) comes by. Whether the request's
+work is still done is part of the fault: a refused or broken request makes no job, a lost, slow, held or cut answer
+comes after the job was made. ``job_made`` turns an HTTP error or a wrong body into one that hides a job already made.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ class Fault(BaseModel):
     """How many requests it meets; -1: all of them until faults are cleared."""
     after: int = Field(0, ge=0)
     """How many such requests it lets pass first."""
+    containing: str | None = Field(None, min_length=1)
+    """Only requests of one job among many: a submission whose body contains this text as it was sent, and looks at and
+    downloads of a job whose prompt contains it."""
 
     code: int = 1000
     """``base_resp``: MiniMax's code, shown in the platform's own shape."""
@@ -107,12 +110,13 @@ class Fault(BaseModel):
             raise ValueError(f"no platform {self.platform!r} here")
         return self
 
-    def concerns(self, operation: str, platform: str | None) -> bool:
-        """Whether a request of this operation and platform meets the fault."""
+    def concerns(self, operation: str, platform: str | None, subject: str) -> bool:
+        """Whether a request of this operation and platform, about this subject, meets the fault."""
         return (
             operation in OPERATIONS_OF_KIND[self.kind]
             and self.operation in ("any", operation)
             and self.platform in (None, platform)
+            and (self.containing is None or self.containing in subject)
         )
 
 

@@ -37,6 +37,8 @@ class Settings(BaseModel):
     """How many queries after the end say success but name no file or URL; -1: all of them."""
     file_id_as_number: bool = False
 
+    key: str | None = Field(None, min_length=1)
+    """The one key that all platforms take from now on, in place of their own; ``api_key()`` still tells the old one."""
     url_seconds: int = 3600
     """Life of a signed link; 0 or less: links that are expired when they are handed out."""
     clip_bytes: int | None = Field(None, ge=0)

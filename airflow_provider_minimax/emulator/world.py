@@ -12,7 +12,7 @@ import itertools
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from airflow_provider_minimax.emulator.contract import DATA_URL, Order, list_price
@@ -78,10 +78,14 @@ class World:
         """The job whose clip has this file id."""
         return next((job for job in self.jobs.values() if job.file_id == file_id), None)
 
-    def take_fault(self, operation: str, platform: str | None) -> Fault | None:
+    def job_named_in(self, words: Container[str]) -> Job | None:
+        """The job whose id, or whose file's id, is among these words."""
+        return next((job for job in self.jobs.values() if job.task_id in words or job.file_id in words), None)
+
+    def take_fault(self, operation: str, platform: str | None, subject: str) -> Fault | None:
         """The fault that this request meets, counted down; None when it meets none."""
         for fault in self.faults:
-            if not fault.concerns(operation, platform):
+            if not fault.concerns(operation, platform, subject):
                 continue
             if fault.after > 0:
                 fault.after -= 1

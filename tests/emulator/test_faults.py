@@ -156,6 +156,29 @@ def test_a_fault_meets_its_operation_and_platform_so_many_times_after_so_many_ot
     assert [answer.status_code for answer in answers] == [200, 500, 500, 200]
 
 
+def test_a_fault_can_be_for_the_submission_of_one_prompt_among_many(minimax, emulator):
+    emulator.fault("base_resp", operation="submit", code=1002, times=-1, containing="paper boat")
+    answers = [minimax.order(prompt=prompt).json() for prompt in ("a fox", "a paper boat at sea", "a paper kite")]
+    assert [bool(answer.get("task_id")) for answer in answers] == [True, False, True]
+
+
+def test_a_fault_can_be_for_all_that_is_asked_about_one_job_among_many(minimax, emulator):
+    fox, boat = minimax.buy(prompt="a fox"), minimax.buy(prompt="a paper boat")
+    for operation in ("query", "file", "download"):
+        emulator.fault("http", operation=operation, status=503, containing="paper boat")
+
+    def asked_about(task_id: str) -> list[int]:
+        file_id = next(job["file_id"] for job in emulator.jobs if job["task_id"] == task_id)
+        looks = [minimax.get("/v1/query/video_generation", params={"task_id": task_id}).status_code]
+        looks.append(minimax.get("/v1/files/retrieve", params={"file_id": file_id}).status_code)
+        emulator.set_job(task_id, "success")
+        return [*looks, browser.get(minimax.retrieve(file_id)["file"]["download_url"]).status_code]
+
+    assert asked_about(fox) == [200, 200, 200]
+    assert asked_about(boat) == [503, 503, 503]
+    assert asked_about(boat) == [200, 200, 200]
+
+
 def test_faults_can_be_taken_back(minimax, emulator):
     emulator.fault("http", times=-1)
     assert minimax.order().status_code == 500
@@ -170,6 +193,7 @@ def test_faults_can_be_taken_back(minimax, emulator):
         ("http", {"colour": "red"}),
         ("expired", {"operation": "submit"}),
         ("http", {"platform": "hailuo"}),
+        ("http", {"containing": ""}),
     ],
 )
 def test_a_fault_that_could_never_happen_is_refused(emulator, kind, details):

@@ -120,6 +120,14 @@ def test_novita_refuses_a_key_in_its_own_way(customer):
         assert (answer.status_code, answer.json()["code"]) == (401, 401)
 
 
+@pytest.mark.parametrize("platform", ["minimax", "chainhub", "novita"])
+def test_a_key_can_be_replaced_while_the_emulator_runs(customer, emulator, platform):
+    emulator.configure(key="a-new-key")
+    assert customer(platform, "a-new-key").buy()
+    customer(platform).order()
+    assert len(emulator.purchases) == 1
+
+
 def _with_key(customer, platform, key):
     buyer = customer(platform, key)
     yield buyer.order()
