@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import airflow.sdk
+
+HAS_STORE = "NEVER_EXPIRE" in airflow.sdk.__all__
+"""Whether this Airflow has a task state store: 3.3 and later."""
+
 
 class FakeTaskInstance:
     """As much of a task instance as the operators use; XCom in a dict."""

@@ -1,0 +1,207 @@
+"""
+A world in which the real operator runs, and dies wherever it is told to.
+
+Platform and file host are replaced, and so is what only a running Airflow has; receipts and clips are on a real disk.
+Every time the operator touches the outside is one step, before and after it, and each step may be its last. A death is
+an exception that nothing catches, which is what SIGKILL is to the code that it meets.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+
+from airflow_provider_minimax.api.pace import settle
+from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.api.transport import FileStream
+from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
+from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.receipts import ledger
+from airflow_provider_minimax.receipts.homes import SidecarHome, StateStoreHome
+from tests.fakes import FakeStore, FakeTaskInstance
+
+SILENT = logging.getLogger("silent")
+SILENT.disabled = True
+
+
+class Death(BaseException):
+    """The end of a process."""
+
+
+def clip_of(minimax_task_id: str) -> bytes:
+    return b"\0\0\0\x18ftyp" + minimax_task_id.encode() * 10
+
+
+@dataclass
+class World:
+    """What outlives a process: the platform, the disk, Airflow's store; and how the next process will end."""
+
+    folder: Path
+    has_store: bool
+    options: dict[str, Any]
+    purchases: list[str] = field(default_factory=list)
+    refusals: list[Exception] = field(default_factory=list)
+    code: str | None = None
+    store: FakeStore = field(default_factory=FakeStore)
+    max_tries: int = 3
+    tries: int = 0
+    dies_at: int | None = None
+    steps: int = 0
+    last: str = ""
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "clip.mp4"
+
+    def step(self, name: str) -> None:
+        self.steps += 1
+        self.last = name
+        if self.steps == self.dies_at:
+            raise Death(name)
+
+    def submit(self) -> str:
+        self.step("before the submission")
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.purchases.append(f"T{len(self.purchases) + 1}")
+        self.step("after the submission")
+        return self.purchases[-1]
+
+    def look(self, minimax_task_id: str) -> VideoTask:
+        self.step("a look")
+        assert minimax_task_id in self.purchases
+        if self.code is not None:
+            return VideoTask(minimax_task_id, TaskState.FAILED, "Fail", code=self.code)
+        return VideoTask(minimax_task_id, TaskState.SUCCEEDED, "Success", file_id=f"F-{minimax_task_id}")
+
+    def chunks(self, minimax_task_id: str) -> Iterator[bytes]:
+        content = clip_of(minimax_task_id)
+        for start in range(0, len(content), 15):
+            self.step("a piece of the clip")
+            yield content[start : start + 15]
+
+    def run_try(self, dies_at: int | None = None) -> Any:
+        """Run the task once, through its deferral; return its result, or the exception that ended it."""
+        self.tries, self.dies_at, self.steps = self.tries + 1, dies_at, 0
+        ti = FakeTaskInstance(max_tries=self.max_tries, try_number=self.tries)
+        push = ti.xcom_push
+        ti.xcom_push = lambda key, value: (self.step("XCom"), push(key, value))  # type: ignore[method-assign]
+        context: Any = {"ti": ti} | ({"task_state_store": self.store} if self.has_store else {})
+        try:
+            try:
+                return self._operator().execute(context)
+            except TaskDeferred as deferral:
+                self.step("deferred")
+                seen = settle(self.look(deferral.trigger.minimax_task_id))
+                assert seen is not None
+                return self._operator().resume_execution("execute_complete", {"event": seen.as_event()}, context)
+        except (Exception, Death) as error:
+            return error
+
+    def run(self, *deaths: int) -> Any:
+        """Run the task as Airflow does: again after each death and each failure that a retry may help."""
+        end = None
+        for dies_at in (*deaths, None, None):
+            end = self.run_try(dies_at)
+            if not isinstance(end, BaseException) or is_final(end):
+                return end
+        return end
+
+    def _operator(self) -> MinimaxVideoGenerationOperator:
+        return MinimaxVideoGenerationOperator(
+            task_id="generate", model="MiniMax-Hailuo-2.3", prompt="a cat", validate=False, **self.options
+        )
+
+    @property
+    def delivered(self) -> str | None:
+        """The remote task whose clip is at the output's place."""
+        if not self.output.exists():
+            return None
+        return next(task for task in self.purchases if self.output.read_bytes() == clip_of(task))
+
+    @property
+    def knows(self) -> bool:
+        """Whether the answer to the last submission, if there was one, is written down anywhere."""
+        homes: list[Any] = [SidecarHome(str(self.output))] if "output_path" in self.options else []
+        homes += [StateStoreHome(self.store)] if self.has_store else []
+        found = ledger.Ledger(homes, log=SILENT).read()
+        return found is None or found.phase != "intent"
+
+
+def is_final(end: BaseException) -> bool:
+    return isinstance(end, AirflowFailException | AirflowSensorTimeout)
+
+
+def stopped_and_said_so(end: Any) -> bool:
+    return isinstance(end, MinimaxSubmissionUnknownError) and "may have been bought" in str(end)
+
+
+@pytest.fixture
+def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
+    """Make worlds, one at a time."""
+    current: list[World] = []
+
+    class Hook:
+        def __init__(self, minimax_conn_id: str) -> None:
+            self.world = current[0]
+
+        def prepare(self, request: Any, *, validate: bool) -> Any:
+            return request
+
+        def account(self) -> dict[str, str]:
+            return {"platform": "minimax", "base_url": "https://api.example", "minimax_conn_id": "c"}
+
+        def submit(self, request: Any, *, validate: bool) -> str:
+            return self.world.submit()
+
+        def get_task(self, minimax_task_id: str, *, retries: int | None = None) -> VideoTask:
+            return self.world.look(minimax_task_id)
+
+        def get_file(self, task: VideoTask) -> VideoFile:
+            return VideoFile(task.minimax_task_id)
+
+        def get_conn(self) -> Hook:
+            return self
+
+        @contextmanager
+        def fetch(self, url: str) -> Iterator[FileStream]:
+            yield FileStream("video/mp4", len(clip_of(url)), self.world.chunks(url))
+
+        def close(self) -> None:
+            """Nothing to close."""
+
+    def stepping(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            current[0].step(f"before {name}")
+            result = function(*args, **kwargs)
+            current[0].step(f"after {name}")
+            return result
+
+        return call
+
+    monkeypatch.setattr("airflow_provider_minimax.hooks.minimax.MinimaxHook", Hook)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(ledger, "SETTLING_TIME", 0.0)
+    monkeypatch.setattr(Path, "replace", stepping(Path.replace, "the renaming"))
+    for home in (SidecarHome, StateStoreHome):
+        for name in ("create", "write", "erase"):
+            monkeypatch.setattr(home, name, stepping(getattr(home, name), f"{home.__name__}.{name}"))
+    monkeypatch.setattr(MinimaxVideoGenerationOperator, "log", SILENT)
+
+    def make(has_store: bool = False, **options: Any) -> World:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        if options.pop("output", True):
+            options["output_path"] = str(folder / "clip.mp4")
+        current[:] = [World(folder, has_store, {"poll_interval": 0.001, **options})]
+        return current[0]
+
+    return make

@@ -1,0 +1,198 @@
+"""The operator dies at every single step, once, twice and three times in a row, in every way of using it."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from airflow_provider_minimax.exceptions import (
+    MinimaxModerationError,
+    MinimaxRateLimitError,
+    MinimaxSubmissionUnknownError,
+)
+from tests.fakes import HAS_STORE
+from tests.receipts.dying import Death, is_final, new_world, stopped_and_said_so
+
+__all__ = ["new_world"]
+
+WAYS = {
+    "deferred": {"wait_for_completion": True, "deferrable": True},
+    "waiting": {"wait_for_completion": True, "deferrable": False},
+    "submitting only": {},
+}
+HOMES = {"sidecar": {}}
+if HAS_STORE:
+    HOMES |= {"sidecar and store": {"has_store": True}, "store": {"has_store": True, "output": False}}
+
+
+@pytest.fixture(params=[f"{way}, {home}" for way, home in product(WAYS, HOMES)])
+def options(request):
+    way, home = request.param.split(", ")
+    return WAYS[way] | HOMES[home]
+
+
+def steps_of(world) -> int:
+    assert not isinstance(world.run_try(), BaseException)
+    return world.steps
+
+
+def test_without_a_death_one_clip_is_bought_and_delivered(new_world, options):
+    world = new_world(**options)
+    assert steps_of(world) > 5
+    assert world.purchases == ["T1"]
+    assert world.delivered == ("T1" if options.get("wait_for_completion") and options.get("output", True) else None)
+
+
+def check(world, end, may_be_unknown) -> None:
+    if may_be_unknown:
+        assert stopped_and_said_so(end)
+        assert len(world.purchases) <= 1
+    else:
+        assert not isinstance(end, BaseException), end
+        assert world.purchases == ["T1"]
+        if world.options.get("wait_for_completion") and "output_path" in world.options:
+            assert world.delivered == end["task_id"] == "T1"
+            assert not world.output.with_name("clip.mp4.receipt.json").read_text().count('"intent"')
+
+
+def test_wherever_it_dies_nothing_is_bought_twice_and_nothing_forgotten(new_world, options):
+    """Each step once: the next try delivers, or stops because nobody can know, and says so."""
+    for death in range(1, steps_of(new_world(**options)) + 1):
+        world = new_world(**options)
+        assert isinstance(world.run_try(death), Death)
+        unknown = not world.knows
+        check(world, world.run(), unknown)
+
+
+def check_after(world, deaths) -> None:
+    unknown = False
+    for death in deaths:
+        end = world.run_try(death)
+        if not isinstance(end, Death):
+            break
+        unknown = unknown or not world.knows
+    else:
+        end = world.run()
+    check(world, end, unknown)
+
+
+def test_so_it_is_for_two_deaths(new_world, options):
+    steps = range(1, steps_of(new_world(**options)) + 1)
+    for deaths in product(steps, repeat=2):
+        check_after(new_world(**options), deaths)
+
+
+@pytest.mark.slow
+def test_so_it_is_for_three_deaths(new_world, options):
+    """All triples of which the first two are not both late."""
+    count = steps_of(new_world(**options))
+    for first, second in product(range(1, count + 1), repeat=2):
+        for third in range(1, count + 1) if first + second < count else ():
+            check_after(new_world(**options), (first, second, third))
+
+
+def test_an_author_who_dares_buys_again_only_where_nobody_can_know(new_world, options):
+    for death in range(1, steps_of(new_world(**options)) + 1):
+        world = new_world(on_orphaned_intent="resubmit", **options)
+        assert isinstance(world.run_try(death), Death)
+        unknown, before = not world.knows, len(world.purchases)
+        end = world.run()
+        assert not isinstance(end, BaseException)
+        assert len(world.purchases) == (before + 1 if unknown else 1)
+
+
+@pytest.mark.parametrize(
+    ("on_clear", "options"),
+    [
+        pytest.param(on_clear, WAYS[way] | HOMES[home], id=f"{on_clear}, {way}, {home}")
+        for on_clear, way, home in product(("resubmit", "reuse"), WAYS, HOMES)
+        # The operator says so when the DAG is parsed.
+        if on_clear == "resubmit" or home != "store"
+    ],
+)
+def test_a_clear_after_a_death_buys_as_the_author_chose(new_world, on_clear, options):
+    for death in range(1, steps_of(new_world(**options)) + 1):
+        world = new_world(on_clear=on_clear, **options)
+        assert isinstance(world.run_try(death), Death)
+        unknown, before, was_there = not world.knows, len(world.purchases), world.output.exists()
+        world.max_tries += 4
+        end = world.run()
+        if on_clear == "reuse" and unknown:
+            assert stopped_and_said_so(end)
+            assert len(world.purchases) == before
+            continue
+        assert not isinstance(end, BaseException)
+        anew = on_clear == "resubmit" and not was_there
+        assert len(world.purchases) == (before + 1 if anew else 1)
+
+
+def test_a_refusal_leaves_the_way_free_wherever_it_dies_afterwards(new_world, options):
+    world = new_world(**options)
+    world.refusals = [MinimaxRateLimitError("too many requests")]
+    assert isinstance(world.run_try(), MinimaxRateLimitError)
+    assert world.knows
+    check(world, world.run(), False)
+
+
+def test_a_lost_answer_stops_at_once_and_at_every_retry(new_world, options):
+    world = new_world(**options)
+    world.refusals = [MinimaxSubmissionUnknownError("no answer", money="It may have been bought.")]
+    assert is_final(world.run_try())
+    assert stopped_and_said_so(world.run())
+    assert world.purchases == []
+
+
+def test_a_submission_that_breaks_in_a_way_nobody_thought_of_counts_as_unknown(new_world, options):
+    world = new_world(**options)
+    world.refusals = [RuntimeError("what is this?")]
+    assert is_final(world.run_try())
+    assert stopped_and_said_so(world.run())
+
+
+@pytest.mark.parametrize("way", ["deferred", "waiting"])
+def test_a_clip_that_is_refused_is_told_again_and_not_bought_again(new_world, way):
+    for death in range(1, 40):
+        world = new_world(**WAYS[way])
+        world.code = "1027"
+        end = world.run_try(death)
+        if not isinstance(end, Death):
+            break
+        if not world.knows:
+            continue
+        assert isinstance(world.run(), MinimaxModerationError)
+        assert isinstance(world.run(), MinimaxModerationError)
+        assert world.purchases == ["T1"]
+
+
+@pytest.mark.parametrize("way", ["deferred", "waiting"])
+def test_a_failure_that_may_pass_is_bought_again_as_often_as_allowed(new_world, way):
+    world = new_world(max_submissions=2, **WAYS[way])
+    world.code = "1033"
+    assert not is_final(world.run_try())
+    assert is_final(world.run_try())
+    assert world.purchases == ["T1", "T2"]
+    assert is_final(world.run_try())
+    assert world.purchases == ["T1", "T2"]
+
+
+def test_another_run_of_the_same_request_buys_nothing(new_world):
+    world = new_world(**WAYS["deferred"])
+    first = world.run_try()
+    world.tries = 0
+    assert world.run_try() == first
+    assert world.purchases == ["T1"]
+
+
+def test_overwrite_buys_a_clip_for_each_run_and_not_for_each_try(new_world):
+    count = steps_of(new_world(overwrite=True, **WAYS["deferred"]))
+    for death in range(1, count + 1):
+        world = new_world(overwrite=True, **WAYS["deferred"])
+        world.run_try()
+        world.max_tries += 4
+        assert isinstance(world.run_try(death), Death)
+        if not world.knows:
+            continue
+        end = world.run()
+        assert world.purchases == ["T1", "T2"]
+        assert world.delivered == end["task_id"] == "T2"
