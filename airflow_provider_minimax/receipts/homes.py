@@ -65,18 +65,19 @@ class SidecarHome:
     def __init__(self, output_path: str) -> None:
         from airflow.sdk import ObjectStoragePath
 
-        path = ObjectStoragePath(output_path)
-        self._storage = path.fs
+        self.where = f"{output_path}{SUFFIX}"
+        with trouble(f"receipt {self.where}", "reached"):
+            path = ObjectStoragePath(output_path)
+            self._storage = path.fs
         self._path = f"{path.path}{SUFFIX}"
         self._file = Path(self._path) if path.protocol in ("", "file", "local") else None
-        self.where = f"{output_path}{SUFFIX}"
         # Not every storage behind fsspec can create a file exclusively; a local one can.
         self.create_may_race = self._file is None
         self.write_may_race = True
 
     def read(self) -> Receipt | None:
         """Return the receipt, if there is one."""
-        with _trouble(self.where, "read"):
+        with trouble(f"receipt {self.where}", "read"):
             try:
                 content = self._file.read_bytes() if self._file else self._storage.cat_file(self._path)
             except FileNotFoundError:
@@ -85,7 +86,7 @@ class SidecarHome:
 
     def create(self, receipt: Receipt) -> bool:
         """Write the receipt unless there is one."""
-        with _trouble(self.where, "written"):
+        with trouble(f"receipt {self.where}", "written"):
             try:
                 if self._file:
                     self._publish(self._file, receipt, _put_new)
@@ -97,7 +98,7 @@ class SidecarHome:
 
     def write(self, receipt: Receipt) -> None:
         """Write the receipt in place of the one that is there."""
-        with _trouble(self.where, "written"):
+        with trouble(f"receipt {self.where}", "written"):
             if self._file:
                 self._publish(self._file, receipt, os.replace)
             else:
@@ -105,7 +106,7 @@ class SidecarHome:
 
     def erase(self) -> None:
         """Take the receipt away."""
-        with _trouble(self.where, "erased"), suppress(FileNotFoundError):
+        with trouble(f"receipt {self.where}", "erased"), suppress(FileNotFoundError):
             if self._file:
                 self._file.unlink()
             else:
@@ -164,7 +165,7 @@ class StateStoreHome:
 
     def read(self) -> Receipt | None:
         """Return the receipt, if there is one."""
-        with _trouble(self.where, "read"):
+        with trouble(f"receipt {self.where}", "read"):
             found = self._store.get(STATE_KEY)
         return None if found is None else read_receipt(found, self.where)
 
@@ -179,23 +180,28 @@ class StateStoreHome:
         """Write the receipt in place of the one that is there."""
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-        with _trouble(self.where, "written"):
+        with trouble(f"receipt {self.where}", "written"):
             self._store.set(STATE_KEY, receipt.as_values(), retention=NEVER_EXPIRE)
 
     def erase(self) -> None:
         """Take the receipt away."""
-        with _trouble(self.where, "erased"):
+        with trouble(f"receipt {self.where}", "erased"):
             self._store.delete(STATE_KEY)
 
 
 @contextmanager
-def _trouble(where: str, what: str) -> Iterator[None]:
-    """Turn whatever a store raises into our error: each kind of storage has errors of its own."""
+def trouble(thing: str, done: str) -> Iterator[None]:
+    """
+    Turn whatever a store raises into our error: each kind of storage has errors of its own.
+
+    :param thing: what was to be reached, and where.
+    :param done: what was to be done to it, as a participle.
+    """
     try:
         yield
     except MinimaxError:
         raise
     except Exception as error:
         raise MinimaxReceiptStoreError(
-            f"the receipt {where} cannot be {what}: {redact(f'{type(error).__name__}: {error}')}"
+            f"the {thing} cannot be {done}: {redact(f'{type(error).__name__}: {error}')}"
         ) from error
