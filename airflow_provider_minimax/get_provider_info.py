@@ -88,6 +88,8 @@ def get_provider_info() -> dict[str, Any]:
         "description": "MiniMax (Hailuo) video generation, at MiniMax itself and at the gateways that resell it.",
         "integrations": [{"integration-name": _NAME, "external-doc-url": _DOCS, "tags": ["service"]}],
         **modules,
+        # Read by Airflow 3.2 and later.
+        "cli": ["airflow_provider_minimax.cli.definition.get_cli_commands"],
         "connection-types": [
             {
                 "connection-type": "minimax",

@@ -1,0 +1,84 @@
+"""
+Which commands there are.
+
+Every ``airflow`` command imports this module, so it imports only what Airflow's command line has imported already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from airflow.cli.cli_config import (
+    ARG_OUTPUT,
+    ARG_VERBOSE,
+    ARG_YES,
+    ActionCommand,
+    Arg,
+    GroupCommand,
+    lazy_load_command,
+)
+
+_arg: Callable[..., Arg] = Arg  # which has no types of its own
+
+PHASES = ("intent", "submitted", "failed", "delivered")
+
+_PLACE = "a path, or any URL that Airflow's object storage knows, such as s3://my_aws_conn@bucket/clips"
+ARG_FOLDER = _arg(("folder",), help=f"Where to look, subfolders included: {_PLACE}; or one clip")
+ARG_PATH = _arg(("path",), help="The clip's path or URL, whether it is there or not, or its receipt's")
+ARG_PHASE = _arg(("--phase",), choices=PHASES, help="List only receipts of this phase, and those that cannot be read")
+ARG_SHOW_OUTPUT = _arg(
+    ("-o", "--output"),
+    choices=("text", "json"),
+    default="text",
+    help="text: for people, with a look at the clip (the default); json: the receipt as it is",
+)
+ARG_MINIMAX_TASK_ID = _arg(("minimax_task_id",), help="The remote task's id, from the platform's console")
+ARG_NO_CHECK = _arg(
+    ("--no-check",),
+    action="store_true",
+    help="Do not ask the platform whether it knows the id; for when it, or the connection, cannot be reached from here",
+)
+
+_MODULE = "airflow_provider_minimax.cli.receipts"
+
+RECEIPTS = GroupCommand(
+    name="receipts",
+    help="The receipts of bought clips, kept next to them",
+    description="The receipts of bought clips: <clip>.receipt.json. They are what keeps a clip from being paid twice.",
+    subcommands=(
+        ActionCommand(
+            name="list",
+            help="List the receipts in a folder",
+            description="List the receipts in a folder. Ends with 1 if there is one that cannot be read.",
+            func=lazy_load_command(f"{_MODULE}.list_receipts"),
+            args=(ARG_FOLDER, ARG_PHASE, ARG_OUTPUT, ARG_VERBOSE),
+        ),
+        ActionCommand(
+            name="show",
+            help="Show a receipt, and whether its clip is in its place",
+            func=lazy_load_command(f"{_MODULE}.show_receipt"),
+            args=(ARG_PATH, ARG_SHOW_OUTPUT, ARG_VERBOSE),
+        ),
+        ActionCommand(
+            name="adopt",
+            help="Write down the remote task of a submission whose answer was lost",
+            description="Write down the remote task of a submission whose answer was lost, once it was found in the "
+            "platform's console. The Airflow task goes on with it when it is run again, and buys nothing.",
+            func=lazy_load_command(f"{_MODULE}.adopt_task"),
+            args=(ARG_PATH, ARG_MINIMAX_TASK_ID, ARG_NO_CHECK, ARG_VERBOSE),
+        ),
+        ActionCommand(
+            name="forget",
+            help="Take a receipt away, after saying what is given up",
+            description="Take a receipt away, after saying what is given up. The clip stays where it is, and whatever "
+            "is under way at the platform goes on and is billed.",
+            func=lazy_load_command(f"{_MODULE}.forget_receipt"),
+            args=(ARG_PATH, ARG_YES, ARG_VERBOSE),
+        ),
+    ),
+)
+
+
+def get_cli_commands() -> list[GroupCommand]:
+    """Return the commands that ``airflow`` gets; named in the provider's description under ``cli``."""
+    return [GroupCommand(name="minimax", help="Look after clips bought from MiniMax", subcommands=(RECEIPTS,))]

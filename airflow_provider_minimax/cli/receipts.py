@@ -1,0 +1,190 @@
+"""``receipts list``, ``show``, ``adopt`` and ``forget``. They never buy anything, and never touch a clip."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from contextlib import closing
+from functools import wraps
+
+from airflow.utils.cli import suppress_logs_and_warning
+
+from airflow_provider_minimax.arguments import checked_id
+from airflow_provider_minimax.cli import words
+from airflow_provider_minimax.cli.storage import clip_of, find_receipts, look_at_clip
+from airflow_provider_minimax.exceptions import (
+    MinimaxConfigurationError,
+    MinimaxError,
+    MinimaxReceiptError,
+    MinimaxRequestError,
+)
+from airflow_provider_minimax.receipts.decision import OTHERS_SUBMIT_WITHIN
+from airflow_provider_minimax.receipts.homes import SUFFIX, SidecarHome
+from airflow_provider_minimax.receipts.purchase import now
+from airflow_provider_minimax.receipts.record import Phase, Receipt
+
+
+def _command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
+    """Make a command of a function: errors are one line, and Airflow's connections are found."""
+
+    @wraps(function)
+    def run(options: Namespace) -> None:
+        # As Airflow's own commands for connections do; without it, those in its database are not found.
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+        try:
+            function(options)
+        except MinimaxError as error:
+            error.money = None  # commands do not buy
+            _fail(str(error))
+
+    quiet: Callable[[Namespace], None] = suppress_logs_and_warning(run)
+    return quiet
+
+
+def _fail(message: str) -> None:
+    print(" ".join(message.split()), file=sys.stderr)
+    raise SystemExit(1)
+
+
+@_command
+def list_receipts(options: Namespace) -> None:
+    """List the receipts in a folder."""
+    from airflow.cli.simple_table import AirflowConsole
+
+    listing = find_receipts(options.folder)
+    if listing is None:
+        raise MinimaxRequestError(f"folder={options.folder!r}: there is no such folder, and no receipt of such a clip")
+    rows = [words.unreadable_row(folder, reason) for folder, reason in listing.unread]
+    for clip in listing.clips:
+        try:
+            receipt = SidecarHome(clip).read()
+        except MinimaxError as error:
+            rows.append(words.unreadable_row(clip, error.message))
+            continue
+        # One that is gone by now was taken away while we looked.
+        if receipt is not None and options.phase in (None, receipt.phase):
+            rows.append(words.row(clip, receipt))
+    AirflowConsole().print_as(rows, options.output)
+    if unreadable := sum(row["phase"] == "unreadable" for row in rows):
+        _fail(f"{unreadable} of these cannot be read, so what was bought under them is unknown.")
+
+
+@_command
+def show_receipt(options: Namespace) -> None:
+    """Show a receipt."""
+    clip, home = _place(options.path)
+    receipt = _read(home, clip)
+    if options.output == "json":
+        print(receipt.as_json().decode(), end="")
+        return
+    for label, value in words.story(home.where, clip, receipt, look_at_clip(clip, receipt.sha256)):
+        print(f"{label:<14} {value}")
+
+
+@_command
+def adopt_task(options: Namespace) -> None:
+    """Write down the remote task of an intent."""
+    clip, home = _place(options.path)
+    minimax_task_id = _checked(options.minimax_task_id)
+    intent = _read(home, clip)
+    _refuse_unless_orphaned(intent, home.where)
+    if options.no_check:
+        print(f"The platform was not asked about MiniMax task {minimax_task_id}.")
+    else:
+        _ask_platform(intent, minimax_task_id)
+    _refuse_if_changed(home, intent)
+    # max_tries is unknown so that the owner's next try goes on with it, be it a retry or after a clear.
+    home.write(intent.submitted(minimax_task_id, now()).model_copy(update={"max_tries": None}))
+    print(
+        f"{home.where}: MiniMax task {minimax_task_id} is written down. Clear the Airflow task: {intent.owner} goes on "
+        "with it, and buys nothing."
+    )
+
+
+@_command
+def forget_receipt(options: Namespace) -> None:
+    """Take a receipt away."""
+    clip, home = _place(options.path)
+    receipt: Receipt | None = None
+    try:
+        receipt = _read(home, clip)
+        print(words.given_up(receipt, look_at_clip(clip, None)))
+        print(words.copy_in_store(receipt))
+    except MinimaxReceiptError as error:
+        print(f"{error.message}. Without it the next run buys anew.")
+    if not (options.yes or _confirmed(f"Take {home.where} away? (y/n) ")):
+        _fail(f"{home.where} is left as it is.")
+    if receipt is not None:
+        _refuse_if_changed(home, receipt)
+    home.erase()
+    print(f"{home.where} is gone.")
+
+
+def _place(path: str) -> tuple[str, SidecarHome]:
+    clip = clip_of(path)
+    return clip, SidecarHome(clip)
+
+
+def _read(home: SidecarHome, clip: str) -> Receipt:
+    receipt = home.read()
+    if receipt is None:
+        raise MinimaxRequestError(f"there is no receipt {home.where}", hint=f"Name the clip or its {SUFFIX}.")
+    return receipt
+
+
+def _checked(minimax_task_id: str) -> str:
+    try:
+        return checked_id(minimax_task_id)
+    except MinimaxRequestError as error:
+        error.hint = "Copy it from the platform's console."
+        raise
+
+
+def _refuse_unless_orphaned(receipt: Receipt, where: str) -> None:
+    if receipt.phase is not Phase.INTENT:
+        what, instead = words.why_not_adopted(receipt)
+        raise MinimaxReceiptError(
+            f"the receipt {where} is no submission without an answer: {what}", hint=f"Nothing was changed. {instead}"
+        )
+    if now() - receipt.intended_at < OTHERS_SUBMIT_WITHIN:
+        raise MinimaxReceiptError(
+            f"the receipt {where} was written at {words.time_of(receipt.intended_at)}, so {receipt.owner} may still be "
+            "waiting for its answer",
+            hint=f"Nothing was changed. Look again {OTHERS_SUBMIT_WITHIN.seconds // 60} minutes after that.",
+        )
+
+
+def _ask_platform(intent: Receipt, minimax_task_id: str) -> None:
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
+
+    try:
+        with closing(MinimaxHook(intent.minimax_conn_id)) as hook:
+            platform = hook.account()["platform"]
+            if platform != intent.platform:
+                raise MinimaxConfigurationError(
+                    f"the connection {intent.minimax_conn_id!r} leads to {platform} now, and the clip was submitted to "
+                    f"{intent.platform}"
+                )
+            task = hook.get_task(minimax_task_id)
+    except MinimaxError as error:
+        ways_on = (error.hint, "Nothing was changed. With --no-check the platform is not asked.")
+        error.hint = " ".join(filter(None, ways_on))
+        raise
+    print(f"MiniMax task {minimax_task_id} is known at {platform}: {task.status} ({task.state}).")
+
+
+def _refuse_if_changed(home: SidecarHome, receipt: Receipt) -> None:
+    if home.read() != receipt:
+        raise MinimaxReceiptError(
+            f"the receipt {home.where} was changed by somebody else meanwhile", hint="Look at it again."
+        )
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return input(question).strip().upper() == "Y"
+    except EOFError:
+        print()
+        return False

@@ -1,0 +1,148 @@
+"""What the commands tell of a receipt, in words for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from airflow_provider_minimax.exceptions import error_from_event
+from airflow_provider_minimax.receipts.decision import Clip
+from airflow_provider_minimax.receipts.homes import STATE_KEY
+from airflow_provider_minimax.receipts.record import Phase, Receipt
+
+_MEANINGS = {
+    Phase.INTENT: "the request was about to go out, or went out and its answer was never written down",
+    Phase.SUBMITTED: "the clip is bought, and its remote task is known",
+    Phase.FAILED: "the remote task ended without a clip",
+    Phase.DELIVERED: "the clip was put in its place",
+}
+_NEXT = {
+    Phase.INTENT: "Look for it in the platform's console. If it is there, give its id to `adopt`; if it surely is not, "
+    "`forget` this receipt. Then clear the Airflow task.",
+    Phase.SUBMITTED: "Run the Airflow task again: a retry goes on with it; after a clear, so does on_clear='reuse'.",
+    Phase.FAILED: "Read the reason. Clear the Airflow task to buy anew.",
+    Phase.DELIVERED: "Nothing is left to do.",
+}
+_CLIPS = {
+    Clip.ABSENT: "there is no file at",
+    Clip.FITS: "whole and unchanged:",
+    Clip.DIFFERS: "the file is not the one that was delivered:",
+}
+
+
+def row(clip: str, receipt: Receipt) -> dict[str, str]:
+    """Return the line of a list."""
+    return {
+        "phase": str(receipt.phase),
+        "minimax_task_id": receipt.minimax_task_id or "",
+        "owner": str(receipt.owner),
+        "when": time_of(receipt.delivered_at or receipt.began_at),
+        "output": clip,
+        "model": receipt.model or "",
+        "note": failure_of(receipt) or "",
+    }
+
+
+def unreadable_row(clip: str, reason: str) -> dict[str, str]:
+    """Return the line for what cannot be read."""
+    empty = dict.fromkeys(("minimax_task_id", "owner", "when"), "")
+    return {"phase": "unreadable", **empty, "output": clip, "model": "", "note": reason}
+
+
+def story(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[tuple[str, str]]:
+    """
+    Tell all of a receipt, in labelled lines.
+
+    :param where: the receipt's place.
+    :param clip: the clip's place.
+    :param receipt: what it says.
+    :param seen: what is at the clip's place.
+    """
+    yield "Receipt", where
+    yield "Phase", f"{receipt.phase}: {_MEANINGS[receipt.phase]}"
+    yield "Remote task", f"{receipt.minimax_task_id or 'unknown'}, at {receipt.platform}"
+    if file_id := (receipt.facts or {}).get("file_id"):
+        yield "Remote file", str(file_id)
+    yield "Connection", receipt.minimax_conn_id
+    yield "Model", receipt.model or "unknown: the clip was fetched by its id"
+    yield "Airflow task", f"{receipt.owner}, try {receipt.try_number}"
+    yield "Began", time_of(receipt.intended_at)
+    if receipt.submitted_at:
+        yield "Submitted", time_of(receipt.submitted_at)
+    if receipt.delivered_at:
+        yield "Delivered", time_of(receipt.delivered_at)
+    if reason := failure_of(receipt):
+        yield "Failure", reason
+    if receipt.replaced:
+        yield "Bought before", f"{', '.join(receipt.replaced)}, for the same Airflow task"
+    yield "Clip", clip_line(clip, receipt, seen)
+    if receipt.sha256:
+        yield "SHA-256", receipt.sha256
+    yield "Next", _NEXT[receipt.phase]
+
+
+def clip_line(clip: str, receipt: Receipt, seen: Clip) -> str:
+    """Say whether the clip is in its place."""
+    if seen is Clip.DIFFERS and receipt.sha256 is None:
+        return f"there is a file, which this receipt does not know: {clip}"
+    size = f" ({receipt.size} bytes)" if seen is Clip.FITS and receipt.size is not None else ""
+    return f"{_CLIPS[seen]} {clip}{size}"
+
+
+def name_of(receipt: Receipt) -> str:
+    """Return what the clip is known by at the platform."""
+    if receipt.minimax_task_id:
+        return f"MiniMax task {receipt.minimax_task_id}"
+    return f"MiniMax file {(receipt.facts or {}).get('file_id')}"
+
+
+def failure_of(receipt: Receipt) -> str | None:
+    """Return why there is no clip."""
+    return str(error_from_event(receipt.failure)) if receipt.failure else None
+
+
+def why_not_adopted(receipt: Receipt) -> tuple[str, str]:
+    """Say what a receipt is that is no intent, and what to do instead."""
+    task = name_of(receipt)
+    return {
+        Phase.SUBMITTED: (f"{task} is written down in it already", "Run the Airflow task again: it goes on with that."),
+        Phase.FAILED: (f"{task} ended without a clip", "Clear the Airflow task to buy anew."),
+        Phase.DELIVERED: (
+            f"the clip of {task} was delivered",
+            "To fetch another clip by its id, use MinimaxVideoDownloadOperator with another output_path.",
+        ),
+    }[receipt.phase]
+
+
+def given_up(receipt: Receipt, seen: Clip) -> str:
+    """Say what is lost with a receipt."""
+    task = f"{name_of(receipt)} at {receipt.platform}"
+    anew = "the next run buys anew" if seen is Clip.ABSENT else _IN_THE_WAY
+    return {
+        Phase.INTENT: f"A clip of {receipt.model} was submitted for {receipt.owner} at {time_of(receipt.intended_at)}, "
+        "and its answer was never written down: it may have been bought and billed, or be under way. Without the "
+        f"receipt {anew}.",
+        Phase.SUBMITTED: f"{task} is bought for {receipt.owner}. It goes on and is billed; note its id. Without the "
+        f"receipt {anew}.",
+        Phase.FAILED: f"{task} ended without a clip. Without the receipt {anew}.",
+        Phase.DELIVERED: f"The clip of {task} was delivered. Without the receipt {anew}.",
+    }[receipt.phase]
+
+
+_IN_THE_WAY = (
+    "the next run of the same request does not know the file at the clip's place: it stops there, or with "
+    "overwrite=True buys anew"
+)
+
+
+def copy_in_store(receipt: Receipt) -> str:
+    """Say where else the receipt may be."""
+    return (
+        f"On Airflow 3.3 and later the task state store may hold a copy for {receipt.owner} (key {STATE_KEY}), which "
+        "that task's retries still go by; it is not touched."
+    )
+
+
+def time_of(when: datetime) -> str:
+    """Return a time as the commands print it."""
+    return f"{when:%Y-%m-%d %H:%M:%S %Z}"
