@@ -89,7 +89,7 @@ def adopt_task(options: Namespace) -> None:
     clip, home = _place(options.path)
     minimax_task_id = _checked(options.minimax_task_id)
     intent = _read(home, clip)
-    _refuse_unless_orphaned(intent, home.where)
+    _refuse_unless_orphaned(intent, home.where, clip)
     if options.no_check:
         print(f"The platform was not asked about MiniMax task {minimax_task_id}.")
     else:
@@ -142,11 +142,12 @@ def _checked(minimax_task_id: str) -> str:
         raise
 
 
-def _refuse_unless_orphaned(receipt: Receipt, where: str) -> None:
+def _refuse_unless_orphaned(receipt: Receipt, where: str, clip: str) -> None:
     if receipt.phase is not Phase.INTENT:
-        what, instead = words.why_not_adopted(receipt)
+        instead = words.next_step(receipt, look_at_clip(clip, receipt.sha256))
         raise MinimaxReceiptError(
-            f"the receipt {where} is no submission without an answer: {what}", hint=f"Nothing was changed. {instead}"
+            f"the receipt {where} is no submission without an answer: {words.why_not_adopted(receipt)}",
+            hint=f"Nothing was changed. {instead}",
         )
     if now() - receipt.intended_at < OTHERS_SUBMIT_WITHIN:
         raise MinimaxReceiptError(

@@ -16,13 +16,6 @@ _MEANINGS = {
     Phase.FAILED: "the remote task ended without a clip",
     Phase.DELIVERED: "the clip was put in its place",
 }
-_NEXT = {
-    Phase.INTENT: "Look for it in the platform's console. If it is there, give its id to `adopt`; if it surely is not, "
-    "`forget` this receipt. Then clear the Airflow task.",
-    Phase.SUBMITTED: "Run the Airflow task again: a retry goes on with it; after a clear, so does on_clear='reuse'.",
-    Phase.FAILED: "Read the reason. Clear the Airflow task to buy anew.",
-    Phase.DELIVERED: "Nothing is left to do.",
-}
 _CLIPS = {
     Clip.ABSENT: "there is no file at",
     Clip.FITS: "whole and unchanged:",
@@ -78,7 +71,7 @@ def story(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[tuple
     yield "Clip", clip_line(clip, receipt, seen)
     if receipt.sha256:
         yield "SHA-256", receipt.sha256
-    yield "Next", _NEXT[receipt.phase]
+    yield "Next", next_step(receipt, seen)
 
 
 def clip_line(clip: str, receipt: Receipt, seen: Clip) -> str:
@@ -101,16 +94,34 @@ def failure_of(receipt: Receipt) -> str | None:
     return str(error_from_event(receipt.failure)) if receipt.failure else None
 
 
-def why_not_adopted(receipt: Receipt) -> tuple[str, str]:
-    """Say what a receipt is that is no intent, and what to do instead."""
-    task = name_of(receipt)
+def next_step(receipt: Receipt, seen: Clip) -> str:
+    """Say what to do about a receipt."""
+    if receipt.phase is Phase.INTENT:
+        return (
+            "Look for it in the platform's console. If it is there, give its id to `adopt`; if it surely is not, "
+            "`forget` this receipt. Then clear the Airflow task."
+        )
+    if receipt.phase is Phase.SUBMITTED:
+        # Without max_tries it was adopted.
+        clear = "and so does a clear" if receipt.max_tries is None else "a clear only with on_clear='reuse'"
+        return f"A retry of the Airflow task goes on with it, {clear}."
+    if receipt.phase is Phase.FAILED:
+        return "Read the reason. To buy anew, clear the Airflow task."
     return {
-        Phase.SUBMITTED: (f"{task} is written down in it already", "Run the Airflow task again: it goes on with that."),
-        Phase.FAILED: (f"{task} ended without a clip", "Clear the Airflow task to buy anew."),
-        Phase.DELIVERED: (
-            f"the clip of {task} was delivered",
-            "To fetch another clip by its id, use MinimaxVideoDownloadOperator with another output_path.",
-        ),
+        Clip.FITS: "Nothing is left to do.",
+        Clip.ABSENT: "It was moved or deleted. MinimaxVideoDownloadOperator fetches it again if the platform has it.",
+        Clip.DIFFERS: "It was replaced or changed. A run of the same request stops here, or with overwrite=True buys "
+        "another.",
+    }[seen]
+
+
+def why_not_adopted(receipt: Receipt) -> str:
+    """Say what a receipt is that is no intent."""
+    name = name_of(receipt)
+    return {
+        Phase.SUBMITTED: f"{name} is written down in it already",
+        Phase.FAILED: f"{name} ended without a clip",
+        Phase.DELIVERED: f"the clip of {name} was delivered",
     }[receipt.phase]
 
 

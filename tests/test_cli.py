@@ -1,0 +1,466 @@
+"""The commands for receipts: what they tell, what they change, and what they refuse."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import airflow
+import fsspec
+import pytest
+from airflow.sdk.io import attach
+from packaging.version import Version
+
+from airflow_provider_minimax.__main__ import main
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.cli.definition import PHASES
+from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
+from airflow_provider_minimax.get_provider_info import get_provider_info
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.receipts.homes import SUFFIX, SidecarHome
+from airflow_provider_minimax.receipts.record import Phase
+from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
+from tests.receipts.samples import OTHER, delivered, failed, intent, submitted
+
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _own_process_context(monkeypatch):
+    """The commands set it for their process, which here is that of all tests."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
+
+
+@pytest.fixture
+def memory():
+    storage = fsspec.filesystem("memory")
+    storage.store.clear()
+    attach("memory", fs=storage)
+    return storage
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return str(tmp_path / "clip.mp4")
+
+
+@pytest.fixture
+def said(capsys):
+    """Run a command; return its exit code and what it printed, words only."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = 0
+        capsys.readouterr()
+        try:
+            main(["receipts", *arguments])
+        except SystemExit as end:
+            code = end.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def keep(clip: str, receipt) -> SidecarHome:
+    home = SidecarHome(clip)
+    home.write(receipt)
+    return home
+
+
+def delivered_to(path: Path, content: bytes = b"a clip"):
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return delivered(sha256=digest, size=len(content), output_path=str(path))
+
+
+# -- list --------------------------------------------------------------------------------------------------------------
+
+
+def test_all_receipts_below_a_folder_are_listed(said, tmp_path):
+    keep(f"{tmp_path}/a.mp4", intent())
+    keep(f"{tmp_path}/b/c/d.mp4", submitted(owner=OTHER))
+    keep(f"{tmp_path}/b/e.mp4", failed("1027"))
+    (tmp_path / "b" / "notes.json").write_text("{}")
+    code, out, err = said("list", str(tmp_path), "-o", "json")
+    rows = json.loads(out)
+    assert (code, err) == (0, "")
+    assert [(row["phase"], row["output"]) for row in rows] == [
+        ("intent", f"{tmp_path}/a.mp4"),
+        ("submitted", f"{tmp_path}/b/c/d.mp4"),
+        ("failed", f"{tmp_path}/b/e.mp4"),
+    ]
+    assert rows[1]["minimax_task_id"] == "T1"
+    assert rows[1]["owner"] == "dag.generate[3] of run yesterday"
+    assert rows[1]["model"] == "MiniMax-Hailuo-2.3"
+    assert rows[1]["when"] == "2026-11-21 12:00:00 UTC"
+    assert "the remote task failed" in rows[2]["note"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_one_phase_can_be_picked(phase, said, tmp_path):
+    for number, receipt in enumerate((intent(), submitted(), failed("1"), delivered())):
+        keep(f"{tmp_path}/{number}.mp4", receipt)
+    code, out, _ = said("list", str(tmp_path), "--phase", phase, "-o", "json")
+    assert (code, [row["phase"] for row in json.loads(out)]) == (0, [phase])
+
+
+def test_the_phases_to_pick_are_those_there_are():
+    assert list(PHASES) == [str(phase) for phase in Phase]
+
+
+def test_what_cannot_be_read_is_listed_whatever_is_picked(said, tmp_path):
+    keep(f"{tmp_path}/a.mp4", submitted())
+    (tmp_path / f"b.mp4{SUFFIX}").write_text('{"kind": "mini')
+    code, out, err = said("list", str(tmp_path), "--phase", "intent", "-o", "json")
+    (row,) = json.loads(out)
+    assert code == 1
+    assert (row["phase"], row["output"]) == ("unreadable", f"{tmp_path}/b.mp4")
+    assert "is not whole" in row["note"]
+    assert err == "1 of these cannot be read, so what was bought under them is unknown.\n"
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(said, tmp_path, monkeypatch):
+    keep(f"{tmp_path}/a/b.mp4", submitted())
+    keep(f"{tmp_path}/c.mp4", submitted())
+    scandir = os.scandir
+
+    def guarded(folder):
+        if str(folder) == f"{tmp_path}/a":
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    code, out, _ = said("list", str(tmp_path), "-o", "json")
+    rows = json.loads(out)
+    assert code == 1
+    assert [(row["phase"], row["output"]) for row in rows] == [
+        ("unreadable", f"{tmp_path}/a"),
+        ("submitted", f"{tmp_path}/c.mp4"),
+    ]
+    assert "Permission denied" in rows[0]["note"]
+
+
+def test_a_table_is_for_people(said, tmp_path):
+    keep(f"{tmp_path}/a.mp4", submitted())
+    code, out, _ = said("list", str(tmp_path), "-o", "plain")
+    assert code == 0
+    assert out.split()[:3] == ["phase", "minimax_task_id", "owner"]
+    assert "T1" in out.splitlines()[1]
+
+
+def test_receipts_are_found_on_any_storage(said, memory):
+    keep("memory://bucket/clips/a.mp4", submitted())
+    keep("memory://bucket/clips/b/c.mp4", intent())
+    keep("memory://bucket/other/d.mp4", intent())
+    for folder in ("memory://bucket/clips", "memory://bucket/clips/"):
+        _, out, _ = said("list", folder, "-o", "json")
+        places = [row["output"] for row in json.loads(out)]
+        assert places == ["memory://bucket/clips/a.mp4", "memory://bucket/clips/b/c.mp4"]
+    assert said("show", places[1])[0] == 0
+
+
+@pytest.mark.parametrize("name", ["a.mp4", f"a.mp4{SUFFIX}"])
+def test_one_clip_can_be_listed_too(name, said, tmp_path):
+    keep(f"{tmp_path}/a.mp4", submitted())
+    _, out, _ = said("list", f"{tmp_path}/{name}", "-o", "json")
+    assert [row["output"] for row in json.loads(out)] == [f"{tmp_path}/a.mp4"]
+
+
+def test_a_path_may_be_relative(said, tmp_path, monkeypatch):
+    keep(f"{tmp_path}/a/b.mp4", submitted())
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = said("list", "a", "-o", "json")
+    assert [row["output"] for row in json.loads(out)] == [f"{tmp_path}/a/b.mp4"]
+    assert said("show", "a/b.mp4")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [("/no/such/folder", "there is no such folder"), ("nowhere://a/b", "cannot be reached: ValueError")],
+)
+def test_a_place_that_is_not_there_is_one_line(place, what, said):
+    code, out, err = said("list", place)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert what in err
+
+
+# -- show --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_receipt_is_told_with_a_look_at_its_clip(said, tmp_path):
+    path = tmp_path / "clip.mp4"
+    keep(str(path), delivered_to(path))
+    code, out, _ = said("show", str(path))
+    assert code == 0
+    assert f"Clip           whole and unchanged: {path} (6 bytes)" in out
+    assert "Remote task    T1, at minimax" in out
+    assert "Nothing is left to do." in out
+    path.write_bytes(b"another")
+    assert f"the file is not the one that was delivered: {path}" in said("show", str(path))[1]
+    path.unlink()
+    assert f"there is no file at {path}" in said("show", f"{path}{SUFFIX}")[1]
+
+
+def test_so_it_is_on_any_storage(said, memory):
+    memory.pipe_file("/bucket/clip.mp4", b"a clip")
+    keep("memory://bucket/clip.mp4", delivered(sha256=hashlib.sha256(b"a clip").hexdigest()))
+    assert "whole and unchanged" in said("show", "memory://bucket/clip.mp4")[1]
+
+
+def test_json_is_the_receipt_as_it_is(said, clip):
+    home = keep(clip, submitted())
+    code, out, _ = said("show", clip, "--output", "json")
+    assert code == 0
+    assert json.loads(out) == home.read().as_values()
+
+
+@pytest.mark.parametrize("receipt", [intent(), submitted(replaced=("T0",)), failed("1"), delivered()])
+def test_every_phase_says_what_to_do_next(receipt, said, clip):
+    keep(clip, receipt)
+    out = said("show", clip)[1]
+    assert f"Phase          {receipt.phase}: " in out
+    assert out.splitlines()[-1].startswith("Next ")
+    assert ("T0" in out) == bool(receipt.replaced)
+
+
+def test_a_receipt_that_is_not_there_is_one_line(said, clip):
+    code, out, err = said("show", clip)
+    assert (code, out) == (1, "")
+    assert err == f"there is no receipt {clip}{SUFFIX}. Name the clip or its {SUFFIX}.\n"
+
+
+# -- adopt -------------------------------------------------------------------------------------------------------------
+
+
+def bought(connect) -> str:
+    """A remote task that somebody finds in the console."""
+    connect()
+    return MinimaxHook().submit(VideoRequest(model="MiniMax-Hailuo-2.3", prompt="A lighthouse."))
+
+
+def test_an_adopted_task_is_gone_on_with_and_not_bought_again(connect, minimax_emulator, said, clip):
+    connect()
+    ti = FakeTaskInstance(max_tries=0)
+    context = {"ti": ti, "task_state_store": FakeStore() if HAS_STORE else None}
+    generate = MinimaxVideoGenerationOperator(
+        task_id="generate",
+        model="MiniMax-Hailuo-2.3",
+        prompt="A lighthouse.",
+        output_path=clip,
+        wait_for_completion=True,
+        poll_interval=0.01,
+    )
+    minimax_emulator.fault("lost_answer", operation="submit")
+    with pytest.raises(MinimaxSubmissionUnknownError):
+        generate.execute(context)
+    home = SidecarHome(clip)
+    home.write(home.read().model_copy(update={"intended_at": LONG_AGO}))
+    (job,) = minimax_emulator.jobs
+
+    code, out, _ = said("adopt", clip, job["task_id"])
+    assert code == 0
+    assert f"MiniMax task {job['task_id']} is known at minimax:" in out
+    assert "goes on with it, and buys nothing" in out
+    assert (home.read().phase, home.read().minimax_task_id, home.read().max_tries) == (
+        Phase.SUBMITTED,
+        job["task_id"],
+        None,
+    )
+
+    ti.max_tries += 2  # as after a clear
+    assert generate.execute(context)["task_id"] == job["task_id"]
+    assert Path(clip).read_bytes()[4:8] == b"ftyp"
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_an_id_that_the_platform_does_not_know_is_not_adopted(connect, said, clip):
+    connect()
+    home = keep(clip, intent(intended_at=LONG_AGO))
+    code, out, err = said("adopt", clip, "123")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "Nothing was changed. With --no-check the platform is not asked." in err
+    assert home.read().phase is Phase.INTENT
+
+
+def test_nobody_is_asked_if_that_is_not_wanted(minimax_emulator, said, clip):
+    home = keep(clip, intent(intended_at=LONG_AGO, minimax_conn_id="not_here"))
+    assert "there is no connection 'not_here'" in said("adopt", clip, "123")[2]
+    code, out, _ = said("adopt", clip, "123", "--no-check")
+    assert code == 0
+    assert "The platform was not asked about MiniMax task 123." in out
+    assert home.read().minimax_task_id == "123"
+    assert minimax_emulator.requests == []
+
+
+def test_a_connection_that_leads_elsewhere_by_now_is_not_asked(connect, said, clip):
+    connect("bltcy")
+    keep(clip, intent(intended_at=LONG_AGO))
+    assert "leads to bltcy now, and the clip was submitted to minimax" in said("adopt", clip, "123")[2]
+
+
+@pytest.mark.parametrize(
+    ("receipt", "what"),
+    [
+        (submitted(), "MiniMax task T1 is written down in it already"),
+        (failed("1"), "MiniMax task T1 ended without a clip"),
+        (delivered(), "the clip of MiniMax task T1 was delivered"),
+    ],
+)
+def test_only_an_intent_can_adopt(receipt, what, said, clip):
+    home = keep(clip, receipt)
+    code, _, err = said("adopt", clip, "123", "--no-check")
+    assert (code, home.read()) == (1, receipt)
+    assert what in err
+
+
+def test_a_submission_that_may_be_under_way_is_left_alone(said, clip):
+    fresh = intent(intended_at=datetime.now(UTC))
+    home = keep(clip, fresh)
+    code, _, err = said("adopt", clip, "123", "--no-check")
+    assert (code, home.read()) == (1, fresh)
+    assert "may still be waiting for its answer. Nothing was changed. Look again 3 minutes after that." in err
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_empty_id_is_refused(nothing, said, clip):
+    keep(clip, intent(intended_at=LONG_AGO))
+    code, _, err = said("adopt", clip, nothing, "--no-check")
+    assert code == 1
+    assert "must be the id that a submission returned" in err
+
+
+def test_an_answer_that_came_meanwhile_is_kept(connect, said, clip, mocker):
+    minimax_task_id = bought(connect)
+    answered = submitted(intended_at=LONG_AGO)
+    home = keep(clip, intent(intended_at=LONG_AGO))
+    real = MinimaxHook.get_task
+    mocker.patch.object(MinimaxHook, "get_task", lambda *args: (home.write(answered), real(*args))[1])
+    code, _, err = said("adopt", clip, minimax_task_id)
+    assert (code, home.read()) == (1, answered)
+    assert "was changed by somebody else meanwhile" in err
+
+
+# -- forget ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("receipt", "what"),
+    [
+        (intent(), "it may have been bought and billed"),
+        (submitted(), "It goes on and is billed; note its id. Without the receipt the next run buys anew."),
+        (failed("1"), "MiniMax task T1 at minimax ended without a clip."),
+        (delivered(), "was delivered. Without the receipt the next run buys anew."),
+    ],
+)
+def test_what_is_given_up_is_said_before_it_is(receipt, what, said, clip, mocker):
+    home = keep(clip, receipt)
+    mocker.patch("builtins.input", return_value="n")
+    code, out, err = said("forget", clip)
+    assert what in out
+    assert "the task state store may hold a copy for dag.generate of run today (key minimax_receipt)" in out
+    assert (code, home.read()) == (1, receipt)
+    assert err == f"{clip}{SUFFIX} is left as it is.\n"
+    mocker.patch("builtins.input", return_value="y")
+    assert said("forget", clip)[0] == 0
+    assert home.read() is None
+
+
+def test_the_clip_is_left_and_its_being_in_the_way_is_said(said, tmp_path):
+    path = tmp_path / "clip.mp4"
+    home = keep(str(path), delivered_to(path))
+    code, out, _ = said("forget", str(path), "--yes")
+    assert (code, home.read(), path.read_bytes()) == (0, None, b"a clip")
+    assert "does not know the file at the clip's place: it stops there, or with overwrite=True buys anew" in out
+
+
+def test_a_damaged_receipt_can_be_given_up_too(said, clip):
+    Path(clip + SUFFIX).write_text("{")
+    code, out, _ = said("forget", clip, "-y")
+    assert code == 0
+    assert "so what was bought under it is unknown. Without it the next run buys anew." in out
+    assert not Path(clip + SUFFIX).exists()
+
+
+def test_no_answer_is_no(said, clip, mocker):
+    home = keep(clip, submitted())
+    mocker.patch("builtins.input", side_effect=EOFError)
+    assert said("forget", clip)[0] == 1
+    assert home.read() is not None
+
+
+def test_what_changed_while_one_thought_about_it_is_not_given_up(said, clip, mocker):
+    home = keep(clip, intent())
+    mocker.patch("builtins.input", side_effect=lambda _: (home.write(submitted()), "y")[1])
+    code, _, err = said("forget", clip)
+    assert (code, home.read().phase) == (1, Phase.SUBMITTED)
+    assert "was changed by somebody else meanwhile" in err
+
+
+# -- how they are reached ----------------------------------------------------------------------------------------------
+
+
+def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
+
+
+def test_airflow_is_told_of_the_commands():
+    assert get_provider_info()["cli"] == ["airflow_provider_minimax.cli.definition.get_cli_commands"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    Version(airflow.__version__) < Version("3.2"), reason="Airflow 3.2 began to take providers' commands"
+)
+def test_airflows_own_command_line_has_them(tmp_path):
+    keep(f"{tmp_path}/a.mp4", submitted())
+    airflow_command = Path(sys.executable).with_name("airflow")
+    assert "adopt" in run(airflow_command, "minimax", "receipts", "--help").stdout
+    shown = run(airflow_command, "minimax", "receipts", "list", str(tmp_path), "-o", "json")
+    assert [row["minimax_task_id"] for row in json.loads(shown.stdout)] == ["T1"]
+
+
+@pytest.mark.slow
+def test_every_airflow_has_them_as_a_module(tmp_path):
+    keep(f"{tmp_path}/a.mp4", submitted())
+    module = (sys.executable, "-m", "airflow_provider_minimax", "receipts")
+    assert "adopt" in run(*module, "--help").stdout
+    shown = run(*module, "list", str(tmp_path), "-o", "json")
+    assert [row["minimax_task_id"] for row in json.loads(shown.stdout)] == ["T1"]
+    lost = run(*module, "show", f"{tmp_path}/b.mp4")
+    assert lost.returncode == 1
+    assert lost.stderr.splitlines()[-1].startswith("there is no receipt")
+    assert "Traceback" not in lost.stderr
+
+
+@pytest.mark.slow
+def test_a_connection_in_airflows_database_is_found(airflow_db, minimax_emulator, connect, tmp_path):
+    """Outside of tasks Airflow looks only at the environment, unless it is told otherwise."""
+    minimax_task_id = bought(connect)
+    connection = json.dumps(minimax_emulator.connection("minimax"))
+    airflow_command = Path(sys.executable).with_name("airflow")
+    added = run(airflow_command, "connections", "add", "stored", "--conn-json", connection)
+    assert added.returncode == 0, added.stderr
+    keep(f"{tmp_path}/a.mp4", intent(intended_at=LONG_AGO, minimax_conn_id="stored"))
+    done = run(
+        sys.executable, "-m", "airflow_provider_minimax", "receipts", "adopt", f"{tmp_path}/a.mp4", minimax_task_id
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"MiniMax task {minimax_task_id} is known" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_definition_of_the_commands_imports_nothing_of_ours():
+    script = (
+        "import airflow.cli.cli_config, sys; before = set(sys.modules)\n"
+        "import airflow_provider_minimax.cli.definition as d; d.get_cli_commands()\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    imported = run(sys.executable, "-c", script).stdout.splitlines()[-1].split()
+    package = "airflow_provider_minimax"
+    assert set(imported) <= {package, f"{package}.cli", f"{package}.cli.definition"}
