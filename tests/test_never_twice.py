@@ -1,0 +1,349 @@
+"""What a DAG author sees of receipts, with the emulator as the platform and real files next to the clip."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from PIL import Image
+
+from airflow_provider_minimax.exceptions import (
+    MinimaxError,
+    MinimaxReceiptError,
+    MinimaxReceiptStoreError,
+    MinimaxRequestError,
+    MinimaxSubmissionUnknownError,
+)
+from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
+from tests.receipts.samples import OTHER, submitted
+
+CONTENT = {"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"}
+WAITING = {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01}
+
+with_store = pytest.mark.skipif(not HAS_STORE, reason="the task state store came with Airflow 3.3")
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "clip.mp4"
+
+
+@pytest.fixture
+def receipt_of():
+    return lambda output: json.loads(Path(f"{output}.receipt.json").read_text())
+
+
+@pytest.fixture
+def generate(connect, minimax_emulator, output):
+    """Run the operator once, as one try of one task."""
+    connect(extra={"max_retries": 0, "timeout": 0.3})
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+
+    def run(ti: FakeTaskInstance | None = None, store: FakeStore | None = None, **changes):
+        options = CONTENT | WAITING | {"output_path": str(output)} | changes
+        context = {"ti": ti or FakeTaskInstance()} | ({"task_state_store": store} if store else {})
+        return MinimaxVideoGenerationOperator(task_id="generate", **options).execute(context)
+
+    return run
+
+
+def test_the_receipt_next_to_the_clip_tells_where_it_comes_from(generate, minimax_emulator, output, receipt_of):
+    facts = generate()
+    receipt = receipt_of(output)
+    assert receipt["phase"] == "delivered"
+    assert receipt["minimax_task_id"] == facts["task_id"] == minimax_emulator.purchases[0]["task_id"]
+    assert receipt["sha256"] == facts["sha256"]
+    assert receipt["size"] == output.stat().st_size
+    assert receipt["owner"] == {"dag_id": "dag", "run_id": "run", "task_id": "generate", "map_index": -1}
+    assert receipt["model"] == CONTENT["model"]
+
+
+def test_a_receipt_holds_no_secret(generate, minimax_emulator, output):
+    generate(first_frame_image="https://files.example/a.png?X-Amz-Signature=SECRET")
+    text = Path(f"{output}.receipt.json").read_text()
+    assert "SECRET" not in text
+    assert minimax_emulator.api_key() not in text
+
+
+def test_the_same_request_for_the_same_output_is_bought_once(generate, minimax_emulator):
+    first = generate()
+    assert generate(FakeTaskInstance(run_id="another")) == first
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_a_clip_that_somebody_changed_is_not_replaced(generate, minimax_emulator, output):
+    generate()
+    output.write_bytes(b"cut and coloured")
+    with pytest.raises(MinimaxRequestError, match="has changed since MiniMax task"):
+        generate(FakeTaskInstance(run_id="another"))
+    assert output.read_bytes() == b"cut and coloured"
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_another_request_for_the_same_output_is_an_error_that_names_both(generate, minimax_emulator):
+    generate()
+    with pytest.raises(MinimaxReceiptError) as raised:
+        generate(FakeTaskInstance(run_id="another"), prompt="a dog")
+    assert "of run run" in str(raised.value)
+    assert "of run another" in str(raised.value)
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_overwrite_replaces_the_clip_by_a_new_one(generate, minimax_emulator, output, receipt_of):
+    generate()
+    facts = generate(FakeTaskInstance(run_id="another"), prompt="a dog", overwrite=True)
+    assert len(minimax_emulator.purchases) == 2
+    assert receipt_of(output)["minimax_task_id"] == facts["task_id"]
+
+
+def test_a_refused_replacement_leaves_clip_and_receipt_as_they_were(generate, minimax_emulator, output, receipt_of):
+    generate()
+    before = output.read_bytes(), receipt_of(output)
+    minimax_emulator.fault("base_resp", operation="submit", code=1026)
+    with pytest.raises(MinimaxError, match="code 1026"):
+        generate(FakeTaskInstance(run_id="another"), prompt="a dog", overwrite=True)
+    assert (output.read_bytes(), receipt_of(output)) == before
+
+
+def test_a_picture_counts_by_its_bytes(generate, minimax_emulator, tmp_path):
+    picture = tmp_path / "frame.png"
+    Image.new("RGB", (400, 400), "red").save(picture)
+    generate(first_frame_image=str(picture))
+    picture.rename(tmp_path / "renamed.png")
+    generate(FakeTaskInstance(try_number=2), first_frame_image=str(tmp_path / "renamed.png"))
+    assert len(minimax_emulator.purchases) == 1
+    Image.new("RGB", (400, 400), "blue").save(picture)
+    with pytest.raises(MinimaxReceiptError, match="not the one that this task bought before"):
+        generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_mapped_tasks_have_receipts_of_their_own(generate, minimax_emulator, tmp_path):
+    for index in range(2):
+        generate(FakeTaskInstance(map_index=index), prompt=f"cat {index}", output_path=str(tmp_path / f"{index}.mp4"))
+    assert len(minimax_emulator.purchases) == 2
+
+
+@with_store
+def test_a_mapped_list_that_shifts_between_tries_is_noticed(generate, minimax_emulator):
+    store = FakeStore()
+    generate(FakeTaskInstance(map_index=1), store, output_path=None, prompt="second")
+    with pytest.raises(MinimaxReceiptError, match="not the one that this task bought before"):
+        generate(FakeTaskInstance(map_index=1, try_number=2), store, output_path=None, prompt="third")
+    assert len(minimax_emulator.purchases) == 1
+
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+LOST = [
+    ("lost_answer", {}),
+    ("slow", {"seconds": 2.0}),
+    ("http", {"status": 500, "job_made": True}),
+    ("http", {"status": 502, "html": True, "job_made": True}),
+    ("non_json", {"job_made": True}),
+    *[("base_resp", {"code": code, "job_made": True}) for code in (1000, 1001, 1013, 1024, 1033)],
+]
+
+
+@pytest.mark.parametrize(("kind", "details"), LOST)
+def test_a_lost_answer_stops_the_task_and_every_retry_of_it(
+    kind, details, generate, minimax_emulator, output, receipt_of
+):
+    minimax_emulator.fault(kind, operation="submit", **details)
+    for try_number in (1, 2, 3):
+        with pytest.raises(MinimaxSubmissionUnknownError) as raised:
+            generate(FakeTaskInstance(try_number=try_number))
+        assert isinstance(raised.value, AirflowFailException)
+        for words in ("may have been bought", "airflow minimax receipts adopt", "on_orphaned_intent='resubmit'"):
+            assert words in str(raised.value)
+    assert receipt_of(output)["phase"] == "intent"
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.mark.parametrize("code", [1002, 1004, 1008, 1026, 1039, 2013, 2049, 2056])
+def test_a_definite_refusal_leaves_nothing_in_the_way(code, generate, minimax_emulator, output):
+    minimax_emulator.fault("base_resp", operation="submit", code=code)
+    with pytest.raises(MinimaxError, match=f"code {code}"):
+        generate()
+    assert not Path(f"{output}.receipt.json").exists()
+    assert generate(FakeTaskInstance(try_number=2))["state"] == "succeeded"
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_a_platform_that_cannot_be_reached_leaves_nothing_in_the_way(generate, connect, output):
+    connect(host="http://127.0.0.1:9", extra={"max_retries": 0})
+    with pytest.raises(MinimaxError, match=r"Nothing was bought\."):
+        generate()
+    assert not Path(f"{output}.receipt.json").exists()
+
+
+def test_an_author_may_have_lost_answers_submitted_again(generate, minimax_emulator):
+    minimax_emulator.fault("lost_answer", operation="submit")
+    with pytest.raises(MinimaxSubmissionUnknownError):
+        generate(on_orphaned_intent="resubmit")
+    assert generate(FakeTaskInstance(max_tries=5), on_orphaned_intent="resubmit")["state"] == "succeeded"
+    assert len(minimax_emulator.purchases) == 2
+
+
+def spoil(receipt: dict, **changes) -> str:
+    return json.dumps(receipt | changes)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (spoil(submitted().as_values(), schema=99), "has schema 99"),
+        (submitted().as_json().decode()[:100], "is not whole"),
+        ("", "is not whole"),
+        ('{"made by": "somebody else"}', "was not written by this provider"),
+        (
+            submitted(intended_at=LONG_AGO, submitted_at=LONG_AGO, owner=OTHER).as_json().decode(),
+            "two requests have one output",
+        ),
+        (
+            submitted(submitted_at=datetime.now(UTC) + timedelta(hours=2)).as_json().decode(),
+            "from the future",
+        ),
+    ],
+)
+def test_a_bad_receipt_stops_the_task_before_anything_is_sent(content, said, generate, minimax_emulator, output):
+    sidecar = Path(f"{output}.receipt.json")
+    sidecar.write_text(content)
+    with pytest.raises(MinimaxReceiptError, match=said) as raised:
+        generate()
+    assert str(sidecar) in str(raised.value)
+    assert sidecar.read_text() == content
+    assert minimax_emulator.requests == []
+
+
+class StoreDown(FakeStore):
+    """Airflow's API server does not answer."""
+
+    def get(self, key, default=None):
+        raise ConnectionError("API server is gone")
+
+
+class StoreReadOnly(FakeStore):
+    """Airflow's store takes nothing."""
+
+    def set(self, key, value, *, retention=None):
+        raise ConnectionError("403 Forbidden")
+
+
+@with_store
+@pytest.mark.parametrize("store", [StoreDown, StoreReadOnly])
+@pytest.mark.parametrize("has_output", [True, False])
+def test_nothing_is_bought_while_receipts_cannot_be_kept(store, has_output, generate, minimax_emulator, output):
+    with pytest.raises(MinimaxReceiptStoreError) as raised:
+        generate(store=store(), **({} if has_output else {"output_path": None}))
+    assert not isinstance(raised.value, AirflowFailException)
+    assert "in the task state store cannot be" in str(raised.value)
+    assert "Nothing was bought now." in str(raised.value)
+    assert minimax_emulator.requests == []
+    assert not Path(f"{output}.receipt.json").exists()
+
+
+def test_a_clear_says_what_it_leaves_behind(generate, minimax_emulator, log_of, output, receipt_of):
+    minimax_emulator.configure(lifecycle="manual")
+    with pytest.raises(MinimaxError):
+        generate(timeout=0.05)
+    left = minimax_emulator.purchases[0]["task_id"]
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    log = log_of(MinimaxVideoGenerationOperator)
+    generate(FakeTaskInstance(max_tries=7))
+    assert f"MiniMax task {left}, which was bought before, is left alone; it was or will be billed." in log.said()
+    assert receipt_of(output)["replaced"] == [left]
+
+
+def test_a_clear_goes_on_with_what_was_bought_if_the_author_says_so(generate, minimax_emulator, log_of):
+    minimax_emulator.configure(lifecycle="manual")
+    with pytest.raises(MinimaxError):
+        generate(timeout=0.05)
+    (job,) = minimax_emulator.jobs
+    minimax_emulator.set_job(job["task_id"], "success")
+    log = log_of(MinimaxVideoGenerationOperator)
+    assert generate(FakeTaskInstance(max_tries=7), on_clear="reuse")["task_id"] == job["task_id"]
+    assert f"MiniMax task {job['task_id']} is bought already; this task was cleared" in log.said()
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_who_keeps_no_receipt_is_warned_if_there_are_retries(generate, log_of):
+    log = log_of(MinimaxVideoGenerationOperator)
+    generate(output_path=None, retries=2)
+    assert "a retry after the death of the worker would buy again" in log.said()
+    log.reset_mock()
+    generate(output_path=None, retries=0)
+    generate(output_path=None, retries=2, durable=False)
+    assert "would buy again" not in log.said()
+
+
+def test_without_a_receipt_every_failure_after_the_purchase_is_final(generate, minimax_emulator, tmp_path):
+    minimax_emulator.fault("unknown_task", operation="file", times=9)
+    minimax_emulator.fault("non_json", operation="file", times=9)
+    with pytest.raises(AirflowFailException):
+        generate(durable=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_somebody_who_is_killed_while_submitting_is_told_so(log_of):
+    log = log_of(MinimaxVideoGenerationOperator)
+    operator = MinimaxVideoGenerationOperator(task_id="generate", **CONTENT)
+    operator._is_submitting = True
+    operator.on_kill()
+    assert "may have been bought and may be billed" in log.said()
+
+
+# -- the download operator -------------------------------------------------------------------------------------------
+
+
+def download(minimax_task_id: str, output: Path, **changes):
+    operator = MinimaxVideoDownloadOperator(
+        task_id="download", minimax_task_id=minimax_task_id, output_path=str(output), **changes
+    )
+    return operator.execute({"ti": FakeTaskInstance()})
+
+
+def test_submit_and_download_share_one_receipt(generate, output, receipt_of):
+    minimax_task_id = generate(wait_for_completion=False)
+    assert receipt_of(output)["phase"] == "submitted"
+    facts = download(minimax_task_id, output)
+    assert receipt_of(output)["phase"] == "delivered"
+    assert receipt_of(output)["owner"]["task_id"] == "generate"
+    assert receipt_of(output)["fingerprint"]
+    assert facts["sha256"] == receipt_of(output)["sha256"]
+
+
+def test_a_download_that_is_tried_again_fetches_nothing(generate, minimax_emulator, output):
+    minimax_task_id = generate(wait_for_completion=False)
+    first = download(minimax_task_id, output)
+    before = len(minimax_emulator.requests)
+    assert download(minimax_task_id, output) == first
+    assert len(minimax_emulator.requests) == before
+
+
+def test_a_download_does_not_take_the_place_of_a_clip_that_is_still_to_come(generate, output, tmp_path):
+    generate(wait_for_completion=False)
+    other = generate(wait_for_completion=False, prompt="a dog", output_path=str(tmp_path / "dog.mp4"))
+    with pytest.raises(MinimaxReceiptError, match="is where the clip of task .* will land; give another path"):
+        download(other, output, overwrite=True)
+
+
+def test_a_clip_that_was_bought_elsewhere_gets_a_receipt_when_it_is_fetched(generate, output, receipt_of):
+    minimax_task_id = generate(wait_for_completion=False, output_path=None)
+    download(minimax_task_id, output)
+    assert receipt_of(output)["fingerprint"] is None
+    with pytest.raises(MinimaxReceiptError):
+        generate()
+
+
+def test_another_clip_is_replaced_only_if_the_author_says_so(generate, output, receipt_of):
+    first, second = (generate(wait_for_completion=False, output_path=None) for _ in range(2))
+    download(first, output)
+    with pytest.raises(MinimaxRequestError, match="exists already"):
+        download(second, output)
+    assert receipt_of(output)["minimax_task_id"] == first
+    download(second, output, overwrite=True)
+    assert receipt_of(output)["minimax_task_id"] == second
