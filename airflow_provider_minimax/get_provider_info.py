@@ -90,6 +90,8 @@ def get_provider_info() -> dict[str, Any]:
         **modules,
         # Read by Airflow 3.2 and later.
         "cli": ["airflow_provider_minimax.cli.definition.get_cli_commands"],
+        # Airflow 3.4 documents it; the module itself needs 3.3.
+        "retry-policies": [{"integration-name": _NAME, "python-modules": ["airflow_provider_minimax.retries"]}],
         "connection-types": [
             {
                 "connection-type": "minimax",
