@@ -15,7 +15,7 @@ with DAG(
     generate = MinimaxVideoGenerationOperator.partial(
         task_id="generate",
         model="MiniMax-Hailuo-2.3",
-        retries=0,  # a retry could buy another clip
+        retries=3,  # a retry goes on with the clip that was bought
         wait_for_completion=True,
         deferrable=True,
         output_path="{{ params.folder }}/{{ run_id | replace(':', '-') }}-{{ ti.map_index }}.mp4",

@@ -6,6 +6,8 @@ from airflow.sdk import DAG, Param
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
+CLIP = "{{ params.folder }}/{{ run_id | replace(':', '-') }}.mp4"
+
 with DAG(
     "minimax_text_to_video",
     params={
@@ -17,10 +19,11 @@ with DAG(
     submit = MinimaxVideoGenerationOperator(
         task_id="submit",
         model="MiniMax-Hailuo-2.3",
-        retries=0,  # a retry could buy another clip
         prompt="{{ params.prompt }}",
         duration=6,
         resolution="768P",
+        output_path=CLIP,  # the receipt is kept next to it, so that a retry never buys another
+        retries=3,
     )
     wait = MinimaxTaskSensor(
         task_id="wait",
@@ -30,7 +33,8 @@ with DAG(
     download = MinimaxVideoDownloadOperator(
         task_id="download",
         minimax_task_id=wait.output["task_id"],
-        output_path="{{ params.folder }}/{{ run_id | replace(':', '-') }}.mp4",
+        output_path=CLIP,
+        retries=3,
     )
 # [END howto_text_to_video]
 

@@ -5,6 +5,8 @@ from airflow.sdk import DAG, task
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
+CLIP = "/data/clips/{{ run_id }}-{{ ti.map_index }}.mp4"
+
 with DAG("minimax_mapped") as dag:
 
     @task
@@ -14,7 +16,8 @@ with DAG("minimax_mapped") as dag:
     submit = MinimaxVideoGenerationOperator.partial(
         task_id="submit",
         model="MiniMax-Hailuo-2.3",
-        retries=0,
+        output_path=CLIP,
+        retries=3,
         max_active_tis_per_dagrun=5,
     ).expand(prompt=prompts())
     wait = MinimaxTaskSensor.partial(
@@ -23,5 +26,5 @@ with DAG("minimax_mapped") as dag:
     ).expand(minimax_task_id=submit.output)
     MinimaxVideoDownloadOperator.partial(
         task_id="download",
-        output_path="/data/clips/{{ run_id }}-{{ ti.map_index }}.mp4",
+        output_path=CLIP,
     ).expand(minimax_task_id=wait.output.map(lambda result: result["task_id"]))

@@ -12,5 +12,5 @@ with DAG("paper_boat") as dag:
         wait_for_completion=True,
         deferrable=True,
         output_path="/data/clips/{{ run_id }}.mp4",
-        retries=0,
+        retries=3,
     )

@@ -12,7 +12,6 @@ with DAG("minimax_waiting") as dag:
         task_id="submit",
         model="MiniMax-Hailuo-2.3",
         prompt="Steam rises from a cup.",
-        retries=0,
     )
     MinimaxTaskSensor(
         task_id="deferred",

@@ -13,5 +13,4 @@ with DAG("paper_boat", params={"folder": "/data/clips"}) as dag:
         deferrable=True,
         poll_interval=1,
         output_path="{{ params.folder }}/boat.mp4",
-        retries=0,
     )
