@@ -1,7 +1,8 @@
-"""Fetching a clip to disk: our delivery against bare ``httpx`` writing what ``iter_raw`` gives, and its memory."""
+"""Fetching a clip to disk and hashing it: our delivery against bare ``httpx`` with ``iter_raw``, and its memory."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -61,14 +62,14 @@ def _one(url: str, mib: int, folder: str, env: dict[str, str], name: str, number
 
 def _ours(url: str) -> Callable[[int, Path], None]:
     from airflow_provider_minimax.api.task import TaskState, VideoTask
-    from airflow_provider_minimax.delivery import deliver
+    from airflow_provider_minimax.delivery import fetch as fetch_clip
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
     hook = MinimaxHook("minimax_default")
 
     def fetch(mib: int, path: Path) -> None:
         task = VideoTask("1", TaskState.SUCCEEDED, status="Success", file_id=str(mib))
-        deliver(hook.get_conn(), lambda: hook.get_file(task), path)
+        fetch_clip(hook.get_conn(), lambda: hook.get_file(task), path, lambda sha256, size: None)
 
     return fetch
 
@@ -86,8 +87,10 @@ def _iter_raw(url: str) -> Callable[[int, Path], None]:
 
     def fetch(mib: int, path: Path) -> None:
         link = _locate(client, url, mib)
+        digest = hashlib.sha256()
         with client.stream("GET", link) as response, path.open("wb") as file:
             for chunk in response.iter_raw():
+                digest.update(chunk)
                 file.write(chunk)
 
     return fetch

@@ -257,10 +257,9 @@ class MinimaxVideoGenerationOperator(BaseOperator):
 
     def _buyer(self, context: Context, hook: MinimaxHook, request: VideoRequest, path: Path | None) -> Buyer:
         from airflow_provider_minimax.delivery import look_at
-        from airflow_provider_minimax.receipts.decision import Order, Policy
-        from airflow_provider_minimax.receipts.of_task import owner_of
+        from airflow_provider_minimax.receipts.decision import Policy
+        from airflow_provider_minimax.receipts.of_task import order_of
         from airflow_provider_minimax.receipts.purchase import Buyer
-        from airflow_provider_minimax.receipts.record import fingerprint_of
 
         ledger = self._ledger(context)
         if self.durable and not ledger.keeps and self.retries:
@@ -268,18 +267,7 @@ class MinimaxVideoGenerationOperator(BaseOperator):
                 "This Airflow cannot keep a receipt for a task without output_path, so a retry after the death of the "
                 "worker would buy again. Set output_path, or retries=0."
             )
-        account = hook.account()
-        ti: Any = context["ti"]
-        order = Order(
-            fingerprint=fingerprint_of(request, account),
-            platform=account["platform"],
-            minimax_conn_id=self.minimax_conn_id,
-            model=request.model,
-            owner=owner_of(context),
-            max_tries=ti.max_tries,
-            try_number=ti.try_number,
-            output_path=None if path is None else str(path),
-        )
+        order = order_of(context, request, hook.account(), path)
         policy = Policy(self.on_clear, self.on_orphaned_intent, self.max_submissions, self.overwrite)
         return Buyer(ledger, order, policy, look_at(path), log=self.log)
 
@@ -497,6 +485,7 @@ class MinimaxVideoDownloadOperator(BaseOperator):
         from airflow_provider_minimax.receipts.decision import Clip
         from airflow_provider_minimax.receipts.homes import SidecarHome
         from airflow_provider_minimax.receipts.ledger import Ledger
+        from airflow_provider_minimax.receipts.of_task import receipt_of_fetched
 
         path = local_output(self.output_path)
         ledger = Ledger([SidecarHome(str(path))], log=self.log)
@@ -511,7 +500,7 @@ class MinimaxVideoDownloadOperator(BaseOperator):
                 task = VideoTask("", TaskState.SUCCEEDED, file_id=str(self.file_id))
             else:
                 task = hook.get_task(self.minimax_task_id or "")
-            receipt = own or self._receipt(context, task, hook)
+            receipt = own or receipt_of_fetched(context, task, hook.account())
             return land(hook, task, path, ledger, receipt, overwrite=self.overwrite, log=self.log, instead_of=found)
 
     def _is_of_this_clip(self, found: Receipt) -> bool:
@@ -529,23 +518,3 @@ class MinimaxVideoDownloadOperator(BaseOperator):
                 money=NOTHING_BOUGHT,
             )
         return same and found.phase is not Phase.FAILED
-
-    def _receipt(self, context: Context, task: VideoTask, hook: MinimaxHook) -> Receipt:
-        """Return the receipt of a clip that was bought without one, or with one in another place."""
-        from airflow_provider_minimax.receipts.of_task import owner_of
-        from airflow_provider_minimax.receipts.purchase import now
-        from airflow_provider_minimax.receipts.record import Phase, Receipt
-
-        ti: Any = context["ti"]
-        return Receipt(
-            phase=Phase.SUBMITTED,
-            fingerprint=None,
-            platform=hook.account()["platform"],
-            minimax_conn_id=self.minimax_conn_id,
-            owner=owner_of(context),
-            max_tries=ti.max_tries,
-            try_number=ti.try_number,
-            intended_at=now(),
-            minimax_task_id=task.minimax_task_id or None,
-            facts=task.as_result(),
-        )

@@ -37,12 +37,22 @@ class Ledger:
 
     :param homes: where it is kept, the decisive place first; with none, nothing is ever found or kept.
     :param log: where to say what could not be written.
+    :param max_tries: the task's ``max_tries``. The places behind the first help its retries only: after a clear Airflow
+        3.3 still has what the task stored and 3.4 has not, and a person may have taken the decisive receipt away.
     :param sleep: how to wait; for tests.
     """
 
-    def __init__(self, homes: Sequence[Home], *, log: Log, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        homes: Sequence[Home],
+        *,
+        log: Log,
+        max_tries: int | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._homes = tuple(homes)
         self._log = log
+        self._max_tries = max_tries
         self._sleep = sleep
 
     @property
@@ -63,7 +73,8 @@ class Ledger:
         :raises MinimaxReceiptError: what is there cannot be read.
         """
         for home in self._homes:
-            if (found := home.read()) is not None:
+            found = home.read()
+            if found is not None and (home is self._homes[0] or found.max_tries == self._max_tries):
                 return found
         return None
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_minimax.receipts.decision import Order
 from airflow_provider_minimax.receipts.homes import Home, SidecarHome, StateStoreHome
 from airflow_provider_minimax.receipts.ledger import Ledger, Log
-from airflow_provider_minimax.receipts.record import Owner
+from airflow_provider_minimax.receipts.purchase import now
+from airflow_provider_minimax.receipts.record import Owner, Phase, Receipt, fingerprint_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_minimax.api.request import VideoRequest
+    from airflow_provider_minimax.api.task import VideoTask
 
 
 def ledger_of(context: Context, output: Path | None, log: Log) -> Ledger:
@@ -28,10 +34,54 @@ def ledger_of(context: Context, output: Path | None, log: Log) -> Ledger:
     store = context.get("task_state_store")
     if store is not None:
         homes.append(StateStoreHome(store))
-    return Ledger(homes, log=log)
-
-
-def owner_of(context: Context) -> Owner:
-    """Return the task that runs, as receipts name it."""
     ti: Any = context["ti"]
+    return Ledger(homes, log=log, max_tries=ti.max_tries)
+
+
+def order_of(context: Context, request: VideoRequest, account: Mapping[str, str], output: Path | None) -> Order:
+    """
+    Return what the task that runs wants to buy.
+
+    :param context: the task's context.
+    :param request: what to make, its images as URLs or data URLs.
+    :param account: where, as :meth:`~airflow_provider_minimax.hooks.minimax.MinimaxHook.account` tells.
+    :param output: where its clip shall land, if anywhere.
+    """
+    ti: Any = context["ti"]
+    return Order(
+        fingerprint=fingerprint_of(request, account),
+        platform=account["platform"],
+        minimax_conn_id=account["minimax_conn_id"],
+        model=request.model,
+        owner=_owner_of(ti),
+        max_tries=ti.max_tries,
+        try_number=ti.try_number,
+        output_path=None if output is None else str(output),
+    )
+
+
+def receipt_of_fetched(context: Context, task: VideoTask, account: Mapping[str, str]) -> Receipt:
+    """
+    Return a receipt for a clip that was bought without one, or with one in another place, and is fetched now.
+
+    :param context: the context of the task that fetches it.
+    :param task: the finished remote task.
+    :param account: where it was bought.
+    """
+    ti: Any = context["ti"]
+    return Receipt(
+        phase=Phase.SUBMITTED,
+        fingerprint=None,
+        platform=account["platform"],
+        minimax_conn_id=account["minimax_conn_id"],
+        owner=_owner_of(ti),
+        max_tries=ti.max_tries,
+        try_number=ti.try_number,
+        intended_at=now(),
+        minimax_task_id=task.minimax_task_id or None,
+        facts=task.as_result(),
+    )
+
+
+def _owner_of(ti: Any) -> Owner:
     return Owner(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index)

@@ -132,7 +132,7 @@ class World:
         """Whether the answer to the last submission, if there was one, is written down anywhere."""
         homes: list[Any] = [SidecarHome(str(self.output))] if "output_path" in self.options else []
         homes += [StateStoreHome(self.store)] if self.has_store else []
-        found = ledger.Ledger(homes, log=SILENT).read()
+        found = ledger.Ledger(homes, log=SILENT, max_tries=self.max_tries).read()
         return found is None or found.phase != "intent"
 
 
