@@ -324,6 +324,15 @@ def test_a_download_that_is_tried_again_fetches_nothing(generate, minimax_emulat
     assert len(minimax_emulator.requests) == before
 
 
+def test_a_download_that_died_right_after_putting_the_clip_in_its_place_is_written_down(generate, output, receipt_of):
+    first = download(generate(wait_for_completion=False), output)
+    delivered = receipt_of(output)
+    unfinished = delivered | {"phase": "submitted", "delivered_at": None}
+    Path(f"{output}.receipt.json").write_text(json.dumps(unfinished))
+    assert download(delivered["minimax_task_id"], output) == first
+    assert receipt_of(output)["phase"] == "delivered"
+
+
 def test_a_download_does_not_take_the_place_of_a_clip_that_is_still_to_come(generate, output, tmp_path):
     generate(wait_for_completion=False)
     other = generate(wait_for_completion=False, prompt="a dog", output_path=str(tmp_path / "dog.mp4"))

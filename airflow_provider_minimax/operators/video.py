@@ -486,6 +486,8 @@ class MinimaxVideoDownloadOperator(BaseOperator):
         from airflow_provider_minimax.receipts.homes import SidecarHome
         from airflow_provider_minimax.receipts.ledger import Ledger
         from airflow_provider_minimax.receipts.of_task import receipt_of_fetched
+        from airflow_provider_minimax.receipts.purchase import now
+        from airflow_provider_minimax.receipts.record import Phase
 
         path = local_output(self.output_path)
         ledger = Ledger([SidecarHome(str(path))], log=self.log)
@@ -493,6 +495,9 @@ class MinimaxVideoDownloadOperator(BaseOperator):
         own = found if found is not None and self._is_of_this_clip(found) else None
         if own is not None and look_at(path)(own.sha256) is Clip.FITS:
             self.log.info("The clip is whole and in its place, so nothing is fetched: %s", path)
+            if own.phase is not Phase.DELIVERED:
+                # An earlier try put it there, and died before it could write that down.
+                ledger.keep(own.delivered(now()))
             return facts_of(own)
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
             if self.file_id is not None:
