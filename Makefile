@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # uv resolves and installs in seconds what takes pip half a minute.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: help demo up test test-matrix lint docs bench clean
+.PHONY: help demo up test test-chaos test-matrix lint docs bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ up: $(VENV)/.installed ## Airflow with its UI, and the emulator, until Ctrl-C
 
 test: $(VENV)/.installed ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)
+	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest tests/chaos $(PYTEST_ARGS)
 
 test-matrix: $(VENV)/.uv ## the tests on every version of Airflow that we support
 	@$(BIN)/python scripts/test_matrix.py $(MATRIX)

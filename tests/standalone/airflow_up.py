@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -23,7 +24,8 @@ from airflow_provider_minimax.emulator import EmulatorClient
 
 HERE = Path(__file__).parent
 UP = HERE.parent.parent / "scripts" / "up.py"
-TRIGGERER = {"JOB_HEARTBEAT_SEC": "1", "TRIGGERER_HEALTH_CHECK_THRESHOLD": "8"}
+# A triggerer that died is noticed within 8 s instead of 30.
+TRIGGERER = {"TRIGGERER__JOB_HEARTBEAT_SEC": "1", "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8"}
 
 
 def until(what: str, condition: Callable[[], Any], patience: float = 90) -> Any:
@@ -35,15 +37,22 @@ def until(what: str, condition: Callable[[], Any], patience: float = 90) -> Any:
     return value
 
 
-def up(folder: Path, port: int, emulator_port: int, output: Any) -> subprocess.Popen[bytes]:
+def up(
+    folder: Path,
+    port: int,
+    emulator_port: int,
+    output: Any,
+    dags: Path = HERE / "dags",
+    changes: Mapping[str, str] = TRIGGERER,
+) -> subprocess.Popen[bytes]:
     # The settings of the other tests' Airflow are not for this one.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     settings = {
         "UP_FOLDER": str(folder),
-        "DAGS_FOLDER": str(HERE / "dags"),
+        "DAGS_FOLDER": str(dags),
         "PORT": str(port),
         "EMULATOR_PORT": str(emulator_port),
-        **{f"AIRFLOW__TRIGGERER__{name}": value for name, value in TRIGGERER.items()},
+        **{f"AIRFLOW__{name}": value for name, value in changes.items()},
     }
     return subprocess.Popen(
         [sys.executable, UP], env=inherited | settings, cwd=folder, stdout=output, stderr=subprocess.STDOUT
@@ -70,20 +79,37 @@ def living(session: int) -> list[psutil.Process]:
     return found
 
 
-class Airflow:
-    """Airflow while a ``with`` block lasts."""
+def _command(process: psutil.Process) -> list[str]:
+    """Return a process's command line; nothing of one that is dead."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
-    def __init__(self, folder: Path) -> None:
+
+class Airflow:
+    """
+    Airflow while a ``with`` block lasts.
+
+    :param folder: where all of its files go.
+    :param dags: the folder with its DAGs.
+    :param changes: its settings, as ``SECTION__NAME``.
+    """
+
+    def __init__(self, folder: Path, dags: Path = HERE / "dags", changes: Mapping[str, str] = TRIGGERER) -> None:
         self.folder = folder
+        self._dags = dags
+        self._changes = changes
         self.port = free_ports(5)
         self.emulator = EmulatorClient(f"http://127.0.0.1:{self.port + 4}")
         self._sessions: list[int] = []
+        self._started: list[psutil.Process] = []
         self._count = count()
 
     def __enter__(self) -> Self:
         output = self.folder / "up.log"
         with output.open("wb") as file:
-            self._up = up(self.folder, self.port, self.port + 4, file)
+            self._up = up(self.folder, self.port, self.port + 4, file, self._dags, self._changes)
         try:
             until("Airflow is up", lambda: "Ctrl-C" in output.read_text() or self._up.poll() is not None, 150)
             assert self._up.poll() is None, output.read_text()
@@ -116,26 +142,76 @@ class Airflow:
         """All processes of Airflow, without those that the test started by itself."""
         return living(self._standalone.pid)
 
-    def kill_triggerer(self) -> None:
-        """Kill the triggerer, its runner and its log server at once, without a chance to say goodbye."""
-        (triggerer,) = (child for child in self._standalone.children() if "triggerer" in child.cmdline())
-        for process in (triggerer, *triggerer.children(recursive=True)):
-            process.kill()
+    def kill(self, component: str) -> None:
+        """Kill the oldest process of a component with all below it, at once and without a chance to say goodbye."""
+        candidates = (*self._standalone.children(), *self._started)
+        victim = next(process for process in candidates if component in _command(process))
+        for process in (victim, *victim.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
-    def start_triggerer(self) -> None:
-        with (self.folder / "triggerer.log").open("wb") as log:
-            command = [*self._standalone.cmdline()[:-1], "triggerer"]
+    def start(self, component: str) -> None:
+        """Start one more process of a component."""
+        with (self.folder / f"{component}-{len(self._started)}.log").open("wb") as log:
+            # The first one's port for logs may be in use.
+            command = [*self._standalone.cmdline()[:-1], component, "--skip-serve-logs"]
             started = subprocess.Popen(
                 command, env=self._standalone.environ(), stdout=log, stderr=log, start_new_session=True
             )
+        self._started.append(psutil.Process(started.pid))
         self._sessions.append(started.pid)
 
-    def trigger(self, dag_id: str) -> Run:
+    def count(self, kind: str) -> int:
+        """Return how many jobs of a kind, such as ``TriggererJob``, are alive."""
+        alive = self.api.get("/api/v2/jobs", params={"job_type": kind, "is_alive": True}).raise_for_status().json()
+        return alive["total_entries"]
+
+    def count_unfinished(self, dag_ids: list[str]) -> int:
+        """Return how many runs of these DAGs are not over."""
+        what = {"dag_ids": dag_ids, "states": ["queued", "running"], "page_limit": 1}
+        found = self.api.post("/api/v2/dags/~/dagRuns/list", json=what).raise_for_status().json()
+        return found["total_entries"]
+
+    def add_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
+        body = {**connection, "connection_id": conn_id, "extra": json.dumps(connection["extra"])}
+        write(self.api, "POST", "/api/v2/connections", body)
+
+    def change_connection(self, conn_id: str, **fields: Any) -> None:
+        body = {"connection_id": conn_id, "conn_type": "minimax", **fields}
+        mask = "&".join(f"update_mask={name}" for name in fields)
+        write(self.api, "PATCH", f"/api/v2/connections/{conn_id}?{mask}", body)
+
+    def pause(self, dag_id: str, *, is_paused: bool = True) -> None:
+        """Keep the runs of a DAG from being started, or let them start."""
         until(f"{dag_id} is parsed", lambda: self.api.get(f"/api/v2/dags/{dag_id}").is_success)
-        folder = self.folder / "clips" / str(next(self._count))
-        body = {"conf": {"folder": str(folder)}, "logical_date": None}
-        answer = self.api.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()
-        return Run(self.api, folder, f"/api/v2/dags/{dag_id}/dagRuns/{answer['dag_run_id']}")
+        write(self.api, "PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": is_paused})
+
+    def trigger(self, dag_id: str, **conf: Any) -> Run:
+        until(f"{dag_id} is parsed", lambda: self.api.get(f"/api/v2/dags/{dag_id}").is_success)
+        name = str(next(self._count))
+        folder = self.folder / "clips" / name
+        body = {"conf": {"folder": str(folder), **conf}, "logical_date": None, "dag_run_id": f"run-{name}"}
+        write(self.api, "POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+        return Run(self.api, folder, f"/api/v2/dags/{dag_id}/dagRuns/run-{name}")
+
+
+def write(api: httpx.Client, method: str, path: str, body: Any) -> None:
+    """
+    Have the API server change something.
+
+    On SQLite it may get in its own way: it notes who did what on the event loop, which another request may need in
+    order to let go of the database. Such a request is answered with 500 after some seconds, and may be repeated.
+    """
+
+    def is_done() -> bool:
+        answer = api.request(method, path, json=body)
+        if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+            return False
+        if not (method == "POST" and answer.status_code == httpx.codes.CONFLICT):
+            answer.raise_for_status()
+        return True
+
+    until(f"{method} {path}", is_done)
 
 
 @dataclass(frozen=True)
@@ -170,5 +246,11 @@ class Run:
         """Return what the UI shows as the log of a task's last try."""
         return self.api.get(f"{self.path}/taskInstances/{task}/logs/{self.tasks[task]['try_number']}").text
 
+    def clear(self, task: str) -> None:
+        """Clear a task, as a person does in the UI."""
+        *_, dag_id, _, run_id = self.path.split("/")
+        what = {"dry_run": False, "only_failed": False, "dag_run_id": run_id, "task_ids": [task]}
+        write(self.api, "POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", what)
+
     def mark_failed(self, task: str) -> None:
-        self.api.patch(f"{self.path}/taskInstances/{task}", json={"new_state": "failed"}).raise_for_status()
+        write(self.api, "PATCH", f"{self.path}/taskInstances/{task}", {"new_state": "failed"})

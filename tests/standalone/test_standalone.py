@@ -81,10 +81,10 @@ def test_a_deferred_task_that_is_marked_failed_says_that_its_clip_goes_on(airflo
 
 def test_a_wait_survives_the_death_of_the_triggerer(airflow, waiting):
     """The clip gets ready while nobody looks; the next triggerer finds it."""
-    airflow.kill_triggerer()
+    airflow.kill("triggerer")
     (job,) = airflow.emulator.jobs
     airflow.emulator.set_job(job["task_id"], "success")
-    airflow.start_triggerer()
+    airflow.start("triggerer")
 
     until("the run is over", lambda: waiting.is_over)
     assert waiting.state == "success"

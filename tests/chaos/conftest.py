@@ -1,0 +1,108 @@
+"""One Airflow for all: it takes 20 s to start, and the runs do not disturb each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.lab import PATIENCE, Errand, send_on_errand
+from tests.standalone.airflow_up import TRIGGERER, Airflow, until
+
+DAGS = Path(__file__).parent / "dags"
+SETTINGS = TRIGGERER | {
+    # A worker that died is noticed within some 20 s instead of 5 minutes,
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+    # and so are the tasks of a scheduler that died. Much less, and a busy one takes itself for dead.
+    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "30",
+    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+}
+
+REPORTS = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "errand(dag, dies, trouble, held, victim): the dag run of a test")
+    config.stash[REPORTS] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for report in config.stash[REPORTS]:
+        terminalreporter.write_line(report)
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Have a line stand at the end of pytest's output."""
+    return request.config.stash[REPORTS].append
+
+
+@pytest.fixture
+def say(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print a line now, so that it is there even if the test never ends."""
+
+    def now(line: str) -> None:
+        with capfd.disabled():
+            print(f"\n{line}", flush=True)
+
+    return now
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    with Airflow(tmp_path_factory.mktemp("chaos"), DAGS, SETTINGS) as airflow:
+        airflow.emulator.configure(seconds=8)
+        yield airflow
+
+
+@pytest.fixture
+def send(airflow: Airflow) -> Callable[..., Errand]:
+    """Start a dag run in the middle of a test."""
+    return lambda dag, **options: send_on_errand(airflow, dag, **options)
+
+
+@pytest.fixture(scope="session")
+def errands(request: pytest.FixtureRequest, airflow: Airflow) -> dict[str, Errand]:
+    """The dag runs of all tests that are marked with one, started at once so that they share the wait."""
+    marked = {item: marker for item in request.session.items if (marker := item.get_closest_marker("errand"))}
+    dags = {marker.args[0] for marker in marked.values()}
+    for dag in dags:
+        airflow.pause(dag)
+    started = {item.nodeid: _start(airflow, item, *marker.args, **marker.kwargs) for item, marker in marked.items()}
+    for dag in dags:
+        airflow.pause(dag, is_paused=False)
+    held = [started[item.nodeid] for item, marker in marked.items() if marker.kwargs.get("held")]
+    # Looks at each all the time, because a clip that nobody holds back is ready after some seconds.
+    until("what is to be held is held", lambda: min((errand.hold_back() for errand in held), default=1), PATIENCE)
+    return started
+
+
+def _start(
+    airflow: Airflow,
+    item: Any,
+    dag: str,
+    *,
+    dies: list[str] | dict[str, list[str]] | None = None,
+    trouble: list[dict[str, Any]] | None = None,
+    held: bool = False,
+    victim: str = "task",
+) -> Errand:
+    victim = item.callspec.params["victim"] if hasattr(item, "callspec") else victim
+    points = dies if isinstance(dies, dict) else {"generate": dies or []}
+    plan = {task: [(point, victim) for point in deaths] for task, deaths in points.items()}
+    return send_on_errand(airflow, dag, plan=plan, trouble=trouble)
+
+
+@pytest.fixture
+def victim() -> str:
+    """Who dies: only the task's process, or its worker too."""
+    return "task"
+
+
+@pytest.fixture
+def errand(request: pytest.FixtureRequest, errands: dict[str, Errand], victim: str) -> Errand:
+    """The dag run of this test."""
+    return errands[request.node.nodeid]

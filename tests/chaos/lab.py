@@ -1,0 +1,165 @@
+"""An errand: one dag run that has a clip made while its processes are killed, and what can be told of it later."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from airflow_provider_minimax.emulator.clips import clip_of
+from tests.chaos.journal import Journal
+from tests.standalone.airflow_up import Airflow, Run, until
+
+# How long one errand may take; far more than it does, since many share one machine.
+PATIENCE = 300
+Plan = dict[str, list[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One dag run, with a prompt of its own by which the emulator's purchases, jobs and faults are told apart."""
+
+    airflow: Airflow
+    run: Run
+    prompt: str
+    folder: Path
+
+    @property
+    def purchases(self) -> list[dict[str, Any]]:
+        return [item for item in self.airflow.emulator.purchases if self.prompt in item["body"]["prompt"]]
+
+    @property
+    def downloads(self) -> list[dict[str, Any]]:
+        """The requests for this errand's clips."""
+        bought = {item["task_id"] for item in self.purchases}
+        files = [job["file_id"] for job in self.airflow.emulator.jobs if job["task_id"] in bought]
+        return [
+            request
+            for request in self.airflow.emulator.requests
+            if request["operation"] == "download" and any(file in request["path"] for file in files)
+        ]
+
+    def journal(self, task: str = "generate") -> Journal:
+        return Journal.of(self.folder / f"{task}.journal")
+
+    @property
+    def journals(self) -> dict[str, Journal]:
+        return {path.stem: Journal.of(path) for path in sorted(self.folder.glob("*.journal"))}
+
+    @property
+    def deaths(self) -> list[str]:
+        """At which points which tasks were killed."""
+        return [f"{task}: {point}" for task, journal in self.journals.items() for point in journal.deaths]
+
+    @property
+    def clip(self) -> Path:
+        return self.folder / "clip.mp4"
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        return json.loads(Path(f"{self.clip}.receipt.json").read_text())
+
+    def await_state(self, task: str, *states: str) -> None:
+        until(f"{task} is {states}", lambda: self.run.tasks.get(task, {}).get("state") in states, PATIENCE)
+
+    def await_deferral(self, task: str = "generate") -> None:
+        """Wait until the task is in the triggerer."""
+        until(f"{task} is deferred", lambda: self.run.tasks.get(task, {}).get("triggerer_job"), PATIENCE)
+
+    def await_purchases(self, count: int = 1) -> list[str]:
+        """Wait until so many clips were bought; return their ids."""
+        until(f"{count} purchases", lambda: len(self.purchases) >= count, PATIENCE)
+        return [item["task_id"] for item in self.purchases]
+
+    def await_end(self) -> None:
+        until(f"{self.run.path} is over, after {self.deaths}", lambda: self.run.is_over, PATIENCE)
+
+    def finish_clips(self) -> None:
+        """Let the clips that were held back be ready now."""
+        for item in self.purchases:
+            self.airflow.emulator.set_job(item["task_id"], "success")
+
+    def hold_back(self) -> int:
+        """Keep the clips that were bought so far in the making until :meth:`finish_clips`; return how many."""
+        for item in self.purchases:
+            self.airflow.emulator.set_job(item["task_id"], "processing")
+        return len(self.purchases)
+
+    def why_not_bought_once(self, purchases: list[dict[str, Any]] | None = None) -> str | None:
+        """Return what is wrong if not exactly one clip was bought and told downstream; else nothing."""
+        purchases = self.purchases if purchases is None else purchases
+        if len(purchases) != 1:
+            return f"{len(purchases)} purchases"
+        if self.run.state != "success":
+            return f"the run is {self.run.state}"
+        told = self.run.xcoms("generate")["return_value"]["task_id"]
+        return None if told == purchases[0]["task_id"] else f"downstream is told of {told}"
+
+    def why_not_delivered_once(self, purchases: list[dict[str, Any]] | None = None) -> str | None:
+        """Return what is wrong if not exactly one clip was bought, delivered whole and written down; else nothing."""
+        purchases = self.purchases if purchases is None else purchases
+        if len(purchases) != 1:
+            return f"{len(purchases)} purchases"
+        if self.run.state != "success":
+            return f"the run is {self.run.state}"
+        bought = purchases[0]["task_id"]
+        if self.receipt["phase"] != "delivered" or self.receipt["minimax_task_id"] != bought:
+            return f"the receipt is {self.receipt}, bought was {bought}"
+        if not sha256_of(self.clip) == self.receipt["sha256"] == sha256_of_clip(bought):
+            return "the file is not the clip"
+        if (files := list(self.folder.glob("*.mp4"))) != [self.clip]:
+            return f"there are {files}"
+        return None
+
+    def why_not_stopped_in_doubt(
+        self, task: str = "generate", purchases: list[dict[str, Any]] | None = None
+    ) -> str | None:
+        """Return what is wrong unless the run stopped, bought once at most, and its log says so; else nothing."""
+        purchases = self.purchases if purchases is None else purchases
+        if len(purchases) > 1:
+            return f"{len(purchases)} purchases"
+        if self.run.state != "failed":
+            return f"the run is {self.run.state}"
+        if "may have been bought" not in self.run.log(task):
+            return f"the log of {task} does not say that a clip may have been bought"
+        if files := list(self.folder.glob("*.mp4")):
+            return f"there are {files}"
+        return None
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_clip(minimax_task_id: str) -> str:
+    """Return the hash of what the emulator serves for a job."""
+    clip = clip_of(minimax_task_id, None)
+    return hashlib.sha256(b"".join(clip.pieces(0, clip.size))).hexdigest()
+
+
+def send_on_errand(
+    airflow: Airflow,
+    dag: str,
+    plan: Plan | None = None,
+    trouble: list[dict[str, Any]] | None = None,
+    **conf: Any,
+) -> Errand:
+    """
+    Start a dag run.
+
+    :param dag: which of ``dags/errands.py``.
+    :param plan: at which points each task is killed, as ``dags/kill_points.py`` reads it.
+    :param trouble: faults of the emulator that only meet this run.
+    """
+    prompt = conf.pop("prompt", f"A paper boat, errand {uuid4().hex}")
+    plan = plan or {}
+    if any(death[0] == "answer awaited" for lives in plan.values() for death in lives):
+        trouble = [*(trouble or []), {"kind": "hold", "operation": "submit"}]
+    for fault in trouble or []:
+        airflow.emulator.fault(**fault, containing=prompt)
+    run = airflow.trigger(dag, prompt=prompt, plan=plan, emulator=airflow.emulator.url, **conf)
+    return Errand(airflow, run, prompt, run.folder)

@@ -1,0 +1,94 @@
+"""Random schedules: what one dag run goes through, drawn from a seed so that it can be drawn again."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chaos.journal import IN_DOUBT
+from tests.chaos.lab import Plan
+
+BUYING = ("start", "before intent", *IN_DOUBT, "receipt half written", "receipt written")
+FETCHING = ("downloading", "hash written", "renamed", "delivered", "finished")
+# The points of each task, in the order in which a purchase comes by them.
+POINTS = {
+    "scheduled_deferring": {"generate": (*BUYING, "deferring", "looking", "resumed", *FETCHING)},
+    "scheduled_waiting": {"generate": (*BUYING, "looking", *FETCHING)},
+    "scheduled_without_output": {"generate": (*BUYING, "deferring", "looking", "resumed", "finished")},
+    "scheduled_three_tasks": {
+        "submit": (*BUYING, "finished"),
+        "wait": ("start", "looking", "deferring", "resumed", "finished"),
+        "download": ("start", "looking", *FETCHING),
+    },
+}
+MOST_DEATHS = 4
+SHARE_OF_DEATHS_IN_DOUBT = 0.1
+SHARE_OF_WORKERS_AMONG_THE_DEAD = 0.3
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """
+    What one dag run goes through.
+
+    :param number: which one it is of its seed.
+    :param dag: how the clip is made.
+    :param plan: where its tasks are killed.
+    :param trouble: what the platform does to it.
+    """
+
+    number: int
+    dag: str
+    plan: Plan
+    trouble: list[dict[str, Any]]
+
+    @property
+    def buyer(self) -> str:
+        """The task that buys."""
+        return next(iter(POINTS[self.dag]))
+
+
+def draw(seed: int, number: int) -> Schedule:
+    """Return a schedule, always the same for the same numbers."""
+    luck = random.Random(f"{seed}/{number}")
+    dag = luck.choice(list(POINTS))
+    return Schedule(number, dag, _plan(luck, dag), _trouble(luck))
+
+
+def _plan(luck: random.Random, dag: str) -> Plan:
+    tasks = POINTS[dag]
+    plan: Plan = {task: [] for task in tasks}
+    for _ in range(luck.randint(0, MOST_DEATHS)):
+        task = luck.choice(list(tasks))
+        in_doubt = luck.random() < SHARE_OF_DEATHS_IN_DOUBT
+        points = [point for point in tasks[task] if (point in IN_DOUBT) == in_doubt]
+        if points:
+            victim = "worker" if luck.random() < SHARE_OF_WORKERS_AMONG_THE_DEAD else "task"
+            plan[task].append((luck.choice(points), victim))
+    for task, deaths in plan.items():
+        deaths.sort(key=lambda death: tasks[task].index(death[0]))
+    return plan
+
+
+def _trouble(luck: random.Random) -> list[dict[str, Any]]:
+    possible = [
+        (0.05, {"kind": "lost_answer", "operation": "submit"}),
+        (0.03, {"kind": "http", "operation": "submit", "status": luck.choice([500, 502, 504]), "job_made": True}),
+        (0.02, {"kind": "http", "operation": "submit", "status": 503}),
+        (0.02, {"kind": "reset_before", "operation": "submit"}),
+        (0.10, {"kind": "base_resp", "operation": "submit", "code": 1002, "times": luck.randint(1, 3)}),
+        (0.20, {"kind": "http", "operation": "query", "status": 503, "times": luck.randint(1, 5)}),
+        (0.10, {"kind": "reset_before", "operation": "query", "times": luck.randint(1, 5)}),
+        (0.10, {"kind": "lost_answer", "operation": "file", "times": luck.randint(1, 3)}),
+        (
+            0.25,
+            {
+                "kind": "truncated",
+                "operation": "download",
+                "times": luck.randint(1, 5),
+                "after_bytes": luck.randint(0, 140_000),
+            },
+        ),
+    ]
+    return [fault for share, fault in possible if luck.random() < share]

@@ -1,0 +1,65 @@
+"""What people do to a task that is in the triggerer: clear it, mark it failed, start another run of the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.lab import sha256_of, sha256_of_clip
+from tests.standalone.airflow_up import until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.errand("deferring", held=True)
+def test_a_task_that_is_cleared_buys_anew(errand):
+    """The author said nothing, so a clear means another clip; the first one's id stays in the receipt."""
+    errand.await_deferral()
+    errand.run.clear("generate")
+    first, second = errand.await_purchases(2)
+
+    errand.await_end()
+    assert errand.run.state == "success"
+    assert len(errand.purchases) == 2
+    assert sha256_of(errand.clip) == sha256_of_clip(second)
+    assert errand.receipt["minimax_task_id"] == second
+    assert errand.receipt["replaced"] == [first]
+
+
+@pytest.mark.errand("reusing", held=True)
+def test_a_task_that_is_cleared_goes_on_with_its_clip_if_its_author_says_so(errand):
+    errand.await_deferral()
+    errand.run.clear("generate")
+    until("the task runs again", lambda: len(errand.journal().lives) == 2)
+    errand.finish_clips()
+
+    errand.await_end()
+    assert errand.why_not_delivered_once() is None
+
+
+@pytest.mark.errand("deferring", held=True)
+def test_a_task_that_is_marked_failed_names_the_clip_that_goes_on(errand):
+    """Nothing is cancelled, so the id must not be lost."""
+    errand.await_deferral()
+    errand.run.mark_failed("generate")
+
+    (bought,) = errand.await_purchases()
+    until("the log says so", lambda: f"No longer watching MiniMax task {bought}" in errand.run.log("generate"))
+    assert errand.run.tasks["generate"]["state"] == "failed"
+    assert errand.receipt["minimax_task_id"] == bought
+    assert len(errand.purchases) == 1
+
+
+def test_two_runs_with_one_output_and_one_request_share_a_clip(send, tmp_path):
+    """Several pairs at once: in each, one run buys, the other waits for its id, and both bring it home."""
+    pairs = []
+    for number in range(4):
+        same = {"prompt": f"Two paper boats of {tmp_path}, {number}.", "output": str(tmp_path / f"{number}.mp4")}
+        pairs.append([send("elsewhere", **same) for _ in range(2)])
+
+    for number, pair in enumerate(pairs):
+        for errand in pair:
+            errand.await_end()
+        assert [errand.run.state for errand in pair] == ["success", "success"]
+        (purchase,) = pair[0].purchases
+        assert sha256_of(tmp_path / f"{number}.mp4") == sha256_of_clip(purchase["task_id"])
+    assert len(list(tmp_path.glob("*.mp4"))) == 4

@@ -1,0 +1,135 @@
+"""
+Random deaths, random trouble, and services that die all the while: nothing is bought twice, and nothing is forgotten.
+
+``CHAOS_SEED`` draws the schedules of an earlier run again, ``CHAOS_SCHEDULES`` says how many (24).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.chaos.journal import Verdict
+from tests.chaos.lab import Errand, send_on_errand
+from tests.chaos.schedules import POINTS, Schedule, draw
+from tests.standalone.airflow_up import Airflow, until
+
+pytestmark = pytest.mark.slow
+
+SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
+COUNT = int(os.environ.get("CHAOS_SCHEDULES") or 24)
+SECONDS_EACH = 30
+A_JOB_TAKES = (5.0, 12.0)
+TRIGGERERS_LIVE = (20.0, 45.0)
+SCHEDULERS_LIVE = (60.0, 120.0)
+
+
+def test_no_schedule_pays_twice_or_forgets_a_clip(airflow, say, report):
+    """Each run buys once and delivers, or stops because nobody can know whether a clip was bought, and says so."""
+    say(f"chaos: {COUNT} schedules of seed {SEED} (again with CHAOS_SEED={SEED} CHAOS_SCHEDULES={COUNT})")
+    began = time.monotonic()
+    schedules = [draw(SEED, number) for number in range(COUNT)]
+    killer = Killer(airflow, random.Random(SEED))
+    errands = start(airflow, schedules)
+
+    def are_over() -> bool:
+        airflow.emulator.configure(seconds=killer.luck.uniform(*A_JOB_TAKES))
+        killer.strike()
+        return airflow.count_unfinished(list(POINTS)) == 0
+
+    until("all schedules are over", are_over, patience=300 + SECONDS_EACH * COUNT)
+    airflow.emulator.configure(seconds=8)
+
+    sold = airflow.emulator.purchases
+    cases = [Case.of(schedule, errand, sold) for schedule, errand in zip(schedules, errands, strict=True)]
+    report(summary(cases, killer, time.monotonic() - began))
+    assert [case.told() for case in cases if case.complaint] == []
+
+
+def start(airflow: Airflow, schedules: list[Schedule]) -> list[Errand]:
+    """Start the runs, which Airflow then has in its hands a few dozen at a time."""
+    for dag in POINTS:
+        airflow.pause(dag)
+    errands = [send_on_errand(airflow, item.dag, plan=item.plan, trouble=item.trouble) for item in schedules]
+    for dag in POINTS:
+        airflow.pause(dag, is_paused=False)
+    return errands
+
+
+@dataclass
+class Killer:
+    """Kills triggerers, and now and then a scheduler with all of its workers, and starts others in their place."""
+
+    airflow: Airflow
+    luck: random.Random
+    kills: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._due = {name: time.monotonic() + self.luck.uniform(*life) for name, life in self._lives.items()}
+
+    _lives = {"triggerer": TRIGGERERS_LIVE, "scheduler": SCHEDULERS_LIVE}  # noqa: RUF012 - no field
+
+    def strike(self) -> None:
+        for name, due in self._due.items():
+            if time.monotonic() > due:
+                self.airflow.kill(name)
+                self.airflow.start(name)
+                self.kills[name] += 1
+                self._due[name] = time.monotonic() + self.luck.uniform(*self._lives[name])
+
+
+@dataclass(frozen=True)
+class Case:
+    """What became of one schedule."""
+
+    schedule: Schedule
+    errand: Errand
+    verdict: Verdict
+    purchases: list[dict[str, Any]]
+    complaint: str | None
+
+    @classmethod
+    def of(cls, schedule: Schedule, errand: Errand, sold: list[dict[str, Any]]) -> Case:
+        purchases = [item for item in sold if item["body"]["prompt"] == errand.prompt]
+        verdict = errand.journal(schedule.buyer).verdict
+        has_output = schedule.dag != "scheduled_without_output"
+        not_once = errand.why_not_delivered_once(purchases) if has_output else errand.why_not_bought_once(purchases)
+        in_doubt = errand.why_not_stopped_in_doubt(schedule.buyer, purchases)
+        complaints = {
+            Verdict.KNOWN: not_once,
+            Verdict.UNKNOWABLE: in_doubt,
+            Verdict.EITHER: not_once and in_doubt and f"{not_once}, and {in_doubt}",
+        }
+        return cls(schedule, errand, verdict, purchases, complaints[verdict])
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.errand.run.state == "failed"
+
+    def told(self) -> str:
+        lives = {task: [(*life.points, life.death) for life in j.lives] for task, j in self.errand.journals.items()}
+        return (
+            f"seed {SEED}, schedule {self.schedule.number}: {self.complaint}. The outcome was {self.verdict}; "
+            f"{self.schedule}; {self.errand.run.path}; {lives}"
+        )
+
+
+def summary(cases: list[Case], killer: Killer, seconds: float) -> str:
+    deaths = Counter(point for case in cases for journal in case.errand.journals.values() for point in journal.deaths)
+    verdicts = Counter(case.verdict for case in cases)
+    least = verdicts[Verdict.KNOWN]
+    killed = ", ".join(f"{point} {count}" for point, count in (*killer.kills.items(), *deaths.most_common()))
+    return (
+        f"chaos: seed {SEED}, {len(cases)} schedules in {seconds:.0f} s. "
+        f"Killed {deaths.total() + killer.kills.total()} times: {killed}. "
+        f"Purchases: {least} to {len(cases)} expected, {sum(len(case.purchases) for case in cases)} seen, "
+        f"{max((len(case.purchases) for case in cases), default=0)} at most in one run. "
+        f"Stopped as unknowable: {sum(case.is_stopped for case in cases)} "
+        f"({verdicts[Verdict.UNKNOWABLE]} had to, {verdicts[Verdict.EITHER]} might)."
+    )
