@@ -23,7 +23,7 @@ from airflow_provider_minimax.api.pace import settle
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.transport import FileStream
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
-from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.receipts import ledger
 from airflow_provider_minimax.receipts.homes import SidecarHome, StateStoreHome
 from tests.fakes import FakeStore, FakeTaskInstance
@@ -103,6 +103,17 @@ class World:
                 seen = settle(self.look(deferral.trigger.minimax_task_id))
                 assert seen is not None
                 return self._operator().resume_execution("execute_complete", {"event": seen.as_event()}, context)
+        except (Exception, Death) as error:
+            return error
+
+    def download(self, dies_at: int | None = None) -> Any:
+        """Run the task that fetches what another one submitted; return its result, or the exception that ended it."""
+        self.dies_at, self.steps = dies_at, 0
+        operator = MinimaxVideoDownloadOperator(
+            task_id="download", minimax_task_id=self.purchases[-1], output_path=str(self.output)
+        )
+        try:
+            return operator.execute({"ti": FakeTaskInstance()})
         except (Exception, Death) as error:
             return error
 
@@ -194,7 +205,8 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     for home in (SidecarHome, StateStoreHome):
         for name in ("create", "write", "erase"):
             monkeypatch.setattr(home, name, stepping(getattr(home, name), f"{home.__name__}.{name}"))
-    monkeypatch.setattr(MinimaxVideoGenerationOperator, "log", SILENT)
+    for operator in (MinimaxVideoGenerationOperator, MinimaxVideoDownloadOperator):
+        monkeypatch.setattr(operator, "log", SILENT)
 
     def make(has_store: bool = False, **options: Any) -> World:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))

@@ -11,6 +11,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRateLimitError,
     MinimaxSubmissionUnknownError,
 )
+from airflow_provider_minimax.receipts.homes import SidecarHome
 from tests.fakes import HAS_STORE
 from tests.receipts.dying import Death, is_final, new_world, stopped_and_said_so
 
@@ -196,3 +197,23 @@ def test_overwrite_buys_a_clip_for_each_run_and_not_for_each_try(new_world):
         end = world.run()
         assert world.purchases == ["T1", "T2"]
         assert world.delivered == end["task_id"] == "T2"
+
+
+@pytest.mark.parametrize("shares_output", [True, False])
+def test_a_download_task_may_die_at_every_step(new_world, shares_output):
+    """Twice in a row; the third try delivers and completes the receipt, whoever began it."""
+    options = WAYS["submitting only"] | {"output": shares_output}
+    world = new_world(**options)
+    world.run_try()
+    world.download()
+    for deaths in product(range(1, world.steps + 1), repeat=2):
+        world = new_world(**options)
+        world.run_try()
+        for death in deaths:
+            world.download(death)
+        assert world.download()["task_id"] == "T1"
+        assert world.delivered == "T1"
+        receipt = SidecarHome(str(world.output)).read()
+        assert (receipt.phase, receipt.minimax_task_id) == ("delivered", "T1")
+        assert (receipt.fingerprint is not None) == shares_output
+        assert world.purchases == ["T1"]
