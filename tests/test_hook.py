@@ -484,6 +484,16 @@ async def test_a_key_that_was_changed_while_waiting_is_looked_up_again(connect, 
     await hook.aclose()
 
 
+async def test_a_changed_key_is_found_by_all_who_share_a_hook_and_were_refused_at_once(connect, minimax_emulator):
+    async with shared_hook(connect()) as hook:
+        bought = [await hook.asubmit(REQUEST) for _ in range(3)]
+        minimax_emulator.configure(key="a-new-key")
+        connect(password="a-new-key")
+        minimax_emulator.fault("slow", operation="query", seconds=0.3, times=3)
+        looks = await asyncio.gather(*(alook(hook, minimax_task_id) for minimax_task_id in bought))
+    assert [look.minimax_task_id for look in looks] == bought
+
+
 async def test_a_key_that_stays_wrong_is_not_looked_up_for_ever(connect):
     hook = MinimaxHook(connect(password="sk-wrong"))
     with pytest.raises(MinimaxAuthError):

@@ -376,10 +376,13 @@ def look(hook: MinimaxHook, minimax_task_id: str) -> VideoTask:
 
 
 async def alook(hook: MinimaxHook, minimax_task_id: str) -> VideoTask:
-    """Do what :func:`look` does, on an event loop."""
+    """Do what :func:`look` does, on an event loop, where others may share the hook."""
+    used = await hook._aresolve()
     try:
         return await hook.aget_task(minimax_task_id, retries=0)
     except MinimaxAuthError:
-        if not await hook.areload():
+        await hook.areload()
+        # The new key may be there already, because another one who was refused has looked it up meanwhile.
+        if await hook._aresolve() == used:
             raise
         return await hook.aget_task(minimax_task_id, retries=0)
