@@ -1,4 +1,4 @@
-"""Tasks whose own delay would be an hour, so that only the policy's lets a test end."""
+"""Tasks whose own delay is a minute, and the policy's almost none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from airflow.sdk import DAG, Param, task
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.retries import MinimaxRetryPolicy
 
-SLOWLY = {"retries": 3, "retry_delay": timedelta(hours=1), "retry_policy": MinimaxRetryPolicy(shortest=0.05, longest=1)}
+SLOWLY = {
+    "retries": 1,
+    "retry_delay": timedelta(minutes=1),
+    "retry_policy": MinimaxRetryPolicy(shortest=0.05, longest=1),
+}
 dags: dict[str, DAG] = {}
 
 with DAG("retried", params={"folder": Param("/nowhere", type="string")}, default_args=SLOWLY) as dag:
