@@ -42,6 +42,12 @@ class Errand:
             if request["operation"] == "download" and any(file in request["path"] for file in files)
         ]
 
+    @property
+    def looks(self) -> list[int]:
+        """How often the platform told where this errand's clips stand."""
+        bought = {item["task_id"] for item in self.purchases}
+        return [job["looks"] for job in self.airflow.emulator.jobs if job["task_id"] in bought]
+
     def journal(self, task: str = "generate") -> Journal:
         return Journal.of(self.folder / f"{task}.journal")
 
@@ -59,8 +65,12 @@ class Errand:
         return self.folder / "clip.mp4"
 
     @property
+    def sidecar(self) -> Path:
+        return Path(f"{self.clip}.receipt.json")
+
+    @property
     def receipt(self) -> dict[str, Any]:
-        return json.loads(Path(f"{self.clip}.receipt.json").read_text())
+        return json.loads(self.sidecar.read_text())
 
     def await_state(self, task: str, *states: str) -> None:
         until(f"{task} is {states}", lambda: self.run.tasks.get(task, {}).get("state") in states, PATIENCE)
@@ -127,6 +137,8 @@ class Errand:
             return f"the log of {task} does not say that a clip may have been bought"
         if files := list(self.folder.glob("*.mp4")):
             return f"there are {files}"
+        if self.sidecar.exists() and self.receipt["phase"] != "intent":
+            return f"the receipt is {self.receipt}"
         return None
 
 

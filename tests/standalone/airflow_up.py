@@ -164,7 +164,7 @@ class Airflow:
     def count(self, kind: str) -> int:
         """Return how many jobs of a kind, such as ``TriggererJob``, are alive."""
         alive = self.api.get("/api/v2/jobs", params={"job_type": kind, "is_alive": True}).raise_for_status().json()
-        return alive["total_entries"]
+        return len(alive["jobs"])
 
     def count_unfinished(self, dag_ids: list[str]) -> int:
         """Return how many runs of these DAGs are not over."""
