@@ -29,6 +29,7 @@ class Verdict(StrEnum):
 class Life:
     """One process of a task: the points that it passed, and the one at which it was killed on purpose."""
 
+    pid: int
     points: tuple[str, ...]
     death: str | None
 
@@ -55,7 +56,7 @@ class Journal:
         notes = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         # Two lives may overlap, if Airflow gives one up for dead that is not.
         pids = dict.fromkeys(note["pid"] for note in notes)
-        return cls(tuple(_life([note["what"] for note in notes if note["pid"] == pid]) for pid in pids))
+        return cls(tuple(_life(pid, [note["what"] for note in notes if note["pid"] == pid]) for pid in pids))
 
     @property
     def deaths(self) -> list[str]:
@@ -68,6 +69,6 @@ class Journal:
         return next((v for v in (Verdict.UNKNOWABLE, Verdict.EITHER) if v in verdicts), Verdict.KNOWN)
 
 
-def _life(notes: list[str]) -> Life:
+def _life(pid: int, notes: list[str]) -> Life:
     deaths = [note.removeprefix(KILLED) for note in notes if note.startswith(KILLED)]
-    return Life(tuple(note for note in notes if not note.startswith(KILLED)), deaths[0] if deaths else None)
+    return Life(pid, tuple(note for note in notes if not note.startswith(KILLED)), deaths[0] if deaths else None)

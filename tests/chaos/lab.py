@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
+
 from airflow_provider_minimax.emulator.clips import clip_of
 from tests.chaos.journal import Journal
 from tests.standalone.airflow_up import Airflow, Run, until
@@ -61,6 +63,17 @@ class Errand:
         return [f"{task}: {point}" for task, journal in self.journals.items() for point in journal.deaths]
 
     @property
+    def is_alive(self) -> bool:
+        """Whether a process of the task runs."""
+        return any(psutil.pid_exists(life.pid) for life in self.journal().lives)
+
+    def thaw(self) -> None:
+        """Have the first life go on, and its supervisor."""
+        process = psutil.Process(self.journal().lives[0].pid)
+        for stopped in (process.parent(), process):
+            stopped.resume()
+
+    @property
     def clip(self) -> Path:
         return self.folder / "clip.mp4"
 
@@ -71,9 +84,6 @@ class Errand:
     @property
     def receipt(self) -> dict[str, Any]:
         return json.loads(self.sidecar.read_text())
-
-    def await_state(self, task: str, *states: str) -> None:
-        until(f"{task} is {states}", lambda: self.run.tasks.get(task, {}).get("state") in states, PATIENCE)
 
     def await_deferral(self, task: str = "generate") -> None:
         """Wait until the task is in the triggerer."""

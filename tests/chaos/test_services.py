@@ -58,6 +58,21 @@ def test_a_scheduler_that_dies_and_is_started_again_loses_no_clip(airflow, erran
     assert errand.why_not_delivered_once() is None
 
 
+def test_an_api_server_that_dies_and_is_started_again_loses_no_clip(airflow, send):
+    """The worker that waits is ended by its supervisor, who cannot report; the next try goes on with the clip."""
+    errand = send("waiting")
+    until("the clip is being made", errand.hold_back)
+    airflow.kill("api-server")
+    until("the worker gave up", lambda: not errand.is_alive)
+    airflow.start("api-server")
+    until("the API server answers", lambda: airflow.answers)
+    errand.finish_clips()
+
+    errand.await_end()
+    assert len(errand.journal().lives) == 2
+    assert errand.why_not_delivered_once() is None
+
+
 def test_a_key_that_is_replaced_while_clips_are_made_loses_none(airflow: Airflow, send):
     """The connection gets the new key, then the platform refuses the old one, to all who wait at the same moment."""
     errand = send("mapped")

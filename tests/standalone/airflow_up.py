@@ -79,12 +79,12 @@ def living(session: int) -> list[psutil.Process]:
     return found
 
 
-def _command(process: psutil.Process) -> list[str]:
-    """Return a process's command line; nothing of one that is dead."""
+def _title(process: psutil.Process) -> str:
+    """Return what a process calls itself; nothing of one that is dead."""
     try:
-        return process.cmdline()
+        return " ".join(process.cmdline()).replace("api_server", "api-server")
     except psutil.NoSuchProcess:
-        return []
+        return ""
 
 
 class Airflow:
@@ -145,7 +145,7 @@ class Airflow:
     def kill(self, component: str) -> None:
         """Kill the oldest process of a component with all below it, at once and without a chance to say goodbye."""
         candidates = (*self._standalone.children(), *self._started)
-        victim = next(process for process in candidates if component in _command(process))
+        victim = next(process for process in candidates if f"airflow {component}" in _title(process))
         for process in (victim, *victim.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -153,13 +153,22 @@ class Airflow:
     def start(self, component: str) -> None:
         """Start one more process of a component."""
         with (self.folder / f"{component}-{len(self._started)}.log").open("wb") as log:
-            # The first one's port for logs may be in use.
-            command = [*self._standalone.cmdline()[:-1], component, "--skip-serve-logs"]
+            command = [*self._standalone.cmdline()[:-1], component]
+            if component != "api-server":
+                # The first one's port for logs may be in use.
+                command.append("--skip-serve-logs")
             started = subprocess.Popen(
                 command, env=self._standalone.environ(), stdout=log, stderr=log, start_new_session=True
             )
         self._started.append(psutil.Process(started.pid))
         self._sessions.append(started.pid)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the API server does."""
+        with suppress(httpx.TransportError):
+            return self.api.get("/api/v2/monitor/health").is_success
+        return False
 
     def count(self, kind: str) -> int:
         """Return how many jobs of a kind, such as ``TriggererJob``, are alive."""

@@ -7,9 +7,10 @@ called or done. Nothing is replaced, left out or told to the operator. SIGKILL c
 middle of a line, without ``finally``, ``on_kill`` or a last word to Airflow. All that is left for the next one is what
 was on disk, in Airflow's database and at the platform.
 
-The plan comes with the dag run: ``conf["plan"]`` has for each task a list of deaths, one after the other: the point
-and who dies there (``task``: the process; ``worker``: also its supervisor, so that Airflow only notices that the
-heartbeats stay out). A life that ends before its point, or does not come by it, leaves the death to the next one.
+The plan comes with the dag run: ``conf["plan"]`` has for each task a list of deaths, one after the other: the point and
+who dies there (``task``: the process; ``worker``: also its supervisor, so that Airflow only notices that the heartbeats
+stay out; ``frozen``: both, but with SIGSTOP, so that a test can have them come back from the dead). A life that ends
+before its point, or does not come by it, leaves the death to the next one.
 """
 
 from __future__ import annotations
@@ -71,10 +72,11 @@ class _Life:
 
     def ends(self, point: str) -> None:
         self._note(f"killed at {point}")
-        if self._who == "worker":
+        number = signal.SIGSTOP if self._who == "frozen" else signal.SIGKILL
+        if self._who != "task":
             # The supervisor first, or it might still report the death of the task's process.
-            os.kill(os.getppid(), signal.SIGKILL)
-        os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getppid(), number)
+        os.kill(os.getpid(), number)
 
     def _note(self, what: str) -> None:
         line = json.dumps({"pid": os.getpid(), "time": time.time(), "what": what})
