@@ -494,6 +494,16 @@ async def test_a_changed_key_is_found_by_all_who_share_a_hook_and_were_refused_a
     assert [look.minimax_task_id for look in looks] == bought
 
 
+async def test_a_client_is_not_closed_under_those_who_wait_for_an_answer(connect, minimax_emulator):
+    hook = MinimaxHook(connect())
+    minimax_task_id = await hook.asubmit(REQUEST)
+    minimax_emulator.fault("slow", operation="query", seconds=0.5)
+    look = asyncio.create_task(hook.aget_task(minimax_task_id, retries=0))
+    await asyncio.sleep(0.2)
+    await hook.aclose()
+    assert (await look).minimax_task_id == minimax_task_id
+
+
 async def test_a_key_that_stays_wrong_is_not_looked_up_for_ever(connect):
     hook = MinimaxHook(connect(password="sk-wrong"))
     with pytest.raises(MinimaxAuthError):

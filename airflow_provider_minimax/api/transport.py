@@ -356,8 +356,14 @@ class AsyncTransport:
         return _read(reply, read, self.endpoint, request)
 
     async def aclose(self) -> None:
-        """Close the client's connections."""
-        await self._client.aclose()
+        """Close the client's connections, once all who are using them have their answers."""
+        for _ in range(IN_FLIGHT):
+            await self._in_flight.acquire()
+        try:
+            await self._client.aclose()
+        finally:
+            for _ in range(IN_FLIGHT):
+                self._in_flight.release()
 
 
 _fetching_file: ContextVar[bool] = ContextVar("fetching_file", default=False)
