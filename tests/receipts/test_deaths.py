@@ -86,10 +86,10 @@ def test_so_it_is_for_two_deaths(new_world, options):
 
 @pytest.mark.slow
 def test_so_it_is_for_three_deaths(new_world, options):
-    """All triples of which the first two are not both late."""
+    """All triples of which the first two are not both late, every third one of them."""
     count = steps_of(new_world(**options))
     for first, second in product(range(1, count + 1), repeat=2):
-        for third in range(1, count + 1) if first + second < count else ():
+        for third in range(1 + (first + second) % 3, count + 1, 3) if first + second < count else ():
             check_after(new_world(**options), (first, second, third))
 
 
