@@ -396,7 +396,9 @@ class MinimaxVideoGenerationOperator(BaseOperator):
                     "MiniMax task %s is in the receipt: a retry goes on from there (%s).", minimax_task_id, ledger.where
                 )
                 raise
-            what = str(error) if isinstance(error, AirflowException) else f"{type(error).__name__}: {error}."
+            from airflow_provider_minimax.api.redaction import redact
+
+            what = str(error) if isinstance(error, AirflowException) else redact(f"{type(error).__name__}: {error}.")
             raise AirflowFailException(
                 f"{what} This task does not retry, because the clip is bought already (task {minimax_task_id}) and a "
                 f"retry would buy another. {_GET_IT}"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStoreError, MinimaxSubmissionUnknownError
 from airflow_provider_minimax.receipts.decision import (
     WAYS_ON,
@@ -137,7 +138,7 @@ class Buyer:
         except Exception as error:
             # Whatever this is, it is no proof that nothing was bought.
             raise MinimaxSubmissionUnknownError(
-                f"the submission broke off ({type(error).__name__}: {error})",
+                f"the submission broke off ({redact(f'{type(error).__name__}: {error}')})",
                 money="A clip may have been bought and may be billed.",
                 hint=WAYS_ON,
             ) from error
