@@ -15,6 +15,7 @@ from airflow_provider_minimax.airflow_names import AirflowException, AirflowFail
 
 __all__ = [
     "MinimaxAuthError",
+    "MinimaxClipRejectedError",
     "MinimaxConfigurationError",
     "MinimaxDownloadError",
     "MinimaxError",
@@ -163,6 +164,10 @@ class MinimaxTaskTimeoutError(MinimaxError, AirflowSensorTimeout):
 
 class MinimaxDownloadError(MinimaxError):
     """The clip exists but could not be fetched whole. Fetching it again costs nothing."""
+
+
+class MinimaxClipRejectedError(MinimaxError, AirflowFailException):
+    """The clip came whole, and is not what was asked for. It is kept aside for a person to look at."""
 
 
 _KINDS = {name: value for name, value in list(globals().items()) if name in __all__}
