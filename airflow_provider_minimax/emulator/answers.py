@@ -1,7 +1,7 @@
-"""Answers that no framework offers: a connection that ends without one, a body that stops halfway, a clip in parts.
+"""Answers that no framework offers: a connection that ends without one, a clip in parts.
 
 They reach through to the server's socket, which ``WithSocket`` puts into the scope of each request. Under a server
-that shows no socket the breaking ones raise instead of pretending.
+that shows no socket those that break a connection raise instead of pretending.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_minimax.emulator.clips import Clip
 
@@ -32,14 +32,16 @@ class WithSocket:
         await self.app(scope, receive, send)
 
 
-def _socket(scope: Scope) -> asyncio.Transport:
+def server_socket(scope: Scope) -> asyncio.Transport:
+    """The connection of a request, for answers that break it."""
     transport: asyncio.Transport | None = scope.get(SOCKET)
     if transport is None:
         raise RuntimeError("This answer breaks the connection, which needs the emulator to run under uvicorn.")
     return transport
 
 
-async def _until_gone(receive: Receive) -> None:
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client is gone, or has the whole answer."""
     # uvicorn answers 500 for an app that returns in silence, unless it knows that the client is gone.
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -50,52 +52,23 @@ class Dropped(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Close the connection."""
-        _socket(scope).abort()
-        await _until_gone(receive)
-
-
-class _CutOffError(Exception):
-    """Stops the answer that is being cut."""
-
-
-class Truncated(Response):
-    """Another answer, with its full Content-Length, that ends after so many bytes of its body."""
-
-    def __init__(self, whole: Response, after_bytes: int) -> None:
-        super().__init__(status_code=whole.status_code)
-        self.whole = whole
-        self.after_bytes = after_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the other answer until the cut."""
-        left = self.after_bytes
-
-        async def send_until_cut(message: Message) -> None:
-            nonlocal left
-            body = message.get("body", b"")
-            if message["type"] != "http.response.body" or len(body) < left:
-                left -= len(body)
-                await send(message)
-                return
-            await send({"type": "http.response.body", "body": body[:left], "more_body": True})
-            _socket(scope).close()
-            raise _CutOffError
-
-        try:
-            await self.whole(scope, receive, send_until_cut)
-        except _CutOffError:
-            await _until_gone(receive)
+        server_socket(scope).abort()
+        await until_gone(receive)
 
 
 class ClipResponse(Response):
-    """A clip or a part of it, made while it is sent, in constant memory."""
+    """A clip or a part of it, made while it is sent, in constant memory; chunked, it does not tell its length."""
 
-    def __init__(self, clip: Clip, start: int, stop: int, status_code: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, clip: Clip, start: int, stop: int, status_code: int, headers: Mapping[str, str], *, chunked: bool
+    ) -> None:
         super().__init__(
             status_code=status_code,
             headers={**headers, "Content-Length": str(stop - start)},
             media_type="video/mp4",
         )
+        if chunked:
+            del self.headers["Content-Length"]
         self.clip, self.start, self.stop = clip, start, stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

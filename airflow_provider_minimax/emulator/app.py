@@ -113,6 +113,7 @@ def _note(world: World, request: Request, platform: str | None, operation: str) 
         "had_authorization": "authorization" in request.headers,
         "user_agent": request.headers.get("user-agent", ""),
         "range": request.headers.get("range"),
+        "if_range": request.headers.get("if-range"),
         "fault": None,
     }
     world.journal.append(note)

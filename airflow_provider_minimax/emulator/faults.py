@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,9 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
-from airflow_provider_minimax.emulator.answers import Dropped, Truncated, download_refused
+from airflow_provider_minimax.emulator.answers import Dropped, download_refused
 from airflow_provider_minimax.emulator.refusals import NoChannel, Refusal, Saturated, UnknownTask
 from airflow_provider_minimax.emulator.settings import FOR_EVER
+from airflow_provider_minimax.emulator.spoiled import Cut, Dripping, Endless, Overlong, Truncated
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.emulator.exchange import Exchange
@@ -40,11 +42,17 @@ OPERATIONS_OF_KIND = {
     "truncated": frozenset({"download"}),
     "expired": frozenset({"download"}),
     "html_video": frozenset({"download"}),
+    "cut": frozenset({"download"}),
+    "overlong": frozenset({"download"}),
+    "endless": frozenset({"download"}),
+    "drip": frozenset({"download"}),
+    "empty": frozenset({"download"}),
+    "replaced": frozenset({"download"}),
     "unknown_task": frozenset({"query", "file"}),
     "no_channel": frozenset({"submit"}),
     "saturated": API,
 }
-WORK_IS_DONE = frozenset({"lost_answer", "slow", "hold", "truncated"})
+WORK_IS_DONE = frozenset({"lost_answer", "slow", "hold", "truncated", "cut", "overlong", "endless", "drip"})
 
 HTML_ERROR = """<html>
 <head><title>{status} {phrase}</title></head>
@@ -69,6 +77,12 @@ class Fault(BaseModel):
         "truncated",
         "expired",
         "html_video",
+        "cut",
+        "overlong",
+        "endless",
+        "drip",
+        "empty",
+        "replaced",
         "unknown_task",
         "no_channel",
         "saturated",
@@ -98,9 +112,9 @@ class Fault(BaseModel):
     job_made: bool = False
     """``http``, ``non_json`` and ``base_resp``: the work is done all the same."""
     seconds: float = Field(1.0, ge=0)
-    """``slow``: how long the answer takes."""
+    """``slow``: how long the answer takes; ``drip``: how long each KiB of it does."""
     after_bytes: int = Field(1000, ge=0)
-    """``truncated``: how much of the body arrives."""
+    """``truncated`` and ``cut``: how much of the body arrives; ``overlong``: the Content-Length."""
 
     @model_validator(mode="after")
     def _can_ever_happen(self) -> Fault:
@@ -134,6 +148,19 @@ async def perform(exchange: Exchange, fault: Fault, work: Work) -> Response:
             return answer
         case "truncated":
             return Truncated(answer, fault.after_bytes)
+        case "cut":
+            return Cut(answer, fault.after_bytes)
+        case "overlong":
+            return Overlong(answer, fault.after_bytes)
+        case "endless":
+            return Endless(answer)
+        case "drip":
+            return Dripping(answer, partial(exchange.world.pause, fault.seconds))
+        case "empty":
+            return Response(media_type="video/mp4")
+        case "replaced":
+            exchange.world.replace_clips()
+            return await work()
         case "expired":
             return download_refused(403, "AccessDenied", "Request has expired.")
         case "html_video" | "non_json":

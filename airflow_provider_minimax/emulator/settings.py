@@ -43,6 +43,16 @@ class Settings(BaseModel):
     """Life of a signed link; 0 or less: links that are expired when they are handed out."""
     clip_bytes: int | None = Field(None, ge=0)
     """Least size of the clip: filled up with a ``free`` box that is made while it is sent."""
+    clip_chunked: bool = False
+    """Clips come in chunks, without a Content-Length."""
+    clip_validators: Literal["both", "weak", "etag", "date", "none"] = "both"
+    """What tells one version of a clip from another: a strong ``ETag`` and ``Last-Modified``, a weak ``ETag`` and
+    ``Last-Modified``, only the ``ETag``, only the date, or nothing."""
+    clip_rendition: int = Field(0, ge=0)
+    """Another number is another file behind the same link, with another ETag and date."""
+    ranges: Literal["served", "ignored", "shifted", "untold", "other_size"] = "served"
+    """What becomes of a ``Range``: the part; the whole clip with 200; a part that begins a byte later, as its
+    ``Content-Range`` tells; the part without ``Content-Range``; one whose ``Content-Range`` tells another size."""
     redirects: int = Field(0, ge=0, le=100)
     """How many redirects stand before the clip."""
     redirect_to: str | None = None

@@ -6,7 +6,8 @@ Like the real one it signs for GET only, so a HEAD request is refused with 403.
 from __future__ import annotations
 
 import re
-from email.utils import formatdate, parsedate_to_datetime
+from collections.abc import Mapping
+from email.utils import formatdate
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -43,7 +44,7 @@ def download(request: Request, signer: LinkSigner, settings: Settings, job: Job 
         return download_refused(404, "NoSuchKey", "The specified key does not exist.")
     if elsewhere := _redirect(request, settings):
         return RedirectResponse(elsewhere, 302)
-    return _clip_or_part(request, clip_of(job.task_id, settings.clip_bytes), job.made_at)
+    return _clip_or_part(request, settings, job)
 
 
 def _redirect(request: Request, settings: Settings) -> str | None:
@@ -53,11 +54,17 @@ def _redirect(request: Request, settings: Settings) -> str | None:
     return str(request.url.include_query_params(**{STEP: step + 1})) if step < settings.redirects else None
 
 
-def _clip_or_part(request: Request, clip: Clip, made_at: float) -> Response:
-    headers = {"Accept-Ranges": "bytes", "ETag": clip.etag, "Last-Modified": formatdate(made_at, usegmt=True)}
+def _clip_or_part(request: Request, settings: Settings, job: Job) -> Response:
+    rendition = settings.clip_rendition
+    clip = clip_of(f"{job.task_id} again {rendition}" if rendition else job.task_id, settings.clip_bytes)
+    changed_at = job.made_at + rendition
+    headers = _validators(clip, changed_at, settings)
+    if settings.ranges != "ignored":
+        headers["Accept-Ranges"] = "bytes"
+    whole = ClipResponse(clip, 0, clip.size, 200, headers, chunked=settings.clip_chunked)
     asked = request.headers.get("Range")
-    if asked is None or not _is_same(request.headers.get("If-Range"), clip.etag, made_at):
-        return ClipResponse(clip, 0, clip.size, 200, headers)
+    if asked is None or settings.ranges == "ignored" or not _is_same(request.headers.get("If-Range"), headers):
+        return whole
     try:
         part = range_of(asked, clip.size)
     except OutOfRangeError:
@@ -65,19 +72,36 @@ def _clip_or_part(request: Request, clip: Clip, made_at: float) -> Response:
         refusal.headers["Content-Range"] = f"bytes */{clip.size}"
         return refusal
     if part is None:
-        return ClipResponse(clip, 0, clip.size, 200, headers)
+        return whole
     start, stop = part
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{clip.size}"
-    return ClipResponse(clip, start, stop, 206, headers)
+    if settings.ranges == "shifted":
+        start = min(start + 1, stop - 1)
+    if settings.ranges != "untold":
+        size = clip.size + 1 if settings.ranges == "other_size" else clip.size
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return ClipResponse(clip, start, stop, 206, headers, chunked=settings.clip_chunked)
 
 
-def _is_same(condition: str | None, etag: str, made_at: float) -> bool:
-    if condition is None or condition == etag:
+def _validators(clip: Clip, changed_at: float, settings: Settings) -> dict[str, str]:
+    etag, date = {"ETag": clip.etag}, {"Last-Modified": formatdate(changed_at, usegmt=True)}
+    match settings.clip_validators:
+        case "both":
+            return etag | date
+        case "weak":
+            return {"ETag": f"W/{clip.etag}"} | date
+        case "etag":
+            return etag
+        case "date":
+            return date
+        case "none":
+            return {}
+
+
+def _is_same(condition: str | None, validators: Mapping[str, str]) -> bool:
+    """Whether ``If-Range`` allows a part: a weak ETag never does (RFC 9110, 13.1.5)."""
+    if condition is None:
         return True
-    try:
-        return int(made_at) == int(parsedate_to_datetime(condition).timestamp())
-    except ValueError:
-        return False
+    return not condition.startswith("W/") and condition in validators.values()
 
 
 def range_of(header: str, size: int) -> tuple[int, int] | None:

@@ -82,6 +82,10 @@ class World:
         """The job whose id, or whose file's id, is among these words."""
         return next((job for job in self.jobs.values() if job.task_id in words or job.file_id in words), None)
 
+    def replace_clips(self) -> None:
+        """From now on other files are behind the links, as if each clip had been made anew."""
+        self.settings = self.settings.changed({"clip_rendition": self.settings.clip_rendition + 1})
+
     def take_fault(self, operation: str, platform: str | None, subject: str) -> Fault | None:
         """The fault that this request meets, counted down; None when it meets none."""
         for fault in self.faults:

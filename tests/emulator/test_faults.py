@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
@@ -130,6 +132,126 @@ def test_a_download_can_be_a_web_page(minimax, emulator):
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_link_can_be_refused_with_any_status(minimax, emulator, status):
+    link = minimax.buy_link()
+    emulator.fault("http", operation="download", status=status)
+    assert [browser.get(link).status_code for _ in range(2)] == [status, 200]
+
+
+def test_a_download_can_end_in_the_middle_as_if_that_were_all(minimax, emulator):
+    link = minimax.buy_link()
+    whole = browser.get(link).content
+    emulator.fault("cut", after_bytes=70_000)
+    answer = browser.get(link)
+    assert "Content-Length" not in answer.headers
+    assert answer.content == whole[:70_000]
+
+
+@pytest.mark.parametrize("told", [0, 1000, 64 * 1024, 70_000])
+def test_a_download_can_be_longer_than_it_tells(minimax, emulator, told):
+    link = httpx.URL(minimax.buy_link())
+    emulator.fault("overlong", after_bytes=told)
+    with socket.create_connection((link.host, link.port)) as plain:
+        plain.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % link.raw_path)
+        head, _, body = plain.makefile("rb").read().partition(b"\r\n\r\n")
+    assert f"content-length: {told}\r\n".encode() in head
+    assert len(body) > told
+    assert browser.get(link).content.startswith(body)
+
+
+def test_a_client_takes_no_more_than_it_was_told(minimax, emulator):
+    link = minimax.buy_link()
+    emulator.fault("overlong", after_bytes=70_000)
+    assert len(browser.get(link).content) == 70_000
+    assert len(browser.get(link).content) > 70_000
+
+
+def test_a_download_can_have_no_end(minimax, emulator):
+    emulator.fault("endless")
+    got = 0
+    with browser.stream("GET", minimax.buy_link()) as answer:
+        for piece in answer.iter_raw():
+            got += len(piece)
+            if got > 50 * 2**20:
+                break
+    assert "Content-Length" not in answer.headers
+    assert got > 50 * 2**20
+
+
+def test_others_are_served_while_a_download_has_no_end(minimax, emulator):
+    emulator.fault("endless")
+    link, enough = minimax.buy_link(), threading.Event()
+
+    def read() -> None:
+        with browser.stream("GET", link) as answer:
+            for _ in answer.iter_raw():
+                if enough.is_set():
+                    return
+
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(read)
+        try:
+            started = time.monotonic()
+            assert minimax.order().status_code == 200
+            assert time.monotonic() - started < 2
+        finally:
+            enough.set()
+        reading.result(5)
+
+
+def test_a_download_can_drip_at_a_pace_that_no_read_timeout_minds(minimax, emulator):
+    link = minimax.buy_link()
+    emulator.fault("drip", seconds=0.05)
+    started, times = time.monotonic(), []
+    with browser.stream("GET", link, timeout=1) as answer:
+        for piece in answer.iter_raw():
+            times.append(time.monotonic() - started)
+            assert len(piece) <= 1024
+            if len(times) == 5:
+                break
+    assert times[-1] >= 0.2
+    assert int(answer.headers["Content-Length"]) > 5 * 1024
+
+
+def test_a_download_that_drips_arrives_in_the_end(minimax, emulator):
+    link = minimax.buy_link()
+    emulator.fault("drip", seconds=0)
+    assert browser.get(link).content == browser.get(link).content
+
+
+def test_a_download_can_be_empty(minimax, emulator):
+    link = minimax.buy_link()
+    emulator.fault("empty")
+    answer = browser.get(link)
+    assert (answer.status_code, answer.headers["Content-Length"], answer.content) == (200, "0", b"")
+
+
+def test_a_clip_can_be_replaced_between_two_parts_of_a_download(minimax, emulator):
+    """The rest of the old clip is nowhere any more: If-Range gives the whole of the new one."""
+    link = minimax.buy_link()
+    old = browser.get(link)
+    emulator.fault("truncated", after_bytes=70_000)
+    emulator.fault("replaced")
+    with browser.stream("GET", link) as answer, pytest.raises(LOST):
+        read_into(bytearray(), answer)
+    new = browser.get(link, headers={"Range": "bytes=70000-", "If-Range": old.headers["ETag"]})
+    assert new.status_code == 200
+    assert new.content != old.content
+    assert new.headers["ETag"] != old.headers["ETag"]
+    assert new.headers["Last-Modified"] != old.headers["Last-Modified"]
+    assert browser.get(link).content == new.content
+
+
+@pytest.mark.parametrize("kind", ["truncated", "cut", "overlong", "endless", "drip"])
+def test_a_part_of_a_clip_meets_the_same_troubles(minimax, emulator, kind):
+    link = minimax.buy_link()
+    emulator.fault(kind)
+    with browser.stream("GET", link, headers={"Range": "bytes=5-"}) as answer:
+        assert answer.headers["Content-Range"].startswith("bytes 5-")
+    assert emulator.requests[-1]["fault"] == kind
+
+
 def test_a_task_can_become_unknown(minimax, emulator):
     task_id = minimax.buy()
     emulator.fault("unknown_task")
@@ -192,6 +314,7 @@ def test_faults_can_be_taken_back(minimax, emulator):
         ("typhoon", {}),
         ("http", {"colour": "red"}),
         ("expired", {"operation": "submit"}),
+        ("endless", {"operation": "query"}),
         ("http", {"platform": "hailuo"}),
         ("http", {"containing": ""}),
     ],

@@ -95,6 +95,86 @@ def test_a_download_is_continued_only_if_the_clip_is_still_the_same(link):
     assert [status(condition) for condition in (etag, date, '"other"')] == [206, 206, 200]
 
 
+def test_the_journal_tells_what_part_was_asked_for_and_given(emulator, link):
+    etag = browser.get(link).headers["ETag"]
+    browser.get(link, headers={"Range": "bytes=5-", "If-Range": etag})
+    browser.get(link, headers={"Range": "bytes=5-", "If-Range": '"other"'})
+    seen = [(note["range"], note["if_range"], note["status"]) for note in emulator.requests[-3:]]
+    assert seen == [(None, None, 200), ("bytes=5-", etag, 206), ("bytes=5-", '"other"', 200)]
+
+
+VALIDATORS = {
+    "both": (True, True),
+    "weak": (True, True),
+    "etag": (True, False),
+    "date": (False, True),
+    "none": (False, False),
+}
+
+
+@pytest.mark.parametrize(("validators", "shown"), VALIDATORS.items(), ids=VALIDATORS.keys())
+def test_a_host_can_tell_less_of_a_clips_version(emulator, link, validators, shown):
+    emulator.configure(clip_validators=validators)
+    headers = browser.get(link).headers
+    assert ("ETag" in headers, "Last-Modified" in headers) == shown
+
+
+def test_a_weak_etag_allows_no_part(emulator, link):
+    emulator.configure(clip_validators="weak")
+    etag = browser.get(link).headers["ETag"]
+    assert etag.startswith('W/"')
+    assert browser.get(link, headers={"Range": "bytes=5-", "If-Range": etag}).status_code == 200
+
+
+def test_what_a_host_does_not_show_allows_no_part(emulator, link):
+    etag = browser.get(link).headers["ETag"]
+    emulator.configure(clip_validators="none")
+    assert browser.get(link, headers={"Range": "bytes=5-", "If-Range": etag}).status_code == 200
+    assert browser.get(link, headers={"Range": "bytes=5-"}).status_code == 206
+
+
+def test_a_clip_can_come_without_its_length(emulator, link):
+    whole = browser.get(link)
+    emulator.configure(clip_chunked=True)
+    for headers in ({}, {"Range": "bytes=5-"}):
+        answer = browser.get(link, headers=headers)
+        assert "Content-Length" not in answer.headers
+        assert answer.headers["Transfer-Encoding"] == "chunked"
+        assert whole.content.endswith(answer.content)
+
+
+def test_another_rendition_of_the_same_size_is_another_file(emulator, link):
+    emulator.configure(clip_bytes=500_000)
+    old = browser.get(link)
+    emulator.configure(clip_rendition=1)
+    new = browser.get(link)
+    assert len(new.content) == len(old.content)
+    assert new.content != old.content
+    for name in ("ETag", "Last-Modified"):
+        assert new.headers[name] != old.headers[name]
+        condition = {"Range": "bytes=5-", "If-Range": old.headers[name]}
+        assert browser.get(link, headers=condition).content == new.content
+
+
+HOW_RANGES_GO = {
+    "served": (206, "bytes 5-9/{size}", slice(5, 10)),
+    "ignored": (200, None, slice(None)),
+    "shifted": (206, "bytes 6-9/{size}", slice(6, 10)),
+    "untold": (206, None, slice(5, 10)),
+    "other_size": (206, "bytes 5-9/{size_and_one}", slice(5, 10)),
+}
+
+
+@pytest.mark.parametrize(("ranges", "given"), HOW_RANGES_GO.items(), ids=HOW_RANGES_GO.keys())
+def test_a_host_can_get_ranges_wrong(emulator, link, ranges, given):
+    whole = browser.get(link).content
+    emulator.configure(ranges=ranges)
+    part = browser.get(link, headers={"Range": "bytes=5-9"})
+    status, told, where = given
+    told = told and told.format(size=len(whole), size_and_one=len(whole) + 1)
+    assert (part.status_code, part.headers.get("Content-Range"), part.content) == (status, told, whole[where])
+
+
 def test_a_link_expires(minimax, emulator):
     emulator.configure(url_seconds=0)
     answer = browser.get(minimax.buy_link())
