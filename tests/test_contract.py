@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
@@ -58,6 +59,33 @@ def test_what_our_rules_let_through_is_sold_and_nothing_else_is_sent(platform, c
     assert len(minimax_emulator.purchases) == sold
     assert sold
     assert platform not in ("minimax", "ai302") or not refused
+
+
+TELLS_TIMES = {"chainhub", "vtrix", "novita"}
+TELLS_ITS_BILL = {"vtrix"}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_times_and_the_bill_that_a_platform_tells_are_read(platform, connect, minimax_emulator):
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    before = datetime.now(UTC).replace(microsecond=0)
+    with closing(MinimaxHook(connect(platform))) as hook:
+        sold = VideoRequest.of({"model": "I2V-01", "prompt": "a cat", "first_frame_image": FRAME})
+        task = hook.get_task(hook.submit(sold))
+        file = hook.get_file(task)
+    tells = platform in TELLS_TIMES
+    assert (task.created_at is not None, task.finished_at is not None) == (tells, tells)
+    assert (task.billed is not None) == (platform in TELLS_ITS_BILL)
+    times = [before, task.created_at, task.finished_at, file.created_at, datetime.now(UTC)]
+    known = [time for time in times if time is not None]
+    assert known == sorted(known)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_list_price_is_that_of_minimax_itself_and_of_no_gateway(platform, connect):
+    with closing(MinimaxHook(connect(platform))) as hook:
+        price = hook.list_price(VideoRequest.of({"model": "MiniMax-Hailuo-02", "prompt": "a cat"}))
+    assert (price and str(price.amount)) == ("0.28" if platform == "minimax" else None)
 
 
 @pytest.mark.parametrize("platform", ["vtrix", "novita"])

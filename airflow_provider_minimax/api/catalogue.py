@@ -10,10 +10,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.request import IMAGE_FIELDS, Mode, VideoRequest
 
 _OPTIONS = ("prompt_optimizer", "fast_pretreatment", "aigc_watermark", "callback_url")
@@ -62,7 +64,8 @@ class Findings:
 
 @cache
 def _data() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text("utf-8"))
+    # Prices as they are published: a float would turn 0.28 into its nearest neighbour.
+    return tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text("utf-8"), parse_float=Decimal)
 
 
 @cache
@@ -84,9 +87,11 @@ def models() -> Mapping[str, Model]:
     }
 
 
-def list_price(request: VideoRequest, *, currency: str = "usd") -> str | None:
+def list_price(request: VideoRequest, *, currency: str = "usd") -> ListPrice | None:
     """
-    Return what the clip lists at on the official API, e.g. ``"0.28 USD (list price, read 2026-07-10)"``.
+    Return what the clip lists at on the official API, e.g. ``0.28 USD (list price, read 2026-07-10)``.
+
+    It says nothing of gateways, which have prices of their own.
 
     :param request: the request; unset resolution and duration count as the API's defaults.
     :param currency: ``usd`` (global accounts) or ``cny`` (mainland accounts).
@@ -100,7 +105,7 @@ def list_price(request: VideoRequest, *, currency: str = "usd") -> str | None:
     duration = request.duration or 6
     for row in _data()["prices"]:
         if request.model in row["models"] and (row["resolution"], row["duration"]) == (resolution, duration):
-            return f"{row[currency]:.2f} {currency.upper()} (list price, read {_data()['prices_read']})"
+            return ListPrice(Decimal(row[currency]), currency.upper(), _data()["prices_read"])
     return None
 
 

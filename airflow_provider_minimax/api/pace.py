@@ -93,7 +93,7 @@ class Outcome:
     def as_event(self) -> dict[str, Any]:
         """Return the outcome as small plain values for a trigger event: no URL, no secret."""
         return {
-            "task": self.task and self.task.as_result() | {"status": self.task.status},
+            "task": self.task and self.task.as_event(),
             "error": self.error and self.error.as_event(),
         }
 
@@ -116,17 +116,7 @@ class Outcome:
                     hint="Install the same version of the provider for workers and triggerers, and restart them.",
                 ),
             )
-        return cls(
-            VideoTask(
-                str(task["task_id"]),
-                TaskState.SUCCEEDED,
-                status=str(task.get("status", "")),
-                file_id=task.get("file_id"),
-                width=task.get("width"),
-                height=task.get("height"),
-                duration=task.get("duration"),
-            )
-        )
+        return cls(VideoTask.of_event(task))
 
 
 def settle(task: VideoTask) -> Outcome | None:

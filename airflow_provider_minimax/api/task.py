@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from airflow_provider_minimax.api.cost import Billed
 
 
 class TaskState(StrEnum):
@@ -48,10 +52,13 @@ class VideoFile:
 
     :param url: where it can be fetched, for about an hour and by anyone who has it: a secret while it lives.
     :param file_id: the platform's id of the file, if it has one.
+    :param created_at: when the platform says that the file was made, where it does: MiniMax and the gateways that pass
+        its files on (``created_at`` of the file object).
     """
 
     url: str = field(repr=False)
     file_id: str | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,11 @@ class VideoTask:
     :param duration: the clip's length in seconds, where the platform tells.
     :param code: the platform's error code of a failed task.
     :param reason: the platform's words on a failed task, already redacted.
+    :param created_at: when the task was queued, where the platform tells: ChainHub, Vtrix and Novita do.
+    :param started_at: when the work on it began, where the platform tells: ChainHub (often 0 there) and Novita.
+    :param finished_at: when it ended, where the platform tells: ChainHub, Vtrix and Novita.
+    :param billed: what was charged for a finished task, where the platform tells: Vtrix, and ChainHub if its software
+        is new enough.
     """
 
     minimax_task_id: str
@@ -81,6 +93,10 @@ class VideoTask:
     duration: float | None = None
     code: str | None = None
     reason: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    billed: Billed | None = None
 
     @property
     def has_output(self) -> bool:
@@ -97,3 +113,44 @@ class VideoTask:
             "height": self.height,
             "duration": self.duration,
         }
+
+    def as_event(self) -> dict[str, Any]:
+        """Return what a trigger's event carries: the result's facts, and the times and the bill if they were told."""
+        told = {
+            "created_at": self.created_at and self.created_at.isoformat(),
+            "started_at": self.started_at and self.started_at.isoformat(),
+            "finished_at": self.finished_at and self.finished_at.isoformat(),
+            "billed": self.billed and self.billed.as_dict(),
+        }
+        known = {name: value for name, value in told.items() if value is not None}
+        return self.as_result() | {"status": self.status} | known
+
+    @classmethod
+    def of_event(cls, values: Mapping[str, Any]) -> VideoTask:
+        """
+        Read what :meth:`as_event` made.
+
+        :param values: its values, with a ``task_id`` and a ``state``; all others may be missing, because other versions
+            write events too.
+        """
+        return cls(
+            str(values["task_id"]),
+            TaskState(values["state"]),
+            status=str(values.get("status", "")),
+            file_id=values.get("file_id"),
+            width=values.get("width"),
+            height=values.get("height"),
+            duration=values.get("duration"),
+            created_at=_moment(values.get("created_at")),
+            started_at=_moment(values.get("started_at")),
+            finished_at=_moment(values.get("finished_at")),
+            billed=Billed.of_dict(values.get("billed")),
+        )
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else None

@@ -38,6 +38,8 @@ from airflow_provider_minimax.hooks.probe import probe
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+    from airflow_provider_minimax.api.cost import ListPrice
+
 
 class MinimaxHook(BaseHook):
     """
@@ -213,8 +215,7 @@ class MinimaxHook(BaseHook):
             raise invalid(problems, hint=UNCHECKED)
 
     def _log_submission(self, minimax_task_id: str, request: VideoRequest, endpoint: Endpoint) -> None:
-        currency = "cny" if endpoint.region == "cn" else "usd"
-        price = catalogue.list_price(request, currency=currency) if endpoint.platform == "minimax" else None
+        price = _list_price(request, endpoint)
         self.log.info(
             "Bought at %s: MiniMax task %s, %s%s",
             endpoint.platform,
@@ -222,6 +223,15 @@ class MinimaxHook(BaseHook):
             request.model,
             f", {price}" if price else "",
         )
+
+    def list_price(self, request: VideoRequest) -> ListPrice | None:
+        """
+        Return what a clip lists at for this account: an estimate of its cost.
+
+        :param request: what to buy.
+        :return: the price in the account's currency; ``None`` where none is known, as on every gateway.
+        """
+        return _list_price(request, self._resolve()[1])
 
     # -- looking at it -------------------------------------------------------------------------------------------------
 
@@ -334,6 +344,12 @@ def _own_file(task: VideoTask, platform: Platform) -> VideoFile:
             hint="Wait for the task to succeed, with MinimaxTaskSensor, before fetching its clip.",
         )
     return task.file
+
+
+def _list_price(request: VideoRequest, endpoint: Endpoint) -> ListPrice | None:
+    if endpoint.platform != "minimax":
+        return None
+    return catalogue.list_price(request, currency="cny" if endpoint.region == "cn" else "usd")
 
 
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[MinimaxHook, int]]] = WeakKeyDictionary()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
+from airflow_provider_minimax.api.cost import Billed
 from airflow_provider_minimax.api.pace import Outcome, Pace, Wait, Watch, settle
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -126,6 +130,41 @@ def test_a_task_that_goes_on_is_not_settled(state):
 def test_an_outcome_survives_the_way_through_an_event():
     event = json.loads(json.dumps(Outcome(DONE).as_event()))
     assert Outcome.of_event(event) == Outcome(DONE)
+
+
+def test_the_times_and_the_bill_survive_the_way_through_an_event():
+    begin = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
+    told = replace(
+        DONE,
+        created_at=begin,
+        started_at=begin + timedelta(seconds=3),
+        finished_at=begin + timedelta(seconds=100, milliseconds=250),
+        billed=Billed(Decimal("0.035714285714"), "USD"),
+    )
+    text = json.dumps(Outcome(told).as_event())
+    assert Outcome.of_event(json.loads(text)).result() == told
+    assert len(text) < 500
+
+
+def test_an_event_says_nothing_of_times_and_bills_that_were_not_told():
+    assert Outcome(DONE).as_event()["task"].keys() == {*DONE.as_result(), "status"}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"created_at": 1790000000},
+        {"created_at": "yesterday", "started_at": "2026-09-21T14:13:20"},
+        {"finished_at": None, "billed": None},
+        {"billed": "0.28 USD"},
+        {"billed": {"amount": "much", "unit": "USD"}},
+        {"billed": {"amount": 1}},
+    ],
+)
+def test_a_clip_is_not_lost_to_an_events_odd_times_or_bill(odd):
+    event = Outcome(DONE).as_event()
+    event["task"] |= odd
+    assert Outcome.of_event(event).result() == DONE
 
 
 def test_an_events_error_survives_with_its_kind_and_facts():

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
 import pytest
 
+from airflow_provider_minimax.api.cost import Billed
+from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
@@ -172,6 +180,140 @@ def test_the_clips_size_is_read():
     assert (task.width, task.height) == (1366, 768)
 
 
+BEGIN = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
+
+
+def after(seconds: float) -> datetime:
+    return BEGIN + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("platform", "case", "created", "started", "finished"),
+    [
+        ("minimax", "query_success", None, None, None),
+        ("bltcy", "query_finished", None, None, None),
+        ("ai302", "query_success", None, None, None),
+        ("chainhub", "query_plain", None, None, None),
+        ("chainhub", "query_not_started", BEGIN, None, None),
+        ("chainhub", "query_success", BEGIN, None, after(100)),
+        ("chainhub", "query_success_with_quota", BEGIN, after(3), after(100)),
+        ("chainhub", "query_failure", BEGIN, None, after(100)),
+        ("vtrix", "query_in_progress", BEGIN, None, None),
+        ("vtrix", "query_completed", BEGIN, None, after(100.25)),
+        ("vtrix", "query_completed_untyped", None, None, None),
+        ("novita", "query_queued", BEGIN, None, None),
+        ("novita", "query_succeed", BEGIN, after(1.5), after(100.25)),
+        ("novita", "query_succeed_without_url", None, None, None),
+    ],
+)
+def test_a_tasks_times_are_read_where_the_platform_tells_them(platform, case, created, started, finished):
+    task = PLATFORMS[platform].read_task(reply(platform, case), "T")
+    assert (task.created_at, task.started_at, task.finished_at) == (created, started, finished)
+
+
+@pytest.mark.parametrize(
+    ("platform", "case", "billed"),
+    [
+        ("minimax", "query_success", None),
+        ("novita", "query_succeed", None),
+        ("chainhub", "query_success", None),
+        ("chainhub", "query_success_with_quota", Billed(Decimal(140000), "quota")),
+        ("vtrix", "query_in_progress", None),
+        ("vtrix", "query_completed", Billed(Decimal("0.30"), "USD")),
+        ("vtrix", "query_completed_untyped", None),
+    ],
+)
+def test_what_was_charged_is_read_where_the_platform_tells_it(platform, case, billed):
+    assert PLATFORMS[platform].read_task(reply(platform, case), "T").billed == billed
+
+
+def test_what_a_failed_task_was_charged_in_advance_is_not_taken_for_its_bill():
+    """The gateway gives it back, and goes on telling the number."""
+    task = PLATFORMS["chainhub"].read_task(reply("chainhub", "query_failure"), "T")
+    assert (task.state, task.billed) == (TaskState.FAILED, None)
+
+
+# Where each platform tells a time, what it charged, and the clip's size: the path in the reply's body.
+TOLD = [
+    ("minimax", "query_success", "width", "video_width"),
+    ("minimax", "query_success", "height", "video_height"),
+    ("chainhub", "query_success_with_quota", "created_at", "data.submit_time"),
+    ("chainhub", "query_success_with_quota", "started_at", "data.start_time"),
+    ("chainhub", "query_success_with_quota", "finished_at", "data.finish_time"),
+    ("chainhub", "query_success_with_quota", "billed", "data.quota"),
+    ("chainhub", "query_success_with_quota", "width", "data.data.video_width"),
+    ("vtrix", "query_completed", "created_at", "created_at"),
+    ("vtrix", "query_completed", "finished_at", "metadata.completed_at"),
+    ("vtrix", "query_completed", "finished_at", "metadata"),
+    ("vtrix", "query_completed", "billed", "usage.cost"),
+    ("vtrix", "query_completed", "billed", "usage"),
+    ("vtrix", "query_completed", "duration", "output.0.content.1.duration"),
+    ("novita", "query_succeed", "created_at", "extra.debug_info.submit_time_ms"),
+    ("novita", "query_succeed", "started_at", "extra.debug_info.execute_time_ms"),
+    ("novita", "query_succeed", "finished_at", "extra.debug_info.complete_time_ms"),
+    ("novita", "query_succeed", "finished_at", "extra.debug_info"),
+    ("novita", "query_succeed", "finished_at", "extra"),
+]
+
+
+def with_value(sample: HttpReply, path: str, value: object) -> HttpReply:
+    """Return a sample with another value at a path of its body."""
+    body = json.loads(sample.body)
+    *way, last = path.split(".")
+    place = body
+    for step in way:
+        place = place[int(step) if isinstance(place, list) else step]
+    place[last] = value
+    return replace(sample, body=json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("odd", ["soon", "", -5, -0.5, [], {}, ["1790000000"], None, math.inf, "NaN"])
+@pytest.mark.parametrize(("platform", "case", "fact", "path"), TOLD)
+def test_a_clip_is_not_lost_to_an_odd_value_beside_it(platform, case, fact, path, odd):
+    whole = reply(platform, case)
+    task = PLATFORMS[platform].read_task(with_value(whole, path, odd), "T")
+    told = PLATFORMS[platform].read_task(whole, "T")
+    assert getattr(told, fact) is not None
+    assert getattr(task, fact) is None
+    assert (task.state, task.file, task.file_id) == (told.state, told.file, told.file_id)
+
+
+@pytest.mark.parametrize("told", [1790000000, 1790000000.0, "1790000000", 1790000000000, "1790000000000"])
+@pytest.mark.parametrize(
+    ("platform", "case", "fact", "path"), [row for row in TOLD if row[3].endswith(("_at", "_ms", "_time"))]
+)
+def test_a_time_is_read_in_seconds_and_in_milliseconds_and_as_text(platform, case, fact, path, told):
+    task = PLATFORMS[platform].read_task(with_value(reply(platform, case), path, told), "T")
+    assert getattr(task, fact) == BEGIN
+
+
+@pytest.mark.parametrize("told", [0, 100, True, 1790000000000000, "2026-09-21T14:13:20", "21.09.2026"])
+def test_a_number_or_text_that_cannot_be_a_clips_time_is_none(told):
+    sample = with_value(reply("chainhub", "query_success"), "data.finish_time", told)
+    assert PLATFORMS["chainhub"].read_task(sample, "T").finished_at is None
+
+
+@pytest.mark.parametrize("told", ["0.30", 0.3, "0.3000"])
+def test_a_cost_is_exact_whether_it_came_as_text_or_number(told):
+    sample = with_value(reply("vtrix", "query_completed"), "usage.cost", told)
+    assert PLATFORMS["vtrix"].read_task(sample, "T").billed == Billed(Decimal("0.3"), "USD")
+
+
+def test_a_clip_that_was_free_was_billed_at_nothing():
+    sample = with_value(reply("vtrix", "query_completed"), "usage.cost", "0")
+    assert PLATFORMS["vtrix"].read_task(sample, "T").billed == Billed(Decimal(0), "USD")
+
+
+@pytest.mark.parametrize(
+    ("amount", "plain"), [("140000", "140000"), ("0.30", "0.3"), ("0.035714285714", "0.035714285714"), ("2.00", "2")]
+)
+def test_a_bill_in_json_loses_nothing(amount, plain):
+    billed = Billed(Decimal(amount), "USD")
+    text = json.dumps(billed.as_dict())
+    assert text == f'{{"amount": {plain}, "unit": "USD", "kind": "billed"}}'
+    assert Billed.of_dict(json.loads(text)) == billed
+
+
 @pytest.mark.parametrize("platform", ["minimax", "chainhub", "vtrix", "novita"])
 def test_an_unknown_task_is_gone_and_the_error_names_it(platform):
     with pytest.raises(MinimaxTaskGoneError) as raised:
@@ -188,6 +330,18 @@ def test_a_rate_limited_query_is_not_the_end_of_the_task():
 def test_a_file_is_located(platform):
     file = PLATFORMS[platform].read_file(reply(platform, "file"))
     assert file.url.startswith("https://files.example/")
+    assert file.created_at == BEGIN
+
+
+def test_a_file_whose_age_makes_no_sense_is_located_all_the_same():
+    odd = with_value(reply("minimax", "file"), "file.created_at", "just now")
+    file = PLATFORMS["minimax"].read_file(odd)
+    assert (bool(file.url), file.created_at) == (True, None)
+
+
+def test_a_file_in_the_query_tells_when_it_was_made():
+    task = PLATFORMS["chainhub"].read_task(reply("chainhub", "query_success"), "T")
+    assert task.file.created_at == after(131)
 
 
 def test_a_file_without_a_link_has_to_be_asked_for_again():

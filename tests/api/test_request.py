@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
+from datetime import date
+from decimal import Decimal
 from io import BytesIO
 
 import pytest
 from PIL import Image
 
 from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.images import with_images
 from airflow_provider_minimax.api.request import Mode, VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
@@ -177,8 +181,20 @@ def test_a_known_wrong_literal_is_found_although_another_field_is_a_template():
 )
 def test_a_clips_list_price_is_known_with_its_date(fields, price):
     listed = catalogue.list_price(VideoRequest.of(fields | {"prompt": "p"}))
-    assert listed.startswith(price)
-    assert "2026-07-10" in listed
+    assert str(listed) == f"{price} (list price, read 2026-07-10)"
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("usd", Decimal("0.28")), ("cny", Decimal("2.00"))])
+def test_a_list_price_is_exact_and_in_the_currency_that_was_asked_for(currency, amount):
+    request = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "p"})
+    assert catalogue.list_price(request, currency=currency) == ListPrice(amount, currency.upper(), date(2026, 7, 10))
+
+
+def test_a_list_price_in_json_says_that_it_is_no_bill():
+    listed = catalogue.list_price(VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "p"}))
+    assert json.dumps(listed.as_dict()) == (
+        '{"amount": 0.28, "currency": "USD", "kind": "list price", "read": "2026-07-10"}'
+    )
 
 
 def test_a_clip_that_is_not_listed_has_no_price():

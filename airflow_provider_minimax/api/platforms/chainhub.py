@@ -3,6 +3,10 @@ ChainHub (api.chainhub.tech) and its kin: the official create below ``/minimax``
 
 The wrapper says ``code`` as a text (``"success"``) or a number, has two statuses (the inner, official one wins), and on
 success keeps the *file id* in ``fail_reason``: so that field is only read when the task failed.
+
+Times are seconds, and 0 where one is not known: https://app.apifox.com/web/project/5443236/apis/api-327360871-run. That
+page has no cost. Newer versions of the software behind it add ``quota``: ``TaskDto`` in ``dto/task.go`` of
+https://github.com/QuantumNous/new-api.
 """
 
 from __future__ import annotations
@@ -10,12 +14,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
+from airflow_provider_minimax.api.cost import Billed
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import minimax
 from airflow_provider_minimax.api.platforms.replies import (
+    Amount,
     BaseResp,
     ErrorBody,
     MaybeObject,
+    Moment,
     Reply,
     Text,
     gone,
@@ -49,6 +56,10 @@ class _InnerQuery(minimax.Query):
 class _WrappedTask(Reply):
     status: Text = ""
     fail_reason: Text = ""
+    submit_time: Moment = None
+    start_time: Moment = None
+    finish_time: Moment = None
+    quota: Amount = None
     data: Annotated[_InnerQuery | None, MaybeObject] = None
 
 
@@ -84,11 +95,19 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
     inner = outer.data or _InnerQuery()
     if not inner.status:
         inner = inner.model_copy(update={"status": outer.status, "base_resp": BaseResp()})
-    task = minimax.task_of(inner, minimax_task_id)
+    task = replace(
+        minimax.task_of(inner, minimax_task_id),
+        created_at=outer.submit_time,
+        started_at=outer.start_time,
+        finished_at=outer.finish_time,
+    )
+    # The gateway charges in advance, gives back what a failed task cost, and leaves the number as it was.
+    if task.state is TaskState.SUCCEEDED and outer.quota is not None:
+        task = replace(task, billed=Billed(outer.quota, "quota"))
     if task.state is TaskState.FAILED and not task.reason:
         task = replace(task, reason=redact(outer.fail_reason) or None)
     if inner.file and inner.file.download_url:
-        task = replace(task, file=VideoFile(inner.file.download_url, task.file_id))
+        task = replace(task, file=VideoFile(inner.file.download_url, task.file_id, inner.file.created_at))
     return task
 
 

@@ -15,6 +15,8 @@ from airflow_provider_minimax.api.platforms.replies import (
     BaseResp,
     ErrorBody,
     MaybeObject,
+    Moment,
+    Pixels,
     Reply,
     Text,
     error_of_code,
@@ -52,12 +54,12 @@ class Submission(IdFields):
 
 
 class Query(Reply):
-    """The answer to a query."""
+    """The answer to a query; it tells no times and no cost."""
 
     status: Text = ""
     file_id: Text = ""
-    video_width: int | None = None
-    video_height: int | None = None
+    video_width: Pixels = None
+    video_height: Pixels = None
     base_resp: Annotated[BaseResp | None, MaybeObject] = None
 
 
@@ -66,6 +68,7 @@ class File(Reply):
 
     file_id: Text = ""
     download_url: Text = ""
+    created_at: Moment = None
 
 
 class Retrieval(Reply):
@@ -152,8 +155,8 @@ def task_of(answer: Query, minimax_task_id: str) -> VideoTask:
         state,
         status=answer.status,
         file_id=answer.file_id or None,
-        width=answer.video_width or None,
-        height=answer.video_height or None,
+        width=answer.video_width,
+        height=answer.video_height,
         code=code if ended_badly and code != "0" else None,
         reason=redact(verdict.status_msg) if ended_badly and code != "0" else None,
     )
@@ -171,7 +174,7 @@ def read_file(reply: HttpReply) -> VideoFile:
     if not answer.file or not answer.file.download_url:
         refuse_enveloped(reply)
         raise MinimaxUnavailableError("the answer to the file's retrieval has no download_url yet")
-    return VideoFile(answer.file.download_url, answer.file.file_id or None)
+    return VideoFile(answer.file.download_url, answer.file.file_id or None, answer.file.created_at)
 
 
 def refuse(reply: HttpReply, verdict: BaseResp | None) -> None:

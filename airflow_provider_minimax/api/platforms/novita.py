@@ -2,7 +2,8 @@
 Novita (api.novita.ai): one address a model, one for all results, and the clip's URL in the result.
 
 Pages: https://novita.ai/docs/api-reference/model-apis-minimax-video-01 and its siblings, …/model-apis-task-result. The
-first frame is called ``image_url`` by the oldest model and ``image`` by the others.
+first frame is called ``image_url`` by the oldest model and ``image`` by the others. Times are texts of milliseconds in
+``extra.debug_info``, which is left empty at times; what a clip cost is not told.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from pydantic import BeforeValidator, Field
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import IdFields, with_extra
-from airflow_provider_minimax.api.platforms.replies import MaybeObject, Reply, Text, gone, is_object_with, objects, read
+from airflow_provider_minimax.api.platforms.replies import (
+    MaybeObject,
+    Moment,
+    Reply,
+    Text,
+    gone,
+    is_object_with,
+    objects,
+    read,
+)
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import Mode, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
@@ -82,7 +92,18 @@ class _Video(Reply):
     video_url: Text = ""
 
 
+class _DebugInfo(Reply):
+    submit_time_ms: Moment = None
+    execute_time_ms: Moment = None
+    complete_time_ms: Moment = None
+
+
+class _Extra(Reply):
+    debug_info: Annotated[_DebugInfo | None, MaybeObject] = None
+
+
 class _Result(Reply):
+    extra: Annotated[_Extra | None, MaybeObject] = None
     task: Annotated[_Task | None, MaybeObject] = None
     videos: Annotated[list[_Video], BeforeValidator(objects)] = Field(default_factory=list)
 
@@ -128,6 +149,7 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
     except MinimaxRequestError as error:
         raise gone(minimax_task_id, error.message, code=error.code, http_status=error.http_status) from None
     task = answer.task or _Task()
+    times = (answer.extra and answer.extra.debug_info) or _DebugInfo()
     state = TaskState.of(task.status)
     url = next((video.video_url for video in answer.videos if video.video_url), None)
     return VideoTask(
@@ -136,6 +158,9 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
         status=task.status,
         file=VideoFile(url) if url else None,
         reason=redact(task.reason) or None if state is TaskState.FAILED else None,
+        created_at=times.submit_time_ms,
+        started_at=times.execute_time_ms,
+        finished_at=times.complete_time_ms,
     )
 
 

@@ -8,9 +8,21 @@ that says what the reader has to do; which platform it was and what was at stake
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.redaction import redact
@@ -35,6 +47,20 @@ def _object_or_none(value: Any) -> Any:
     return value if isinstance(value, Mapping) else None
 
 
+def _valid_or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+def _of_our_days(moment: datetime) -> datetime:
+    # Older than any of the platforms, or far off: a zero, a number of seconds that something took, microseconds.
+    if not 2020 <= moment.year < 2100:
+        raise ValueError("not a time at which a clip can have been made")
+    return moment.astimezone(UTC)
+
+
 def objects(value: Any) -> list[Any]:
     """Keep the objects of what should be a list of them, for use as a validator."""
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
@@ -44,6 +70,18 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 """A word or a number, as text: ids and codes come as either."""
 MaybeObject = BeforeValidator(_object_or_none)
 """For objects that some replies leave null, empty or as a bare text."""
+
+# What is good to know of a task, and not needed to get the clip: a value that makes no sense is None, never an error,
+# because a paid clip must not be lost to it.
+_IfValid = WrapValidator(_valid_or_none)
+Moment = Annotated[Annotated[AwareDatetime, AfterValidator(_of_our_days)] | None, _IfValid]
+"""A time, in UTC: seconds or milliseconds since 1970, told apart by their size, as a number or as text."""
+Amount = Annotated[Annotated[Decimal, Field(ge=0, max_digits=15)] | None, _IfValid]
+"""An amount of money or of other units, as a number or as text."""
+Pixels = Annotated[Annotated[int, Field(gt=0)] | None, _IfValid]
+"""A width or a height."""
+Seconds = Annotated[Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, _IfValid]
+"""A clip's length."""
 
 
 class Reply(BaseModel):

@@ -4,6 +4,10 @@ Vtrix (cloud.vtrix.ai): models under its own names, parameters in an envelope, t
 Its page: /docs/api/minimax/minimax-i2v-01-live at doc.vtrix.ai. The page shows the parameters beside ``model``; the
 vendor's own clients wrap them as ``{"input": [{"params": …}]}``, which is what is sent here. Error codes have leading
 zeros, so they are texts.
+
+A finished task names its cost in USD (``usage.cost``, a text by its page, a number or empty elsewhere) and when it was
+completed; the names of the times are those of the vendor's own client, ``TaskMetadata`` in
+https://github.com/SeaArt-Infra/sea-sdk-go. What its ``in_queue_at`` stands for is said nowhere, so it is not read.
 """
 
 from __future__ import annotations
@@ -13,10 +17,23 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BeforeValidator, Field
 
+from airflow_provider_minimax.api.cost import Billed
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import IdFields, with_extra
-from airflow_provider_minimax.api.platforms.replies import ErrorBody, Reply, Text, gone, is_object_with, objects, read
+from airflow_provider_minimax.api.platforms.replies import (
+    Amount,
+    ErrorBody,
+    MaybeObject,
+    Moment,
+    Reply,
+    Seconds,
+    Text,
+    gone,
+    is_object_with,
+    objects,
+    read,
+)
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import Mode, VideoRequest
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
@@ -45,16 +62,27 @@ MODEL_NAMES = {
 class _Content(Reply):
     type: Text = ""
     url: Text = ""
-    duration: float | None = None
+    duration: Seconds = None
 
 
 class _Output(Reply):
     content: Annotated[list[_Content], BeforeValidator(objects)] = Field(default_factory=list)
 
 
+class _Usage(Reply):
+    cost: Amount = None
+
+
+class _Metadata(Reply):
+    completed_at: Moment = None
+
+
 class _Task(Reply):
     status: Text = ""
+    created_at: Moment = None
     output: Annotated[list[_Output], BeforeValidator(objects)] = Field(default_factory=list)
+    usage: Annotated[_Usage | None, MaybeObject] = None
+    metadata: Annotated[_Metadata | None, MaybeObject] = None
     error: Any = None
 
 
@@ -96,6 +124,7 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
     state = TaskState.of(answer.status)
     code, words = read(reply, ErrorBody).code_and_words() if state is TaskState.FAILED else ("", "")
     clip = _clip([content for output in answer.output for content in output.content])
+    cost = answer.usage.cost if answer.usage else None
     return VideoTask(
         minimax_task_id,
         state,
@@ -104,6 +133,9 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
         duration=clip.duration if clip else None,
         code=code or None,
         reason=redact(words) or None,
+        created_at=answer.created_at,
+        finished_at=answer.metadata.completed_at if answer.metadata else None,
+        billed=None if cost is None else Billed(cost, "USD"),
     )
 
 

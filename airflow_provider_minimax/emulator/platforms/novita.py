@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
 from airflow_provider_minimax.emulator.contract import Page, read_order
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Handler, Platform
-from airflow_provider_minimax.emulator.jobs import Sight
+from airflow_provider_minimax.emulator.jobs import Job, Sight
 from airflow_provider_minimax.emulator.refusals import Refusal, UnknownTask, message_for
 
 COMMON = {"prompt": "prompt"}
@@ -100,13 +100,23 @@ async def query(exchange: Exchange) -> Response:
     sight = exchange.world.look(exchange.platform.name, exchange.parameter("task_id"))
     return JSONResponse(
         {
-            "extra": {"seed": "", "debug_info": {}},
+            "extra": {"seed": "", "debug_info": _debug_info(sight.job)},
             "task": _task(exchange, sight),
             "images": [],
             "videos": [_video(exchange, sight)] if sight.has_file else [],
             "audios": [],
         }
     )
+
+
+def _debug_info(job: Job) -> dict[str, str]:
+    """Times are texts of milliseconds; one that is not known is an empty text, as in the page's example."""
+    return {
+        "request_info": "",
+        "submit_time_ms": str(round(job.made_at * 1000)),
+        "execute_time_ms": "",
+        "complete_time_ms": str(round(job.ended_at * 1000)) if job.ended_at else "",
+    }
 
 
 def _task(exchange: Exchange, sight: Sight) -> dict[str, Any]:

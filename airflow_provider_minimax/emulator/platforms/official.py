@@ -95,7 +95,7 @@ def file_object(exchange: Exchange, job: Job, *, backup: bool) -> dict[str, Any]
     described = {
         "file_id": int(job.file_id),
         "bytes": 0,
-        "created_at": int(job.made_at),
+        "created_at": int(job.ended_at or job.made_at),
         "filename": "output_aigc.mp4",
         "purpose": "video_generation",
         "download_url": exchange.link(job),
