@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxClipRejectedError, MinimaxRequestError
-from airflow_provider_minimax.media.clip import MediaFacts, OpenClip, UnreadableClipError, opened
+from airflow_provider_minimax.media.clip import MediaFacts, OpenClip, UnreadableClipError, opened, picture_of
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -146,7 +146,7 @@ def _look_at_all(clip: OpenClip) -> Iterator[str]:
     brightest = largest_change = 0
     first: Image | None = None
     for frame in clip.container.decode(clip.stream):
-        cells = _grey_cells(frame)
+        cells = picture_of(frame, _CELLS, "L")
         brightest = max(brightest, _peak(cells))
         if first is None:
             first = cells
@@ -165,13 +165,6 @@ def _cut_off(clip: OpenClip, last: VideoFrame) -> Iterator[str]:
     end = (last.time or 0.0) + float((last.duration or 0) * (last.time_base or 0))
     if end < clip.facts.duration - _END_TOLERANCE:
         yield f"its pictures end after {end:.2f} of {clip.facts.duration:.2f} s"
-
-
-def _grey_cells(frame: VideoFrame) -> Image:
-    from PIL import Image
-
-    plane = frame.reformat(*_CELLS, format="gray", interpolation="AREA").planes[0]
-    return Image.frombytes("L", _CELLS, bytes(plane), "raw", "L", plane.line_size)
 
 
 def _peak(cells: Image) -> int:

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
+    from PIL.Image import Image
 
 
 class UnreadableClipError(Exception):
@@ -137,3 +138,17 @@ def _facts(container: InputContainer, stream: VideoStream) -> MediaFacts:
         codec=stream.codec_context.name,
         has_sound=bool(container.streams.audio),
     )
+
+
+def picture_of(frame: VideoFrame, size: tuple[int, int], mode: Literal["RGB", "L"]) -> Image:
+    """
+    Return a frame as a picture of another size.
+
+    :param frame: the frame.
+    :param size: width and height in pixels.
+    :param mode: Pillow's: colours, or grey levels.
+    """
+    from PIL import Image
+
+    plane = frame.reformat(*size, format="gray" if mode == "L" else "rgb24", interpolation="AREA").planes[0]
+    return Image.frombytes(mode, size, bytes(plane), "raw", mode, plane.line_size)

@@ -1,0 +1,127 @@
+"""What the sheets are drawn with: one look, one font that comes with Pillow, JPEG."""
+
+from __future__ import annotations
+
+import unicodedata
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont
+
+Box = tuple[int, int]
+
+BACKGROUND = "#14161b"
+MOUNT = "#1f232b"
+BRIGHT = "#f4f2ec"
+DIM = "#9aa1ad"
+ALARM = "#ff8f7a"
+MARGIN = 40
+
+_QUALITY = 88
+# The font is drawn for ASCII; these are the others that it has and we use.
+_ALSO_IN_FONT = "·…"
+
+
+class Canvas:
+    """
+    A picture in the making.
+
+    :param width: in pixels.
+    :param height: in pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        from PIL import Image, ImageDraw
+
+        self.image = Image.new("RGB", (width, height), BACKGROUND)
+        self._pen = ImageDraw.Draw(self.image, "RGBA")
+
+    def mount(self, at: Box, size: Box) -> None:
+        """
+        Draw the place for pictures.
+
+        :param at: its upper left corner.
+        :param size: its width and height.
+        """
+        self._pen.rounded_rectangle((*at, at[0] + size[0] - 1, at[1] + size[1] - 1), radius=6, fill=MOUNT)
+
+    def show(self, picture: Image, at: Box) -> None:
+        """
+        Paste a picture.
+
+        :param picture: the picture.
+        :param at: its upper left corner.
+        """
+        self.image.paste(picture, at)
+
+    def write(self, text: str, at: Box, width: int, size: int, colour: str) -> None:
+        """
+        Write a line, cut to a width.
+
+        :param text: the line; letters that the font lacks lose their accents or become question marks.
+        :param at: its upper left corner.
+        :param width: how wide it may be.
+        :param size: of the letters, in pixels.
+        :param colour: of the letters.
+        """
+        font = _font(size)
+        self._pen.text(at, _cut(_in_font(text), font, width), font=font, fill=colour)
+
+    def label(self, text: str, at: Box, size: int) -> None:
+        """
+        Write a few letters onto a picture, on a dark ground.
+
+        :param text: the letters.
+        :param at: the ground's lower left corner.
+        :param size: of the letters, in pixels.
+        """
+        font = _font(size)
+        pad = size // 3
+        width, height = int(font.getlength(text)) + 2 * pad, size + pad
+        self._pen.rectangle((at[0], at[1] - height, at[0] + width, at[1] - 1), fill=(10, 11, 14, 190))
+        self._pen.text((at[0] + pad, at[1] - height // 2), text, font=font, fill=BRIGHT, anchor="lm")
+
+    def as_jpeg(self) -> bytes:
+        """Return the picture's file."""
+        return jpeg(self.image)
+
+
+def jpeg(image: Image) -> bytes:
+    """
+    Return a picture as a JPEG file.
+
+    :param image: the picture.
+    """
+    content = BytesIO()
+    image.save(content, "JPEG", quality=_QUALITY, optimize=True, progressive=True)
+    return content.getvalue()
+
+
+def _font(size: int) -> FreeTypeFont:
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(size=size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # noqa: S101 - it is, with a size
+    return font
+
+
+def _in_font(text: str) -> str:
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    return "".join(letter if " " <= letter <= "~" or letter in _ALSO_IN_FONT else "?" for letter in plain)
+
+
+def _cut(text: str, font: FreeTypeFont, width: int) -> str:
+    """Cut a text in its middle: names of files differ at their ends."""
+    if font.getlength(text) <= width:
+        return text
+    kept = len(text) - 1
+    while kept > 1 and font.getlength(_without_middle(text, kept)) > width:
+        kept -= 1
+    return _without_middle(text, kept)
+
+
+def _without_middle(text: str, kept: int) -> str:
+    tail = kept // 2
+    return f"{text[: kept - tail]}…{text[len(text) - tail :]}"
