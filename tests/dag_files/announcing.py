@@ -1,0 +1,85 @@
+"""Pipelines of operators that announce a clip without buying one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator
+
+from airflow_provider_minimax.downstream import Delivered, TellsOfClips
+from airflow_provider_minimax.links import MinimaxClipLink, MinimaxFactsLink
+
+FACTS = {
+    "task_id": "179525184968000",
+    "state": "succeeded",
+    "model": "MiniMax-Hailuo-2.3",
+    "sha256": "9f86d08",
+    "size": 4096,
+    "width": 1366,
+    "height": None,
+    "duration": 6.0,
+    "cost": {"amount": 0.28, "currency": "USD", "basis": "estimated"},
+    "tracks": ["h264", "aac"],
+}
+BOAT = Asset(name="boat", uri="s3://published/boat")
+CLIPS = AssetAlias("clips")
+
+
+class Announcing(TellsOfClips, BaseOperator):
+    """Announces a clip: at once, after a deferral, or in its last try."""
+
+    template_fields = ("place",)
+    operator_extra_links = (MinimaxClipLink(), MinimaxFactsLink())
+
+    def __init__(self, *, place: str, deferred: bool = False, fails_first: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.place = place
+        self.deferred = deferred
+        self.fails_first = fails_first
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        if self.deferred:
+            self.defer(trigger=TimeDeltaTrigger(timedelta(0)), method_name="execute_complete")
+        return self.execute_complete(context, None)
+
+    def execute_complete(self, context: Any, event: Any) -> dict[str, Any]:
+        self._tell(context, Delivered(self.place, FACTS, inputs=("s3://my_aws_conn@pictures/boat.png",)))
+        if self.fails_first and context["ti"].try_number == 1:
+            raise RuntimeError("the worker broke down after the delivery")
+        return FACTS
+
+
+def dag(dag_id: str) -> DAG:
+    return DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
+
+
+PLACE = "s3://my_aws_conn@bucket/boat-0.mp4"
+
+with dag("announced_at_once") as at_once:
+    Announcing(task_id="announce", place=PLACE, outlets=[BOAT, CLIPS])
+
+with dag("announced_after_a_deferral") as after_a_deferral:
+    Announcing(task_id="announce", place=PLACE, deferred=True, outlets=[BOAT, CLIPS])
+
+with dag("announced_by_mapped_tasks") as by_mapped_tasks:
+    Announcing.partial(task_id="announce", deferred=True, outlets=[CLIPS]).expand(
+        place=[PLACE, "s3://other_conn@bucket/boat-1.mp4"]
+    )
+
+with dag("announced_by_two_tries") as by_two_tries:
+    Announcing(
+        task_id="announce",
+        place=PLACE,
+        fails_first=True,
+        retries=1,
+        retry_delay=timedelta(seconds=0.1),
+        outlets=[CLIPS],
+    )
+
+with dag("announced_by_reference") as by_reference:
+    Announcing(task_id="announce", place=PLACE, outlets=[Asset.ref(name="boat")])
+
+with dag("announced_local_clip") as local_clip:
+    Announcing(task_id="announce", place="/data/boat.mp4", deferred=True)

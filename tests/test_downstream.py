@@ -1,0 +1,139 @@
+"""What Airflow stores of a delivered clip: ``dag.test()`` and a look into its database."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import date
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset, AssetAlias
+from sqlalchemy import select
+
+from airflow_provider_minimax.downstream import Delivered, announce, uri_of
+from tests.conftest import load_dags
+from tests.dag_files.announcing import FACTS
+
+EXTRA = {
+    "task_id": "179525184968000",
+    "state": "succeeded",
+    "model": "MiniMax-Hailuo-2.3",
+    "sha256": "9f86d08",
+    "size": 4096,
+    "width": 1366,
+    "duration": 6.0,
+    "cost.amount": 0.28,
+    "cost.currency": "USD",
+    "cost.basis": "estimated",
+    "tracks": '["h264", "aac"]',
+}
+
+
+def events(dag_run: Any) -> list[tuple[str, int, dict[str, Any]]]:
+    """Return what the database holds of a run: the asset's URI, the map index of its source, the extra."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        rows = session.execute(
+            select(AssetModel.uri, AssetEvent.source_map_index, AssetEvent.extra)
+            .join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+            .where(AssetEvent.source_dag_id == dag_run.dag_id, AssetEvent.source_run_id == dag_run.run_id)
+            .order_by(AssetEvent.source_map_index, AssetModel.uri)
+        )
+        return [tuple(row) for row in rows]
+
+
+def run(dag_id: str) -> Any:
+    done = load_dags("announcing")[dag_id].test()
+    assert str(done.state) == "success"
+    return done
+
+
+@pytest.mark.usefixtures("airflow_db")
+@pytest.mark.parametrize("dag_id", ["announced_at_once", "announced_after_a_deferral"])
+def test_a_fixed_asset_gets_the_facts_though_its_uri_is_another(dag_id):
+    assert ("s3://published/boat", -1, EXTRA) in events(run(dag_id))
+
+
+@pytest.mark.usefixtures("airflow_db")
+@pytest.mark.parametrize("dag_id", ["announced_at_once", "announced_after_a_deferral"])
+def test_an_alias_gets_an_event_of_the_asset_at_the_clips_place(dag_id):
+    assert ("s3://bucket/boat-0.mp4", -1, EXTRA) in events(run(dag_id))
+
+
+@pytest.mark.usefixtures("airflow_db")
+def test_each_mapped_task_has_events_of_its_own():
+    assert events(run("announced_by_mapped_tasks")) == [
+        ("s3://bucket/boat-0.mp4", 0, EXTRA),
+        ("s3://bucket/boat-1.mp4", 1, EXTRA),
+    ]
+
+
+@pytest.mark.usefixtures("airflow_db")
+def test_a_retry_that_finds_the_clip_in_its_place_leaves_one_event():
+    assert events(run("announced_by_two_tries")) == [("s3://bucket/boat-0.mp4", -1, EXTRA)]
+
+
+@pytest.mark.usefixtures("airflow_db")
+def test_a_reference_to_an_asset_gets_the_facts_too():
+    assert events(run("announced_by_reference")) == [("s3://published/boat", -1, EXTRA)]
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("/data/clip.mp4", "file:///data/clip.mp4"),
+        ("file:///data/clip.mp4", "file:///data/clip.mp4"),
+        ("/data/my clip #2?.mp4", "file:///data/my clip %232%3F.mp4"),
+        ("s3://bucket/a/clip.mp4", "s3://bucket/a/clip.mp4"),
+        ("s3://my_aws_conn@bucket/a/clip.mp4", "s3://bucket/a/clip.mp4"),
+        ("S3A://my_aws_conn@bucket/me@home.mp4", "s3://bucket/me@home.mp4"),
+        ("gcs://bucket/clip.mp4", "gs://bucket/clip.mp4"),
+        ("abfss://my_azure_conn@container/clip.mp4", "abfss://container/clip.mp4"),
+    ],
+)
+def test_a_clip_has_one_uri_whichever_way_it_is_reached_and_airflow_takes_it_as_it_is(path, uri):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert uri_of(path) == Asset(uri=uri_of(path)).uri == uri
+
+
+def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert uri_of("clip.mp4") == f"file://{tmp_path}/clip.mp4"
+
+
+class Broken:
+    """Stands for a context of Airflow in which nothing works."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise RuntimeError("the API server is away")
+
+
+@pytest.fixture
+def operator(mocker):
+    return mocker.Mock(outlets=[Asset("boat"), AssetAlias("clips")])
+
+
+def test_no_trouble_with_assets_fails_the_task_and_each_is_told(operator):
+    announce(Broken(), operator, Delivered("s3://bucket/boat.mp4", FACTS))
+    said = [call.args[0] % call.args[1:] for call in operator.log.warning.call_args_list]
+    assert [text.partition(": ")[2] for text in said] == ["RuntimeError: the API server is away"] * 2
+    assert "boat" in said[0]
+    assert "clips" in said[1]
+
+
+def test_hook_lineage_is_told_once(operator, mocker):
+    collector = mocker.patch("airflow.providers.common.compat.lineage.hook.get_hook_lineage_collector").return_value
+    announce({"outlet_events": mocker.MagicMock()}, operator, Delivered("s3://c@bucket/boat.mp4", FACTS))
+    collector.add_output_asset.assert_called_once_with(context=operator, uri="s3://bucket/boat.mp4")
+    assert operator.log.warning.mock_calls == []
+
+
+def test_what_is_no_json_becomes_a_text_instead_of_failing_the_task():
+    assert Delivered("/clip.mp4", {"day": date(2026, 11, 21)}).as_extra() == {"day": "2026-11-21"}
+
+
+def test_unknown_facts_are_left_out():
+    assert Delivered("/clip.mp4", {"width": None}).as_extra() == {}
