@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from airflow_provider_minimax.downstream import Delivered, announce, uri_of
 from tests.conftest import load_dags
-from tests.dag_files.announcing import FACTS
+from tests.dag_files.announcing import BOAT, FACTS
 
 EXTRA = {
     "task_id": "179525184968000",
@@ -27,6 +27,17 @@ EXTRA = {
     "cost.basis": "estimated",
     "tracks": '["h264", "aac"]',
 }
+
+
+@pytest.fixture(scope="module")
+def boat(airflow_db):
+    """Register the DAGs' asset, as the DAG processor does; since Airflow 3.1 ``dag.test()`` does so too."""
+    from airflow.models.asset import AssetActive, AssetModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(AssetModel(name=BOAT.name, uri=BOAT.uri))
+        session.add(AssetActive(name=BOAT.name, uri=BOAT.uri))
 
 
 def events(dag_run: Any) -> list[tuple[str, int, dict[str, Any]]]:
@@ -50,19 +61,19 @@ def run(dag_id: str) -> Any:
     return done
 
 
-@pytest.mark.usefixtures("airflow_db")
+@pytest.mark.usefixtures("boat")
 @pytest.mark.parametrize("dag_id", ["announced_at_once", "announced_after_a_deferral"])
 def test_a_fixed_asset_gets_the_facts_though_its_uri_is_another(dag_id):
     assert ("s3://published/boat", -1, EXTRA) in events(run(dag_id))
 
 
-@pytest.mark.usefixtures("airflow_db")
+@pytest.mark.usefixtures("boat")
 @pytest.mark.parametrize("dag_id", ["announced_at_once", "announced_after_a_deferral"])
 def test_an_alias_gets_an_event_of_the_asset_at_the_clips_place(dag_id):
     assert ("s3://bucket/boat-0.mp4", -1, EXTRA) in events(run(dag_id))
 
 
-@pytest.mark.usefixtures("airflow_db")
+@pytest.mark.usefixtures("boat")
 def test_each_mapped_task_has_events_of_its_own():
     assert events(run("announced_by_mapped_tasks")) == [
         ("s3://bucket/boat-0.mp4", 0, EXTRA),
@@ -70,12 +81,12 @@ def test_each_mapped_task_has_events_of_its_own():
     ]
 
 
-@pytest.mark.usefixtures("airflow_db")
+@pytest.mark.usefixtures("boat")
 def test_a_retry_that_finds_the_clip_in_its_place_leaves_one_event():
     assert events(run("announced_by_two_tries")) == [("s3://bucket/boat-0.mp4", -1, EXTRA)]
 
 
-@pytest.mark.usefixtures("airflow_db")
+@pytest.mark.usefixtures("boat")
 def test_a_reference_to_an_asset_gets_the_facts_too():
     assert events(run("announced_by_reference")) == [("s3://published/boat", -1, EXTRA)]
 
