@@ -26,7 +26,7 @@ class Delivered:
     A clip that is in its place.
 
     :param output_path: where it is: a path, or a URL that may name a connection (``s3://my_aws_conn@bucket/clip.mp4``).
-    :param facts: what is known of it: plain JSON values, without any signed URL.
+    :param facts: what is known of it: plain JSON values with ``sha256`` and ``size``, and without any signed URL.
     :param inputs: the pictures that went into it, as the DAG named them.
     """
 
@@ -106,7 +106,8 @@ def announce(context: Context, operator: BaseOperator, delivered: Delivered) -> 
     with _warned_of(operator, "Hook lineage does not know the clip"):
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-        get_hook_lineage_collector().add_output_asset(context=operator, uri=delivered.uri)
+        collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+        collector.add_output_asset(context=operator, uri=delivered.uri)
 
 
 @contextmanager
@@ -126,7 +127,7 @@ class TellsOfClips:
         self._delivered = delivered
         announce(context, cast("BaseOperator", self), delivered)
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Return the clip's lineage, for Airflow's OpenLineage provider, which calls this at the end of the task."""
         from airflow_provider_minimax.lineage import lineage_of
 

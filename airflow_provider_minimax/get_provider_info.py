@@ -74,12 +74,17 @@ _FORM = {
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description, in the form of Airflow's ``provider_info.schema.json``."""
     modules = {
-        kind: [{"integration-name": _NAME, "python-modules": [f"airflow_provider_minimax.{kind}.{module}"]}]
-        for kind, module in (
-            ("operators", "video"),
-            ("sensors", "video"),
-            ("hooks", "minimax"),
-            ("triggers", "video"),
+        kind: [
+            {
+                "integration-name": _NAME,
+                "python-modules": [f"airflow_provider_minimax.{kind}.{module}" for module in modules],
+            }
+        ]
+        for kind, modules in (
+            ("operators", ("video", "contact_sheet")),
+            ("sensors", ("video",)),
+            ("hooks", ("minimax",)),
+            ("triggers", ("video",)),
         )
     }
     return {
@@ -88,6 +93,7 @@ def get_provider_info() -> dict[str, Any]:
         "description": "MiniMax (Hailuo) video generation, at MiniMax itself and at the gateways that resell it.",
         "integrations": [{"integration-name": _NAME, "external-doc-url": _DOCS, "tags": ["service"]}],
         **modules,
+        "extra-links": [f"airflow_provider_minimax.links.{name}" for name in ("MinimaxClipLink", "MinimaxFactsLink")],
         # Read by Airflow 3.2 and later.
         "cli": ["airflow_provider_minimax.cli.definition.get_cli_commands"],
         # Airflow 3.4 documents it; the module itself needs 3.3.
