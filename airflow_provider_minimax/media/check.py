@@ -39,12 +39,13 @@ _SHORT_SIDES_OF_2K = (1080, 1536)
 # The last picture may be shown for longer than the others, and an index may be a little off.
 _END_TOLERANCE = 0.25
 
-# Pictures are compared after shrinking to this many grey cells, in which noise cancels out.
-_CELLS = (160, 90)
+# Pictures are compared after shrinking: each grey cell is the mean of 8 by 8 pixels, in which noise cancels out.
+_CELL = 8
 # Of 255. Black with film grain stays below 8; a scene by night in which one can see nothing but shapes reaches 18.
 _BLACK = 10
-# Of 255. Coding noise on a picture that stands still is 4 at most with x264's crf=36; a zoom by 0.3 % over the clip
-# changes some cell by 32, a zoom by 1 % into a scene by night by 8, and a fog that dims the picture by 1.5 % by 6.
+# Of 255. Coding noise on a picture that stands still is 3 at most up to x264's crf=28, whatever the preset. A zoom by
+# 0.3 % over the clip changes some cell by 22, a light of 4 pixels that flickers by 39, a zoom by 1 % into a scene by
+# night by 5. A picture that stands still in worse coding passes.
 _NOISE = 4
 
 
@@ -146,7 +147,7 @@ def _look_at_all(clip: OpenClip) -> Iterator[str]:
     brightest = largest_change = 0
     first: Image | None = None
     for frame in clip.container.decode(clip.stream):
-        cells = picture_of(frame, _CELLS, "L")
+        cells = picture_of(frame, (max(frame.width // _CELL, 1), max(frame.height // _CELL, 1)), "L")
         brightest = max(brightest, _peak(cells))
         if first is None:
             first = cells

@@ -79,12 +79,12 @@ def poster(file: Path | BinaryIO) -> bytes:
         return jpeg(_most_telling(clip, _POSTER))
 
 
-def contact_sheet(file: Path | BinaryIO, name: str, model: str | None = None) -> bytes:
+def contact_sheet(file: Path | BinaryIO, name: str = "", model: str | None = None) -> bytes:
     """
     Draw twelve pictures spread evenly over a clip, with their times.
 
     :param file: a path, or a file open for reading that can seek; it stays open.
-    :param name: what to call the clip.
+    :param name: what to call the clip; by default the name of the file, if that is a path.
     :param model: what it was made with, if known.
     :return: a JPEG file, 1600 pixels wide.
     :raises UnreadableClipError: the clip cannot be decoded.
@@ -98,7 +98,8 @@ def contact_sheet(file: Path | BinaryIO, name: str, model: str | None = None) ->
         rows = _SHEET_FRAMES // columns
         top = MARGIN + 84
         canvas = Canvas(_SHEET_WIDTH, top + rows * (cell[1] + _SHEET_GAP) - _SHEET_GAP + MARGIN)
-        canvas.write(name, (MARGIN, MARGIN - 4), _SHEET_WIDTH - 2 * MARGIN, 34, BRIGHT)
+        heading = name or (file.name if isinstance(file, Path) else "A clip")
+        canvas.write(heading, (MARGIN, MARGIN - 4), _SHEET_WIDTH - 2 * MARGIN, 34, BRIGHT)
         caption = " · ".join(filter(None, (_size_and_length(clip.facts), model)))
         canvas.write(caption, (MARGIN, MARGIN + 42), _SHEET_WIDTH - 2 * MARGIN, 22, DIM)
         for number, frame in enumerate(clip.frames_at(_spread(clip.facts, _SHEET_FRAMES))):
