@@ -72,6 +72,31 @@ def at_least_one(name: str, value: int) -> int:
     return value
 
 
+def check_delivery(check: str, preview: bool, output_path: Any, *, delivers: bool) -> None:
+    """
+    Check what the author wrote about a clip's delivery.
+
+    :param check: how closely to look at the clip.
+    :param preview: whether to make pictures of it.
+    :param output_path: where it shall land, if anywhere.
+    :param delivers: whether the operator itself delivers it.
+    :raises MinimaxRequestError: ``check`` is no such word, or there is nothing that it or ``preview`` could be about.
+    """
+    one_of("check", check, ("none", "basic", "full"))
+    if isinstance(output_path, str) and not output_path.strip():
+        raise MinimaxRequestError(
+            f"output_path={output_path!r}: must be a path or URL; leave it out (None) for no delivery",
+            money=NOTHING_BOUGHT,
+        )
+    for name, value, asked in (("check", check, check != "none"), ("preview", preview, bool(preview))):
+        if asked and (output_path is None or not delivers):
+            missing = "output_path" if delivers else "wait_for_completion=True and output_path"
+            raise MinimaxRequestError(
+                f"{name}={value!r}: is for a task that delivers the clip itself; it needs {missing}",
+                money=NOTHING_BOUGHT,
+            )
+
+
 def checked_id(minimax_task_id: Any) -> str:
     """
     Return a remote task id fit to be sent.

@@ -25,6 +25,7 @@ __all__ = [
     "MinimaxReceiptError",
     "MinimaxReceiptStoreError",
     "MinimaxRequestError",
+    "MinimaxStorageError",
     "MinimaxSubmissionUnknownError",
     "MinimaxTaskFailedError",
     "MinimaxTaskGoneError",
@@ -146,7 +147,11 @@ class MinimaxReceiptError(MinimaxError, AirflowFailException):
     """A receipt cannot be read, or is another request's, so buying could be buying twice. Somebody has to look."""
 
 
-class MinimaxReceiptStoreError(MinimaxError):
+class MinimaxStorageError(MinimaxError):
+    """The place where clips land, or one on the way there, cannot be read or written just now."""
+
+
+class MinimaxReceiptStoreError(MinimaxStorageError):
     """The place where receipts are kept cannot be read or written just now, and nothing is bought without one."""
 
 

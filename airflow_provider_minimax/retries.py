@@ -25,8 +25,8 @@ from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxError,
     MinimaxRateLimitError,
-    MinimaxReceiptStoreError,
     MinimaxRequestError,
+    MinimaxStorageError,
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
     MinimaxUnavailableError,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MinimaxRetryPolicy"]
 
-_PASSING = (MinimaxRateLimitError, MinimaxUnavailableError, MinimaxReceiptStoreError)
+_PASSING = (MinimaxRateLimitError, MinimaxUnavailableError, MinimaxStorageError)
 # Tasks that were refused together are not to come back together.
 _SPREAD = 0.25
 # Far beyond any wait that makes sense.

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, TypeVar
+from urllib.request import getproxies
 
 import httpx
 from tenacity import (
@@ -31,6 +32,7 @@ from tenacity import (
 )
 
 from airflow_provider_minimax import __version__
+from airflow_provider_minimax.api.file_host import address_of, check_address, check_host, is_inside, part_of
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.exceptions import (
@@ -56,6 +58,7 @@ KEEP_ALIVE = 300.0
 IN_FLIGHT = 8
 LONGEST_WAIT = 60.0
 REDIRECTS = 5
+LINK_IS_SPENT = frozenset({401, 403, 404, 410})
 
 
 @dataclass(frozen=True)
@@ -257,14 +260,20 @@ class Transport:
         return _read(reply, read, self.endpoint, request)
 
     @contextmanager
-    def fetch(self, url: str) -> Iterator[FileStream]:
+    def fetch(self, url: str, *, start: int = 0, version: str | None = None) -> Iterator[FileStream]:
         """
         Open a file at the file host: without the key, following a few redirects, and never logging its signed URL.
 
         :param url: where the file is.
-        :return: the open stream, whose status is 200.
-        :raises MinimaxDownloadError: the host cannot be reached, refuses, or breaks off.
+        :param start: where the wanted bytes begin, if those before are here already.
+        :param version: what names the version that those are of; the host sends all of the file if it is another.
+        :return: the open stream; it begins at ``start``, or with the file.
+        :raises MinimaxDownloadError: the host cannot be reached, refuses, sends other bytes, or breaks off; or the link
+            leads to where no clip can be.
         """
+        headers = {"Accept-Encoding": "identity"}
+        if start and version:
+            headers |= {"Range": f"bytes={start}-", "If-Range": version}
         hiding = _fetching_file.set(True)
         try:
             with (
@@ -272,18 +281,11 @@ class Transport:
                     **_client_options(self.endpoint),
                     follow_redirects=True,
                     max_redirects=REDIRECTS,
-                    event_hooks={"request": [self._check_file_url]},
+                    event_hooks={"request": [self._check_link], "response": [self._check_peer]},
                 ) as client,
-                client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,
+                client.stream("GET", url, headers=headers) as response,
             ):
-                if response.status_code != 200:
-                    raise MinimaxDownloadError(
-                        "the file host refused the clip's link; it may have expired",
-                        platform=self.endpoint.platform,
-                        http_status=response.status_code,
-                        hint="Asking for the file again gives a fresh link and costs nothing.",
-                    )
-                yield FileStream(response.headers.get("content-type", ""), _length(response), response.iter_raw())
+                yield _file_stream(response, start, self.endpoint)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise MinimaxDownloadError(
                 f"the clip could not be fetched whole ({redact(f'{type(error).__name__}: {error}')})",
@@ -293,12 +295,24 @@ class Transport:
         finally:
             _fetching_file.reset(hiding)
 
-    def _check_file_url(self, request: httpx.Request) -> None:
+    def _check_link(self, request: httpx.Request) -> None:
         if request.url.scheme != "https" and not self.endpoint.is_plain_http:
             raise MinimaxDownloadError(
                 f"the clip's link is not https but {request.url.scheme}, which is refused: it could be read on its way",
                 platform=self.endpoint.platform,
             )
+        check_host(request.url.host, resolve=not self._has_proxy, inside=is_inside(self.endpoint.base_url))
+
+    def _check_peer(self, response: httpx.Response) -> None:
+        """Look at whom we are really talking to: a name may lead elsewhere than it did when it was checked."""
+        stream = response.extensions.get("network_stream")
+        peer = stream.get_extra_info("server_addr") if stream is not None else None
+        if peer is not None and not self._has_proxy:
+            check_address(address_of(str(peer[0])), response.request.url.host, inside=is_inside(self.endpoint.base_url))
+
+    @property
+    def _has_proxy(self) -> bool:
+        return bool(self.endpoint.proxy or getproxies())
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -311,18 +325,40 @@ class FileStream:
     A file that is being fetched.
 
     :param content_type: what the host says it is.
-    :param length: its size in bytes, if the host says so.
+    :param start: where in the file the first of its bytes is.
+    :param length: the size of the whole file in bytes, if the host says so.
+    :param version: what names this version of the file, to go on with it after a break; ``None`` if nothing does.
     :param chunks: its bytes, as they arrive.
     """
 
     content_type: str
+    start: int
     length: int | None
+    version: str | None
     chunks: Iterator[bytes]
 
 
-def _length(response: httpx.Response) -> int | None:
-    value = response.headers.get("content-length", "")
-    return int(value) if value.isdecimal() else None
+def _file_stream(response: httpx.Response, asked_from: int, endpoint: Endpoint) -> FileStream:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    part = part_of(response.status_code, headers, asked_from)
+    if part is None:
+        raise MinimaxDownloadError(
+            _refusal(response.status_code),
+            platform=endpoint.platform,
+            http_status=response.status_code,
+            retry_after=retry_after(HttpReply(response.status_code, headers, b"")),
+            hint="Asking for the file again gives a fresh link and costs nothing.",
+        )
+    chunks = response.iter_raw() if response.status_code != 416 else iter(())
+    return FileStream(headers.get("content-type", ""), part.start, part.length, part.version, chunks)
+
+
+def _refusal(status: int) -> str:
+    if status in LINK_IS_SPENT:
+        return "the file host refused the clip's link; it may have expired"
+    if status == 416 or status < 400:
+        return "the file host sent no clip, or another part of it than was asked for"
+    return "the file host could not answer"
 
 
 class AsyncTransport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -19,26 +18,35 @@ from airflow_provider_minimax.airflow_names import (
     AirflowTaskTimeout,
     conf,
 )
-from airflow_provider_minimax.arguments import at_least_one, check_literals, is_literal, one_of, seconds
+from airflow_provider_minimax.arguments import (
+    at_least_one,
+    check_delivery,
+    check_literals,
+    checked_id,
+    is_literal,
+    one_of,
+    seconds,
+)
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
+from airflow_provider_minimax.delivers import DeliversClips
+from airflow_provider_minimax.discreet import Discreet
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxError,
     MinimaxModerationError,
-    MinimaxReceiptError,
     MinimaxRequestError,
+    MinimaxStorageError,
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airflow.sdk import Context
 
     from airflow_provider_minimax.api.pace import Outcome
     from airflow_provider_minimax.api.request import VideoRequest
     from airflow_provider_minimax.api.task import VideoTask
+    from airflow_provider_minimax.delivery.places import Place
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.receipts.ledger import Ledger
     from airflow_provider_minimax.receipts.purchase import Buyer
@@ -62,25 +70,7 @@ _GET_IT = "Get it with MinimaxTaskSensor and MinimaxVideoDownloadOperator and th
 _MAY_HOLD_SECRETS = ("first_frame_image", "last_frame_image", "subject_reference", "callback_url", "extra_body")
 
 
-class Discreet:
-    """
-    A rendered value that shows itself without images and signatures, in the UI's rendered fields and in logs.
-
-    :param value: the value.
-    """
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __str__(self) -> str:
-        from airflow_provider_minimax.api.redaction import redact
-
-        return redact(self.value if isinstance(self.value, str) else json.dumps(self.value, default=str))
-
-    __repr__ = __str__
-
-
-class MinimaxVideoGenerationOperator(BaseOperator):
+class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
     """
     Buy one clip: submit a request, publish the remote task id, and if asked to, wait for the clip and fetch it.
 
@@ -108,12 +98,20 @@ class MinimaxVideoGenerationOperator(BaseOperator):
     :param wait_for_completion: whether to wait for the clip; otherwise a :class:`MinimaxTaskSensor` does.
     :param deferrable: whether that wait is in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
-    :param output_path: where the clip shall land: a path or a ``file://`` URL. The receipt is kept next to it. Without
-        ``wait_for_completion`` it is only the receipt's place; give the same to :class:`MinimaxVideoDownloadOperator`.
-        Templated.
+    :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows, such as
+        ``s3://my_aws_conn@bucket/clips/boat.mp4``. One that ends with a slash is a folder, in which the clip gets a
+        name of its own, made of dag, run, task and map index. The receipt is kept next to it. Without
+        ``wait_for_completion`` it is only the receipt's place; give the same (it is pushed to XCom under the key
+        ``output_path``) to the :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` or the
+        :class:`MinimaxVideoDownloadOperator`. Templated.
     :param overwrite: whether a file that is already there may be replaced, and so whether another run of the same
         request buys another clip. If not, a clip of the same request that is there already is taken as the result, and
         any other file is an error; in both cases nothing is bought.
+    :param check: how closely to look at the clip before it is put in its place: ``"none"``: that it is a whole MP4;
+        ``"basic"``: also that it opens, and that size and length are what was asked for; ``"full"``: also that every
+        picture can be decoded, and that they are not all black or all the same. A clip that fails is kept aside, as
+        ``boat.rejected.mp4``, and no other is bought. Needs the extra ``[media]``.
+    :param preview: whether to make a poster frame and a contact sheet next to the clip. Needs the extra ``[media]``.
     :param durable: whether to keep a receipt. Without one (also on Airflow before 3.3 without ``output_path``) every
         failure after the purchase is final, and a task whose worker dies buys again when it is retried.
     :param on_clear: what a person's clearing of the task means for a clip that is bought but not delivered:
@@ -136,6 +134,9 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         bought.
     :raises MinimaxReceiptError: the receipt cannot be read, or is that of another request; nothing was bought.
     :raises MinimaxReceiptStoreError: receipts cannot be kept just now; nothing was bought.
+    :raises MinimaxStorageError: the clip's place cannot be written just now; it is tried before anything is bought.
+    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry goes on from where it broke.
+    :raises MinimaxClipRejectedError: the clip is not what was asked for, by ``check``.
     """
 
     template_fields: Sequence[str] = (*_CONTENT, "output_path", "minimax_conn_id")
@@ -162,6 +163,8 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         output_path: str | None = None,
         overwrite: bool = False,
+        check: Literal["none", "basic", "full"] = "none",
+        preview: bool = False,
         durable: bool = True,
         on_clear: Literal["resubmit", "reuse"] = "resubmit",
         on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
@@ -189,6 +192,8 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         self.deferrable = deferrable
         self.output_path = output_path
         self.overwrite = overwrite
+        self.check = check
+        self.preview = preview
         self.durable = durable
         self.on_clear = one_of("on_clear", on_clear, ("resubmit", "reuse"))
         self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
@@ -198,6 +203,7 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         self.validate = validate
         self._minimax_task_id: str | None = None
         self._is_submitting = False
+        check_delivery(check, preview, output_path, delivers=wait_for_completion)
         if on_clear == "reuse" and (output_path is None or not durable):
             raise MinimaxRequestError(
                 "on_clear='reuse': needs output_path and durable=True: the receipt next to the output is all that "
@@ -226,38 +232,43 @@ class MinimaxVideoGenerationOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         """Buy the clip unless that was done, then wait for it as asked."""
         from airflow_provider_minimax.api.request import VideoRequest
-        from airflow_provider_minimax.delivery import facts_of
+        from airflow_provider_minimax.delivery.landing import Landed
         from airflow_provider_minimax.receipts.decision import Done
         from airflow_provider_minimax.receipts.purchase import Bought
 
         request = VideoRequest.of(self._content())
-        path = self._path()
+        place = self._place(context)
+        self._wishes().check_means()
         with closing(self._hook()) as hook:
             ready = hook.prepare(request, validate=self.validate)
-            held = self._buyer(context, hook, ready, path).obtain(lambda: self._submit(hook, ready))
+            held = self._buyer(context, hook, ready, place).obtain(lambda: self._submit(hook, ready))
             minimax_task_id = self._minimax_task_id = str(held.receipt.minimax_task_id)
             with self._bought(context, minimax_task_id) as ledger:
                 if self.do_xcom_push:
                     context["ti"].xcom_push(key="task_id", value=minimax_task_id)
+                    if place is not None:
+                        context["ti"].xcom_push(key="output_path", value=place.url)
                 if not self.wait_for_completion:
                     return minimax_task_id
                 if isinstance(held, Done):
-                    return facts_of(held.receipt)
+                    return self._announced(context, Landed.of(held.receipt), self._pictures())
                 outcome = None if isinstance(held, Bought) else self._look_first(hook, minimax_task_id)
                 deadline = time.time() + self._patience()
                 if outcome is None and self.deferrable:
                     self._defer(minimax_task_id, deadline)
-                return self._conclude(hook, ledger, outcome or self._wait(hook, minimax_task_id, deadline))
+                return self._conclude(context, hook, ledger, outcome or self._wait(hook, minimax_task_id, deadline))
 
     def _ledger(self, context: Context) -> Ledger:
         from airflow_provider_minimax.receipts.ledger import Ledger
         from airflow_provider_minimax.receipts.of_task import ledger_of
 
-        return ledger_of(context, self._path(), self.log) if self.durable else Ledger((), log=self.log)
+        if not self.durable:
+            return Ledger((), log=self.log)
+        place = self._place(context)
+        return ledger_of(context, place.url if place else None, self.log)
 
-    def _buyer(self, context: Context, hook: MinimaxHook, request: VideoRequest, path: Path | None) -> Buyer:
-        from airflow_provider_minimax.delivery import look_at
-        from airflow_provider_minimax.receipts.decision import Policy
+    def _buyer(self, context: Context, hook: MinimaxHook, request: VideoRequest, place: Place | None) -> Buyer:
+        from airflow_provider_minimax.receipts.decision import Clip, Policy
         from airflow_provider_minimax.receipts.of_task import order_of
         from airflow_provider_minimax.receipts.purchase import Buyer
 
@@ -267,9 +278,16 @@ class MinimaxVideoGenerationOperator(BaseOperator):
                 "This Airflow cannot keep a receipt for a task without output_path, so a retry after the death of the "
                 "worker would buy again. Set output_path, or retries=0."
             )
-        order = order_of(context, request, hook.account(), path)
+        price = hook.list_price(request)
+        order = order_of(
+            context, request, hook.account(), place.url if place else None, price.as_dict() if price else None
+        )
         policy = Policy(self.on_clear, self.on_orphaned_intent, self.max_submissions, self.overwrite)
-        return Buyer(ledger, order, policy, look_at(path), log=self.log)
+        if place is None:
+            return Buyer(ledger, order, policy, lambda _: Clip.ABSENT, log=self.log)
+        # Writing the receipt tries a storage as well, and leaves nothing behind that was not wanted.
+        try_first = place.check if place.check_leaves_no_trace or not self.durable else None
+        return Buyer(ledger, order, policy, place.look, before_buying=try_first, log=self.log)
 
     def _submit(self, hook: MinimaxHook, request: VideoRequest) -> str:
         self._is_submitting = True
@@ -338,7 +356,7 @@ class MinimaxVideoGenerationOperator(BaseOperator):
 
         outcome = Outcome.of_event(event)
         with closing(self._hook()) as hook:
-            return self._conclude(hook, self._ledger(context), outcome)
+            return self._conclude(context, hook, self._ledger(context), outcome)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; whatever becomes of the wait, the clip is bought."""
@@ -351,18 +369,25 @@ class MinimaxVideoGenerationOperator(BaseOperator):
         receipt = self._ledger(context).read_if_possible()
         return receipt.minimax_task_id if receipt else None
 
-    def _conclude(self, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> dict[str, Any]:
-        from airflow_provider_minimax.delivery import land
+    def _conclude(self, context: Context, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> dict[str, Any]:
+        from airflow_provider_minimax.delivery.landing import land
 
         receipt = ledger.read_of(self._minimax_task_id)
         if receipt is not None and isinstance(outcome.error, MinimaxTaskFailedError | MinimaxModerationError):
             self._written_off(ledger, receipt, outcome.error)
         task = outcome.result()
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
-        path = self._path()
-        if path is None:
+        place = self._place(context)
+        if place is None:
             return task.as_result()
-        return land(hook, task, path, ledger, receipt, overwrite=self.overwrite, log=self.log)
+        landed = land(hook, task, place, ledger, receipt, self._wishes(), log=self.log)
+        return self._announced(context, landed, self._pictures())
+
+    def _pictures(self) -> tuple[str, ...]:
+        """Return where the pictures came from that went into the clip, for lineage."""
+        given = self._content()
+        values = (given[name] for name in ("first_frame_image", "last_frame_image", "subject_reference"))
+        return tuple(value for value in values if isinstance(value, str))
 
     def _written_off(self, ledger: Ledger, receipt: Receipt, error: MinimaxError) -> None:
         """Write down that there is no clip, and let Airflow retry if that may buy another."""
@@ -373,11 +398,6 @@ class MinimaxVideoGenerationOperator(BaseOperator):
             raise AirflowException(
                 f"{error} A retry buys another: purchase {receipt.submissions + 1} of at most {self.max_submissions}."
             ) from error
-
-    def _path(self) -> Path | None:
-        from airflow_provider_minimax.delivery import local_output
-
-        return None if self.output_path is None else local_output(self.output_path)
 
     @contextmanager
     def _bought(self, context: Context, minimax_task_id: str | None) -> Iterator[Ledger]:
@@ -390,6 +410,9 @@ class MinimaxVideoGenerationOperator(BaseOperator):
             if isinstance(error, MinimaxError):
                 error.minimax_task_id = error.minimax_task_id or minimax_task_id
             if isinstance(error, AirflowFailException | AirflowSensorTimeout):
+                raise
+            if ledger is None and isinstance(error, MinimaxStorageError) and self.durable:
+                # A retry needs the receipt there before it buys anything.
                 raise
             if minimax_task_id and ledger and ledger.read_of(minimax_task_id):
                 self.log.warning(
@@ -432,23 +455,29 @@ def _pushed_id(context: Context) -> str | None:
     return None if pushed is None else str(pushed)
 
 
-class MinimaxVideoDownloadOperator(BaseOperator):
+class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
     """
-    Fetch a finished clip to a local file. It buys nothing, so it may be retried; it fetches nothing twice either.
+    Fetch a finished clip to its place. It buys nothing, so it may be retried; it fetches nothing twice either.
 
-    .. seealso:: :doc:`/howto/operator`
+    .. seealso:: :doc:`/howto/operator` and :doc:`/delivery`
 
     :param minimax_task_id: the remote task whose clip to fetch. Templated.
     :param file_id: the clip's file instead, on platforms that have file ids. Templated.
-    :param output_path: where the clip shall land: a path or a ``file://`` URL; its receipt is kept next to it.
+    :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows; one that ends
+        with a slash is a folder, in which the clip gets a name made of this task's. Its receipt is kept next to it.
         Templated.
     :param overwrite: whether a file that is already there, and is not this clip, may be replaced.
+    :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
+        :class:`MinimaxVideoGenerationOperator` says.
+    :param preview: whether to make a poster frame and a contact sheet next to the clip.
     :param minimax_conn_id: the connection that the clip was bought through. Templated.
     :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height``, ``duration`` (each ``None`` where
-        the platform does not tell), ``output_path``, ``size`` in bytes and ``sha256``.
-    :raises MinimaxRequestError: not exactly one of the ids, or an ``output_path`` that cannot be written.
+        neither the platform nor ``check`` tells), ``output_path``, ``size`` in bytes and ``sha256``.
+    :raises MinimaxRequestError: not exactly one of the ids, or an ``output_path`` that is none or is taken.
     :raises MinimaxReceiptError: the output is the place of another clip that is still to come.
-    :raises MinimaxDownloadError: the clip could not be fetched whole.
+    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry goes on from where it broke.
+    :raises MinimaxStorageError: its place cannot be read or written just now.
+    :raises MinimaxClipRejectedError: the clip is not what was asked for, by ``check``; it is kept aside.
     """
 
     template_fields: Sequence[str] = ("minimax_task_id", "file_id", "output_path", "minimax_conn_id")
@@ -461,14 +490,18 @@ class MinimaxVideoDownloadOperator(BaseOperator):
         minimax_task_id: str | None = None,
         file_id: str | None = None,
         overwrite: bool = False,
+        check: Literal["none", "basic", "full"] = "none",
+        preview: bool = False,
         minimax_conn_id: str = "minimax_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.minimax_task_id = minimax_task_id
         self.file_id = file_id
-        self.output_path = output_path
+        self.output_path: str = output_path
         self.overwrite = overwrite
+        self.check = check
+        self.preview = preview
         self.minimax_conn_id = minimax_conn_id
         if (minimax_task_id is None) == (file_id is None):
             raise MinimaxRequestError(
@@ -478,50 +511,24 @@ class MinimaxVideoDownloadOperator(BaseOperator):
         for name, value in (("minimax_task_id", minimax_task_id), ("file_id", file_id), ("output_path", output_path)):
             if value is not None and is_literal(value) and not str(value).strip():
                 raise MinimaxRequestError(f"{name}={value!r}: must not be empty", money=NOTHING_BOUGHT)
+        check_delivery(check, preview, output_path, delivers=True)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the clip, unless that was done."""
         from airflow_provider_minimax.api.task import TaskState, VideoTask
-        from airflow_provider_minimax.delivery import facts_of, land, local_output, look_at
+        from airflow_provider_minimax.delivery.places import place_of
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
-        from airflow_provider_minimax.receipts.decision import Clip
-        from airflow_provider_minimax.receipts.homes import SidecarHome
-        from airflow_provider_minimax.receipts.ledger import Ledger
-        from airflow_provider_minimax.receipts.of_task import receipt_of_fetched
-        from airflow_provider_minimax.receipts.purchase import now
-        from airflow_provider_minimax.receipts.record import Phase
+        from airflow_provider_minimax.receipts.of_task import owner_of
 
-        path = local_output(self.output_path)
-        ledger = Ledger([SidecarHome(str(path))], log=self.log)
-        found = ledger.read()
-        own = found if found is not None and self._is_of_this_clip(found) else None
-        if own is not None and look_at(path)(own.sha256) is Clip.FITS:
-            self.log.info("The clip is whole and in its place, so nothing is fetched: %s", path)
-            if own.phase is not Phase.DELIVERED:
-                # An earlier try put it there, and died before it could write that down.
-                ledger.keep(own.delivered(now()))
-            return facts_of(own)
+        minimax_task_id = None if self.minimax_task_id is None else checked_id(self.minimax_task_id)
+        file_id = None if self.file_id is None else str(self.file_id)
+        place = place_of(self.output_path, owner_of(context))
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
-            if self.file_id is not None:
+
+            def find() -> VideoTask:
+                if minimax_task_id is not None:
+                    return hook.get_task(minimax_task_id)
                 # A file may be fetched without its task being known.
-                task = VideoTask("", TaskState.SUCCEEDED, file_id=str(self.file_id))
-            else:
-                task = hook.get_task(self.minimax_task_id or "")
-            receipt = own or receipt_of_fetched(context, task, hook.account())
-            return land(hook, task, path, ledger, receipt, overwrite=self.overwrite, log=self.log, instead_of=found)
+                return VideoTask("", TaskState.SUCCEEDED, file_id=file_id)
 
-    def _is_of_this_clip(self, found: Receipt) -> bool:
-        """Whether a receipt at the output's place is that of the clip to fetch; stop if it is of one still to come."""
-        from airflow_provider_minimax.receipts.record import Phase
-
-        if self.file_id is not None:
-            same = (found.facts or {}).get("file_id") == str(self.file_id)
-        else:
-            same = found.minimax_task_id == str(self.minimax_task_id)
-        if found.phase is Phase.SUBMITTED and not same:
-            raise MinimaxReceiptError(
-                f"output_path={self.output_path!r}: is where the clip of task {found.minimax_task_id}, bought for "
-                f"{found.owner}, will land; give another path",
-                money=NOTHING_BOUGHT,
-            )
-        return same and found.phase is not Phase.FAILED
+            return self._deliver(context, hook, place, minimax_task_id, file_id, find)

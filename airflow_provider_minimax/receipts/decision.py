@@ -7,11 +7,11 @@ raises, and says whose purchase is in the way and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Literal
+from typing import Any, Literal
 
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
@@ -43,6 +43,8 @@ class Order:
     :param max_tries: that task's ``max_tries``.
     :param try_number: which try it is.
     :param output_path: where the clip shall land, if anywhere.
+    :param request: what is asked for, as the receipt tells it.
+    :param cost: what it lists at, if that is known.
     """
 
     fingerprint: str
@@ -53,6 +55,8 @@ class Order:
     max_tries: int
     try_number: int
     output_path: str | None = None
+    request: Mapping[str, Any] | None = None
+    cost: Mapping[str, Any] | None = None
 
     def intent(self, now: datetime, *, submissions: int, replaced: tuple[str, ...]) -> Receipt:
         """Return the receipt of a purchase that is about to begin."""
@@ -67,6 +71,8 @@ class Order:
             try_number=self.try_number,
             submissions=submissions,
             replaced=replaced,
+            request=None if self.request is None else dict(self.request),
+            cost=None if self.cost is None else dict(self.cost),
             intended_at=now,
         )
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.receipts.decision import Order
 from airflow_provider_minimax.receipts.homes import Home, SidecarHome, StateStoreHome
 from airflow_provider_minimax.receipts.ledger import Ledger, Log
 from airflow_provider_minimax.receipts.purchase import now
-from airflow_provider_minimax.receipts.record import Owner, Phase, Receipt, fingerprint_of
+from airflow_provider_minimax.receipts.record import Owner, Phase, Receipt, fingerprint_of, told
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoTask
 
 
-def ledger_of(context: Context, output: Path | None, log: Log) -> Ledger:
+def ledger_of(context: Context, output: str | None, log: Log) -> Ledger:
     """
     Return the ledger of the task that runs: next to its output, and in the task state store of Airflow 3.3 and later.
 
@@ -30,7 +29,7 @@ def ledger_of(context: Context, output: Path | None, log: Log) -> Ledger:
     :param output: where its clip shall land, if anywhere.
     :param log: where to say what could not be written.
     """
-    homes: list[Home] = [] if output is None else [SidecarHome(str(output))]
+    homes: list[Home] = [] if output is None else [SidecarHome(output)]
     store = context.get("task_state_store")
     if store is not None:
         homes.append(StateStoreHome(store))
@@ -38,7 +37,13 @@ def ledger_of(context: Context, output: Path | None, log: Log) -> Ledger:
     return Ledger(homes, log=log, max_tries=ti.max_tries)
 
 
-def order_of(context: Context, request: VideoRequest, account: Mapping[str, str], output: Path | None) -> Order:
+def order_of(
+    context: Context,
+    request: VideoRequest,
+    account: Mapping[str, str],
+    output: str | None,
+    cost: Mapping[str, Any] | None,
+) -> Order:
     """
     Return what the task that runs wants to buy.
 
@@ -46,6 +51,7 @@ def order_of(context: Context, request: VideoRequest, account: Mapping[str, str]
     :param request: what to make, its images as URLs or data URLs.
     :param account: where, as :meth:`~airflow_provider_minimax.hooks.minimax.MinimaxHook.account` tells.
     :param output: where its clip shall land, if anywhere.
+    :param cost: what it lists at, if that is known.
     """
     ti: Any = context["ti"]
     return Order(
@@ -53,10 +59,12 @@ def order_of(context: Context, request: VideoRequest, account: Mapping[str, str]
         platform=account["platform"],
         minimax_conn_id=account["minimax_conn_id"],
         model=request.model,
-        owner=_owner_of(ti),
+        owner=owner_of(context),
         max_tries=ti.max_tries,
         try_number=ti.try_number,
-        output_path=None if output is None else str(output),
+        output_path=output,
+        request=told(request),
+        cost=cost,
     )
 
 
@@ -74,7 +82,7 @@ def receipt_of_fetched(context: Context, task: VideoTask, account: Mapping[str, 
         fingerprint=None,
         platform=account["platform"],
         minimax_conn_id=account["minimax_conn_id"],
-        owner=_owner_of(ti),
+        owner=owner_of(context),
         max_tries=ti.max_tries,
         try_number=ti.try_number,
         intended_at=now(),
@@ -83,5 +91,7 @@ def receipt_of_fetched(context: Context, task: VideoTask, account: Mapping[str, 
     )
 
 
-def _owner_of(ti: Any) -> Owner:
+def owner_of(context: Context) -> Owner:
+    """Return whose the purchases of the task that runs are; the same for all its tries."""
+    ti: Any = context["ti"]
     return Owner(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index)

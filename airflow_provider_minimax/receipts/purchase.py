@@ -53,6 +53,7 @@ class Buyer:
     :param order: what is wanted.
     :param policy: what the author chose.
     :param look_at_output: says what is at the output's place.
+    :param before_buying: finds out whether the clip would have a place; raises any :class:`MinimaxError` if not.
     :param log: where to say what was found and done.
     :param clock: the time; for tests.
     :param sleep: how to wait; for tests.
@@ -65,6 +66,7 @@ class Buyer:
         policy: Policy,
         look_at_output: LookAtOutput,
         *,
+        before_buying: Callable[[], None] | None = None,
         log: Log,
         clock: Callable[[], datetime] = now,
         sleep: Callable[[float], None] = time.sleep,
@@ -73,6 +75,7 @@ class Buyer:
         self._order = order
         self._policy = policy
         self._look_at_output = look_at_output
+        self._before_buying = before_buying
         self._log = log
         self._clock = clock
         self._sleep = sleep
@@ -92,6 +95,8 @@ class Buyer:
                 found, step = self._settled()
                 if not isinstance(step, Buy):
                     return self._taken_up(step)
+                if self._before_buying is not None:
+                    self._before_buying()
                 intent = self._order.intent(self._clock(), submissions=step.submissions, replaced=step.replaced)
                 if not self._ledger.claim(intent, found):
                     continue

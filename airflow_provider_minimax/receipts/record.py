@@ -1,4 +1,9 @@
-"""What a receipt says, and how it is read back: one that cannot be understood is an error, never "nothing there"."""
+"""
+What a receipt says, and how it is read back: one that cannot be understood is an error, never "nothing there".
+
+From the purchase to the delivery it is one record that grows. Delivered, it is the clip's manifest: one look tells
+where the clip came from.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,10 @@ from uuid import uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxReceiptError
 
 KIND: Final = "minimax video receipt"
@@ -69,7 +76,7 @@ class Owner(_Record):
 
 class Receipt(_Record):
     """
-    One purchase.
+    One purchase, and in the end one clip.
 
     :param phase: how far it is.
     :param fingerprint: of the request; ``None`` for a clip that was fetched by its id, so that its request is unknown.
@@ -86,12 +93,20 @@ class Receipt(_Record):
     :param intended_at: when the request was about to go out.
     :param minimax_task_id: the remote task.
     :param submitted_at: when it was known.
+    :param provider_version: which version of this provider bought the clip, and then, which one delivered it.
+    :param request: what was asked for, as :func:`told` tells it; ``None`` if the request is unknown.
+    :param cost: ``amount``, ``currency`` or ``unit``, and ``kind``: ``billed`` where the platform told, otherwise
+        ``list price``, an estimate with the date it was read; ``None`` where neither is known.
+    :param started_at: when the platform began to make the clip, where it tells.
+    :param finished_at: when the clip was ready, where the platform tells; otherwise when it was first seen to be.
     :param failure: why there is no clip, as :meth:`~airflow_provider_minimax.exceptions.MinimaxError.as_event` tells.
     :param output_path: where the clip is.
     :param sha256: of the clip's file; written down before the file is put in its place.
     :param size: of the clip's file, in bytes.
     :param delivered_at: when it was put there.
     :param facts: what the platform told of the clip.
+    :param media: what the clip's check measured, if it was checked.
+    :param previews: where its pictures are: ``poster`` and ``contact_sheet``, if it has them.
     """
 
     kind: Literal["minimax video receipt"] = KIND
@@ -107,15 +122,22 @@ class Receipt(_Record):
     try_number: int
     submissions: int = 1
     replaced: tuple[str, ...] = ()
+    provider_version: str = __version__
+    request: dict[str, Any] | None = None
+    cost: dict[str, Any] | None = None
     intended_at: AwareDatetime
     minimax_task_id: str | None = None
     submitted_at: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
     failure: dict[str, Any] | None = None
     output_path: str | None = None
     sha256: str | None = None
     size: int | None = None
     delivered_at: AwareDatetime | None = None
     facts: dict[str, Any] | None = None
+    media: dict[str, Any] | None = None
+    previews: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _names_its_clip(self) -> Receipt:
@@ -135,10 +157,36 @@ class Receipt(_Record):
         """Return the receipt of a purchase that came to nothing."""
         return self.model_copy(update={"phase": Phase.FAILED, "failure": error.as_event()})
 
-    def fetched(self, output_path: str, sha256: str, size: int, facts: Mapping[str, Any]) -> Receipt:
+    def finished(self, task: VideoTask, now: datetime) -> Receipt:
+        """Return the receipt of a clip that is ready at the platform."""
+        return self.model_copy(
+            update={
+                "started_at": task.started_at or self.started_at,
+                "finished_at": task.finished_at or self.finished_at or now,
+                "cost": task.billed.as_dict() if task.billed else self.cost,
+                "facts": task.as_result(),
+            }
+        )
+
+    def fetched(
+        self,
+        output_path: str,
+        sha256: str,
+        size: int,
+        *,
+        media: Mapping[str, Any] | None = None,
+        previews: Mapping[str, str] | None = None,
+    ) -> Receipt:
         """Return the receipt of a clip that is about to be put in its place."""
         return self.model_copy(
-            update={"output_path": output_path, "sha256": sha256, "size": size, "facts": dict(facts)}
+            update={
+                "provider_version": __version__,
+                "output_path": output_path,
+                "sha256": sha256,
+                "size": size,
+                "media": dict(media) if media else None,
+                "previews": dict(previews) if previews else None,
+            }
         )
 
     def delivered(self, now: datetime) -> Receipt:
@@ -207,9 +255,17 @@ def fingerprint_of(request: VideoRequest, account: Mapping[str, str]) -> str:
     :param request: the request, its images as URLs or data URLs.
     :param account: where it is bought: platform, base URL, connection.
     """
-    fields = {name: _shape(value) for name, value in request.given().items() if name not in _SHAPELESS}
-    text = json.dumps([dict(account), fields], sort_keys=True, separators=(",", ":"), default=str)
+    text = json.dumps([dict(account), told(request)], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def told(request: VideoRequest) -> dict[str, Any]:
+    """
+    Return what a request asked for, fit to be kept next to the clip: pictures by their hash, URLs without signatures.
+
+    :param request: the request, its images as URLs or data URLs.
+    """
+    return {name: _shape(value) for name, value in request.given().items() if name not in _SHAPELESS}
 
 
 def _shape(value: Any) -> Any:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_minimax.airflow_names import AirflowSensorTimeout, AirflowSkipException, conf
-from airflow_provider_minimax.arguments import checked_id, is_literal, seconds
+from airflow_provider_minimax.arguments import check_delivery, checked_id, is_literal, seconds
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
+from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxTaskTimeoutError
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 
-class MinimaxTaskSensor(BaseSensorOperator):
+class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     """
-    Wait until a remote task is over, and return its facts.
+    Wait until a remote task is over, and return its facts; with ``output_path``, deliver its clip too.
 
     All options of :class:`~airflow.sdk.BaseSensorOperator` hold in all modes. A task that failed at the platform, and a
     wait that took longer than ``timeout``, fail the sensor at once (with ``soft_fail`` or ``never_fail`` they skip it);
@@ -38,11 +39,19 @@ class MinimaxTaskSensor(BaseSensorOperator):
         ``[operators] default_deferrable`` says.
     :param poke_interval: seconds between looks, more than 0.
     :param timeout: seconds until the wait ends, more than 0; the remote task goes on and is billed all the same.
+    :param output_path: where the clip shall land, if the sensor is to deliver it: a path, or any URL that Airflow's
+        object storage knows; one that ends with a slash is a folder, in which the clip gets a name made of this task's.
+        Its receipt is kept next to it. Templated.
+    :param overwrite: whether a file that is already there, and is not this clip, may be replaced.
+    :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
+        :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator` says.
+    :param preview: whether to make a poster frame and a contact sheet next to the clip.
     :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height`` and ``duration``, each ``None``
-        where the platform does not tell. The id is pushed to XCom by itself too, under the key ``task_id``.
+        where the platform does not tell, and with ``output_path`` also ``output_path``, ``size`` in bytes and
+        ``sha256``. The id is pushed to XCom by itself too, under the key ``task_id``.
     """
 
-    template_fields: Sequence[str] = ("minimax_task_id", "minimax_conn_id")
+    template_fields: Sequence[str] = ("minimax_task_id", "minimax_conn_id", "output_path")
     ui_color = "#ffe3dc"
 
     def __init__(
@@ -53,6 +62,10 @@ class MinimaxTaskSensor(BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 10.0,
         timeout: timedelta | float = 1800.0,
+        output_path: str | None = None,
+        overwrite: bool = False,
+        check: Literal["none", "basic", "full"] = "none",
+        preview: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -61,6 +74,11 @@ class MinimaxTaskSensor(BaseSensorOperator):
         self.minimax_task_id = minimax_task_id
         self.minimax_conn_id = minimax_conn_id
         self.deferrable = deferrable
+        self.output_path = output_path
+        self.overwrite = overwrite
+        self.check = check
+        self.preview = preview
+        check_delivery(check, preview, output_path, delivers=True)
         if is_literal(minimax_task_id):
             checked_id(minimax_task_id)
 
@@ -83,27 +101,32 @@ class MinimaxTaskSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=True, xcom_value=outcome.result().as_result())
 
     def execute(self, context: Context) -> Any:
-        """Wait for the task, in this process or in the triggerer."""
+        """Wait for the task, in this process or in the triggerer, and deliver its clip if asked to."""
+        if self._place(context) is not None:
+            self._wishes().check_means()
         with closing(self.hook):
             if self.deferrable:
                 return self._look_then_defer(context)
             try:
-                return self._done(context, super().execute(context))
+                facts = super().execute(context)
             except MinimaxError as error:
                 error.minimax_task_id = error.minimax_task_id or checked_id(self.minimax_task_id)
                 raise
             except AirflowSensorTimeout:
                 self._fail(self._timed_out())
+            return self._done(context, facts)
 
     def _look_then_defer(self, context: Context) -> Any:
         deadline = time.time() + self.timeout
+        seen: PokeReturnValue | None = None
         try:
-            if seen := self.poke(context):
-                return self._done(context, seen.xcom_value)
+            seen = self.poke(context)
         except MinimaxError as error:
             if error.is_final:
                 self._fail(error)
             self.log.warning("The first look failed, the triggerer goes on looking: %s", error)
+        if seen:
+            return self._done(context, seen.xcom_value)
         from airflow_provider_minimax.api.pace import MAX_FAILURES
         from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
@@ -130,13 +153,23 @@ class MinimaxTaskSensor(BaseSensorOperator):
         except MinimaxError as error:
             self._fail(error)
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
-        return self._done(context, task.as_result())
+        with closing(self.hook):
+            return self._done(context, task.as_result())
 
     def _done(self, context: Context, facts: Any) -> dict[str, Any]:
-        """Publish the id by itself too, so that ``sensor.output["task_id"]`` is what it looks like."""
+        """Deliver the clip if asked to; publish the id so that ``sensor.output["task_id"]`` is what it looks like."""
         if self.do_xcom_push:
             context["ti"].xcom_push(key="task_id", value=facts["task_id"])
-        return dict(facts)
+        try:
+            place = self._place(context)
+            if place is None:
+                return dict(facts)
+            minimax_task_id = checked_id(self.minimax_task_id)
+            return self._deliver(
+                context, self.hook, place, minimax_task_id, None, lambda: self.hook.get_task(minimax_task_id)
+            )
+        except MinimaxError as error:
+            self._fail(error)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; unlike the base class, with the same outcomes as without deferral, on every version of Airflow."""

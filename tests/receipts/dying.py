@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 from airflow_provider_minimax.api.pace import settle
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.transport import FileStream
+from airflow_provider_minimax.delivery.places import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.receipts import ledger
@@ -37,7 +39,11 @@ class Death(BaseException):
 
 
 def clip_of(minimax_task_id: str) -> bytes:
-    return b"\0\0\0\x18ftyp" + minimax_task_id.encode() * 10
+    return box(b"ftyp", b"isom") + box(b"mdat", minimax_task_id.encode() * 10)
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
 
 
 @dataclass
@@ -82,9 +88,9 @@ class World:
             return VideoTask(minimax_task_id, TaskState.FAILED, "Fail", code=self.code)
         return VideoTask(minimax_task_id, TaskState.SUCCEEDED, "Success", file_id=f"F-{minimax_task_id}")
 
-    def chunks(self, minimax_task_id: str) -> Iterator[bytes]:
+    def chunks(self, minimax_task_id: str, first: int) -> Iterator[bytes]:
         content = clip_of(minimax_task_id)
-        for start in range(0, len(content), 15):
+        for start in range(first, len(content), 15):
             self.step("a piece of the clip")
             yield content[start : start + 15]
 
@@ -167,6 +173,9 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         def prepare(self, request: Any, *, validate: bool) -> Any:
             return request
 
+        def list_price(self, request: Any) -> None:
+            """No price is known."""
+
         def account(self) -> dict[str, str]:
             return {"platform": "minimax", "base_url": "https://api.example", "minimax_conn_id": "c"}
 
@@ -183,8 +192,9 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             return self
 
         @contextmanager
-        def fetch(self, url: str) -> Iterator[FileStream]:
-            yield FileStream("video/mp4", len(clip_of(url)), self.world.chunks(url))
+        def fetch(self, url: str, *, start: int, version: str | None) -> Iterator[FileStream]:
+            first = start if version == f'"{url}"' else 0
+            yield FileStream("video/mp4", first, len(clip_of(url)), f'"{url}"', self.world.chunks(url, first))
 
         def close(self) -> None:
             """Nothing to close."""
@@ -201,7 +211,7 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     monkeypatch.setattr("airflow_provider_minimax.hooks.minimax.MinimaxHook", Hook)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(ledger, "SETTLING_TIME", 0.0)
-    monkeypatch.setattr(Path, "replace", stepping(Path.replace, "the renaming"))
+    monkeypatch.setattr(LocalPlace, "put", stepping(LocalPlace.put, "the naming"))
     for home in (SidecarHome, StateStoreHome):
         for name in ("create", "write", "erase"):
             monkeypatch.setattr(home, name, stepping(getattr(home, name), f"{home.__name__}.{name}"))

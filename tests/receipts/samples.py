@@ -44,7 +44,7 @@ def failed(code: str | None, **changes: Any) -> Receipt:
 
 
 def delivered(**changes: Any) -> Receipt:
-    receipt = submitted().fetched("/clips/a.mp4", SHA, 5, {"task_id": "T1"}).delivered(NOW)
+    receipt = submitted(facts={"task_id": "T1"}).fetched("/clips/a.mp4", SHA, 5).delivered(NOW)
     return receipt.model_copy(update=changes)
 
 

@@ -149,8 +149,8 @@ def _notice_chunks(life: _Life) -> None:
             life.passes("downloading")
 
     @contextmanager
-    def fetch(self: Transport, url: str) -> Iterator[Any]:
-        with original(self, url) as stream:
+    def fetch(self: Transport, url: str, **options: Any) -> Iterator[Any]:
+        with original(self, url, **options) as stream:
             yield replace(stream, chunks=noticed(stream.chunks))
 
     Transport.fetch = fetch

@@ -1,0 +1,286 @@
+"""
+A finished clip becomes a file in its place: fetched, looked at, written down, and only then given its name.
+
+The receipt gets the clip's hash before the clip gets its name. So whatever dies in between, the next try knows a clip
+that is there for its own, and one that is not there is fetched on from where it broke.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_minimax.delivery.download import download
+from airflow_provider_minimax.delivery.places import Place
+from airflow_provider_minimax.delivery.unfinished import Unfinished
+from airflow_provider_minimax.exceptions import (
+    MinimaxClipRejectedError,
+    MinimaxError,
+    MinimaxReceiptError,
+    MinimaxRequestError,
+    MinimaxStorageError,
+)
+from airflow_provider_minimax.receipts.decision import Clip
+from airflow_provider_minimax.receipts.homes import SidecarHome
+from airflow_provider_minimax.receipts.ledger import Ledger, Log
+from airflow_provider_minimax.receipts.of_task import receipt_of_fetched
+from airflow_provider_minimax.receipts.purchase import now
+from airflow_provider_minimax.receipts.record import Phase, Receipt
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_minimax.api.task import VideoFile, VideoTask
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
+
+POSTER = ".poster.jpg"
+CONTACT_SHEET = ".contact-sheet.jpg"
+_MEASURED = ("width", "height", "duration")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """
+    How the author wants a clip delivered.
+
+    :param overwrite: whether another file in the clip's place may be replaced.
+    :param check: how closely to look at the clip first: ``none``, ``basic`` or ``full``.
+    :param preview: whether to make pictures of it, next to it.
+    """
+
+    overwrite: bool = False
+    check: str = "none"
+    preview: bool = False
+
+    def check_means(self) -> None:
+        """
+        Make sure that this worker has what the wishes need.
+
+        :raises MinimaxRequestError: it has not; nothing was bought.
+        """
+        from airflow_provider_minimax.media.check import ensure_available
+
+        if self.check != "none":
+            ensure_available("check", self.check)
+        if self.preview:
+            ensure_available("preview", str(self.preview))
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """
+    A clip that is in its place.
+
+    :param facts: what operators return of it: the platform's facts, ``output_path``, ``size`` in bytes and ``sha256``.
+    :param receipt: its receipt, if it has one.
+    """
+
+    facts: dict[str, Any]
+    receipt: Receipt | None
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Landed:
+        """Return the clip of a receipt."""
+        place = {"output_path": receipt.output_path, "size": receipt.size, "sha256": receipt.sha256}
+        return cls(_completed(receipt.facts or {}, receipt.media) | place, receipt)
+
+    def told(self) -> dict[str, Any]:
+        """Return what is worth telling downstream: the facts, and where the clip came from."""
+        if self.receipt is None:
+            return self.facts
+        receipt = self.receipt
+        request = receipt.request or {}
+        return self.facts | {
+            "platform": receipt.platform,
+            "model": receipt.model,
+            "prompt_sha256": hashlib.sha256(request["prompt"].encode()).hexdigest() if "prompt" in request else None,
+            "cost": receipt.cost,
+            "fingerprint": receipt.fingerprint,
+            "provider_version": receipt.provider_version,
+            "previews": receipt.previews,
+        }
+
+
+def land(
+    hook: MinimaxHook,
+    task: VideoTask,
+    place: Place,
+    ledger: Ledger,
+    receipt: Receipt | None,
+    wishes: Wishes,
+    *,
+    log: Log,
+    instead_of: Receipt | None = None,
+) -> Landed:
+    """
+    Fetch a clip, put it in its place and write that down; fetch nothing if it is there already.
+
+    :param hook: the way to the platform.
+    :param task: the finished task.
+    :param place: the clip's place.
+    :param ledger: where its receipt is kept.
+    :param receipt: its receipt, if there is one.
+    :param wishes: how the author wants it.
+    :param log: where to say what happens.
+    :param instead_of: the receipt of an earlier clip at this place, which this one's replaces.
+    :return: the clip.
+    :raises MinimaxRequestError: another file is at its place and may not be replaced.
+    :raises MinimaxDownloadError: the clip could not be fetched whole.
+    :raises MinimaxStorageError: it could not be written.
+    :raises MinimaxClipRejectedError: it is not what was asked for; it is kept aside.
+    """
+    if receipt is not None and place.look(receipt.sha256) is Clip.FITS:
+        log.info("The clip of MiniMax task %s is whole and in its place: %s", receipt.minimax_task_id, place)
+        receipt = receipt.delivered(now())
+        ledger.keep(receipt)
+        return Landed.of(receipt)
+    if not wishes.overwrite and place.exists():
+        raise _occupied(place)
+    if receipt is not None:
+        receipt = receipt.finished(task, now())
+    with Unfinished(place.part_file(_mark(hook, task))) as clip:
+        download(hook.get_conn(), _locator(hook, task), clip, log=log)
+        sha256, size = clip.sha256, clip.size
+        media = _checked(clip, task, place, receipt, wishes)
+        previews = _pictures(clip.path, place, receipt, log) if wishes.preview else {}
+        if receipt is not None:
+            receipt = receipt.fetched(place.url, sha256, size, media=media, previews=previews)
+            ledger.keep(receipt, instead_of=instead_of)
+        try:
+            place.put(clip.path, overwrite=wishes.overwrite)
+        except FileExistsError:
+            if place.look(sha256) is not Clip.FITS:
+                raise _occupied(place) from None
+        clip.discard()
+    log.info("Clip of MiniMax task %s: %s (%s bytes)", task.minimax_task_id or task.file_id, place, size)
+    if receipt is None:
+        facts = _completed(task.as_result(), media) | {"output_path": place.url, "size": size, "sha256": sha256}
+        return Landed(facts, None)
+    receipt = receipt.delivered(now())
+    ledger.keep(receipt)
+    return Landed.of(receipt)
+
+
+def deliver(
+    context: Context,
+    hook: MinimaxHook,
+    place: Place,
+    wishes: Wishes,
+    *,
+    minimax_task_id: str | None,
+    file_id: str | None,
+    find: Callable[[], VideoTask],
+    log: Log,
+) -> Landed:
+    """
+    Deliver a clip that is known by its id, and complete the receipt that its purchase left at the place.
+
+    :param context: the context of the task that delivers it.
+    :param hook: the way to the platform.
+    :param place: the clip's place.
+    :param wishes: how the author wants it.
+    :param minimax_task_id: the remote task, or
+    :param file_id: its file.
+    :param find: looks at the remote task; not called if the clip is there already.
+    :param log: where to say what happens.
+    :return: the clip.
+    :raises MinimaxReceiptError: the place is that of another clip, which is still to come.
+    :raises MinimaxError: as :func:`land` does.
+    """
+    wishes.check_means()
+    ledger = Ledger([SidecarHome(place.url)], log=log)
+    found = ledger.read()
+    own = found if found is not None and _is_of(found, minimax_task_id, file_id, place) else None
+    if own is not None and place.look(own.sha256) is Clip.FITS:
+        log.info("The clip is whole and in its place, so nothing is fetched: %s", place)
+        if own.phase is not Phase.DELIVERED:
+            # An earlier try put it there, and died before it could write that down.
+            own = own.delivered(now())
+            ledger.keep(own)
+        return Landed.of(own)
+    if place.check_leaves_no_trace:
+        place.check()
+    task = find()
+    receipt = own or receipt_of_fetched(context, task, hook.account())
+    return land(hook, task, place, ledger, receipt, wishes, log=log, instead_of=found)
+
+
+def _is_of(found: Receipt, minimax_task_id: str | None, file_id: str | None, place: Place) -> bool:
+    """Whether a receipt at the place is that of the clip to deliver; stop if it is of one still to come."""
+    if file_id is not None:
+        same = (found.facts or {}).get("file_id") == file_id
+    else:
+        same = found.minimax_task_id == minimax_task_id
+    if found.phase is Phase.SUBMITTED and not same:
+        raise MinimaxReceiptError(
+            f"output_path={place.url!r}: is where the clip of task {found.minimax_task_id}, bought for {found.owner}, "
+            "will land; give another path",
+            money="Nothing was bought.",
+        )
+    return same and found.phase is not Phase.FAILED
+
+
+def _mark(hook: MinimaxHook, task: VideoTask) -> str:
+    """Return what tells the kept bytes of this clip from those of any other that goes to the same place."""
+    account = hook.account()
+    text = f"{account['platform']} {account['base_url']} {task.minimax_task_id or task.file_id}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _locator(hook: MinimaxHook, task: VideoTask) -> Callable[[], VideoFile]:
+    def locate() -> VideoFile:
+        return hook.get_file(task if task.file_id else hook.get_task(task.minimax_task_id))
+
+    return locate
+
+
+def _checked(
+    clip: Unfinished, task: VideoTask, place: Place, receipt: Receipt | None, wishes: Wishes
+) -> dict[str, Any] | None:
+    """Look at the clip as closely as was asked for, and keep one that is rejected aside."""
+    if wishes.check == "none":
+        return None
+    from airflow_provider_minimax.media.check import Wanted, check_clip
+
+    request = (receipt and receipt.request) or {}
+    wanted = Wanted(request.get("resolution"), request.get("duration"))
+    try:
+        return check_clip(clip.path, "full" if wishes.check == "full" else "basic", wanted).as_dict()
+    except MinimaxClipRejectedError as error:
+        aside = place.aside()
+        aside.put(clip.path, overwrite=True)
+        clip.discard()
+        error.minimax_task_id = task.minimax_task_id or None
+        error.money = "The clip was bought, and is billed as any other."
+        error.hint = f"Look at it: {aside}. To have it all the same, fetch it with check='none'; that buys nothing."
+        raise
+
+
+def _pictures(clip: Path, place: Place, receipt: Receipt | None, log: Log) -> dict[str, str]:
+    """Put pictures next to the clip; one that cannot be made is no reason to withhold the clip."""
+    from airflow_provider_minimax.media.clip import UnreadableClipError
+    from airflow_provider_minimax.media.preview import contact_sheet, poster
+
+    places = {"poster": place.beside(POSTER), "contact_sheet": place.beside(CONTACT_SHEET)}
+    try:
+        places["poster"].put_bytes(poster(clip))
+        model = receipt.model if receipt else None
+        places["contact_sheet"].put_bytes(contact_sheet(clip, place.name, model))
+    except (UnreadableClipError, MinimaxStorageError) as error:
+        log.warning("The clip has no pictures next to it: %s", error)
+        return {}
+    return {name: picture.url for name, picture in places.items()}
+
+
+def _completed(facts: dict[str, Any], media: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the platform's facts, and where it says nothing, what was measured."""
+    return facts | {name: (media or {}).get(name) for name in _MEASURED if facts.get(name) is None}
+
+
+def _occupied(place: Place) -> MinimaxError:
+    return MinimaxRequestError(
+        f"output_path={place.url!r}: exists already; give another path, or set overwrite=True to replace it"
+    )

@@ -1,0 +1,387 @@
+"""
+Where clips land, and how they are put there: on a disk by a rename, in an object storage by one final write.
+
+Either way nothing is at the clip's place before all of it is. On its way a clip is a local file: beside its place on a
+disk, in the worker's folder for temporary files for any other storage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.delivery.names import LONGEST_NAME, name_for
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError, MinimaxStorageError
+from airflow_provider_minimax.receipts.decision import Clip
+from airflow_provider_minimax.receipts.record import Owner
+
+# Room for a clip of the usual size, and what is kept beside it.
+ROOM = 32 * 1024**2
+# S3 takes parts from 5 MiB on; two of them are in memory at a time.
+_BLOCK = 5 * 1024**2
+_PIECE = 1024**2
+_UPLOADS = 3
+# What appears in these appears whole, so there is no need to write under another name first.
+_APPEARS_WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "memory"})
+# Otherwise a browser that is given the object's address would save it and not play it.
+_AS_VIDEO: dict[str, dict[str, Any]] = {
+    **{scheme: {"ContentType": "video/mp4"} for scheme in ("s3", "s3a")},
+    **{scheme: {"content_type": "video/mp4"} for scheme in ("gs", "gcs")},
+}
+
+
+def place_of(output_path: str, owner: Owner) -> Place:
+    """
+    Return the place that an ``output_path`` means.
+
+    :param output_path: a path or URL; one that ends with a slash is a folder, in which the clip gets a name made of
+        its task's.
+    :param owner: the task that the clip is for.
+    :raises MinimaxRequestError: it is no path, too long, or of a storage that this Airflow does not know.
+    """
+    output = str(output_path).strip()
+    if not output:
+        raise _refused(output_path, "must be a path or URL; leave it out (None) for no delivery")
+    if output.endswith("/"):
+        output += name_for(owner)
+    scheme = urlsplit(output).scheme if "://" in output else ""
+    if len(PurePosixPath(output).name.encode()) > LONGEST_NAME:
+        raise _refused(output_path, f"the file's name must not have more than {LONGEST_NAME} bytes")
+    if scheme in ("", "file"):
+        path = Path(unquote(urlsplit(output).path) if scheme else output).absolute()
+        if path.is_dir():
+            raise _refused(output_path, "is a folder; put a slash at its end to have clips named in it, or name one")
+        return LocalPlace(path)
+    return StoragePlace(output)
+
+
+class Place(ABC):
+    """The place of one clip, and of what lies next to it."""
+
+    check_leaves_no_trace: bool
+    """Whether nobody will ever see that :meth:`check` was here."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def name(self) -> str:
+        """The clip's file name."""
+        return PurePosixPath(self.url).name
+
+    @abstractmethod
+    def beside(self, ending: str) -> Place:
+        """Return the place of something that belongs to the clip: ``clip.mp4`` and ``.poster.jpg`` make one name."""
+
+    @abstractmethod
+    def aside(self) -> Place:
+        """Return the place of a clip that was rejected: ``clip.rejected.mp4``."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether anything is here."""
+
+    @abstractmethod
+    def part_file(self, name: str) -> Path:
+        """Return where to gather the bytes of the clip; ``name`` tells this clip from any other that goes here."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """
+        Find out whether a clip can be put here, before it is paid for.
+
+        :raises MinimaxRequestError: it never can.
+        :raises MinimaxStorageError: it cannot just now.
+        """
+
+    @abstractmethod
+    def put(self, file: Path, *, overwrite: bool) -> None:
+        """
+        Put a file here, all of it or nothing.
+
+        :param file: the file; it may be moved.
+        :param overwrite: whether it may replace another.
+        :raises FileExistsError: another is here.
+        :raises MinimaxStorageError: it cannot be written just now.
+        """
+
+    @abstractmethod
+    def put_bytes(self, content: bytes) -> None:
+        """Put something small here in place of whatever is; raises :class:`MinimaxStorageError`."""
+
+    @abstractmethod
+    def _open(self) -> IO[bytes]:
+        """Open what is here."""
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Open what is here, to read it."""
+        with self._trouble("read"), self._open() as file:
+            yield file
+
+    def look(self, sha256: str | None) -> Clip:
+        """Return what is here, held against the hash that should be, if that is known."""
+        if not self.exists():
+            return Clip.ABSENT
+        if sha256 is None:
+            return Clip.DIFFERS
+        with self.open() as file:
+            return Clip.FITS if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else Clip.DIFFERS  # type: ignore[arg-type]
+
+    @contextmanager
+    def _trouble(self, done: str) -> Iterator[None]:
+        """Turn whatever a storage raises into our error: each kind of storage has errors of its own."""
+        try:
+            yield
+        except (MinimaxError, FileExistsError):
+            raise
+        except Exception as error:
+            raise MinimaxStorageError(
+                f"{self.url} cannot be {done} ({redact(f'{type(error).__name__}: {error}')})",
+                hint="See to the storage, then run this again: fetching a clip costs nothing.",
+            ) from error
+
+
+class LocalPlace(Place):
+    """
+    A place on a disk of this worker.
+
+    :param path: the absolute path.
+    """
+
+    check_leaves_no_trace = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+    def beside(self, ending: str) -> LocalPlace:
+        """Return the place of something that belongs to the clip."""
+        return LocalPlace(self.path.with_name(self.path.name + ending))
+
+    def aside(self) -> LocalPlace:
+        """Return the place of a clip that was rejected."""
+        return LocalPlace(self.path.with_name(_rejected(self.path.name)))
+
+    def exists(self) -> bool:
+        """Whether anything is here."""
+        return self.path.exists()
+
+    def part_file(self, name: str) -> Path:
+        """Return a hidden file beside the clip's place, so that a rename is all that is left to do."""
+        with self._trouble("written"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.path.with_name(f".{self.path.name}.{name}.part")
+
+    def check(self) -> None:
+        """Write to the folder, and see how much room its disk has."""
+        folder = self.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"\0" * 4096)
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise _unwritable(self.url, f"its folder cannot be written by this worker ({why})") from error
+        if free < ROOM:
+            raise _unwritable(
+                self.url, f"its disk has only {free / 1e6:.0f} MB left, and {ROOM / 1e6:.0f} MB are wanted for a clip"
+            )
+
+    def put(self, file: Path, *, overwrite: bool) -> None:
+        """Give the file its name."""
+        with self._trouble("written"):
+            if overwrite:
+                file.replace(self.path)
+            else:
+                _name_newly(file, self.path)
+
+    def put_bytes(self, content: bytes) -> None:
+        """Write something small beside its place, and give it its name."""
+        unfinished = self.path.with_name(f".{self.path.name}.{uuid4().hex}")
+        with self._trouble("written"):
+            try:
+                unfinished.write_bytes(content)
+                unfinished.replace(self.path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+
+    def _open(self) -> IO[bytes]:
+        return self.path.open("rb")
+
+
+def _name_newly(file: Path, path: Path) -> None:
+    """Give a file a name that must be free."""
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links. There somebody else may take the name between these two lines.
+        if path.exists():
+            raise FileExistsError(path) from None
+        file.replace(path)
+    else:
+        file.unlink()
+
+
+class StoragePlace(Place):
+    """
+    A place in any storage that Airflow's object storage knows.
+
+    :param url: such as ``s3://my_aws_conn@bucket/clips/a.mp4``.
+    """
+
+    # Buckets may keep versions of what is gone, and tell others of what comes.
+    check_leaves_no_trace = False
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        from airflow.sdk import ObjectStoragePath
+
+        try:
+            path = ObjectStoragePath(url)
+            self._storage = path.fs
+        except ValueError as error:
+            raise _refused(
+                url,
+                f"this Airflow has no storage for {urlsplit(url).scheme}:// ({redact(str(error))}); install the "
+                "provider that brings it, such as apache-airflow-providers-amazon[s3fs] for s3://",
+            ) from error
+        except Exception as error:
+            raise _unwritable(
+                url, f"the storage cannot be reached ({redact(f'{type(error).__name__}: {error}')})"
+            ) from error
+        self._path: str = path.path
+        self._scheme = urlsplit(url).scheme
+
+    def beside(self, ending: str) -> StoragePlace:
+        """Return the place of something that belongs to the clip."""
+        return StoragePlace(self.url + ending)
+
+    def aside(self) -> StoragePlace:
+        """Return the place of a clip that was rejected."""
+        folder, slash, name = self.url.rpartition("/")
+        return StoragePlace(f"{folder}{slash}{_rejected(name)}")
+
+    def exists(self) -> bool:
+        """Whether an object is here."""
+        with self._trouble("reached"):
+            return bool(self._storage.exists(self._path))
+
+    def part_file(self, name: str) -> Path:
+        """Return a file in this worker's folder for temporary files, which a retry on the same worker finds again."""
+        folder = Path(tempfile.gettempdir()) / f"airflow-provider-minimax-{os.getuid()}"
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        if not folder.is_dir() or folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            # In a folder that all may write to, somebody else may have been first.
+            raise MinimaxStorageError(
+                f"{folder} is not a folder of this user's alone, so clips are not gathered there",
+                hint="Take it away, or set TMPDIR to another folder for the workers.",
+            )
+        return folder / f"{hashlib.sha256(self.url.encode()).hexdigest()[:16]}.{name}.part"
+
+    def check(self) -> None:
+        """Write an object of no bytes beside the clip's place, and take it away again."""
+        probe = f"{self._path}.{uuid4().hex}.check"
+        try:
+            self._storage.pipe_file(probe, b"")
+        except Exception as error:
+            raise _unwritable(self.url, f"cannot be written ({redact(f'{type(error).__name__}: {error}')})") from error
+        with suppress(Exception):
+            # Whoever may write but not delete is left with an empty object.
+            self._storage.rm_file(probe)
+
+    def put(self, file: Path, *, overwrite: bool) -> None:
+        """Write the file in one go, under another name first where a reader could see half of it."""
+        with self._trouble("written"):
+            if not overwrite and self._storage.exists(self._path):
+                raise FileExistsError(self.url)
+            uploads = Retrying(
+                retry=retry_if_exception(_may_pass),
+                stop=stop_after_attempt(_UPLOADS),
+                wait=wait_random_exponential(multiplier=1, max=10),
+                reraise=True,
+            )
+            uploads(self._upload, file)
+            file.unlink()
+
+    def _upload(self, file: Path) -> None:
+        if self._scheme in _APPEARS_WHOLE:
+            self._write(file, self._path)
+            return
+        unfinished = f"{self._path}.{uuid4().hex}.part"
+        try:
+            self._write(file, unfinished)
+            self._storage.mv(unfinished, self._path)
+        except BaseException:
+            with suppress(Exception):
+                self._storage.rm_file(unfinished)
+            raise
+
+    def _write(self, file: Path, path: str) -> None:
+        out = self._storage.open(path, "wb", block_size=_BLOCK, **_AS_VIDEO.get(self._scheme, {}))
+        try:
+            with file.open("rb") as content:
+                while piece := content.read(_PIECE):
+                    out.write(piece)
+        except BaseException:
+            _give_up(out)
+            raise
+        out.close()
+
+    def put_bytes(self, content: bytes) -> None:
+        """Write something small."""
+        with self._trouble("written"):
+            self._storage.pipe_file(self._path, content)
+
+    def _open(self) -> IO[bytes]:
+        opened: IO[bytes] = self._storage.open(self._path, "rb", block_size=_BLOCK)
+        return opened
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, PermissionError | FileNotFoundError)
+
+
+def _give_up(out: Any) -> None:
+    """Leave a file unwritten: closing it would publish what was written so far."""
+    with suppress(Exception):
+        out.discard()
+    with suppress(AttributeError):
+        out.closed = True
+
+
+def _rejected(name: str) -> str:
+    path = PurePosixPath(name)
+    return f"{path.stem}.rejected{path.suffix}"
+
+
+def _refused(output_path: str, problem: str) -> MinimaxRequestError:
+    return MinimaxRequestError(f"output_path={output_path!r}: {problem}", money=NOTHING_BOUGHT)
+
+
+def _unwritable(output_path: str, problem: str) -> MinimaxStorageError:
+    return MinimaxStorageError(
+        f"output_path={output_path!r}: {problem}",
+        money=NOTHING_BOUGHT,
+        hint="See to the place or give another one, then run this again.",
+    )
