@@ -1,9 +1,11 @@
-"""The bytes of each job's clip: one real film, told apart by a box that players skip, filled up to any size.
+"""The bytes of each job's clip: one of six real films, told apart by a box that players skip, filled up to any size.
 
-The film is ``clip.mp4``: 6 seconds, 1366x768, 24 frames a second, H.264 High in yuv420p, no sound, index in front. It
-shows a sun that rises over three layers of rolling hills, painted frame by frame with NumPy and encoded by PyAV 18.1
-with libx264 (``crf=36``, ``preset=veryslow``, ``keyint=144``, ``movflags=faststart``). It has nothing to do with the
-prompt.
+The films are in ``films/``, one for each resolution and length that can be ordered. All show a sun that rises over
+three layers of rolling hills, and have nothing to do with the prompt: H.264 High in yuv420p, 24 frames a second, no
+sound, index in front. Like the platform's own they have 17 n + 5 frames: 141 for 6 seconds, 243 for 10. They were
+painted with NumPy, frame by frame, in units of the picture's height: a sky of two colours and the sun's glow by day's
+and night's shares, a disc, and for each layer of hills the sum of two sines that drifts at the layer's own speed. PyAV
+18.1 encoded them with libx264 (``crf=34``, ``preset=veryslow``, one key frame, ``movflags=faststart``).
 
 An ISO media file may hold ``free`` boxes, whose content means nothing. One with the job's id gives every clip its own
 hash; another of any length gives it any size without a byte of it being kept in memory.
@@ -23,9 +25,10 @@ LARGEST_SHORT_BOX = 2**32 - 1
 
 
 @cache
-def film() -> bytes:
-    """The film that every clip shows."""
-    return files("airflow_provider_minimax.emulator").joinpath("clip.mp4").read_bytes()
+def film(resolution: str | None = "768P", duration: int | None = 6) -> bytes:
+    """The film for an order; some models sell 6 seconds of 720P and have nothing to choose."""
+    name = f"{resolution or '720P'}-{duration or 6}s.mp4"
+    return files("airflow_provider_minimax.emulator").joinpath("films", name).read_bytes()
 
 
 def free_box(content: bytes) -> bytes:
@@ -59,9 +62,9 @@ class Clip:
             yield self.real[at : at + length].ljust(length, b"\0")
 
 
-def clip_of(task_id: str, least_size: int | None) -> Clip:
-    """The clip of one job, at least so large."""
-    real = film() + free_box(f"task {task_id}".encode())
+def clip_of(task_id: str, least_size: int | None, shown: bytes | None = None) -> Clip:
+    """The clip of one job, at least so large, that shows a film: the usual one, unless another is given."""
+    real = (film() if shown is None else shown) + free_box(f"task {task_id}".encode())
     missing = (least_size or 0) - len(real)
     if missing <= 0:
         return Clip(real, len(real))

@@ -6,9 +6,10 @@ Everything else is read when an answer is given, so it also changes jobs that ex
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 State = Literal["preparing", "queueing", "processing", "success", "failed"]
 FOR_EVER = -1
@@ -41,6 +42,8 @@ class Settings(BaseModel):
     """The one key that all platforms take from now on, in place of their own; ``api_key()`` still tells the old one."""
     url_seconds: int = 3600
     """Life of a signed link; 0 or less: links that are expired when they are handed out."""
+    film_file: str | None = None
+    """A file on the emulator's machine that every clip shows in place of the film that fits its order."""
     clip_bytes: int | None = Field(None, ge=0)
     """Least size of the clip: filled up with a ``free`` box that is made while it is sent."""
     clip_chunked: bool = False
@@ -69,6 +72,13 @@ class Settings(BaseModel):
     """Type of Vtrix's resource; ``cover_first`` puts a picture before the clip."""
     vtrix_cost: Literal["string", "number", "empty"] = "string"
     novita_ttl_as_number: bool = False
+
+    @field_validator("film_file")
+    @classmethod
+    def _is_a_file(cls, path: str | None) -> str | None:
+        if path is not None and not (os.path.isfile(path) and os.access(path, os.R_OK)):
+            raise ValueError(f"film_file={path!r}: must be a file on the emulator's machine that the emulator can read")
+        return path
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """These settings with some of them replaced; an unknown name or a wrong value raises ValueError."""

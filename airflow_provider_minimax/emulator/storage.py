@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from email.utils import formatdate
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from airflow_provider_minimax.emulator.answers import ClipResponse, download_refused
-from airflow_provider_minimax.emulator.clips import Clip, clip_of
+from airflow_provider_minimax.emulator.clips import Clip, clip_of, film
 from airflow_provider_minimax.emulator.jobs import Job
 from airflow_provider_minimax.emulator.links import LinkRefusedError, LinkSigner
 from airflow_provider_minimax.emulator.settings import Settings
@@ -54,9 +55,16 @@ def _redirect(request: Request, settings: Settings) -> str | None:
     return str(request.url.include_query_params(**{STEP: step + 1})) if step < settings.redirects else None
 
 
+def _film(settings: Settings, job: Job) -> bytes:
+    if settings.film_file is not None:
+        return Path(settings.film_file).read_bytes()
+    return film(job.order.resolution, job.order.duration)
+
+
 def _clip_or_part(request: Request, settings: Settings, job: Job) -> Response:
     rendition = settings.clip_rendition
-    clip = clip_of(f"{job.task_id} again {rendition}" if rendition else job.task_id, settings.clip_bytes)
+    name = f"{job.task_id} again {rendition}" if rendition else job.task_id
+    clip = clip_of(name, settings.clip_bytes, _film(settings, job))
     changed_at = job.made_at + rendition
     headers = _validators(clip, changed_at, settings)
     if settings.ranges != "ignored":
