@@ -27,7 +27,7 @@ for folder in (HERE / "dag_files", HERE.parent / "example_dags"):
     for path in folder.glob("*.py"):
         shutil.copy(path, DAGS)
 
-pytest_plugins = ["airflow_provider_minimax.emulator.fixtures"]
+pytest_plugins = ["airflow_provider_minimax.emulator.fixtures", "tests.object_storage"]
 
 PLATFORMS = ["minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302"]
 
