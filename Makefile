@@ -19,7 +19,7 @@ $(VENV)/.uv:
 
 $(VENV)/.installed: $(VENV)/.uv pyproject.toml
 	@echo "==> Installing Airflow $(AIRFLOW) and this provider into $(VENV) …"
-	$(INSTALL) 'apache-airflow==$(AIRFLOW)' --editable '.[images]' --group test --group lint --group build
+	$(INSTALL) 'apache-airflow==$(AIRFLOW)' --editable '.[images,media]' --group test --group lint --group build
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.installed

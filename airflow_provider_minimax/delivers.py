@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.downstream import Delivered, TellsOfClips
+from airflow_provider_minimax.links import MinimaxClipLink, MinimaxFactsLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.delivery.landing import Landed, Wishes
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 class DeliversClips(TellsOfClips):
     """Makes an operator put clips in their place; it has ``output_path``, ``overwrite``, ``check`` and ``preview``."""
+
+    operator_extra_links: Collection[BaseOperatorLink] = (MinimaxClipLink(), MinimaxFactsLink())
 
     output_path: Any
     overwrite: bool

@@ -1,4 +1,4 @@
-"""From a prompt to a clip on disk: submit, wait without a worker slot, fetch."""
+"""From a prompt to a clip on disk: submit, wait without a worker slot, fetch, look whether it is what was bought."""
 
 # [START howto_text_to_video]
 from airflow.sdk import DAG, Param
@@ -34,6 +34,8 @@ with DAG(
         task_id="download",
         minimax_task_id=wait.output["task_id"],
         output_path=CLIP,
+        check="full",  # it plays to its end, is as long and large as was asked for, is not black and moves
+        preview=True,  # a poster frame and a contact sheet next to it; both need the extra [media]
         retries=3,
     )
 # [END howto_text_to_video]

@@ -101,6 +101,18 @@ def run(example: str) -> None:
     sys.exit(str(done.state) != "success")
 
 
+def show(clip: Path) -> None:
+    """Say what was delivered, by the manifest next to the clip."""
+    manifest = clip.with_name(f"{clip.name}.receipt.json")
+    found = json.loads(manifest.read_text())
+    media = found["media"] or found["facts"]
+    looks = f"{media['width']}x{media['height']}" + (f", {media['duration']:.3g} s" if media["duration"] else "")
+    print(f"    clip           {clip}  ({found['size']} bytes, {looks})")
+    print(f"    manifest       {manifest}")
+    for name, picture in (found["previews"] or {}).items():
+        print(f"    {name.replace('_', ' '):14} {picture}")
+
+
 def main() -> None:
     example = f"minimax_{'image' if os.environ.get('MINIMAX_PLATFORM') in IMAGE_ONLY else 'text'}_to_video"
     with ExitStack() as stack:
@@ -112,11 +124,11 @@ def main() -> None:
             sys.exit(f"The run failed; the whole log is {LOG}")
     say("Done.")
     for facts in json.loads(RESULTS.read_text()):
-        print(f"    clip      {facts.pop('output_path')}  ({facts.pop('size')} bytes)")
-        print(f"    facts     {json.dumps({name: value for name, value in facts.items() if value is not None})}")
-    print(f"    whole log {LOG}")
+        show(Path(facts["output_path"]))
+    print(f"    whole log      {LOG}")
+    print(f"    where from     {Path(sys.executable).parent}/airflow minimax show <clip>")
     if "MINIMAX_API_KEY" not in os.environ:
-        print("    for real  MINIMAX_API_KEY=… [MINIMAX_PLATFORM=minimax] [MINIMAX_REGION=global] make demo")
+        print("    for real       MINIMAX_API_KEY=… [MINIMAX_PLATFORM=minimax] [MINIMAX_REGION=global] make demo")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def install(version: str) -> Path:
     prerelease = ["--prerelease=allow"] if any(letter.isalpha() for letter in version) else []
     constraints = ROOT / "tests" / "constraints" / f"{version}.txt"
     constrained = ["--constraints", constraints] if constraints.exists() else []
-    what = [*constrained, f"apache-airflow=={version}", "--editable", ".[images]", "--group", "test"]
+    what = [*constrained, f"apache-airflow=={version}", "--editable", ".[images,media]", "--group", "test"]
     subprocess.run([UV, "pip", "install", "--quiet", *prerelease, "--python", python, *what], check=True, cwd=ROOT)
     return python
 

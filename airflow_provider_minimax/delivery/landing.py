@@ -139,14 +139,20 @@ def land(
         return Landed.of(receipt)
     if not wishes.overwrite and place.exists():
         raise _occupied(place)
-    if receipt is not None:
-        receipt = receipt.finished(task, now())
+    file: VideoFile | None = None
+
+    def locate() -> VideoFile:
+        nonlocal file
+        file = hook.get_file(task if task.file_id else hook.get_task(task.minimax_task_id))
+        return file
+
     with Unfinished(place.part_file(_mark(hook, task))) as clip:
-        download(hook.get_conn(), _locator(hook, task), clip, log=log)
+        download(hook.get_conn(), locate, clip, log=log)
         sha256, size = clip.sha256, clip.size
-        media = _checked(clip, task, place, receipt, wishes)
+        media = _checked(clip, task, place, receipt, wishes, log)
         previews = _pictures(clip.path, place, receipt, log) if wishes.preview else {}
         if receipt is not None:
+            receipt = receipt.finished(task, file, now())
             receipt = receipt.fetched(place.url, sha256, size, media=media, previews=previews)
             ledger.keep(receipt, instead_of=instead_of)
         try:
@@ -230,15 +236,8 @@ def _mark(hook: MinimaxHook, task: VideoTask) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _locator(hook: MinimaxHook, task: VideoTask) -> Callable[[], VideoFile]:
-    def locate() -> VideoFile:
-        return hook.get_file(task if task.file_id else hook.get_task(task.minimax_task_id))
-
-    return locate
-
-
 def _checked(
-    clip: Unfinished, task: VideoTask, place: Place, receipt: Receipt | None, wishes: Wishes
+    clip: Unfinished, task: VideoTask, place: Place, receipt: Receipt | None, wishes: Wishes, log: Log
 ) -> dict[str, Any] | None:
     """Look at the clip as closely as was asked for, and keep one that is rejected aside."""
     if wishes.check == "none":
@@ -248,7 +247,7 @@ def _checked(
     request = (receipt and receipt.request) or {}
     wanted = Wanted(request.get("resolution"), request.get("duration"))
     try:
-        return check_clip(clip.path, "full" if wishes.check == "full" else "basic", wanted).as_dict()
+        media = check_clip(clip.path, "full" if wishes.check == "full" else "basic", wanted)
     except MinimaxClipRejectedError as error:
         aside = place.aside()
         aside.put(clip.path, overwrite=True)
@@ -257,6 +256,9 @@ def _checked(
         error.money = "The clip was bought, and is billed as any other."
         error.hint = f"Look at it: {aside}. To have it all the same, fetch it with check='none'; that buys nothing."
         raise
+    size = f"{media.width}x{media.height}"
+    log.info("The clip passes the check (%s): %s, %.2f s, %s", wishes.check, size, media.duration, media.codec)
+    return media.as_dict()
 
 
 def _pictures(clip: Path, place: Place, receipt: Receipt | None, log: Log) -> dict[str, str]:

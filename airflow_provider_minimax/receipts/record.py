@@ -23,7 +23,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.api.task import VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxReceiptError
 
 KIND: Final = "minimax video receipt"
@@ -98,7 +98,8 @@ class Receipt(_Record):
     :param cost: ``amount``, ``currency`` or ``unit``, and ``kind``: ``billed`` where the platform told, otherwise
         ``list price``, an estimate with the date it was read; ``None`` where neither is known.
     :param started_at: when the platform began to make the clip, where it tells.
-    :param finished_at: when the clip was ready, where the platform tells; otherwise when it was first seen to be.
+    :param finished_at: when the clip was ready, where the platform tells (some only within a minute); otherwise when
+        that was seen.
     :param failure: why there is no clip, as :meth:`~airflow_provider_minimax.exceptions.MinimaxError.as_event` tells.
     :param output_path: where the clip is.
     :param sha256: of the clip's file; written down before the file is put in its place.
@@ -157,12 +158,13 @@ class Receipt(_Record):
         """Return the receipt of a purchase that came to nothing."""
         return self.model_copy(update={"phase": Phase.FAILED, "failure": error.as_event()})
 
-    def finished(self, task: VideoTask, now: datetime) -> Receipt:
-        """Return the receipt of a clip that is ready at the platform."""
+    def finished(self, task: VideoTask, file: VideoFile | None, now: datetime) -> Receipt:
+        """Return the receipt of a clip that is ready at the platform; its file may tell since when."""
+        made_at = file.created_at if file else None
         return self.model_copy(
             update={
                 "started_at": task.started_at or self.started_at,
-                "finished_at": task.finished_at or self.finished_at or now,
+                "finished_at": task.finished_at or made_at or self.finished_at or now,
                 "cost": task.billed.as_dict() if task.billed else self.cost,
                 "facts": task.as_result(),
             }
