@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetRef
@@ -58,7 +59,7 @@ def _flat(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def place_of(path: str) -> tuple[str, str, str]:
+def parts_of(path: str) -> tuple[str, str, str]:
     """
     Return where a file is, whichever connection it is reached through.
 
@@ -66,10 +67,14 @@ def place_of(path: str) -> tuple[str, str, str]:
     :return: scheme, authority and path: ``("s3", "bucket", "/clip.mp4")``, ``("file", "", "/data/clip.mp4")``.
     """
     scheme, is_url, rest = path.partition("://")
+    scheme = scheme.lower()
     if not is_url:
         scheme, rest = "file", str(Path(path).absolute())
+    elif scheme == "file":
+        # Of all URLs only these are encoded: they stand for a path, the others name an object as it is.
+        rest = unquote(rest)
     authority, slash, key = rest.partition("/")
-    return _SAME_SCHEME.get(scheme.lower(), scheme.lower()), authority.rpartition("@")[2], slash + key
+    return _SAME_SCHEME.get(scheme, scheme), authority.rpartition("@")[2], slash + key
 
 
 def uri_of(path: str) -> str:
@@ -79,7 +84,7 @@ def uri_of(path: str) -> str:
     :param path: a local path, or a URL as Airflow's object storage takes it.
     :return: ``file:///data/clip.mp4``, ``s3://bucket/clip.mp4``; without the id of a connection.
     """
-    scheme, authority, place = place_of(path)
+    scheme, authority, place = parts_of(path)
     # Airflow takes these two for the ends of a path, and would cut it there.
     return f"{scheme}://{authority}{place.replace('?', '%3F').replace('#', '%23')}"
 

@@ -13,7 +13,7 @@ from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import Dataset, InputDataset, OutputDataset
 from openlineage.client.facet_v2 import RunFacet, dataset_version_dataset, output_statistics_output_dataset
 
-from airflow_provider_minimax.downstream import Delivered, place_of
+from airflow_provider_minimax.downstream import Delivered, parts_of
 
 _NOT_STORAGE = ("http://", "https://", "data:")
 
@@ -55,6 +55,6 @@ def dataset_of(path: str) -> tuple[str, str]:
     :param path: a local path, or a URL as Airflow's object storage takes it.
     :return: ``("file", "/data/clip.mp4")``, ``("s3://bucket", "clip.mp4")``.
     """
-    scheme, authority, place = place_of(path)
+    scheme, authority, place = parts_of(path)
     is_local = scheme == "file" and not authority
     return ("file", place) if is_local else (f"{scheme}://{authority}", place.removeprefix("/"))

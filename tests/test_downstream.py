@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ EXTRA = {
     "duration": 6.0,
     "cost.amount": 0.28,
     "cost.currency": "USD",
-    "cost.basis": "estimated",
+    "cost.kind": "list price",
     "tracks": '["h264", "aac"]',
 }
 
@@ -55,8 +56,8 @@ def events(dag_run: Any) -> list[tuple[str, int, dict[str, Any]]]:
         return [tuple(row) for row in rows]
 
 
-def run(dag_id: str) -> Any:
-    done = load_dags("announcing")[dag_id].test()
+def run(dag_id: str, **params: Any) -> Any:
+    done = load_dags("announcing")[dag_id].test(run_conf=params)
     assert str(done.state) == "success"
     return done
 
@@ -91,11 +92,25 @@ def test_a_reference_to_an_asset_gets_the_facts_too():
     assert events(run("announced_by_reference")) == [("s3://published/boat", -1, EXTRA)]
 
 
+@pytest.mark.usefixtures("boat")
+def test_whoever_delivers_a_clip_tells_where_it_is_and_what_it_is(connect, tmp_path):
+    connect()
+    told = {
+        Path(uri).name: extra for uri, _, extra in events(run("announced_by_all_who_deliver", folder=str(tmp_path)))
+    }
+    assert set(told) == {"generated.mp4", "waited-for.mp4", "downloaded.mp4"}
+    for name, extra in told.items():
+        assert (extra["output_path"], extra["platform"]) == (str(tmp_path / name), "minimax")
+        assert extra["size"] == (tmp_path / name).stat().st_size
+    assert told["generated.mp4"]["model"] == "MiniMax-Hailuo-2.3"
+
+
 @pytest.mark.parametrize(
     ("path", "uri"),
     [
         ("/data/clip.mp4", "file:///data/clip.mp4"),
         ("file:///data/clip.mp4", "file:///data/clip.mp4"),
+        ("file:///data/my%20clip.mp4", "file:///data/my clip.mp4"),
         ("/data/my clip #2?.mp4", "file:///data/my clip %232%3F.mp4"),
         ("s3://bucket/a/clip.mp4", "s3://bucket/a/clip.mp4"),
         ("s3://my_aws_conn@bucket/a/clip.mp4", "s3://bucket/a/clip.mp4"),

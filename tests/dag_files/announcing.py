@@ -1,4 +1,4 @@
-"""Pipelines of operators that announce a clip without buying one."""
+"""Pipelines that announce clips: mostly of an operator that buys none."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
-from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator
+from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
 
 from airflow_provider_minimax.downstream import Delivered, TellsOfClips
 from airflow_provider_minimax.links import MinimaxClipLink, MinimaxFactsLink
+from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
 FACTS = {
     "task_id": "179525184968000",
@@ -20,7 +22,7 @@ FACTS = {
     "width": 1366,
     "height": None,
     "duration": 6.0,
-    "cost": {"amount": 0.28, "currency": "USD", "basis": "estimated"},
+    "cost": {"amount": 0.28, "currency": "USD", "kind": "list price"},
     "tracks": ["h264", "aac"],
 }
 BOAT = Asset(name="boat", uri="s3://published/boat")
@@ -83,3 +85,27 @@ with dag("announced_by_reference") as by_reference:
 
 with dag("announced_local_clip") as local_clip:
     Announcing(task_id="announce", place="/data/boat.mp4", deferred=True)
+
+with DAG("announced_by_all_who_deliver", params={"folder": Param("/nowhere", type="string")}) as by_all_who_deliver:
+    generate = MinimaxVideoGenerationOperator(
+        task_id="generate",
+        model="MiniMax-Hailuo-2.3",
+        prompt="a cat",
+        wait_for_completion=True,
+        deferrable=True,
+        poll_interval=0.05,
+        output_path="{{ params.folder }}/generated.mp4",
+        outlets=[CLIPS],
+    )
+    wait = MinimaxTaskSensor(
+        task_id="wait",
+        minimax_task_id=generate.output["task_id"],
+        output_path="{{ params.folder }}/waited-for.mp4",
+        outlets=[CLIPS],
+    )
+    MinimaxVideoDownloadOperator(
+        task_id="download",
+        minimax_task_id=wait.output["task_id"],
+        output_path="{{ params.folder }}/downloaded.mp4",
+        outlets=[CLIPS],
+    )
