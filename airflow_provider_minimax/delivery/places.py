@@ -343,10 +343,10 @@ class StoragePlace(Place):
             with file.open("rb") as content:
                 while piece := content.read(_PIECE):
                     out.write(piece)
+            out.close()
         except BaseException:
             _give_up(out)
             raise
-        out.close()
 
     def put_bytes(self, content: bytes) -> None:
         """Write something small."""
@@ -363,7 +363,7 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _give_up(out: Any) -> None:
-    """Leave a file unwritten: closing it would publish what was written so far."""
+    """Leave a file unwritten and its parts deleted: closing it would publish what was written so far."""
     with suppress(Exception):
         out.discard()
     with suppress(AttributeError):

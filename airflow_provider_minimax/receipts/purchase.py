@@ -13,7 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStoreError, MinimaxSubmissionUnknownError
+from airflow_provider_minimax.exceptions import (
+    MinimaxError,
+    MinimaxReceiptStoreError,
+    MinimaxStorageError,
+    MinimaxSubmissionUnknownError,
+)
 from airflow_provider_minimax.receipts.decision import (
     WAYS_ON,
     Buy,
@@ -100,7 +105,7 @@ class Buyer:
                 intent = self._order.intent(self._clock(), submissions=step.submissions, replaced=step.replaced)
                 if not self._ledger.claim(intent, found):
                     continue
-            except MinimaxReceiptStoreError as error:
+            except MinimaxStorageError as error:
                 error.money = "Nothing was bought now."
                 raise
             return Bought(self._buy(intent, found, submit))
