@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,7 @@ def jpeg(image: Image) -> bytes:
     return content.getvalue()
 
 
+@cache
 def _font(size: int) -> FreeTypeFont:
     from PIL import ImageFont
 

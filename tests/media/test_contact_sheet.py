@@ -1,0 +1,170 @@
+"""The operator that draws a sheet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import fsspec
+import pytest
+from airflow.sdk.io import attach
+from PIL import Image
+
+from airflow_provider_minimax.airflow_names import AirflowSkipException
+from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
+from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator, _labels
+from tests.conftest import load_dags
+from tests.media import films
+
+CONTEXT = {"ti": SimpleNamespace(dag_id="campaign", run_id="manual__1")}
+
+
+@pytest.fixture(scope="module")
+def film() -> bytes:
+    return films.encode(films.moving((64, 36), frames=12))
+
+
+@pytest.fixture
+def clip(film, tmp_path) -> str:
+    return str(films.saved(film, tmp_path / "clip.mp4"))
+
+
+@pytest.fixture
+def memory():
+    storage = fsspec.filesystem("memory")
+    storage.store.clear()
+    attach("memory", fs=storage)
+    return storage
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    return tmp_path / "new" / "folder" / "sheet.jpg"
+
+
+def draw(clips, output_path, **changes):
+    return MinimaxContactSheetOperator(task_id="draw", clips=clips, output_path=str(output_path), **changes).execute(
+        CONTEXT
+    )
+
+
+def test_a_sheet_is_drawn_into_a_folder_that_is_made(clip, out):
+    facts = draw([{"task_id": "1", "output_path": clip}, clip, None], out, title="Takes")
+    assert facts == {"output_path": str(out), "clips": 2, "unreadable": []}
+    assert Image.open(out).format == "JPEG"
+    assert [path.name for path in out.parent.iterdir()] == ["sheet.jpg"]
+
+
+@pytest.mark.parametrize("wrap", [str, Path, lambda path: f"file://{path}", lambda path: {"output_path": path}])
+def test_one_clip_needs_no_list(wrap, clip, out):
+    assert draw(wrap(clip), out)["clips"] == 1
+
+
+def test_a_sheet_replaces_its_elder(clip, out):
+    draw(clip, out, title="First")
+    first = out.read_bytes()
+    draw([clip, clip], out, title="Second")
+    assert out.read_bytes() != first
+
+
+def test_a_broken_clip_is_named_and_the_others_are_drawn(clip, out, tmp_path, log_of):
+    log = log_of(MinimaxContactSheetOperator)
+    broken = str(films.saved(b"no clip", tmp_path / "broken.mp4"))
+    gone = str(tmp_path / "gone.mp4")
+    assert draw([broken, clip, gone], out)["unreadable"] == [broken, gone]
+    assert f"A clip cannot be read: {broken} (it cannot be decoded" in log.said()
+
+
+def test_no_sheet_is_drawn_of_broken_clips_alone(out, tmp_path):
+    with pytest.raises(MinimaxStorageError, match=r"none of the clips can be read.*gone\.mp4") as caught:
+        draw(str(tmp_path / "gone.mp4"), out)
+    assert not caught.value.is_final
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("clips", [(path for path in ()), iter([None, None])])
+def test_a_task_with_nothing_to_draw_is_skipped(clips, out):
+    with pytest.raises(AirflowSkipException):
+        draw(clips, out)
+
+
+def test_a_sheet_goes_to_any_storage_and_clips_come_from_any(film, memory):
+    memory.pipe_file("/bucket/a.mp4", film)
+    draw("memory://bucket/a.mp4", "memory://bucket/sheets/sheet.jpg")
+    assert memory.cat_file("/bucket/sheets/sheet.jpg").startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"clips": []}, r"clips=\[\]: there is no clip"),
+        ({"clips": [None]}, "there is no clip"),
+        ({"clips": 7}, r"clips\[0\]=7: must be a path or URL"),
+        ({"clips": ["a.mp4", ""]}, r"clips\[1\]='': must be a path or URL"),
+        ({"clips": [{"task_id": "1"}]}, r"clips\[0\]=.*Give the task that made it an output_path"),
+        ({"output_path": "clip.mp4"}, r"output_path='clip.mp4': must end with .jpg"),
+        ({"output_path": ""}, "must end with .jpg"),
+    ],
+)
+def test_a_mistake_is_told_when_the_dag_is_parsed(arguments, message):
+    with pytest.raises(MinimaxRequestError, match=message):
+        MinimaxContactSheetOperator(task_id="draw", **({"clips": "a.mp4", "output_path": "sheet.jpg"} | arguments))
+
+
+def test_templates_are_left_for_later():
+    sheet = MinimaxContactSheetOperator(task_id="draw", clips=["{{ params.clip }}"], output_path="{{ params.sheet }}")
+    sheet.output_path = "clip.mp4"
+    with pytest.raises(MinimaxRequestError, match=r"must end with \.jpg"):
+        sheet.execute(CONTEXT)
+
+
+def test_too_many_clips_are_refused(clip, out):
+    with pytest.raises(MinimaxRequestError, match="501 of them, and a sheet has room for 500"):
+        draw([clip] * 501, out)
+
+
+def test_a_sheet_that_cannot_be_written_is_our_error_and_worth_a_retry(clip, tmp_path):
+    (tmp_path / "file").write_text("in the way of a folder")
+    with pytest.raises(MinimaxStorageError, match=r"output_path='.*sheet\.jpg': cannot be written") as caught:
+        draw(clip, tmp_path / "file" / "sheet.jpg")
+    assert not caught.value.is_final
+
+
+@pytest.mark.parametrize(
+    ("paths", "labels"),
+    [
+        (["s3://b/a/clip.mp4"], ["clip.mp4"]),
+        (["s3://b/x/1/clip.mp4", "s3://b/x/2/clip.mp4"], ["1/clip.mp4", "2/clip.mp4"]),
+        (["/a/b.mp4", "/a/c/d.mp4"], ["b.mp4", "c/d.mp4"]),
+    ],
+)
+def test_a_clip_is_called_by_what_tells_it_from_the_others(paths, labels):
+    assert _labels(paths) == labels
+
+
+def test_importing_the_operator_is_cheap():
+    program = (
+        "import sys\n"
+        "import airflow.sdk.bases.operator\n"
+        "before = set(sys.modules)\n"
+        "import airflow_provider_minimax.operators.contact_sheet\n"
+        "heavy = ('av', 'PIL', 'httpx', 'pydantic', *(f'airflow_provider_minimax.{room}' for room in"
+        " ('media', 'api', 'receipts', 'hooks')))\n"
+        "print([name for name in set(sys.modules) - before if f'{name}.'.startswith(tuple(f'{h}.' for h in heavy))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+@pytest.mark.usefixtures("airflow_db")
+@pytest.mark.parametrize(
+    ("names", "state"), [(("1", "skipped", "2"), "success"), (("skipped",), "skipped"), ((), "skipped")]
+)
+def test_a_mapped_tasks_clips_are_drawn_in_a_dag(names, state, film, tmp_path):
+    clips = [str(films.saved(film, tmp_path / f"{name}.mp4")) for name in names]
+    run = load_dags("sheets")["sheet"].test(run_conf={"clips": clips, "folder": str(tmp_path)})
+    assert {ti.task_id: str(ti.state) for ti in run.get_task_instances()}["draw"] == state
+    sheets = list(tmp_path.glob("sheets/*.jpg"))
+    assert len(sheets) == (state == "success")
