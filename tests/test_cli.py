@@ -1,4 +1,4 @@
-"""The commands for receipts: what they tell, what they change, and what they refuse."""
+"""The commands: what they tell, what they change, and what they refuse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import fsspec
 import pytest
 from airflow.sdk.io import attach
 from packaging.version import Version
+from rich.cells import cell_len
 
+from airflow_provider_minimax import __version__
 from airflow_provider_minimax.__main__ import main
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.cli.definition import PHASES
@@ -51,20 +53,27 @@ def clip(tmp_path):
 
 
 @pytest.fixture
-def said(capsys):
-    """Run a command; return its exit code and what it printed, words only."""
+def said(capsys, monkeypatch):
+    """Run a command for receipts, or another; return its exit code and what it printed, words only."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
-    def run(*arguments: str) -> tuple[int, str, str]:
+    def run(*arguments: str, group: tuple[str, ...] = ("receipts",)) -> tuple[int, str, str]:
         code = 0
         capsys.readouterr()
         try:
-            main(["receipts", *arguments])
+            main([*group, *arguments])
         except SystemExit as end:
             code = end.code
         out, err = capsys.readouterr()
         return code, out, err
 
     return run
+
+
+@pytest.fixture
+def shown(said):
+    """Run ``show``, like ``said``."""
+    return lambda *arguments: said("show", *arguments, group=())
 
 
 def keep(clip: str, receipt) -> SidecarHome:
@@ -192,14 +201,215 @@ def test_a_place_that_is_not_there_is_one_line(place, what, said):
 
 # -- show --------------------------------------------------------------------------------------------------------------
 
+PROMPT = "A lighthouse in a storm, waves against the rocks, gulls in the wind; [Push in] towards the lamp."
+
+
+@pytest.fixture
+def made(connect, minimax_emulator):
+    """Buy a clip as a DAG would, checked and with pictures; return what the operator returns."""
+    connect()
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+
+    def make(output: str, **changes):
+        options = {"prompt": PROMPT, "duration": 6, "resolution": "768P", "check": "full", "preview": True} | changes
+        generate = MinimaxVideoGenerationOperator(
+            task_id="generate",
+            model="MiniMax-Hailuo-2.3",
+            output_path=output,
+            wait_for_completion=True,
+            poll_interval=0.01,
+            **options,
+        )
+        return generate.execute({"ti": FakeTaskInstance(map_index=2)})
+
+    return make
+
+
+def rows(out: str) -> dict[str, str]:
+    """What is said under each label."""
+    return {line[:15].rstrip(): line[15:] for line in out.splitlines() if line}
+
+
+def test_one_look_tells_where_a_clip_came_from(made, shown, clip):
+    facts = made(clip)
+    code, out, err = shown(clip)
+    told = rows(out)
+    times = {label: told.pop(label) for label in ("Requested", "Submitted", "Ready", "Delivered")}
+    assert (code, err) == (0, "")
+    assert told == {
+        "Prompt": PROMPT,
+        "Model": "MiniMax-Hailuo-2.3",
+        "Asked for": "768P, 6 s",
+        "Got": f"1366x768, 5.875 s, 24 fps, h264, no sound, {facts['size'] / 1000:.1f} kB",
+        "Cost": "0.28 USD (estimate: list price, read 2026-07-10)",
+        "Clip": f"whole and unchanged: {clip}",
+        "Poster": f"{clip}.poster.jpg",
+        "Contact sheet": f"{clip}.contact-sheet.jpg",
+        "Receipt": f"{clip}{SUFFIX}",
+        "SHA-256": facts["sha256"],
+        "Airflow task": "try 1 of dag.generate[2] of run run",
+        "Platform": "minimax, connection minimax_default",
+        "Remote task": facts["task_id"],
+        "Remote file": facts["file_id"],
+        "Provider": f"airflow-provider-minimax {__version__}",
+    }
+    assert all(datetime.fromisoformat(time[:19]) for time in times.values())
+
+
+def test_so_it_does_on_s3(made, shown, s3_bucket):
+    url = s3_bucket.url("a/clip.mp4")
+    made(url)
+    told = rows(shown(url + SUFFIX)[1])
+    assert told["Clip"] == f"whole and unchanged: {url}"
+    assert told["Contact sheet"] == f"{url}.contact-sheet.jpg"
+    s3_bucket.put("a/clip.mp4", b"another")
+    assert rows(shown(url)[1])["Clip"] == f"the file is not the one that was delivered: {url}"
+
+
+def test_what_is_not_known_is_left_out(shown, clip):
+    keep(clip, delivered(fingerprint=None, model=None, submitted_at=None, facts={"file_id": "F1"}, size=None))
+    code, out, _ = shown(clip)
+    assert code == 0
+    assert "None" not in out
+    assert out.startswith("Fetched by id")
+    assert rows(out).keys() == {
+        *("Fetched by id", "Delivered", "Clip", "Delivered to", "Receipt", "SHA-256"),
+        *("Airflow task", "Platform", "Remote task", "Remote file", "Provider"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("facts", "got"),
+    [
+        ({"width": 1366, "height": 768, "duration": 6.0}, "1366x768, 6 s as the platform told, 3.1 MB"),
+        ({"width": None, "height": None, "duration": None}, "3.1 MB"),
+    ],
+)
+def test_what_nobody_measured_is_told_as_hearsay(facts, got, shown, clip):
+    keep(clip, delivered(facts=facts, size=3_100_000))
+    assert rows(shown(clip)[1])["Got"] == got
+
+
+def test_pictures_and_options_are_told_in_short(shown, clip):
+    request = {
+        "model": "MiniMax-Hailuo-2.3",
+        "prompt": "A cat.",
+        "first_frame_image": f"sha256:{'b' * 64}",
+        "prompt_optimizer": False,
+        "extra_body": {"seed": 7, "note": "x" * 100},
+    }
+    keep(clip, delivered(request=request))
+    asked = rows(shown(clip)[1])["Asked for"]
+    options = "prompt_optimizer=False, extra_body={'seed': 7, 'note': '"
+    assert asked == f"first_frame_image=sha256:{'b' * 12}, {options}{'x' * 39}..."
+
+
+@pytest.mark.parametrize(
+    ("cost", "told"),
+    [
+        ({"amount": 0.5, "currency": "USD", "kind": "list price", "read": "2026-07-10"}, "0.50 USD (estimate:"),
+        ({"amount": 0.252, "unit": "USD", "kind": "billed"}, "0.252 USD (billed)"),
+        ({"amount": 140000, "unit": "quota", "kind": "billed"}, "140000 quota (billed)"),
+    ],
+)
+def test_a_bill_and_an_estimate_are_told_apart(cost, told, shown, clip):
+    keep(clip, delivered(cost=cost))
+    assert rows(shown(clip)[1])["Cost"].startswith(told)
+
+
+def test_a_clip_that_failed_costs_nothing_that_we_know_of(shown, clip):
+    estimate = {"amount": 0.28, "currency": "USD", "kind": "list price", "read": "2026-07-10"}
+    keep(clip, failed("1027", cost=estimate))
+    told = rows(shown(clip)[1])
+    assert "Cost" not in told
+    assert told["Phase"] == "failed: the remote task ended without a clip"
+    assert told["Failure"].startswith("the remote task failed")
+
+
+def test_times_are_told_with_what_lies_between(shown, clip):
+    start = datetime(2026, 11, 21, 6, tzinfo=UTC)
+    receipt = delivered(
+        intended_at=start,
+        submitted_at=start + timedelta(seconds=0.9),
+        started_at=start - timedelta(seconds=2),
+        finished_at=start + timedelta(minutes=3, seconds=12),
+        delivered_at=start + timedelta(hours=2, minutes=3, seconds=12.5),
+    )
+    keep(clip, receipt)
+    told = rows(shown(clip)[1])
+    assert told["Submitted"] == "2026-11-21 06:00:00 UTC"
+    assert told["Started"] == "2026-11-21 05:59:58 UTC"
+    assert told["Ready"] == "2026-11-21 06:03:12 UTC, 3 min 14 s later"
+    assert told["Delivered"] == "2026-11-21 08:03:12 UTC, 2 h later"
+
+
+@pytest.mark.parametrize("receipt", [intent(), submitted(replaced=("T0",)), failed("1"), delivered()])
+def test_a_clip_that_is_still_to_come_says_how_far_it_is(receipt, shown, clip):
+    keep(clip, receipt)
+    told = rows(shown(clip)[1])
+    assert ("Phase" in told) == (receipt.phase is not Phase.DELIVERED)
+    assert ("Bought before" in told) == bool(receipt.replaced)
+    assert told["Clip"] == f"there is no file at {clip}"
+
+
+def test_a_clip_that_was_moved_with_its_receipt_says_from_where(made, shown, clip, tmp_path):
+    made(clip)
+    moved = str(tmp_path / "moved.mp4")
+    for suffix in ("", SUFFIX):
+        Path(clip + suffix).rename(moved + suffix)
+    told = rows(shown(moved)[1])
+    assert told["Clip"] == f"whole and unchanged: {moved}"
+    assert told["Delivered to"] == clip
+    assert told["Receipt"] == moved + SUFFIX
+
+
+def test_a_file_url_is_the_place_that_it_was_for_the_operator(made, shown, tmp_path):
+    url = f"file://{tmp_path}/a%20clip.mp4"
+    made(url)
+    told = rows(shown(url)[1])
+    assert told["Clip"] == f"whole and unchanged: {tmp_path}/a clip.mp4"
+    assert "Delivered to" not in told
+
+
+def test_the_manifest_as_json_is_the_receipt(shown, clip):
+    home = keep(clip, delivered())
+    code, out, _ = shown(clip, "-o", "json")
+    assert (code, out) == (0, home.read().as_json().decode())
+
+
+def test_a_clip_without_a_receipt_is_one_line(shown, clip):
+    assert shown(clip) == (1, "", f"there is neither {clip} nor its receipt. Name a clip or its {SUFFIX}.\n")
+    Path(clip).write_bytes(b"a clip")
+    code, out, err = shown(clip)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"{clip} is there, but not its receipt {clip}{SUFFIX}, so nothing tells where it came from.")
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("prompt", [PROMPT, "暴风雨中悬崖上的灯塔，海浪拍打着岩石，海鸥在风中飞翔。" * 3])
+def test_in_a_terminal_words_wrap_and_places_stay_whole(columns, prompt, shown, clip, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    keep(clip, delivered(request={"prompt": prompt}))
+    out = shown(clip)[1]
+    first, *others = out[: out.index("Model ")].splitlines()
+    assert first.startswith("Prompt         ")
+    assert others
+    assert all(line.startswith(" " * 15) for line in others)
+    assert all(cell_len(line) <= columns for line in (first, *others))
+    assert "".join(line[15:] for line in (first, *others)).replace(" ", "") == prompt.replace(" ", "")
+    assert f" {clip}{SUFFIX}\n" in out
+
+
+# -- receipts show -----------------------------------------------------------------------------------------------------
+
 
 def test_a_receipt_is_told_with_a_look_at_its_clip(said, tmp_path):
     path = tmp_path / "clip.mp4"
     keep(str(path), delivered_to(path))
     code, out, _ = said("show", str(path))
     assert code == 0
-    assert f"Clip           whole and unchanged: {path} (6 bytes)" in out
-    assert "Remote task    T1, at minimax" in out
+    assert f"Clip           whole and unchanged: {path}\n" in out
+    assert "Remote task    T1\n" in out
     assert "Nothing is left to do." in out
     path.write_bytes(b"another")
     assert f"the file is not the one that was delivered: {path}" in said("show", str(path))[1]

@@ -39,7 +39,17 @@ ARG_NO_CHECK = _arg(
     help="Do not ask the platform whether it knows the id; for when it, or the connection, cannot be reached from here",
 )
 
-_MODULE = "airflow_provider_minimax.cli.receipts"
+_PACKAGE = "airflow_provider_minimax.cli"
+_RECEIPTS = f"{_PACKAGE}.receipts"
+
+SHOW = ActionCommand(
+    name="show",
+    help="Show where a clip came from",
+    description="Show where a clip came from: its prompt, model, cost, times, and the Airflow task that it was made "
+    "for, as the receipt next to it tells, and whether it is still the same file.",
+    func=lazy_load_command(f"{_PACKAGE}.show.show_clip"),
+    args=(ARG_PATH, ARG_SHOW_OUTPUT, ARG_VERBOSE),
+)
 
 RECEIPTS = GroupCommand(
     name="receipts",
@@ -50,13 +60,13 @@ RECEIPTS = GroupCommand(
             name="list",
             help="List the receipts in a folder",
             description="List the receipts in a folder. Ends with 1 if there is one that cannot be read.",
-            func=lazy_load_command(f"{_MODULE}.list_receipts"),
+            func=lazy_load_command(f"{_RECEIPTS}.list_receipts"),
             args=(ARG_FOLDER, ARG_PHASE, ARG_OUTPUT, ARG_VERBOSE),
         ),
         ActionCommand(
             name="show",
-            help="Show a receipt, and whether its clip is in its place",
-            func=lazy_load_command(f"{_MODULE}.show_receipt"),
+            help="Show how far a purchase is, and what to do next",
+            func=lazy_load_command(f"{_RECEIPTS}.show_receipt"),
             args=(ARG_PATH, ARG_SHOW_OUTPUT, ARG_VERBOSE),
         ),
         ActionCommand(
@@ -64,7 +74,7 @@ RECEIPTS = GroupCommand(
             help="Write down the remote task of a submission whose answer was lost",
             description="Write down the remote task of a submission whose answer was lost, once it was found in the "
             "platform's console. The Airflow task goes on with it when it is run again, and buys nothing.",
-            func=lazy_load_command(f"{_MODULE}.adopt_task"),
+            func=lazy_load_command(f"{_RECEIPTS}.adopt_task"),
             args=(ARG_PATH, ARG_MINIMAX_TASK_ID, ARG_NO_CHECK, ARG_VERBOSE),
         ),
         ActionCommand(
@@ -72,7 +82,7 @@ RECEIPTS = GroupCommand(
             help="Take a receipt away, after saying what is given up",
             description="Take a receipt away, after saying what is given up. The clip stays where it is, and whatever "
             "is under way at the platform goes on and is billed.",
-            func=lazy_load_command(f"{_MODULE}.forget_receipt"),
+            func=lazy_load_command(f"{_RECEIPTS}.forget_receipt"),
             args=(ARG_PATH, ARG_YES, ARG_VERBOSE),
         ),
     ),
@@ -81,4 +91,4 @@ RECEIPTS = GroupCommand(
 
 def get_cli_commands() -> list[GroupCommand]:
     """Return the commands that ``airflow`` gets; named in the provider's description under ``cli``."""
-    return [GroupCommand(name="minimax", help="Look after clips bought from MiniMax", subcommands=(RECEIPTS,))]
+    return [GroupCommand(name="minimax", help="Look after clips bought from MiniMax", subcommands=(SHOW, RECEIPTS))]

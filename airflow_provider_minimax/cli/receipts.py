@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from argparse import Namespace
-from collections.abc import Callable
 from contextlib import closing
-from functools import wraps
-
-from airflow.utils.cli import suppress_logs_and_warning
 
 from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.cli import words
-from airflow_provider_minimax.cli.storage import clip_of, find_receipts, look_at_clip
+from airflow_provider_minimax.cli.command import command, fail, named, print_rows
+from airflow_provider_minimax.cli.storage import find_receipts, look_at_clip
 from airflow_provider_minimax.exceptions import (
     MinimaxConfigurationError,
     MinimaxError,
@@ -26,29 +21,7 @@ from airflow_provider_minimax.receipts.purchase import now
 from airflow_provider_minimax.receipts.record import Phase, Receipt
 
 
-def _command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
-    """Make a command of a function: errors are one line, and Airflow's connections are found."""
-
-    @wraps(function)
-    def run(options: Namespace) -> None:
-        # As Airflow's own commands for connections do; without it, those in its database are not found.
-        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-        try:
-            function(options)
-        except MinimaxError as error:
-            error.money = None  # commands do not buy
-            _fail(str(error))
-
-    quiet: Callable[[Namespace], None] = suppress_logs_and_warning(run)
-    return quiet
-
-
-def _fail(message: str) -> None:
-    print(" ".join(message.split()), file=sys.stderr)
-    raise SystemExit(1)
-
-
-@_command
+@command
 def list_receipts(options: Namespace) -> None:
     """List the receipts in a folder."""
     from airflow.cli.simple_table import AirflowConsole
@@ -68,25 +41,24 @@ def list_receipts(options: Namespace) -> None:
             rows.append(words.row(clip, receipt))
     AirflowConsole().print_as(rows, options.output)
     if unreadable := sum(row["phase"] == "unreadable" for row in rows):
-        _fail(f"{unreadable} of these cannot be read, so what was bought under them is unknown.")
+        fail(f"{unreadable} of these cannot be read, so what was bought under them is unknown.")
 
 
-@_command
+@command
 def show_receipt(options: Namespace) -> None:
-    """Show a receipt."""
-    clip, home = _place(options.path)
+    """Show how far a purchase is."""
+    clip, home = named(options.path)
     receipt = _read(home, clip)
     if options.output == "json":
         print(receipt.as_json().decode(), end="")
-        return
-    for label, value in words.story(home.where, clip, receipt, look_at_clip(clip, receipt.sha256)):
-        print(f"{label:<14} {value}")
+    else:
+        print_rows(words.story(home.where, clip, receipt, look_at_clip(clip, receipt.sha256)))
 
 
-@_command
+@command
 def adopt_task(options: Namespace) -> None:
     """Write down the remote task of an intent."""
-    clip, home = _place(options.path)
+    clip, home = named(options.path)
     minimax_task_id = _checked(options.minimax_task_id)
     intent = _read(home, clip)
     _refuse_unless_orphaned(intent, home.where, clip)
@@ -103,10 +75,10 @@ def adopt_task(options: Namespace) -> None:
     )
 
 
-@_command
+@command
 def forget_receipt(options: Namespace) -> None:
     """Take a receipt away."""
-    clip, home = _place(options.path)
+    clip, home = named(options.path)
     receipt: Receipt | None = None
     try:
         receipt = _read(home, clip)
@@ -115,16 +87,11 @@ def forget_receipt(options: Namespace) -> None:
     except MinimaxReceiptError as error:
         print(f"{error.message}. Without it the next run buys anew.")
     if not (options.yes or _confirmed(f"Take {home.where} away? (y/n) ")):
-        _fail(f"{home.where} is left as it is.")
+        fail(f"{home.where} is left as it is.")
     if receipt is not None:
         _refuse_if_changed(home, receipt)
     home.erase()
     print(f"{home.where} is gone.")
-
-
-def _place(path: str) -> tuple[str, SidecarHome]:
-    clip = clip_of(path)
-    return clip, SidecarHome(clip)
 
 
 def _read(home: SidecarHome, clip: str) -> Receipt:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_minimax.receipts.decision import Clip
 from airflow_provider_minimax.receipts.homes import SUFFIX, trouble
@@ -19,6 +20,8 @@ def clip_of(path: str) -> str:
     :param path: the clip's, or its receipt's; relative to the current folder if it is a local one.
     """
     clip = path.removesuffix(SUFFIX)
+    if clip.startswith("file://"):
+        clip = unquote(urlsplit(clip).path)  # as the delivery takes it
     # Airflow before 3.2 takes a relative path for one from the root.
     return clip if "://" in clip else str(Path(clip).absolute())
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow_provider_minimax.exceptions import error_from_event
 from airflow_provider_minimax.receipts.decision import Clip
 from airflow_provider_minimax.receipts.homes import STATE_KEY
 from airflow_provider_minimax.receipts.record import Phase, Receipt
+
+Row = tuple[str, str]
+"""A label, and what there is to say under it."""
 
 _MEANINGS = {
     Phase.INTENT: "the request was about to go out, or went out and its answer was never written down",
@@ -42,9 +45,9 @@ def unreadable_row(clip: str, reason: str) -> dict[str, str]:
     return {"phase": "unreadable", **empty, "output": clip, "model": "", "note": reason}
 
 
-def story(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[tuple[str, str]]:
+def story(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Row]:
     """
-    Tell all of a receipt, in labelled lines.
+    Tell how far a purchase is and what to do about it, in labelled lines.
 
     :param where: the receipt's place.
     :param clip: the clip's place.
@@ -52,34 +55,66 @@ def story(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[tuple
     :param seen: what is at the clip's place.
     """
     yield "Receipt", where
-    yield "Phase", f"{receipt.phase}: {_MEANINGS[receipt.phase]}"
-    yield "Remote task", f"{receipt.minimax_task_id or 'unknown'}, at {receipt.platform}"
-    if file_id := (receipt.facts or {}).get("file_id"):
-        yield "Remote file", str(file_id)
-    yield "Connection", receipt.minimax_conn_id
-    yield "Model", receipt.model or "unknown: the clip was fetched by its id"
-    yield "Airflow task", f"{receipt.owner}, try {receipt.try_number}"
-    yield "Began", time_of(receipt.intended_at)
-    if receipt.submitted_at:
-        yield "Submitted", time_of(receipt.submitted_at)
-    if receipt.delivered_at:
-        yield "Delivered", time_of(receipt.delivered_at)
-    if reason := failure_of(receipt):
-        yield "Failure", reason
-    if receipt.replaced:
-        yield "Bought before", f"{', '.join(receipt.replaced)}, for the same Airflow task"
-    yield "Clip", clip_line(clip, receipt, seen)
-    if receipt.sha256:
-        yield "SHA-256", receipt.sha256
+    yield phase(receipt)
+    yield from failure(receipt)
+    yield from origin(receipt)
+    yield from times(receipt)
+    yield clip_row(clip, receipt, seen)
     yield "Next", next_step(receipt, seen)
 
 
-def clip_line(clip: str, receipt: Receipt, seen: Clip) -> str:
+def phase(receipt: Receipt) -> Row:
+    """Say how far it is."""
+    return "Phase", f"{receipt.phase}: {_MEANINGS[receipt.phase]}"
+
+
+def failure(receipt: Receipt) -> Iterator[Row]:
+    """Say why there is no clip, if there is none."""
+    if reason := failure_of(receipt):
+        yield "Failure", reason
+
+
+def origin(receipt: Receipt) -> Iterator[Row]:
+    """Say where the clip was bought, and for whom."""
+    yield "Airflow task", f"try {receipt.try_number} of {receipt.owner}"
+    yield "Platform", f"{receipt.platform}, connection {receipt.minimax_conn_id}"
+    if receipt.minimax_task_id:
+        yield "Remote task", receipt.minimax_task_id
+    if receipt.replaced:
+        yield "Bought before", f"{', '.join(receipt.replaced)}, for the same Airflow task"
+
+
+def times(receipt: Receipt) -> Iterator[Row]:
+    """Say what happened when, each with the time since the one before."""
+    bought = [("Requested", receipt.intended_at), ("Submitted", receipt.submitted_at)]
+    made = [("Started", receipt.started_at), ("Ready", receipt.finished_at)]
+    delivered = [("Delivered", receipt.delivered_at)]
+    if receipt.fingerprint is None:
+        # It was made before anybody here knew of it.
+        bought, delivered = [], [("Fetched by id", receipt.intended_at), *delivered]
+    before = None
+    for label, when in (*bought, *made, *delivered):
+        if when is not None:
+            when = when.replace(microsecond=0)
+            yield label, f"{time_of(when)}{_later(when - before) if before else ''}"
+            before = when
+
+
+def _later(span: timedelta) -> str:
+    """Say how much later, unless it is nothing, or nothing that can be: platforms have clocks of their own."""
+    seconds = int(span.total_seconds())
+    if seconds < 1:
+        return ""
+    (hours, minutes), seconds = divmod(seconds // 60, 60), seconds % 60
+    parts = (f"{number} {unit}" for number, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if number)
+    return f", {' '.join(parts)} later"
+
+
+def clip_row(clip: str, receipt: Receipt, seen: Clip) -> Row:
     """Say whether the clip is in its place."""
     if seen is Clip.DIFFERS and receipt.sha256 is None:
-        return f"there is a file, which this receipt does not know: {clip}"
-    size = f" ({receipt.size} bytes)" if seen is Clip.FITS and receipt.size is not None else ""
-    return f"{_CLIPS[seen]} {clip}{size}"
+        return "Clip", f"there is a file, which this receipt does not know: {clip}"
+    return "Clip", f"{_CLIPS[seen]} {clip}"
 
 
 def name_of(receipt: Receipt) -> str:

@@ -1,0 +1,72 @@
+"""What all commands share: errors are one line, Airflow's connections are found, and facts are labelled lines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from functools import wraps
+from itertools import zip_longest
+
+from airflow.utils.cli import suppress_logs_and_warning
+
+from airflow_provider_minimax.cli.storage import clip_of
+from airflow_provider_minimax.cli.words import Row
+from airflow_provider_minimax.exceptions import MinimaxError
+from airflow_provider_minimax.receipts.homes import SidecarHome
+
+_LABEL = 15
+# Into a file or a pipe each fact is one line, so that it can be searched for.
+_UNBROKEN = 1_000_000
+
+
+def command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
+    """Make a command of a function."""
+
+    @wraps(function)
+    def run(options: Namespace) -> None:
+        # As Airflow's own commands for connections do; without it, those in its database are not found.
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+        try:
+            function(options)
+        except MinimaxError as error:
+            error.money = None  # commands do not buy
+            fail(str(error))
+
+    quiet: Callable[[Namespace], None] = suppress_logs_and_warning(run)
+    return quiet
+
+
+def fail(message: str) -> None:
+    """End the command: one line on stderr, exit code 1."""
+    print(" ".join(message.split()), file=sys.stderr)
+    raise SystemExit(1)
+
+
+def named(path: str) -> tuple[str, SidecarHome]:
+    """Return the clip's place, and its receipt's, for the path that was given of either."""
+    clip = clip_of(path)
+    return clip, SidecarHome(clip)
+
+
+def print_rows(rows: Iterable[Row]) -> None:
+    """Print facts as wide as the terminal, labels on the left; one without label and value is a blank line."""
+    width = max(shutil.get_terminal_size((_UNBROKEN, 0)).columns - _LABEL, _LABEL)
+    for label, value in rows:
+        for left, line in zip_longest([label], _lines(value, width), fillvalue=""):
+            print(f"{left:<{_LABEL}}{line}".rstrip())
+
+
+def _lines(text: str, width: int) -> list[str]:
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.text import Text
+
+    if cell_len(text) > len(text):
+        # Chinese has no spaces to break at, and its characters are as wide as two others.
+        return [line.plain for line in Text(text).wrap(Console(), width, overflow="fold")]
+    # A place stays whole, so that it can be copied.
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,112 @@
+"""What ``show`` tells of a clip, in words for people. Pure; what is not known is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.filesize import decimal
+
+from airflow_provider_minimax.cli import words
+from airflow_provider_minimax.cli.words import Row
+from airflow_provider_minimax.receipts.decision import Clip
+from airflow_provider_minimax.receipts.record import Phase, Receipt
+
+_BLANK = ("", "")
+_FILM = {"duration": "{:g} s", "fps": "{:g} fps", "codec": "{}"}
+_LONGEST_OPTION = 60
+_TOLD_ELSEWHERE = ("model", "prompt", "resolution", "duration")
+
+
+def manifest(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Row]:
+    """
+    Tell where a clip came from, in labelled lines.
+
+    :param where: the receipt's place.
+    :param clip: the clip's place.
+    :param receipt: what it says.
+    :param seen: what is at the clip's place.
+    """
+    groups = (_content(receipt), words.times(receipt), _places(where, clip, receipt, seen), _purchase(receipt))
+    for number, group in enumerate(filter(None, map(list, groups))):
+        if number:
+            yield _BLANK
+        yield from group
+
+
+def _content(receipt: Receipt) -> Iterator[Row]:
+    if receipt.phase is not Phase.DELIVERED:
+        yield words.phase(receipt)
+    yield from words.failure(receipt)
+    request = receipt.request or {}
+    if prompt := request.get("prompt"):
+        yield "Prompt", " ".join(prompt.split())
+    if receipt.model:
+        yield "Model", receipt.model
+    if asked := ", ".join(_asked(request)):
+        yield "Asked for", asked
+    if got := ", ".join(_got(receipt)):
+        yield "Got", got
+    if receipt.cost and _may_be_due(receipt):
+        yield "Cost", _cost(receipt.cost)
+
+
+def _places(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Row]:
+    yield words.clip_row(clip, receipt, seen)
+    if receipt.output_path not in (None, clip):
+        yield "Delivered to", str(receipt.output_path)
+    for name, place in (receipt.previews or {}).items():
+        yield name.replace("_", " ").capitalize(), place
+    yield "Receipt", where
+    if receipt.sha256:
+        yield "SHA-256", receipt.sha256
+
+
+def _purchase(receipt: Receipt) -> Iterator[Row]:
+    yield from words.origin(receipt)
+    if file_id := (receipt.facts or {}).get("file_id"):
+        yield "Remote file", str(file_id)
+    yield "Provider", f"airflow-provider-minimax {receipt.provider_version}"
+
+
+def _asked(request: Mapping[str, Any]) -> Iterator[str]:
+    if resolution := request.get("resolution"):
+        yield str(resolution)
+    if duration := request.get("duration"):
+        yield f"{duration} s"
+    for name, value in request.items():
+        if name not in _TOLD_ELSEWHERE:
+            yield f"{name}={_short(value)}"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    if text.startswith("sha256:"):
+        return text[: len("sha256:") + 12]
+    return text if len(text) <= _LONGEST_OPTION else f"{text[:_LONGEST_OPTION]}..."
+
+
+def _got(receipt: Receipt) -> list[str]:
+    """Tell what was measured; of a clip that was not checked, what the platform said."""
+    film = receipt.media or receipt.facts or {}
+    known = [text.format(film[name]) for name, text in _FILM.items() if film.get(name) is not None]
+    if film.get("width") and film.get("height"):
+        known.insert(0, f"{film['width']}x{film['height']}")
+    if receipt.media:
+        known.append("with sound" if film["has_sound"] else "no sound")
+    elif known:
+        known[-1] += " as the platform told"
+    if receipt.size is not None:
+        known.append(decimal(receipt.size))
+    return known
+
+
+def _may_be_due(receipt: Receipt) -> bool:
+    """Whether the cost says something: what lists at a price may well be free if it failed."""
+    return receipt.phase is not Phase.FAILED or (receipt.cost or {}).get("kind") == "billed"
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    if cost["kind"] == "billed":
+        return f"{cost['amount']} {cost['unit']} (billed)"
+    return f"{cost['amount']:.2f} {cost['currency']} (estimate: list price, read {cost['read']})"
