@@ -96,6 +96,22 @@ def test_a_sheet_goes_to_any_storage_and_clips_come_from_any(film, memory):
     assert memory.cat_file("/bucket/sheets/sheet.jpg").startswith(b"\xff\xd8")
 
 
+def test_a_sheet_in_a_bucket_is_shown_by_browsers(film, s3_bucket):
+    s3_bucket.put("a/clip.mp4", film)
+    facts = draw({"output_path": s3_bucket.url("a/clip.mp4")}, s3_bucket.url("sheets/sheet.jpg"))
+    assert facts["unreadable"] == []
+    assert s3_bucket.read("sheets/sheet.jpg").startswith(b"\xff\xd8")
+    assert s3_bucket.server.storage.info(s3_bucket.url("sheets/sheet.jpg"))["ContentType"] == "image/jpeg"
+
+
+def test_a_bucket_that_may_not_be_written_is_our_error_and_worth_a_retry(film, s3_bucket):
+    s3_bucket.put("a/clip.mp4", film)
+    s3_bucket.make_read_only()
+    with pytest.raises(MinimaxStorageError, match="cannot be written") as caught:
+        draw(s3_bucket.url("a/clip.mp4"), s3_bucket.url("sheet.jpg"))
+    assert not caught.value.is_final
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
