@@ -127,6 +127,15 @@ def test_large_objects_are_uploaded_in_parts_and_a_refused_part_shows(s3_bucket)
     upload()
 
 
+def test_a_path_leads_there_with_all_its_methods(s3_bucket):
+    folder = ObjectStoragePath(s3_bucket.url("folder"))
+    (folder / "clip.mp4").write_bytes(b"clip")
+    assert (folder / "clip.mp4").exists()
+    assert [path.name for path in folder.iterdir()] == ["clip.mp4"]
+    assert (folder / "clip.mp4").fs.cat_file(f"{s3_bucket.name}/folder/clip.mp4") == b"clip"
+    assert s3_bucket.keys() == ["folder/clip.mp4"]
+
+
 def test_each_test_has_a_bucket_of_its_own(s3_bucket):
     assert s3_bucket.keys() == []
     assert s3_bucket.requests == []
