@@ -29,15 +29,16 @@ from airflow_provider_minimax.receipts.record import Owner
 
 # Room for a clip of the usual size, and what is kept beside it.
 ROOM = 32 * 1024**2
-# S3 takes parts from 5 MiB on; two of them are in memory at a time.
+# The least that S3 takes as a part.
 _BLOCK = 5 * 1024**2
 _PIECE = 1024**2
 _UPLOADS = 3
 # What appears in these appears whole, so there is no need to write under another name first.
 _APPEARS_WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "memory"})
+_S3 = ("s3", "s3a")
 # Otherwise a browser that is given the object's address would save it and not play it.
 _AS_VIDEO: dict[str, dict[str, Any]] = {
-    **{scheme: {"ContentType": "video/mp4"} for scheme in ("s3", "s3a")},
+    **{scheme: {"ContentType": "video/mp4"} for scheme in _S3},
     **{scheme: {"content_type": "video/mp4"} for scheme in ("gs", "gcs")},
 }
 
@@ -338,7 +339,12 @@ class StoragePlace(Place):
             raise
 
     def _write(self, file: Path, path: str) -> None:
-        out = self._storage.open(path, "wb", block_size=_BLOCK, **_AS_VIDEO.get(self._scheme, {}))
+        options = _AS_VIDEO.get(self._scheme, {})
+        if self._scheme in _S3:
+            # One part in memory; writing to an open file has four.
+            self._storage.put_file(str(file), path, chunksize=_BLOCK, max_concurrency=1, **options)
+            return
+        out = self._storage.open(path, "wb", block_size=_BLOCK, **options)
         try:
             with file.open("rb") as content:
                 while piece := content.read(_PIECE):

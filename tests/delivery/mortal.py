@@ -33,17 +33,17 @@ def arm(point: str, number: int) -> None:
 
         Unfinished.write = counted  # type: ignore[method-assign]
     elif point == "upload":
-        from s3fs import S3File
+        from s3fs import S3FileSystem
 
-        upload = S3File._upload_chunk
+        call = S3FileSystem._call_s3
 
-        def numbered(self: Any, final: bool = False) -> Any:
-            result = upload(self, final)
-            if len(self.parts or ()) >= number:
+        async def numbered(self: Any, method: str, *args: Any, **options: Any) -> Any:
+            result = await call(self, method, *args, **options)
+            if method == "upload_part" and options["PartNumber"] >= number:
                 die()
             return result
 
-        S3File._upload_chunk = numbered
+        S3FileSystem._call_s3 = numbered
     elif point == "put":
         for place in (LocalPlace, StoragePlace):
             place.put = lambda *_, **__: die()  # type: ignore[method-assign]
