@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from rich.cells import cell_len
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.__main__ import main
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.cli.definition import PHASES
+from airflow_provider_minimax.cli.definition import PHASES, get_cli_commands
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.get_provider_info import get_provider_info
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -621,6 +622,26 @@ def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[s
 
 def test_airflow_is_told_of_the_commands():
     assert get_provider_info()["cli"] == ["airflow_provider_minimax.cli.definition.get_cli_commands"]
+
+
+def commands(group, path: str = ""):
+    """All commands with their names as they are typed."""
+    for command in group.subcommands:
+        name = f"{path}{command.name}"
+        if hasattr(command, "subcommands"):
+            yield from commands(command, f"{name} ")
+        else:
+            yield name, command
+
+
+def test_the_docs_name_every_command_with_all_its_arguments():
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "cli.rst").read_text()
+    (minimax,) = get_cli_commands()
+    for name, command in commands(minimax):
+        (usage,) = re.findall(rf"``(?:airflow minimax )?({name} [A-Z].*?)``", page)
+        options = [flags[-1] for arg in command.args if (flags := arg.flags)[0].startswith("-")]
+        assert set(re.findall(r"--[\w-]+", usage)) == {*options} - {"--verbose"}
+        assert len(re.findall(r"(?<= )[A-Z]+(?=[ ]|$)", usage)) == len(command.args) - len(options)
 
 
 @pytest.mark.slow
