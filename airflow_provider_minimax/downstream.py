@@ -102,13 +102,13 @@ def announce(context: Context, operator: BaseOperator, delivered: Delivered) -> 
     :param delivered: the clip.
     """
     for outlet in operator.outlets:
-        with _warned_of(operator, f"The event of {outlet!r} has no facts"):
+        with _warned_of(operator, f"{outlet!r} is not told of the clip"):
             if isinstance(outlet, AssetAlias):
                 context["outlet_events"][outlet].add(Asset(uri=delivered.uri), extra=delivered.as_extra())
             elif isinstance(outlet, Asset | AssetRef):
                 # Airflow resolves references too, but does not say so in its types.
                 context["outlet_events"][cast("Asset", outlet)].extra = delivered.as_extra()
-    with _warned_of(operator, "Hook lineage does not know the clip"):
+    with _warned_of(operator, "Hook lineage is not told of the clip"):
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
         collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
