@@ -91,16 +91,15 @@ def check_clip(file: Path | BinaryIO, level: Level, wanted: Wanted) -> MediaFact
     :raises MinimaxClipRejectedError: it is not, with all reasons.
     :raises OSError: the file itself cannot be read.
     """
+    reasons: list[str] = []
     try:
         with opened(file) as clip:
-            reasons = [*_wrong_size(clip.facts, wanted.resolution), *_wrong_length(clip.facts, wanted.duration)]
-            try:
-                reasons += _look_at_all(clip) if level == "full" else _look_at_ends(clip)
-            except UnreadableClipError as error:
-                reasons.append(str(error))
             facts = clip.facts
+            reasons += _wrong_size(facts, wanted.resolution)
+            reasons += _wrong_length(facts, wanted.duration)
+            reasons += _look_at_all(clip) if level == "full" else _look_at_ends(clip)
     except UnreadableClipError as error:
-        reasons = [str(error)]
+        reasons.append(str(error))
     if reasons:
         raise MinimaxClipRejectedError(f"the clip is not what was asked for: {'; '.join(reasons)}")
     return facts

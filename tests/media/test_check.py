@@ -174,6 +174,13 @@ def test_all_reasons_are_told_at_once():
     )
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_clip_that_breaks_off_is_still_held_against_the_order(level, film):
+    message = rejection(film[:-50], level, Wanted("768P"))
+    assert "it is 640x360 pixels" in message
+    assert "it cannot be decoded" in message
+
+
 def test_a_clip_without_pictures_is_refused():
     import av
 
