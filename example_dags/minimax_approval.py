@@ -1,0 +1,83 @@
+"""Clips that a person looks at before they are published; if they are turned down, the run ends there."""
+
+# [START howto_approval]
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, ObjectStoragePath, Param, task
+
+from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator
+from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+
+PROMPTS = [
+    "The sun rises over misty hills. [Static shot]",
+    "The sun rises over misty hills, a flock of birds crosses the sky. [Pan right]",
+]
+A_WEEK = 7 * 24 * 3600
+
+
+def address(path: str) -> str | None:
+    """Return an address that a browser can open for a week; files on a worker's own disk have none."""
+    try:
+        return ObjectStoragePath(path).sign(expiration=A_WEEK)
+    except NotImplementedError:
+        return None
+
+
+def link(text: str, path: str) -> str:
+    """Return a link in Markdown, or the path if there is no address."""
+    url = address(path)
+    return f"[{text}]({url})" if url else f"{text}: `{path}`"
+
+
+with DAG(
+    "minimax_approval",
+    params={"folder": Param("/tmp/minimax", type="string", description="Where drafts/ and published/ are.")},
+    tags=["minimax", "example"],
+) as dag:
+    generate = MinimaxVideoGenerationOperator.partial(
+        task_id="generate",
+        model="MiniMax-Hailuo-2.3",
+        retries=3,  # a retry goes on with the clip that was bought
+        wait_for_completion=True,
+        deferrable=True,
+        output_path="{{ params.folder }}/drafts/",  # a folder: each clip gets a name of its own
+        check="full",
+        preview=True,
+    ).expand(prompt=PROMPTS)
+
+    sheet = MinimaxContactSheetOperator(
+        task_id="sheet",
+        clips=generate.output,
+        output_path="{{ params.folder }}/drafts/{{ run_id | replace(':', '-') }}.jpg",
+    )
+
+    @task
+    def describe(clips: list[dict], sheet: dict) -> str:
+        """Show in Markdown what there is to approve."""
+        lines = [link("All clips on one sheet", sheet["output_path"]), "", "| | Prompt | Clip |", "|---|---|---|"]
+        for prompt, clip in zip(PROMPTS, clips, strict=True):
+            poster = address(clip["output_path"] + ".poster.jpg")
+            picture = f"![poster]({poster})" if poster else ""
+            facts = f"{clip['duration']:.0f} s, {clip['width']}x{clip['height']}"
+            lines.append(f"| {picture} | {prompt} | {link(facts, clip['output_path'])} |")
+        return "\n".join(lines)
+
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="Publish these clips?",
+        body=describe(generate.output, sheet.output),
+    )
+
+    @task
+    def publish(clips: list[dict], params: dict) -> None:
+        """Copy the clips to where the world looks for them."""
+        published = ObjectStoragePath(params["folder"]) / "published"
+        published.fs.makedirs(published.path, exist_ok=True)
+        for clip in clips:
+            draft = ObjectStoragePath(clip["output_path"])
+            draft.copy(published / draft.name)
+
+    approve >> publish(generate.output)
+# [END howto_approval]
+
+if __name__ == "__main__":
+    dag.test()

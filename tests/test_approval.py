@@ -1,0 +1,106 @@
+"""The example that asks a person: whole runs on real Airflow, answered through Airflow's own REST API."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.conftest import EXAMPLE_DAGS, HAS_APPROVALS, load_dags, load_file
+
+NAME = "minimax_approval"
+PATIENCE = 60
+
+asks = pytest.mark.skipif(not HAS_APPROVALS, reason="approvals came with Airflow 3.1")
+
+
+@pytest.mark.skipif(HAS_APPROVALS, reason="this Airflow has approvals")
+def test_an_airflow_without_approvals_says_so():
+    with pytest.raises(Exception, match=r"needs Airflow 3\.1"):
+        load_file(EXAMPLE_DAGS / f"{NAME}.py")
+
+
+class Approver:
+    """A person at the REST API, who reads what is asked and answers it."""
+
+    def __init__(self) -> None:
+        from airflow.api_fastapi.app import create_app
+        from fastapi.testclient import TestClient
+
+        self._api = TestClient(create_app(apps="core"), base_url="http://127.0.0.1")
+        token = self._api.get("/auth/token").raise_for_status().json()["access_token"]
+        self._api.headers["Authorization"] = f"Bearer {token}"
+
+    def answer(self, option: str) -> str:
+        """Answer the one question that is open, when there is one, and return what it showed."""
+        deadline = time.monotonic() + PATIENCE
+        while not (asked := self._open()):
+            assert time.monotonic() < deadline, "nobody asked"
+            time.sleep(0.2)
+        (question,) = asked
+        run = question["task_instance"]["dag_run_id"]
+        answered = self._api.patch(
+            f"/api/v2/dags/{NAME}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails",
+            json={"chosen_options": [option], "params_input": {}},
+        )
+        answered.raise_for_status()
+        return question["body"]
+
+    def _open(self) -> list[dict[str, Any]]:
+        path = f"/api/v2/dags/{NAME}/dagRuns/~/hitlDetails"
+        return self._api.get(path, params={"response_received": False}).raise_for_status().json()["hitl_details"]
+
+
+@pytest.fixture
+def approver(airflow_db, monkeypatch) -> Approver:
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+    return Approver()
+
+
+@pytest.fixture
+def decide(approver, connect, minimax_emulator) -> Iterator[Any]:
+    """Run the example into a folder, with an answer; return the states of its tasks, and what was shown."""
+    connect()
+    minimax_emulator.configure(looks=1)
+    with ThreadPoolExecutor(1) as person:
+
+        def run(folder: str, option: str) -> tuple[dict[str, str], str]:
+            answer = person.submit(approver.answer, option)
+            done = load_dags(NAME)[NAME].test(run_conf={"folder": folder})
+            assert str(done.state) == "success"
+            return {ti.task_id: str(ti.state) for ti in done.get_task_instances()}, answer.result(PATIENCE)
+
+        yield run
+
+
+@asks
+def test_what_a_person_turns_down_is_skipped_and_buys_nothing_more(decide, minimax_emulator, tmp_path):
+    states, shown = decide(str(tmp_path), "Reject")
+    assert (states["approve"], states["publish"]) == ("success", "skipped")
+    assert not (tmp_path / "published").exists()
+    drafts = sorted((tmp_path / "drafts").glob("*.mp4"))
+    assert len(drafts) == len(minimax_emulator.purchases) == 2
+    assert all(f"`{draft}`" in shown for draft in drafts)
+
+
+@asks
+def test_what_a_person_approves_is_published_and_was_seen_in_pictures(decide, minimax_emulator, s3_bucket):
+    """On object storage the body has a link to each clip and to the sheet, and a picture of each clip."""
+    states, shown = decide(s3_bucket.url("films"), "Approve")
+    assert set(states.values()) == {"success"}
+    stored = s3_bucket.keys()
+    drafts = [key for key in stored if re.fullmatch(r"films/drafts/.*\.mp4", key)]
+    published = [key for key in stored if key.startswith("films/published/")]
+    assert [Path(key).name for key in published] == [Path(key).name for key in drafts]
+    assert len(published) == len(minimax_emulator.purchases) == 2
+
+    links = re.findall(r"\]\((http\S+)\)", shown)
+    linked = [unquote(urlsplit(link).path).removeprefix(f"/{s3_bucket.name}/") for link in links]
+    assert set(drafts) < set(linked) < set(stored)
+    assert len([key for key in linked if key.endswith(".jpg")]) == shown.count("![") + 1 == 3
