@@ -9,7 +9,7 @@ from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOpera
 
 PROMPTS = [
     "The sun rises over misty hills. [Static shot]",
-    "The sun rises over misty hills, a flock of birds crosses the sky. [Pan right]",
+    "The sun rises over misty hills, golden light fills the valleys. [Pan right]",
 ]
 A_WEEK = 7 * 24 * 3600
 
