@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_minimax.downstream import Delivered, TellsOfClips
 from airflow_provider_minimax.links import MinimaxClipLink, MinimaxFactsLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperatorLink, Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import BaseOperator, BaseOperatorLink, Context
 
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.delivery.landing import Landed, Wishes
     from airflow_provider_minimax.delivery.places import Place
+    from airflow_provider_minimax.downstream import Delivered
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 
-class DeliversClips(TellsOfClips):
-    """Makes an operator put clips in their place; it has ``output_path``, ``overwrite``, ``check`` and ``preview``."""
+class DeliversClips:
+    """
+    Makes an operator put clips in their place, and tell of them: to assets, to lineage, and in its links.
+
+    The operator has ``output_path``, ``overwrite``, ``check`` and ``preview``.
+    """
 
     operator_extra_links: Collection[BaseOperatorLink] = (MinimaxClipLink(), MinimaxFactsLink())
 
@@ -28,6 +33,7 @@ class DeliversClips(TellsOfClips):
     preview: bool
     log: Any
     _place_found: Place | None = None
+    _delivered: Delivered | None = None
 
     def _place(self, context: Context) -> Place | None:
         from airflow_provider_minimax.delivery.places import place_of
@@ -68,5 +74,19 @@ class DeliversClips(TellsOfClips):
 
     def _announced(self, context: Context, landed: Landed, pictures: tuple[str, ...] = ()) -> dict[str, Any]:
         """Tell Airflow of a clip that is in its place, and return its facts."""
+        from airflow_provider_minimax.downstream import Delivered
+
         self._tell(context, Delivered(landed.facts["output_path"], landed.told(), pictures))
         return landed.facts
+
+    def _tell(self, context: Context, delivered: Delivered) -> None:
+        from airflow_provider_minimax.downstream import announce
+
+        self._delivered = delivered
+        announce(context, cast("BaseOperator", self), delivered)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Return the clip's lineage, for Airflow's OpenLineage provider, which calls this at the end of the task."""
+        from airflow_provider_minimax.lineage import lineage_of
+
+        return None if self._delivered is None else lineage_of(self._delivered)

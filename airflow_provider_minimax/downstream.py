@@ -14,7 +14,6 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetRef
 
 if TYPE_CHECKING:
-    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import BaseOperator, Context
 
 # Further names under which Airflow's object storage opens the same things.
@@ -121,19 +120,3 @@ def _warned_of(operator: BaseOperator, loss: str) -> Iterator[None]:
         yield
     except Exception as error:
         operator.log.warning("%s: %s: %s", loss, type(error).__name__, error, exc_info=True)
-
-
-class TellsOfClips:
-    """Makes an operator that delivers clips tell of them: to assets, to lineage, and in its links."""
-
-    _delivered: Delivered | None = None
-
-    def _tell(self, context: Context, delivered: Delivered) -> None:
-        self._delivered = delivered
-        announce(context, cast("BaseOperator", self), delivered)
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """Return the clip's lineage, for Airflow's OpenLineage provider, which calls this at the end of the task."""
-        from airflow_provider_minimax.lineage import lineage_of
-
-        return None if self._delivered is None else lineage_of(self._delivered)

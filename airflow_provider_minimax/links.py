@@ -8,7 +8,6 @@ from urllib.parse import quote, urlencode, urlsplit
 from airflow.sdk import BaseOperatorLink
 
 from airflow_provider_minimax.airflow_names import conf
-from airflow_provider_minimax.downstream import parts_of
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -72,6 +71,8 @@ def web_address(path: str) -> str:
     :return: a page of the AWS console, or the file in Google Cloud Storage; nothing for other storage, and for what
         speaks S3 without being Amazon's.
     """
+    from airflow_provider_minimax.downstream import parts_of
+
     scheme, bucket, place = parts_of(path)
     if scheme == "s3":
         return _in_aws_console(path, bucket, place.removeprefix("/"))

@@ -155,11 +155,8 @@ def land(
             receipt = receipt.finished(task, file, now())
             receipt = receipt.fetched(place.url, sha256, size, media=media, previews=previews)
             ledger.keep(receipt, instead_of=instead_of)
-        try:
-            place.put(clip.path, overwrite=wishes.overwrite)
-        except FileExistsError:
-            if place.look(sha256) is not Clip.FITS:
-                raise _occupied(place) from None
+        if not place.put(clip.path, overwrite=wishes.overwrite) and place.look(sha256) is not Clip.FITS:
+            raise _occupied(place)
         clip.discard()
     log.info("Clip of MiniMax task %s: %s (%s bytes)", task.minimax_task_id or task.file_id, place, size)
     if receipt is None:
@@ -268,9 +265,9 @@ def _pictures(clip: Path, place: Place, receipt: Receipt | None, log: Log) -> di
 
     places = {"poster": place.beside(POSTER), "contact_sheet": place.beside(CONTACT_SHEET)}
     try:
-        places["poster"].put_bytes(poster(clip))
+        places["poster"].put_bytes(poster(clip), "image/jpeg")
         model = receipt.model if receipt else None
-        places["contact_sheet"].put_bytes(contact_sheet(clip, place.name, model))
+        places["contact_sheet"].put_bytes(contact_sheet(clip, place.name, model), "image/jpeg")
     except (UnreadableClipError, MinimaxStorageError) as error:
         log.warning("The clip has no pictures next to it: %s", error)
         return {}

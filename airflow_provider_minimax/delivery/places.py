@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -36,11 +36,9 @@ _UPLOADS = 3
 # What appears in these appears whole, so there is no need to write under another name first.
 _APPEARS_WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "memory"})
 _S3 = ("s3", "s3a")
-# Otherwise a browser that is given the object's address would save it and not play it.
-_AS_VIDEO: dict[str, dict[str, Any]] = {
-    **{scheme: {"ContentType": "video/mp4"} for scheme in _S3},
-    **{scheme: {"content_type": "video/mp4"} for scheme in ("gs", "gcs")},
-}
+# What each calls the type of an object. Without it a browser that is given the object's address saves it, and shows
+# nothing.
+_CONTENT_TYPE = {**dict.fromkeys(_S3, "ContentType"), **dict.fromkeys(("gs", "gcs"), "content_type")}
 
 
 def place_of(output_path: str, owner: Owner) -> Place:
@@ -111,28 +109,30 @@ class Place(ABC):
         """
 
     @abstractmethod
-    def put(self, file: Path, *, overwrite: bool) -> None:
+    def put(self, file: Path, *, overwrite: bool) -> bool:
         """
         Put a file here, all of it or nothing.
 
-        :param file: the file; it may be moved.
+        :param file: the file; it is moved.
         :param overwrite: whether it may replace another.
-        :raises FileExistsError: another is here.
+        :return: whether it is here now; if not, another is.
         :raises MinimaxStorageError: it cannot be written just now.
         """
 
     @abstractmethod
-    def put_bytes(self, content: bytes) -> None:
+    def put_bytes(self, content: bytes, content_type: str) -> None:
         """Put something small here in place of whatever is; raises :class:`MinimaxStorageError`."""
 
     @abstractmethod
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> BinaryIO:
         """Open what is here."""
 
     @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
+    def open(self) -> Iterator[BinaryIO]:
         """Open what is here, to read it."""
-        with self._trouble("read"), self._open() as file:
+        with self._trouble("read"):
+            file = self._open()
+        with file:
             yield file
 
     def look(self, sha256: str | None) -> Clip:
@@ -141,7 +141,7 @@ class Place(ABC):
             return Clip.ABSENT
         if sha256 is None:
             return Clip.DIFFERS
-        with self.open() as file:
+        with self._trouble("read"), self.open() as file:
             return Clip.FITS if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else Clip.DIFFERS  # type: ignore[arg-type]
 
     @contextmanager
@@ -149,12 +149,12 @@ class Place(ABC):
         """Turn whatever a storage raises into our error: each kind of storage has errors of its own."""
         try:
             yield
-        except (MinimaxError, FileExistsError):
+        except MinimaxError:
             raise
         except Exception as error:
             raise MinimaxStorageError(
                 f"{self.url} cannot be {done} ({redact(f'{type(error).__name__}: {error}')})",
-                hint="See to the storage, then run this again: fetching a clip costs nothing.",
+                hint="See to the storage, then run this again: that buys nothing.",
             ) from error
 
 
@@ -205,41 +205,43 @@ class LocalPlace(Place):
                 self.url, f"its disk has only {free / 1e6:.0f} MB left, and {ROOM / 1e6:.0f} MB are wanted for a clip"
             )
 
-    def put(self, file: Path, *, overwrite: bool) -> None:
+    def put(self, file: Path, *, overwrite: bool) -> bool:
         """Give the file its name."""
         with self._trouble("written"):
-            if overwrite:
-                file.replace(self.path)
-            else:
-                _name_newly(file, self.path)
+            if not overwrite:
+                return _named_newly(file, self.path)
+            file.replace(self.path)
+            return True
 
-    def put_bytes(self, content: bytes) -> None:
+    def put_bytes(self, content: bytes, content_type: str) -> None:
         """Write something small beside its place, and give it its name."""
         unfinished = self.path.with_name(f".{self.path.name}.{uuid4().hex}")
         with self._trouble("written"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 unfinished.write_bytes(content)
                 unfinished.replace(self.path)
             finally:
                 unfinished.unlink(missing_ok=True)
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> BinaryIO:
         return self.path.open("rb")
 
 
-def _name_newly(file: Path, path: Path) -> None:
-    """Give a file a name that must be free."""
+def _named_newly(file: Path, path: Path) -> bool:
+    """Give a file a name if that is free."""
     try:
         os.link(file, path)
     except FileExistsError:
-        raise
+        return False
     except OSError:
         # A file system without hard links. There somebody else may take the name between these two lines.
         if path.exists():
-            raise FileExistsError(path) from None
+            return False
         file.replace(path)
     else:
         file.unlink()
+    return True
 
 
 class StoragePlace(Place):
@@ -311,11 +313,11 @@ class StoragePlace(Place):
             # Whoever may write but not delete is left with an empty object.
             self._storage.rm_file(probe)
 
-    def put(self, file: Path, *, overwrite: bool) -> None:
+    def put(self, file: Path, *, overwrite: bool) -> bool:
         """Write the file in one go, under another name first where a reader could see half of it."""
         with self._trouble("written"):
             if not overwrite and self._storage.exists(self._path):
-                raise FileExistsError(self.url)
+                return False
             uploads = Retrying(
                 retry=retry_if_exception(_may_pass),
                 stop=stop_after_attempt(_UPLOADS),
@@ -324,6 +326,7 @@ class StoragePlace(Place):
             )
             uploads(self._upload, file)
             file.unlink()
+            return True
 
     def _upload(self, file: Path) -> None:
         if self._scheme in _APPEARS_WHOLE:
@@ -339,7 +342,7 @@ class StoragePlace(Place):
             raise
 
     def _write(self, file: Path, path: str) -> None:
-        options = _AS_VIDEO.get(self._scheme, {})
+        options = self._typed("video/mp4")
         if self._scheme in _S3:
             # One part in memory; writing to an open file has four.
             self._storage.put_file(str(file), path, chunksize=_BLOCK, max_concurrency=1, **options)
@@ -354,13 +357,17 @@ class StoragePlace(Place):
             _give_up(out)
             raise
 
-    def put_bytes(self, content: bytes) -> None:
+    def put_bytes(self, content: bytes, content_type: str) -> None:
         """Write something small."""
         with self._trouble("written"):
-            self._storage.pipe_file(self._path, content)
+            self._storage.pipe_file(self._path, content, **self._typed(content_type))
 
-    def _open(self) -> IO[bytes]:
-        opened: IO[bytes] = self._storage.open(self._path, "rb", block_size=_BLOCK)
+    def _typed(self, content_type: str) -> dict[str, str]:
+        name = _CONTENT_TYPE.get(self._scheme)
+        return {name: content_type} if name else {}
+
+    def _open(self) -> BinaryIO:
+        opened: BinaryIO = self._storage.open(self._path, "rb", block_size=_BLOCK)
         return opened
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
-from uuid import uuid4
 
 from airflow.sdk import BaseOperator
 
@@ -19,16 +18,9 @@ from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStor
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_minimax.receipts.record import Owner
+
 _ENDINGS = (".jpg", ".jpeg")
-# So much of a clip is read at a time, from storages that are asked for parts.
-_BLOCK = 5 * 1024**2
-# Otherwise a browser that is given the object's address would save it and not show it.
-_AS_PICTURE = {
-    "s3": {"ContentType": "image/jpeg"},
-    "s3a": {"ContentType": "image/jpeg"},
-    "gs": {"content_type": "image/jpeg"},
-    "gcs": {"content_type": "image/jpeg"},
-}
 
 
 class MinimaxContactSheetOperator(BaseOperator):
@@ -67,8 +59,10 @@ class MinimaxContactSheetOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Draw the sheet."""
+        from airflow_provider_minimax.delivery.places import place_of
         from airflow_provider_minimax.media.check import ensure_available
         from airflow_provider_minimax.media.preview import MOST_CLIPS, Exhibit, batch_sheet
+        from airflow_provider_minimax.receipts.of_task import owner_of
 
         _check_output(self.output_path)
         ensure_available("output_path", self.output_path)
@@ -77,7 +71,10 @@ class MinimaxContactSheetOperator(BaseOperator):
             raise AirflowSkipException("There are no clips, so there is nothing to draw.")
         if len(paths) > MOST_CLIPS:
             raise MinimaxRequestError(f"clips: {len(paths)} of them, and a sheet has room for {MOST_CLIPS}")
-        exhibits = [Exhibit(label, partial(_open, path)) for label, path in zip(_labels(paths), paths, strict=True)]
+        owner = owner_of(context)
+        exhibits = [
+            Exhibit(label, partial(_open, path, owner)) for label, path in zip(_labels(paths), paths, strict=True)
+        ]
         sheet = batch_sheet(exhibits, self.title or f"{context['ti'].dag_id} · {context['ti'].run_id}")
         for number, reason in sheet.unreadable.items():
             self.log.warning("A clip cannot be read: %s (%s)", paths[number], reason)
@@ -85,7 +82,7 @@ class MinimaxContactSheetOperator(BaseOperator):
             raise MinimaxStorageError(
                 f"none of the clips can be read, so there is no sheet; of {paths[0]}: {sheet.unreadable[0]}"
             )
-        _put(self.output_path, sheet.picture)
+        place_of(self.output_path, owner).put_bytes(sheet.picture, "image/jpeg")
         self.log.info("A sheet of %s clips: %s (%s bytes)", len(paths), self.output_path, len(sheet.picture))
         return {
             "output_path": self.output_path,
@@ -94,12 +91,10 @@ class MinimaxContactSheetOperator(BaseOperator):
         }
 
 
-def _open(path: str) -> BinaryIO:
-    from airflow.sdk import ObjectStoragePath
+def _open(path: str, owner: Owner) -> AbstractContextManager[BinaryIO]:
+    from airflow_provider_minimax.delivery.places import place_of
 
-    clip = ObjectStoragePath(path)
-    file: BinaryIO = clip.fs.open(clip.path, "rb", block_size=_BLOCK)
-    return file
+    return place_of(path, owner).open()
 
 
 def _check_output(output_path: Any) -> None:
@@ -134,32 +129,3 @@ def _labels(paths: Sequence[str]) -> list[str]:
     levels = zip(*(path[:-1] for path in parts), strict=False)
     shared = len(list(takewhile(lambda level: len(set(level)) == 1, levels)))
     return ["/".join(path[shared:]) for path in parts]
-
-
-def _put(output_path: str, picture: bytes) -> None:
-    """Write the sheet; nobody ever sees half of it."""
-    from airflow.sdk import ObjectStoragePath
-
-    try:
-        path = ObjectStoragePath(output_path)
-        if path.protocol in ("", "file", "local"):
-            _put_locally(Path(path.path), picture)
-        else:
-            path.fs.pipe_file(path.path, picture, **_AS_PICTURE.get(path.protocol, {}))
-    # Each storage has errors of its own.
-    except Exception as error:
-        from airflow_provider_minimax.api.redaction import redact
-
-        raise MinimaxStorageError(
-            f"output_path={output_path!r}: cannot be written ({redact(f'{type(error).__name__}: {error}')})"
-        ) from error
-
-
-def _put_locally(file: Path, picture: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{uuid4().hex}")
-    try:
-        unfinished.write_bytes(picture)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -8,7 +8,8 @@ from typing import Any
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
 
-from airflow_provider_minimax.downstream import Delivered, TellsOfClips
+from airflow_provider_minimax.delivers import DeliversClips
+from airflow_provider_minimax.downstream import Delivered
 from airflow_provider_minimax.links import MinimaxClipLink, MinimaxFactsLink
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
@@ -29,7 +30,7 @@ BOAT = Asset(name="boat", uri="s3://published/boat")
 CLIPS = AssetAlias("clips")
 
 
-class Announcing(TellsOfClips, BaseOperator):
+class Announcing(DeliversClips, BaseOperator):
     """Announces a clip: at once, after a deferral, or in its last try."""
 
     template_fields = ("place",)

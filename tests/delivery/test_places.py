@@ -70,8 +70,8 @@ def test_a_relative_path_begins_where_the_task_runs(url, tmp_path: Path, monkeyp
 
 def test_what_is_beside_a_clip_keeps_its_name_in_front(target: Target):
     place = place_of(target.path("a clip.mp4"), ME)
-    place.beside(".poster.jpg").put_bytes(b"poster")
-    place.aside().put_bytes(b"rejected")
+    place.beside(".poster.jpg").put_bytes(b"poster", "image/jpeg")
+    place.aside().put_bytes(b"rejected", "video/mp4")
     assert target.read("a clip.mp4.poster.jpg") == b"poster"
     assert target.read("a clip.rejected.mp4") == b"rejected"
 
@@ -84,22 +84,23 @@ def test_a_file_is_put_looked_at_and_replaced(target: Target, tmp_path: Path):
     for content, overwrite in ((b"one", False), (b"two", True)):
         file = tmp_path / "file"
         file.write_bytes(content)
-        place.put(file, overwrite=overwrite)
+        assert place.put(file, overwrite=overwrite)
         assert not file.exists()
         assert target.read("clip.mp4") == content
         assert place.look(sha256(content)) is Clip.FITS
         assert place.look(sha256(b"three")) is Clip.DIFFERS
         assert place.look(None) is Clip.DIFFERS
     file.write_bytes(b"three")
-    with pytest.raises(FileExistsError):
-        place.put(file, overwrite=False)
+    assert not place.put(file, overwrite=False)
     assert target.read("clip.mp4") == b"two"
 
 
 def test_an_object_says_that_it_is_a_video(s3_bucket, tmp_path: Path):
     (tmp_path / "file").write_bytes(b"clip")
     place_of(s3_bucket.url("clip.mp4"), ME).put(tmp_path / "file", overwrite=False)
+    place_of(s3_bucket.url("poster.jpg"), ME).put_bytes(b"poster", "image/jpeg")
     assert s3_bucket.server.storage.info(s3_bucket.url("clip.mp4"))["ContentType"] == "video/mp4"
+    assert s3_bucket.server.storage.info(s3_bucket.url("poster.jpg"))["ContentType"] == "image/jpeg"
 
 
 def test_a_clip_that_takes_several_uploads_is_put_whole(s3_bucket, tmp_path: Path):
