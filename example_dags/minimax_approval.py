@@ -78,6 +78,3 @@ with DAG(
 
     approve >> publish(generate.output)
 # [END howto_approval]
-
-if __name__ == "__main__":
-    dag.test()
