@@ -92,8 +92,10 @@ class Unfinished:
         :param version: what names the version of the file that the next bytes are of; ``None`` if nothing does, so
             that they are of no use to another try.
         """
-        self._file.seek(0)
-        self._file.truncate()
+        # A file that was cut to nothing is written to the disk when it is closed, by ext4; an empty one is not cut.
+        if self._file.seek(0, os.SEEK_END):
+            self._file.truncate(0)
+            self._file.seek(0)
         self.size = 0
         self._digest = hashlib.sha256()
         self.version = version
