@@ -63,8 +63,7 @@ def measure(server: Server, env: dict[str, str], rounds: int) -> list[Row]:
         say("  skipped S3: moto or s3fs is not installed")
         return rows
     with _s3() as s3:
-        # moto takes most of the time, so few rounds tell as much.
-        runs = interleaved([OURS, RAW], min(rounds, 2), partial(_one, server.url, S3_SIZE, BUCKET, env | s3))
+        runs = interleaved([OURS, RAW], rounds, partial(_one, server.url, S3_SIZE, BUCKET, env | s3))
     _say(runs, S3_SIZE, "to S3")
     rows.append(
         Row(
