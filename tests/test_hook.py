@@ -553,3 +553,21 @@ def test_an_https_connection_takes_no_plain_link(monkeypatch, minimax_emulator):
     with closing(MinimaxHook("safe")) as hook, pytest.raises(MinimaxDownloadError, match="is not https"):
         with hook.get_conn().fetch(f"{minimax_emulator.url}/files/x.mp4?Expires=1&Signature=s"):
             pass
+
+
+def test_a_hook_delivers_a_clip_to_any_place(hook, minimax_emulator, tmp_path, s3_bucket):
+    task = finished(hook)
+    for place, read in (
+        (str(tmp_path / "clip.mp4"), lambda: (tmp_path / "clip.mp4").read_bytes()),
+        (s3_bucket.url("clip.mp4"), lambda: s3_bucket.read("clip.mp4")),
+    ):
+        facts = hook.download(task, place)
+        assert (facts["task_id"], facts["output_path"], facts["size"]) == (task.minimax_task_id, place, len(read()))
+        assert read()[4:8] == b"ftyp"
+        with pytest.raises(MinimaxRequestError, match="exists already"):
+            hook.download(task, place)
+        hook.download(task, place, overwrite=True)
+    with pytest.raises(MinimaxRequestError, match="give the path of a file in it"):
+        hook.download(task, f"{tmp_path}/")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+    assert s3_bucket.keys() == ["clip.mp4"]

@@ -41,19 +41,21 @@ _S3 = ("s3", "s3a")
 _CONTENT_TYPE = {**dict.fromkeys(_S3, "ContentType"), **dict.fromkeys(("gs", "gcs"), "content_type")}
 
 
-def place_of(output_path: str, owner: Owner) -> Place:
+def place_of(output_path: str, owner: Owner | None) -> Place:
     """
     Return the place that an ``output_path`` means.
 
     :param output_path: a path or URL; one that ends with a slash is a folder, in which the clip gets a name made of
         its task's.
-    :param owner: the task that the clip is for.
+    :param owner: the task that the clip is for; without one, a folder is refused.
     :raises MinimaxRequestError: it is no path, too long, or of a storage that this Airflow does not know.
     """
     output = str(output_path).strip()
     if not output:
         raise _refused(output_path, "must be a path or URL; leave it out (None) for no delivery")
     if output.endswith("/"):
+        if owner is None:
+            raise _refused(output_path, "is a folder; give the path of a file in it")
         output += name_for(owner)
     scheme = urlsplit(output).scheme if "://" in output else ""
     if len(PurePosixPath(output).name.encode()) > LONGEST_NAME:

@@ -280,6 +280,27 @@ class MinimaxHook(BaseHook):
             return _own_file(task, platform)
         return await transport.send(platform.locate(task), platform.read_file)
 
+    def download(self, task: VideoTask, output_path: str, *, overwrite: bool = False) -> dict[str, Any]:
+        """
+        Fetch a finished task's clip to its place, as the operators do: whole, resumed where it broke, never half there.
+
+        No receipt is kept; give an operator ``output_path`` to have one.
+
+        :param task: the finished task, or any task with a ``file_id``.
+        :param output_path: a path, or any URL that Airflow's object storage knows; not a folder.
+        :param overwrite: whether a file that is there already may be replaced.
+        :return: the task's facts, with ``output_path``, ``size`` in bytes and ``sha256``.
+        :raises MinimaxRequestError: ``output_path`` is none, or is taken.
+        :raises MinimaxDownloadError: the clip could not be fetched whole; the next call goes on from where it broke.
+        :raises MinimaxStorageError: its place cannot be read or written just now.
+        """
+        from airflow_provider_minimax.delivery.landing import Wishes, land
+        from airflow_provider_minimax.delivery.places import place_of
+        from airflow_provider_minimax.receipts.ledger import Ledger
+
+        place, no_receipt = place_of(output_path, None), Ledger((), log=self.log)
+        return land(self, task, place, no_receipt, None, Wishes(overwrite), log=self.log).facts
+
     # -- the connection test -------------------------------------------------------------------------------------------
 
     def test_connection(self) -> tuple[bool, str]:
