@@ -37,8 +37,10 @@ def boat(airflow_db):
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        session.add(AssetModel(name=BOAT.name, uri=BOAT.uri))
-        session.add(AssetActive(name=BOAT.name, uri=BOAT.uri))
+        # Other tests' DAGs may have registered it before.
+        session.merge(AssetActive(name=BOAT.name, uri=BOAT.uri))
+        if session.scalar(select(AssetModel).where(AssetModel.name == BOAT.name, AssetModel.uri == BOAT.uri)) is None:
+            session.add(AssetModel(name=BOAT.name, uri=BOAT.uri))
 
 
 def events(dag_run: Any) -> list[tuple[str, int, dict[str, Any]]]:
