@@ -90,6 +90,12 @@ class EmulatorClient:
         return purchases
 
     @property
+    def removals(self) -> list[dict[str, Any]]:
+        """Every job that was cancelled, and every record that was deleted, oldest first."""
+        removals: list[dict[str, Any]] = self.state["removals"]
+        return removals
+
+    @property
     def jobs(self) -> list[dict[str, Any]]:
         """Every job, oldest first."""
         jobs: list[dict[str, Any]] = self.state["jobs"]

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 
@@ -62,6 +62,12 @@ class Order:
     prompt: str
     resolution: str | None
     duration: int | None
+    api: Literal["v1", "v2"] = "v1"
+    task_type: Literal["generation", "h3_context_ir", "regeneration"] = "generation"
+    ratio: str = ""
+    images: int = 0
+    videos: int = 0
+    audios: int = 0
 
 
 def own_names(*names: str) -> dict[str, str]:

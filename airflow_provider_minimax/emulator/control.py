@@ -76,6 +76,8 @@ class _Desk:
             move = Move.model_validate(await _object(request))
         except ValueError as error:
             return _bad(error)
+        if move.state == "cancelled" and job.order.api == "v1":
+            return _bad(ValueError("state: only a job of v2 can be cancelled"))
         job.pin(move.state, move.code)
         return JSONResponse(job.as_dict())
 

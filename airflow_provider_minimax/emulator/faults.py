@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Work = Callable[[], Awaitable[Response]]
 
-API = frozenset({"submit", "query", "file"})
+API = frozenset({"submit", "query", "file", "list", "cancel", "upload", "account"})
 EVERYWHERE = API | {"download"}
 
 OPERATIONS_OF_KIND = {
@@ -48,7 +48,7 @@ OPERATIONS_OF_KIND = {
     "drip": frozenset({"download"}),
     "empty": frozenset({"download"}),
     "replaced": frozenset({"download"}),
-    "unknown_task": frozenset({"query", "file"}),
+    "unknown_task": frozenset({"query", "file", "cancel"}),
     "no_channel": frozenset({"submit"}),
     "saturated": API,
 }
@@ -87,7 +87,7 @@ class Fault(BaseModel):
         "no_channel",
         "saturated",
     ]
-    operation: Literal["any", "submit", "query", "file", "download"] = "any"
+    operation: Literal["any", "submit", "query", "file", "list", "cancel", "upload", "account", "download"] = "any"
     platform: str | None = None
     times: int = Field(1, ge=FOR_EVER)
     """How many requests it meets; -1: all of them until faults are cleared."""

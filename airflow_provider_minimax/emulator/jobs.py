@@ -13,7 +13,7 @@ from airflow_provider_minimax.emulator.contract import REFUSED_AT_THE_END, Order
 from airflow_provider_minimax.emulator.settings import FOR_EVER, Settings, State
 
 ON_THE_WAY: tuple[State, ...] = ("preparing", "queueing", "processing")
-ENDS: tuple[State, ...] = ("success", "failed")
+ENDS: tuple[State, ...] = ("success", "failed", "cancelled")
 # Shares of a job's time after which it is no longer preparing, queueing, processing.
 ENDS_OF_STATES = (0.15, 0.4, 1.0)
 
@@ -33,7 +33,10 @@ class Job:
     made_at: float = field(default_factory=time.time)
     looks: int = 0
     looks_at_success: int = 0
+    last_seen: State = "preparing"
+    changed_at: float = field(default_factory=time.time)
     ended_at: float | None = None
+    deleted: bool = False
     pinned: State | None = None
     pinned_code: int | None = None
 
@@ -89,9 +92,12 @@ class Job:
             "platform": self.platform,
             "model": self.shown_model,
             "mode": self.order.mode,
+            "api": self.order.api,
+            "task_type": self.order.task_type,
             "state": self.state(),
             "code": self.code,
             "looks": self.looks,
+            "deleted": self.deleted,
             "made_at": self.made_at,
         }
 
@@ -118,11 +124,26 @@ class Sight:
 def look_at(job: Job, settings: Settings) -> Sight:
     """Count one look at the job and say what it shows."""
     job.looks += 1
-    state = job.state()
-    if state in ENDS and job.ended_at is None:
-        job.ended_at = time.time()
+    state = _noted_state(job)
     if state == "success":
         job.looks_at_success += 1
+    return _sight(job, state, settings, job.looks_at_success)
+
+
+def glance_at(job: Job, settings: Settings) -> Sight:
+    """What a list shows of the job, which does not count as a look at it."""
+    return _sight(job, _noted_state(job), settings, job.looks_at_success + 1)
+
+
+def _noted_state(job: Job) -> State:
+    state = job.state()
+    if state != job.last_seen:
+        job.last_seen, job.changed_at = state, time.time()
+    if state in ENDS and job.ended_at is None:
+        job.ended_at = time.time()
+    return state
+
+
+def _sight(job: Job, state: State, settings: Settings, looks_at_success: int) -> Sight:
     hidden = settings.looks_without_file
-    has_file = state == "success" and hidden != FOR_EVER and job.looks_at_success > hidden
-    return Sight(job, state, has_file)
+    return Sight(job, state, state == "success" and hidden != FOR_EVER and looks_at_success > hidden)

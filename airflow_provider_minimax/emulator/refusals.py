@@ -26,6 +26,7 @@ MESSAGES = {
     2045: "rate growth limit",
     2049: "invalid api key",
     2056: "usage limit exceeded",
+    2064: "the server cluster is currently under high load, please retry after a short wait",
     2061: "your current plan does not support this model",
 }
 

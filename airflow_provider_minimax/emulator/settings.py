@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-State = Literal["preparing", "queueing", "processing", "success", "failed"]
+State = Literal["preparing", "queueing", "processing", "success", "failed", "cancelled"]
 FOR_EVER = -1
+SEVEN_DAYS = 7 * 24 * 60 * 60
 
 
 class Settings(BaseModel):
@@ -30,10 +31,10 @@ class Settings(BaseModel):
     failure_code: int = 1027
     """The code of a job that ends failed because of ``outcome``."""
 
-    statuses: dict[Literal["preparing", "queueing", "processing", "success", "failed", "*"], str] = {}
+    statuses: dict[Literal["preparing", "queueing", "processing", "success", "failed", "cancelled", "*"], str] = {}
     """Raw status to show in place of the platform's own word for a state; ``*`` stands for every state."""
     failure_reply: Literal["status_and_code", "status_only", "code_only"] = "status_and_code"
-    """How MiniMax's own query tells of a failed job: ``Fail`` and a code, ``Fail`` and code 0, or only a code."""
+    """How the query of MiniMax's v1 tells of a failed job: ``Fail`` and a code, ``Fail`` and code 0, or only a code."""
     looks_without_file: int = Field(0, ge=FOR_EVER)
     """How many queries after the end say success but name no file or URL; -1: all of them."""
     file_id_as_number: bool = False
@@ -60,6 +61,13 @@ class Settings(BaseModel):
     """How many redirects stand before the clip."""
     redirect_to: str | None = None
     """Send every download to this address instead."""
+
+    v2_requests_per_minute: int | None = Field(None, ge=0)
+    """How many jobs v2 takes in any 60 seconds, 300 on the real platform; None: any number."""
+    v2_tasks_in_flight: int | None = Field(None, ge=0)
+    """How many jobs of v2 may be waiting or running at once, 30 on the real platform; None: any number."""
+    v2_window_seconds: int = Field(SEVEN_DAYS, ge=0)
+    """How long after it was made a job of v2 can be seen, listed and deleted."""
 
     chainhub_submit: Literal["plain", "wrapped"] = "plain"
     chainhub_file_inline: bool = True

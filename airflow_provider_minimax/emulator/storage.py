@@ -58,6 +58,8 @@ def _redirect(request: Request, settings: Settings) -> str | None:
 def _film(settings: Settings, job: Job) -> bytes:
     if settings.film_file is not None:
         return Path(settings.film_file).read_bytes()
+    if job.order.api == "v2":
+        return film("768P", 6 if (job.order.duration or 0) < 8 else 10)
     return film(job.order.resolution, job.order.duration)
 
 

@@ -9,19 +9,21 @@ import asyncio
 import base64
 import hashlib
 import itertools
+import re
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-from airflow_provider_minimax.emulator.contract import DATA_URL, Order, list_price
+from airflow_provider_minimax.emulator.contract import Order, list_price
 from airflow_provider_minimax.emulator.faults import Fault
-from airflow_provider_minimax.emulator.jobs import Job, Sight, look_at
+from airflow_provider_minimax.emulator.jobs import ENDS, Job, Sight, look_at
 from airflow_provider_minimax.emulator.refusals import UnknownTask
 from airflow_provider_minimax.emulator.settings import FOR_EVER, Settings
 
 LONGEST_JOURNAL = 20_000
+DATA_URL = re.compile(r"data:[a-z]+/[a-z0-9.+-]+;base64,", re.ASCII)
 
 
 class World:
@@ -32,6 +34,7 @@ class World:
         self.settings = settings
         self.jobs: dict[str, Job] = {}
         self.purchases: list[dict[str, Any]] = []
+        self.removals: list[dict[str, Any]] = []
         self.faults: list[Fault] = []
         self.journal: deque[dict[str, Any]] = deque(maxlen=LONGEST_JOURNAL)
         self.on_purchase: Callable[[dict[str, Any]], None] = lambda purchase: None
@@ -42,7 +45,7 @@ class World:
     def reset(self) -> None:
         """Back to the beginning: nothing made, nothing written down, the settings of the start."""
         self.settings = self._settings_of_the_start
-        for memory in (self.jobs, self.purchases, self.faults, self.journal):
+        for memory in (self.jobs, self.purchases, self.removals, self.faults, self.journal):
             memory.clear()
         self.release()
 
@@ -55,13 +58,16 @@ class World:
         purchase = {
             "task_id": task_id,
             "platform": platform,
+            "api": order.api,
+            "task_type": order.task_type,
             "model": shown_model,
             "mode": order.mode,
             "resolution": order.resolution,
             "duration": order.duration,
             "time": job.made_at,
             "price": list_price(order),
-            "body": without_images(body),
+            "charged": True,
+            "body": without_files(body),
         }
         self.purchases.append(purchase)
         self.on_purchase(purchase)
@@ -69,10 +75,25 @@ class World:
 
     def look(self, platform: str, task_id: str) -> Sight:
         """What a query of this account sees of the task."""
+        return look_at(self.job_of(platform, task_id), self.settings)
+
+    def job_of(self, platform: str, task_id: str, api: str = "v1") -> Job:
+        """The job of this account that one of its APIs knows by this id."""
         job = self.jobs.get(task_id)
-        if job is None or job.platform != platform:
+        if job is None or (job.platform, job.order.api) != (platform, api) or job.deleted:
             raise UnknownTask(f"task_id {task_id!r}")
-        return look_at(job, self.settings)
+        return job
+
+    def remove(self, job: Job) -> str:
+        """Cancel a job that has not begun, which then costs nothing, or delete the record of one that is over."""
+        action = "deleted" if job.state() in ENDS else "cancelled"
+        if action == "deleted":
+            job.deleted = True
+        else:
+            job.pin("cancelled", None)
+            next(purchase for purchase in self.purchases if purchase["task_id"] == job.task_id)["charged"] = False
+        self.removals.append({"task_id": job.task_id, "platform": job.platform, "action": action, "time": time.time()})
+        return action
 
     def job_of_file(self, file_id: str) -> Job | None:
         """The job whose clip has this file id."""
@@ -124,6 +145,7 @@ class World:
             "settings": self.settings.model_dump(),
             "purchase_count": len(self.purchases),
             "purchases": self.purchases,
+            "removals": self.removals,
             "jobs": [job.as_dict() for job in self.jobs.values()],
             "requests": list(self.journal),
             "faults": [fault.model_dump() for fault in self.faults],
@@ -131,13 +153,13 @@ class World:
         }
 
 
-def without_images(value: Any) -> Any:
-    """A request body with each image data URL replaced by a short digest of the image."""
+def without_files(value: Any) -> Any:
+    """A request body with each data URL replaced by a short digest of the file in it."""
     if isinstance(value, Mapping):
-        return {name: without_images(part) for name, part in value.items()}
+        return {name: without_files(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [without_images(part) for part in value]
+        return [without_files(part) for part in value]
     if isinstance(value, str) and (start := DATA_URL.match(value)):
-        image = base64.b64decode(value[start.end() :])
-        return f"sha256:{hashlib.sha256(image).hexdigest()[:16]}"
+        content = base64.b64decode(value[start.end() :])
+        return f"sha256:{hashlib.sha256(content).hexdigest()[:16]}"
     return value
