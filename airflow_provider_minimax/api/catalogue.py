@@ -7,8 +7,9 @@ with a warning, because the vendor adds models faster than we release.
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_minimax.api.cost import ListPrice
-from airflow_provider_minimax.api.request import IMAGE_FIELDS, Mode, VideoRequest
+from airflow_provider_minimax.api.request import MEDIA_FIELDS, REFERENCE_FIELDS, Mode, VideoRequest
 
-_OPTIONS = ("prompt_optimizer", "fast_pretreatment", "aigc_watermark", "callback_url")
+_OPTIONS = ("prompt_optimizer", "fast_pretreatment", "ratio", "extra", "aigc_watermark", "callback_url")
+_NAMED_LIKE_H3 = re.compile(r"MiniMax-H\d")
+_FRAMES = ("first_frame_image", "last_frame_image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,14 @@ class ModeLimits:
 
     :param resolutions: resolution to lengths in seconds; the first of each is the default. Empty: neither is taken.
     :param options: the optional fields that are taken besides.
+    :param required: the fields that have no default.
+    :param ratios: the values of ``ratio``, where that is an option.
     """
 
     resolutions: Mapping[str, tuple[int, ...]]
     options: frozenset[str]
+    required: frozenset[str] = frozenset()
+    ratios: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +49,15 @@ class Model:
     :param name: the official name.
     :param prompt_limit: the longest prompt, in characters.
     :param modes: what it takes in each mode that it has.
+    :param api: which version of MiniMax's API has it: ``v1`` or ``v2``.
+    :param extra: the keys of ``extra`` and their values, where that is an option.
     """
 
     name: str
     prompt_limit: int
     modes: Mapping[Mode, ModeLimits]
+    api: str = "v1"
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -79,12 +90,27 @@ def models() -> Mapping[str, Model]:
                 Mode(mode): ModeLimits(
                     {resolution: tuple(lengths) for resolution, lengths in limits["resolutions"].items()},
                     frozenset(limits["options"]),
+                    frozenset(limits.get("required", ())),
+                    tuple(limits.get("ratios", ())),
                 )
                 for mode, limits in row["modes"].items()
             },
+            row.get("api", "v1"),
+            {key: tuple(values) for key, values in row.get("extra", {}).items()},
         )
         for name, row in _data()["models"].items()
     }
+
+
+def api_of(model: str) -> str:
+    """
+    Return which version of MiniMax's API has a model.
+
+    :param model: its official name; one that is not known belongs to v2 if it is named like those of v2.
+    :return: ``v1`` or ``v2``.
+    """
+    known = models().get(model)
+    return known.api if known else "v2" if _NAMED_LIKE_H3.match(model) else "v1"
 
 
 def list_price(request: VideoRequest, *, currency: str = "usd") -> ListPrice | None:
@@ -101,11 +127,29 @@ def list_price(request: VideoRequest, *, currency: str = "usd") -> ListPrice | N
     limits = model and model.modes.get(request.mode)
     if not limits or not limits.resolutions:
         return None
+    if limits.required:
+        return _price_by_the_second(request, currency)
     resolution = request.resolution or next(iter(limits.resolutions))
     duration = request.duration or 6
     for row in _data()["prices"]:
         if request.model in row["models"] and (row["resolution"], row["duration"]) == (resolution, duration):
             return ListPrice(Decimal(row[currency]), currency.upper(), _data()["prices_read"])
+    return None
+
+
+def _price_by_the_second(request: VideoRequest, currency: str) -> ListPrice | None:
+    """Return what a clip lists at whose price is by the second; ``None`` if a part of it is not known."""
+    if request.duration is None or request.reference_videos:
+        return None
+    pictures = len(request.reference_images or ()) + sum(getattr(request, name) is not None for name in _FRAMES)
+    for row in _data()["prices_per_second"]:
+        if request.model in row["models"] and row["resolution"] == request.resolution and currency in row:
+            amount = Decimal(row[currency]) * request.duration
+            if charged := max(0, pictures - row["free_images"]):
+                if f"image_{currency}" not in row:
+                    return None
+                amount += row[f"image_{currency}"] * charged
+            return ListPrice(amount, currency.upper(), row["read"])
     return None
 
 
@@ -122,7 +166,7 @@ def check(request: VideoRequest, *, model_name: str | None = None, later: frozen
     findings = Findings()
     model = models().get(model_name or request.model)
     _check_prompt(request, model, later, findings)
-    _check_images(request, later, findings)
+    _check_media(request, model, later, findings)
     if request.callback_url and not request.callback_url.startswith(("https://", "http://")):
         findings.problems.append("callback_url: must be an http(s) URL that the platform can reach")
     if model is None:
@@ -130,12 +174,15 @@ def check(request: VideoRequest, *, model_name: str | None = None, later: frozen
             f"model={request.model!r} is not in the catalogue of known models, so its modes, resolutions and "
             f"lengths are not checked; known are: {', '.join(models())}"
         )
-    elif not later.intersection(IMAGE_FIELDS):
+    elif not later.intersection(MEDIA_FIELDS):
         limits = model.modes.get(request.mode)
         if limits is None:
             findings.problems.append(_wrong_mode(request, model))
         else:
+            _check_required(request, model, limits, later, findings)
             _check_size(request, model, limits, later, findings)
+            _check_ratio(request, model, limits, findings)
+            _check_extra(request, model, findings)
             findings.problems += [
                 f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
                 for name in _OPTIONS
@@ -147,7 +194,7 @@ def check(request: VideoRequest, *, model_name: str | None = None, later: frozen
 def _check_prompt(request: VideoRequest, model: Model | None, later: frozenset[str], findings: Findings) -> None:
     limit = model.prompt_limit if model else None
     if request.prompt is None:
-        if "prompt" not in later and request.mode is Mode.TEXT and not later.intersection(IMAGE_FIELDS):
+        if "prompt" not in later and request.mode is Mode.TEXT and not later.intersection(MEDIA_FIELDS):
             findings.problems.append("prompt: missing; a clip without any image needs one")
     elif limit and len(request.prompt) > limit:
         findings.problems.append(
@@ -155,15 +202,74 @@ def _check_prompt(request: VideoRequest, model: Model | None, later: frozenset[s
         )
 
 
-def _check_images(request: VideoRequest, later: frozenset[str], findings: Findings) -> None:
-    frames = {"first_frame_image", "last_frame_image"}
-    given = {name for name in IMAGE_FIELDS if name in later or getattr(request, name) is not None}
-    if "subject_reference" in given and given & frames:
+def _check_media(request: VideoRequest, model: Model | None, later: frozenset[str], findings: Findings) -> None:
+    given = [name for name in MEDIA_FIELDS if name in later or getattr(request, name) is not None]
+    frames = [name for name in given if name in _FRAMES]
+    references = [name for name in given if name in REFERENCE_FIELDS]
+    kinds = [kind for kind in (["subject_reference"] * ("subject_reference" in given), frames, references) if kind]
+    if len(kinds) > 1:
         findings.problems.append(
-            f"subject_reference and {' and '.join(sorted(given & frames))}: exclude each other; keep one kind"
+            f"{' and '.join(name for kind in kinds for name in kind)}: exclude each other; keep one kind"
         )
-    if "last_frame_image" in given and "first_frame_image" not in given:
+    if frames == ["last_frame_image"] and (model is None or model.api == "v1"):
         findings.warnings.append("last_frame_image is given without first_frame_image; the API's examples have both")
+    if references == ["reference_audios"]:
+        findings.problems.append(
+            "reference_audios: must not be the only references; add reference_images or reference_videos"
+        )
+    _check_counts(request, findings)
+
+
+def _check_counts(request: VideoRequest, findings: Findings) -> None:
+    limits = _data()["references"]
+    counts = {name: len(getattr(request, name) or ()) for name in REFERENCE_FIELDS}
+    findings.problems += [
+        f"{name}: has {count} of them; the API takes {limits[name]}, so leave some out"
+        for name, count in counts.items()
+        if count > limits[name]
+    ]
+    if sum(counts.values()) > limits["together"]:
+        findings.problems.append(
+            f"{' and '.join(name for name, count in counts.items() if count)}: are {sum(counts.values())} together; "
+            f"the API takes {limits['together']}, so leave some out"
+        )
+
+
+def _check_required(
+    request: VideoRequest, model: Model, limits: ModeLimits, later: frozenset[str], findings: Findings
+) -> None:
+    choices = {
+        "prompt": "describe the clip",
+        "resolution": f"give {_or(limits.resolutions)}",
+        "duration": f"give {_lengths({length for some in limits.resolutions.values() for length in some})} seconds",
+        "ratio": f"give {_or(limits.ratios)}",
+    }
+    findings.problems += [
+        f"{name}: missing; {model.name} needs it in {_words(request.mode)} mode: {choice}"
+        for name, choice in choices.items()
+        if name in limits.required - later and getattr(request, name) is None
+        # That a clip of a text needs the text was said already.
+        if (name, request.mode) != ("prompt", Mode.TEXT)
+    ]
+
+
+def _check_ratio(request: VideoRequest, model: Model, limits: ModeLimits, findings: Findings) -> None:
+    if request.ratio is None or "ratio" not in limits.options:
+        return
+    if request.ratio not in limits.ratios:
+        findings.problems.append(
+            f"ratio={request.ratio!r}: {model.name} in {_words(request.mode)} mode takes {', '.join(limits.ratios)}"
+        )
+    elif request.mode in (Mode.FIRST_FRAME, Mode.FIRST_AND_LAST_FRAME) and request.ratio != "adaptive":
+        findings.warnings.append(f"ratio={request.ratio!r} will be ignored: the clip gets the ratio of its frame")
+
+
+def _check_extra(request: VideoRequest, model: Model, findings: Findings) -> None:
+    for key, value in (request.extra or {}).items() if model.extra else ():
+        if key not in model.extra:
+            findings.problems.append(f"extra: {model.name} has no key {key!r} there; it has {', '.join(model.extra)}")
+        elif value not in model.extra[key]:
+            findings.problems.append(f"extra: {key}={value!r}: must be {_or(model.extra[key])}")
 
 
 def _wrong_mode(request: VideoRequest, model: Model) -> str:
@@ -179,6 +285,9 @@ def _wrong_mode(request: VideoRequest, model: Model) -> str:
             return f"first_frame_image: {model.name} takes none; use one of {having(Mode.FIRST_FRAME)}"
         case Mode.FIRST_AND_LAST_FRAME:
             return f"last_frame_image: {model.name} takes none; use {having(Mode.FIRST_AND_LAST_FRAME)}"
+        case Mode.REFERENCE:
+            given = " and ".join(name for name in REFERENCE_FIELDS if getattr(request, name) is not None)
+            return f"{given}: {model.name} takes none; use {having(Mode.REFERENCE)}"
         case _:
             return f"subject_reference: {model.name} takes none; use {having(Mode.SUBJECT_REFERENCE)}"
 
@@ -205,12 +314,12 @@ def _check_size(
     if request.duration is None or "resolution" in later:
         lengths = sorted({length for some in limits.resolutions.values() for length in some})
         if request.duration is not None and request.duration not in lengths:
-            findings.problems.append(f"duration={request.duration}: {where} takes {_or(lengths)} seconds")
+            findings.problems.append(f"duration={request.duration}: {where} takes {_lengths(lengths)} seconds")
         return
     chosen = resolution or next(iter(limits.resolutions))
     if request.duration not in limits.resolutions[chosen]:
         findings.problems.append(
-            f"duration={request.duration}: {where} takes {_or(limits.resolutions[chosen])} seconds at {chosen}"
+            f"duration={request.duration}: {where} takes {_lengths(limits.resolutions[chosen])} seconds at {chosen}"
             + ("" if resolution else " (its default resolution)")
         )
 
@@ -219,5 +328,12 @@ def _words(mode: Mode) -> str:
     return mode.replace("_", "-")
 
 
-def _or(values: Any) -> str:
+def _or(values: Iterable[Any]) -> str:
     return " or ".join(map(str, values))
+
+
+def _lengths(values: Iterable[int]) -> str:
+    lengths = sorted(values)
+    if len(lengths) > 2 and lengths == list(range(lengths[0], lengths[-1] + 1)):
+        return f"{lengths[0]} to {lengths[-1]}"
+    return _or(lengths)

@@ -19,7 +19,7 @@ class HttpRequest:
     :param buys: whether an accepted request costs money, so that it must never be sent twice by itself.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -13,15 +13,18 @@ from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestEr
 
 UNCHECKED = "If the platform takes it all the same, validate=False sends it unchecked."
 IMAGE_FIELDS = ("first_frame_image", "last_frame_image", "subject_reference")
+REFERENCE_FIELDS = ("reference_images", "reference_videos", "reference_audios")
+MEDIA_FIELDS = (*IMAGE_FIELDS, *REFERENCE_FIELDS)
 
 
 class Mode(StrEnum):
-    """What a request starts from; it follows from the images that are given."""
+    """What a request starts from; it follows from the images, videos and sounds that are given."""
 
     TEXT = "text"
     FIRST_FRAME = "first_frame"
     FIRST_AND_LAST_FRAME = "first_and_last_frame"
     SUBJECT_REFERENCE = "subject_reference"
+    REFERENCE = "reference"
 
 
 def _not_empty(value: Any) -> Any:
@@ -32,6 +35,15 @@ def _not_empty(value: Any) -> Any:
 
 def _upper(value: Any) -> Any:
     return value.strip().upper() if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _several(value: Any) -> Any:
+    """Take one as well as a list of them; a list of none is the same as no list."""
+    return [value] if isinstance(value, str) else value or None
 
 
 def _one_subject(value: Any) -> Any:
@@ -46,6 +58,7 @@ def _one_subject(value: Any) -> Any:
 
 Text = Annotated[str, BeforeValidator(_not_empty)]
 Image = Annotated[str | None, BeforeValidator(_not_empty), Field(repr=False)]
+References = Annotated[tuple[Text, ...] | None, BeforeValidator(_several), Field(repr=False)]
 
 
 class VideoRequest(BaseModel):
@@ -53,19 +66,33 @@ class VideoRequest(BaseModel):
     A request for one clip.
 
     Field names are those of the official API (https://platform.minimax.io/docs/api-reference/video-generation-t2v);
-    each platform translates them. ``None`` means: not sent, the platform's default holds.
+    each platform translates them. ``None`` means: not sent, the platform's default holds. "H3" stands for
+    ``MiniMax-H3`` and its kin, which are reached through the second version of the API.
 
-    :param model: the model's name, e.g. ``MiniMax-Hailuo-2.3``, or a gateway's own name for it.
-    :param prompt: what to show, at most 2000 characters; camera moves go in brackets, e.g. ``[Push in]``.
-    :param first_frame_image: the opening frame: a public URL, a ``data:image/…;base64,`` URL, or a path that is read.
-    :param last_frame_image: the closing frame, like ``first_frame_image``; ``MiniMax-Hailuo-02`` only.
+    :param model: the model's name, e.g. ``MiniMax-Hailuo-2.3`` or ``MiniMax-H3``, or a gateway's own name for it.
+    :param prompt: what to show, at most 2000 characters (H3: 7000, and always needed); for Hailuo models camera moves
+        go in brackets, e.g. ``[Push in]``.
+    :param first_frame_image: the opening frame: a public URL, a ``data:image/…;base64,`` URL, or a path that is read;
+        for H3 also ``mm_file://{file_id}``, a file that was uploaded before.
+    :param last_frame_image: the closing frame, like ``first_frame_image``; ``MiniMax-Hailuo-02`` and H3 only.
     :param subject_reference: a face to keep, as one image or as the API's list; ``S2V-01`` only.
-    :param duration: the clip's length in whole seconds: 6 or 10, by model and resolution. The API's default is 6.
-    :param resolution: ``512P``, ``720P``, ``768P`` or ``1080P``, by model. The API's default is 768P or 720P.
+    :param reference_images: up to 9 pictures to go by, each like ``first_frame_image``; H3 only, as are the next two,
+        and not together with frames.
+    :param reference_videos: up to 3 videos to go by, 15 s together: public URLs, ``mm_file://{file_id}``,
+        ``data:video/mp4;base64,`` URLs, or paths that are read.
+    :param reference_audios: up to 3 sounds to go by, likewise; never the only references.
+    :param duration: the clip's length in whole seconds: 6 or 10, by model and resolution, and by default 6; for H3 from
+        4 or 5 to 15, and always needed.
+    :param resolution: ``512P``, ``720P``, ``768P`` or ``1080P``, by model, and by default 768P or 720P; for H3
+        ``480P``, ``768P`` or ``2K``, and always needed.
+    :param ratio: the clip's width to height, H3 only: ``21:9``, ``16:9``, ``4:3``, ``1:1``, ``3:4`` or ``9:16``, needed
+        for text alone; or ``adaptive``, the default wherever there are pictures to go by.
     :param prompt_optimizer: whether the platform may rewrite the prompt. The API's default is true.
     :param fast_pretreatment: shortens that rewriting; Hailuo models only.
     :param aigc_watermark: whether to mark the clip as made by a machine.
     :param callback_url: where the platform may post state changes; its receiver is yours.
+    :param extra: further wishes that a model has a name for; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is
+        ``disabled``, ``balanced`` or ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.
     """
 
@@ -76,12 +103,17 @@ class VideoRequest(BaseModel):
     first_frame_image: Image = None
     last_frame_image: Image = None
     subject_reference: Annotated[Image, BeforeValidator(_one_subject)] = None
+    reference_images: References = None
+    reference_videos: References = None
+    reference_audios: References = None
     duration: int | None = None
     resolution: Annotated[Text | None, BeforeValidator(_upper)] = None
+    ratio: Annotated[Text | None, BeforeValidator(_lower)] = None
     prompt_optimizer: bool | None = None
     fast_pretreatment: bool | None = None
     aigc_watermark: bool | None = None
     callback_url: Text | None = Field(default=None, repr=False)
+    extra: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = Field(default=None, repr=False)
 
     @classmethod
@@ -105,7 +137,9 @@ class VideoRequest(BaseModel):
 
     @property
     def mode(self) -> Mode:
-        """What the clip starts from, by the images that are given."""
+        """What the clip starts from, by what is given."""
+        if any(getattr(self, name) is not None for name in REFERENCE_FIELDS):
+            return Mode.REFERENCE
         if self.subject_reference is not None:
             return Mode.SUBJECT_REFERENCE
         if self.last_frame_image is not None:

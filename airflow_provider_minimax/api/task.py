@@ -73,14 +73,19 @@ class VideoTask:
     :param file: the clip itself, on platforms that answer with it at once.
     :param width: the clip's width in pixels, where the platform tells.
     :param height: the clip's height in pixels, where the platform tells.
-    :param duration: the clip's length in seconds, where the platform tells.
+    :param duration: the clip's length in seconds, where the platform tells; MiniMax's v2 tells what was asked for, and
+        its clips are a little longer.
     :param code: the platform's error code of a failed task.
     :param reason: the platform's words on a failed task, already redacted.
-    :param created_at: when the task was queued, where the platform tells: ChainHub, Vtrix and Novita do.
+    :param created_at: when the task was queued, where the platform tells: MiniMax's v2, ChainHub, Vtrix and Novita do.
     :param started_at: when the work on it began, where the platform tells: ChainHub (often 0 there) and Novita.
-    :param finished_at: when it ended, where the platform tells: ChainHub, Vtrix and Novita.
+    :param finished_at: when it ended, where the platform tells: MiniMax's v2, ChainHub, Vtrix and Novita.
     :param billed: what was charged for a finished task, where the platform tells: Vtrix, and ChainHub if its software
         is new enough.
+    :param api_version: which version of MiniMax's API knows the task: ``v1``, or ``v2`` for H3.
+    :param model: the model, where the platform tells: only v2 does, as with the next two.
+    :param resolution: the clip's resolution in the API's words.
+    :param ratio: the clip's width to height in the API's words.
     """
 
     minimax_task_id: str
@@ -97,6 +102,10 @@ class VideoTask:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     billed: Billed | None = None
+    api_version: str = "v1"
+    model: str | None = None
+    resolution: str | None = None
+    ratio: str | None = None
 
     @property
     def has_output(self) -> bool:
@@ -123,7 +132,7 @@ class VideoTask:
             "billed": self.billed and self.billed.as_dict(),
         }
         known = {name: value for name, value in told.items() if value is not None}
-        return self.as_result() | {"status": self.status} | known
+        return self.as_result() | {"status": self.status, "api_version": self.api_version} | known
 
     @classmethod
     def of_event(cls, values: Mapping[str, Any]) -> VideoTask:
@@ -145,7 +154,21 @@ class VideoTask:
             started_at=_moment(values.get("started_at")),
             finished_at=_moment(values.get("finished_at")),
             billed=Billed.of_dict(values.get("billed")),
+            api_version=str(values.get("api_version", "v1")),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """
+    One page of an account's remote tasks.
+
+    :param tasks: the tasks.
+    :param total: how many there are on all pages.
+    """
+
+    tasks: tuple[VideoTask, ...]
+    total: int
 
 
 def _moment(text: Any) -> datetime | None:

@@ -147,7 +147,7 @@ def test_the_times_and_the_bill_survive_the_way_through_an_event():
 
 
 def test_an_event_says_nothing_of_times_and_bills_that_were_not_told():
-    assert Outcome(DONE).as_event()["task"].keys() == {*DONE.as_result(), "status"}
+    assert Outcome(DONE).as_event()["task"].keys() == {*DONE.as_result(), "status", "api_version"}
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from airflow_provider_minimax.exceptions import (
 from tests.samples import cases, reply
 
 FRAME = "https://files.example/frame.jpg"
+CONTRACTS = {**PLATFORMS, "minimax_v2": PLATFORMS["minimax"].of_version("v2")}
 
 
 @pytest.mark.parametrize(
@@ -40,10 +41,11 @@ FRAME = "https://files.example/frame.jpg"
         ("vtrix", "submit", "gen_01"),
         ("novita", "submit", "5a3c2e"),
         ("ai302", "submit", "900000000000001"),
+        ("minimax_v2", "submit", "424010985738629"),
     ],
 )
 def test_a_task_id_is_found_wherever_the_platform_puts_it(platform, case, task_id):
-    assert PLATFORMS[platform].read_submission(reply(platform, case)) == task_id
+    assert CONTRACTS[platform].read_submission(reply(platform, case)) == task_id
 
 
 @pytest.mark.parametrize(
@@ -75,11 +77,20 @@ def test_a_task_id_is_found_wherever_the_platform_puts_it(platform, case, task_i
         ("novita", "submit_no_balance", MinimaxQuotaError),
         ("ai302", "submit_account_error", MinimaxAuthError),
         ("ai302", "submit_account_error_http_200", MinimaxAuthError),
+        ("minimax_v2", "submit_invalid", MinimaxRequestError),
+        ("minimax_v2", "submit_wrong_key", MinimaxAuthError),
+        ("minimax_v2", "submit_no_balance", MinimaxQuotaError),
+        ("minimax_v2", "submit_sensitive", MinimaxModerationError),
+        ("minimax_v2", "submit_sensitive_without_code", MinimaxModerationError),
+        ("minimax_v2", "submit_rate_limited", MinimaxRateLimitError),
+        ("minimax_v2", "submit_overloaded", MinimaxRateLimitError),
+        ("minimax_v2", "submit_internal_error", MinimaxUnavailableError),
+        ("minimax_v2", "submit_without_task_id", MinimaxUnavailableError),
     ],
 )
 def test_a_refused_submission_says_what_the_reader_has_to_do(platform, case, error):
     with pytest.raises(error) as raised:
-        PLATFORMS[platform].read_submission(reply(platform, case))
+        CONTRACTS[platform].read_submission(reply(platform, case))
     assert type(raised.value) is error
 
 
@@ -113,10 +124,17 @@ def test_a_refused_submission_says_what_the_reader_has_to_do(platform, case, err
         ("novita", "query_failed", TaskState.FAILED),
         ("novita", "query_unknown_status", TaskState.UNKNOWN),
         ("ai302", "query_success", TaskState.SUCCEEDED),
+        ("minimax_v2", "query_queued", TaskState.PENDING),
+        ("minimax_v2", "query_running", TaskState.RUNNING),
+        ("minimax_v2", "query_succeeded", TaskState.SUCCEEDED),
+        ("minimax_v2", "query_failed", TaskState.FAILED),
+        ("minimax_v2", "query_cancelled", TaskState.CANCELLED),
+        ("minimax_v2", "query_expired", TaskState.FAILED),
+        ("minimax_v2", "query_unknown_status", TaskState.UNKNOWN),
     ],
 )
 def test_a_state_is_read_in_every_spelling(platform, case, state):
-    assert PLATFORMS[platform].read_task(reply(platform, case), "T").state is state
+    assert CONTRACTS[platform].read_task(reply(platform, case), "T").state is state
 
 
 @pytest.mark.parametrize(
@@ -131,10 +149,12 @@ def test_a_state_is_read_in_every_spelling(platform, case, state):
         ("vtrix", "query_failed_code_number", "10006099", "Task creation error"),
         ("vtrix", "query_failed_bare_text", None, "internal generation error"),
         ("novita", "query_failed", None, "the video was judged sensitive"),
+        ("minimax_v2", "query_failed", "1026", "video description contains sensitive content"),
+        ("minimax_v2", "query_expired", None, None),
     ],
 )
 def test_a_failure_keeps_the_platforms_code_and_words(platform, case, code, reason):
-    task = PLATFORMS[platform].read_task(reply(platform, case), "T")
+    task = CONTRACTS[platform].read_task(reply(platform, case), "T")
     assert (task.state, task.code, task.reason) == (TaskState.FAILED, code, reason)
 
 
@@ -150,10 +170,11 @@ def test_a_success_is_not_read_as_a_failure_though_fail_reason_is_filled():
         ("vtrix", "query_completed", "https://files.example/v.mp4?sig=x"),
         ("vtrix", "query_completed_untyped", "https://files.example/v.mp4?sig=x"),
         ("novita", "query_succeed", "https://files.example/n.mp4?X-Amz-Signature=x"),
+        ("minimax_v2", "query_succeeded", "https://files.example/h3.mp4?Expires=1&Signature=x"),
     ],
 )
 def test_a_clip_is_found_in_the_task_where_the_platform_puts_it_there(platform, case, url):
-    task = PLATFORMS[platform].read_task(reply(platform, case), "T")
+    task = CONTRACTS[platform].read_task(reply(platform, case), "T")
     assert task.file is not None
     assert task.file.url == url
 
@@ -164,10 +185,11 @@ def test_a_clip_is_found_in_the_task_where_the_platform_puts_it_there(platform, 
         ("minimax", "query_success_without_file_id"),
         ("vtrix", "query_completed_without_url"),
         ("novita", "query_succeed_without_url"),
+        ("minimax_v2", "query_succeeded_without_url"),
     ],
 )
 def test_a_success_that_names_no_clip_is_told_apart(platform, case):
-    assert not PLATFORMS[platform].read_task(reply(platform, case), "T").has_output
+    assert not CONTRACTS[platform].read_task(reply(platform, case), "T").has_output
 
 
 @pytest.mark.parametrize("case", ["query_success", "query_success_file_id_number"])
@@ -204,10 +226,14 @@ def after(seconds: float) -> datetime:
         ("novita", "query_queued", BEGIN, None, None),
         ("novita", "query_succeed", BEGIN, after(1.5), after(100.25)),
         ("novita", "query_succeed_without_url", None, None, None),
+        ("minimax_v2", "query_queued", BEGIN, None, None),
+        ("minimax_v2", "query_running", BEGIN, None, None),
+        ("minimax_v2", "query_succeeded", BEGIN, None, after(100)),
+        ("minimax_v2", "query_failed", BEGIN, None, after(100)),
     ],
 )
 def test_a_tasks_times_are_read_where_the_platform_tells_them(platform, case, created, started, finished):
-    task = PLATFORMS[platform].read_task(reply(platform, case), "T")
+    task = CONTRACTS[platform].read_task(reply(platform, case), "T")
     assert (task.created_at, task.started_at, task.finished_at) == (created, started, finished)
 
 
@@ -221,10 +247,12 @@ def test_a_tasks_times_are_read_where_the_platform_tells_them(platform, case, cr
         ("vtrix", "query_in_progress", None),
         ("vtrix", "query_completed", Billed(Decimal("0.30"), "USD")),
         ("vtrix", "query_completed_untyped", None),
+        # It tells seconds and tokens, which are no money.
+        ("minimax_v2", "query_succeeded", None),
     ],
 )
 def test_what_was_charged_is_read_where_the_platform_tells_it(platform, case, billed):
-    assert PLATFORMS[platform].read_task(reply(platform, case), "T").billed == billed
+    assert CONTRACTS[platform].read_task(reply(platform, case), "T").billed == billed
 
 
 def test_what_a_failed_task_was_charged_in_advance_is_not_taken_for_its_bill():
@@ -253,6 +281,9 @@ TOLD = [
     ("novita", "query_succeed", "finished_at", "extra.debug_info.complete_time_ms"),
     ("novita", "query_succeed", "finished_at", "extra.debug_info"),
     ("novita", "query_succeed", "finished_at", "extra"),
+    ("minimax_v2", "query_succeeded", "created_at", "task.created_at"),
+    ("minimax_v2", "query_succeeded", "finished_at", "task.updated_at"),
+    ("minimax_v2", "query_succeeded", "duration", "task.duration"),
 ]
 
 
@@ -271,8 +302,8 @@ def with_value(sample: HttpReply, path: str, value: object) -> HttpReply:
 @pytest.mark.parametrize(("platform", "case", "fact", "path"), TOLD)
 def test_a_clip_is_not_lost_to_an_odd_value_beside_it(platform, case, fact, path, odd):
     whole = reply(platform, case)
-    task = PLATFORMS[platform].read_task(with_value(whole, path, odd), "T")
-    told = PLATFORMS[platform].read_task(whole, "T")
+    task = CONTRACTS[platform].read_task(with_value(whole, path, odd), "T")
+    told = CONTRACTS[platform].read_task(whole, "T")
     assert getattr(told, fact) is not None
     assert getattr(task, fact) is None
     assert (task.state, task.file, task.file_id) == (told.state, told.file, told.file_id)
@@ -283,7 +314,7 @@ def test_a_clip_is_not_lost_to_an_odd_value_beside_it(platform, case, fact, path
     ("platform", "case", "fact", "path"), [row for row in TOLD if row[3].endswith(("_at", "_ms", "_time"))]
 )
 def test_a_time_is_read_in_seconds_and_in_milliseconds_and_as_text(platform, case, fact, path, told):
-    task = PLATFORMS[platform].read_task(with_value(reply(platform, case), path, told), "T")
+    task = CONTRACTS[platform].read_task(with_value(reply(platform, case), path, told), "T")
     assert getattr(task, fact) == BEGIN
 
 
@@ -314,10 +345,10 @@ def test_a_bill_in_json_loses_nothing(amount, plain):
     assert Billed.of_dict(json.loads(text)) == billed
 
 
-@pytest.mark.parametrize("platform", ["minimax", "chainhub", "vtrix", "novita"])
+@pytest.mark.parametrize("platform", ["minimax", "minimax_v2", "chainhub", "vtrix", "novita"])
 def test_an_unknown_task_is_gone_and_the_error_names_it(platform):
     with pytest.raises(MinimaxTaskGoneError) as raised:
-        PLATFORMS[platform].read_task(reply(platform, "query_unknown_task"), "T-77")
+        CONTRACTS[platform].read_task(reply(platform, "query_unknown_task"), "T-77")
     assert raised.value.minimax_task_id == "T-77"
 
 
@@ -328,7 +359,7 @@ def test_a_rate_limited_query_is_not_the_end_of_the_task():
 
 @pytest.mark.parametrize("platform", ["minimax", "bltcy"])
 def test_a_file_is_located(platform):
-    file = PLATFORMS[platform].read_file(reply(platform, "file"))
+    file = CONTRACTS[platform].read_file(reply(platform, "file"))
     assert file.url.startswith("https://files.example/")
     assert file.created_at == BEGIN
 
@@ -355,9 +386,9 @@ def test_no_sample_makes_a_platform_stumble(platform, case):
     from airflow_provider_minimax.exceptions import MinimaxError
 
     for read in (
-        PLATFORMS[platform].read_submission,
-        lambda sample: PLATFORMS[platform].read_task(sample, "T"),
-        PLATFORMS[platform].read_file or (lambda sample: None),
+        CONTRACTS[platform].read_submission,
+        lambda sample: CONTRACTS[platform].read_task(sample, "T"),
+        CONTRACTS[platform].read_file or (lambda sample: None),
     ):
         try:
             shown = repr(read(reply(platform, case)))
@@ -539,3 +570,106 @@ def test_only_a_submission_buys():
 
 def test_a_task_id_cannot_leave_its_place_in_the_address():
     assert PLATFORMS["vtrix"].query("../../x?y").path == "/model/v1/generation/task/..%2F..%2Fx%3Fy"
+
+
+# -- the second version of MiniMax's API -------------------------------------------------------------------------------
+
+V2 = CONTRACTS["minimax_v2"]
+CLIP, SOUND = "https://files.example/clip.mp4", "mm_file://424010985738629"
+H3 = {"model": "MiniMax-H3", "prompt": "a cat", "resolution": "2K", "duration": 5}
+
+
+@pytest.mark.parametrize(
+    ("fields", "contents"),
+    [
+        ({}, []),
+        (
+            {"first_frame_image": FRAME, "last_frame_image": FRAME},
+            [
+                {"type": "image_url", "image_url": {"url": FRAME}, "role": "first_frame"},
+                {"type": "image_url", "image_url": {"url": FRAME}, "role": "last_frame"},
+            ],
+        ),
+        (
+            {"reference_images": [FRAME, FRAME], "reference_videos": CLIP, "reference_audios": [SOUND]},
+            [
+                {"type": "image_url", "image_url": {"url": FRAME}, "role": "reference_image"},
+                {"type": "image_url", "image_url": {"url": FRAME}, "role": "reference_image"},
+                {"type": "video_url", "video_url": {"url": CLIP}, "role": "reference_video"},
+                {"type": "audio_url", "audio_url": {"url": SOUND}, "role": "reference_audio"},
+            ],
+        ),
+    ],
+)
+def test_words_and_media_are_contents_with_their_roles(fields, contents):
+    request = V2.submit(VideoRequest.of(H3 | fields | {"ratio": "16:9", "extra_body": {"seed": 7}}))
+    assert (request.method, request.path, request.buys) == ("POST", "/v2/video_generation", True)
+    assert request.body == {
+        "model": "MiniMax-H3",
+        "content": [{"type": "text", "text": "a cat"}, *contents],
+        "resolution": "2K",
+        "duration": 5,
+        "ratio": "16:9",
+        "seed": 7,
+    }
+
+
+def test_what_the_contents_stand_for_cannot_be_said_twice():
+    with pytest.raises(MinimaxRequestError, match="extra_body: sets content"):
+        V2.submit(VideoRequest.of(H3 | {"extra_body": {"content": []}}))
+
+
+@pytest.mark.parametrize(
+    ("model", "version"),
+    [
+        *((model, "v2") for model in ("MiniMax-H3", "MiniMax-H3-Max", "MiniMax-H3-Lite", "MiniMax-H4-Pro")),
+        *((model, "v1") for model in ("MiniMax-Hailuo-2.3", "T2V-01", "MiniMax-Hailuo-4", "something-else")),
+    ],
+)
+def test_the_model_decides_which_api_it_is(model, version):
+    assert PLATFORMS["minimax"].for_model(model).api_version == version
+
+
+def test_a_version_that_a_platform_does_not_have_is_refused():
+    with pytest.raises(MinimaxRequestError, match="api_version='v2': Novita has 'v1'"):
+        PLATFORMS["novita"].of_version("v2")
+    with pytest.raises(MinimaxRequestError, match="api_version='2': MiniMax has 'v1' and 'v2'"):
+        PLATFORMS["minimax"].of_version("2")
+
+
+@pytest.mark.parametrize("platform", ["bltcy", "chainhub", "vtrix", "novita", "ai302"])
+def test_a_gateway_is_not_sent_what_only_minimax_itself_is_known_to_have(platform):
+    assert "is not known to have it" in " ".join(PLATFORMS[platform].problems(VideoRequest.of(H3)))
+
+
+def test_the_code_at_the_end_of_the_words_and_the_id_of_the_request_are_read():
+    with pytest.raises(MinimaxQuotaError) as raised:
+        V2.read_submission(reply("minimax_v2", "submit_no_balance"))
+    assert (raised.value.code, raised.value.http_status) == ("1008", 402)
+    assert raised.value.trace_id == "021785229015510a2c883cf675b9804d"
+
+
+def test_a_task_tells_what_was_asked_for():
+    task = V2.read_task(reply("minimax_v2", "query_succeeded"), "T")
+    assert (task.api_version, task.model, task.resolution, task.ratio) == ("v2", "MiniMax-H3", "2K", "16:9")
+
+
+@pytest.mark.parametrize(("case", "action"), [("cancel", "cancelled"), ("cancel_deleted", "deleted")])
+def test_a_cancellation_says_what_was_done(case, action):
+    assert V2.read_cancellation(reply("minimax_v2", case)) == action
+
+
+def test_a_task_that_is_being_made_is_not_cancelled():
+    with pytest.raises(MinimaxRequestError, match="task is running"):
+        V2.read_cancellation(reply("minimax_v2", "cancel_running"))
+
+
+def test_a_list_is_read_page_by_page():
+    request = V2.list_tasks(2, 50, "MiniMax-H3")
+    assert request.query["page_num"] == "2"
+    page = V2.read_list(reply("minimax_v2", "list"))
+    assert [(task.minimax_task_id, task.state) for task in page.tasks] == [
+        ("424635601932571", TaskState.SUCCEEDED),
+        ("424635601932587", TaskState.PENDING),
+    ]
+    assert page.total == 476

@@ -14,11 +14,21 @@ from PIL import Image
 
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.cost import ListPrice
-from airflow_provider_minimax.api.images import with_images
+from airflow_provider_minimax.api.images import V2_PICTURES, with_images
+from airflow_provider_minimax.api.media import with_media
 from airflow_provider_minimax.api.request import Mode, VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 
 FRAME = "https://files.example/frame.jpg"
+CLIP, SOUND = "https://files.example/clip.mp4", "https://files.example/sound.mp3"
+MEDIA = {
+    Mode.TEXT: {},
+    Mode.FIRST_FRAME: {"first_frame_image": FRAME},
+    Mode.FIRST_AND_LAST_FRAME: {"first_frame_image": FRAME, "last_frame_image": FRAME},
+    Mode.SUBJECT_REFERENCE: {"subject_reference": FRAME},
+    Mode.REFERENCE: {"reference_images": [FRAME]},
+}
+H3 = {"model": "MiniMax-H3", "prompt": "a cat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 
 
 def problems(**fields) -> list[str]:
@@ -83,6 +93,9 @@ def test_a_request_does_not_show_its_images():
         ({"first_frame_image": FRAME, "last_frame_image": FRAME}, Mode.FIRST_AND_LAST_FRAME),
         ({"last_frame_image": FRAME}, Mode.FIRST_AND_LAST_FRAME),
         ({"subject_reference": FRAME}, Mode.SUBJECT_REFERENCE),
+        ({"reference_images": FRAME}, Mode.REFERENCE),
+        ({"reference_videos": [CLIP, CLIP]}, Mode.REFERENCE),
+        ({"reference_images": []}, Mode.TEXT),
     ],
 )
 def test_the_mode_follows_from_the_images(images, mode):
@@ -123,6 +136,39 @@ def test_the_mode_follows_from_the_images(images, mode):
         ),
         ({"model": "T2V-01", "prompt": "p", "fast_pretreatment": True}, "fast_pretreatment: T2V-01 does not take it"),
         ({"model": "T2V-01", "prompt": "p", "callback_url": "me"}, "callback_url: must be an http(s) URL"),
+        ({"model": "MiniMax-Hailuo-2.3", "prompt": "p", "ratio": "16:9"}, "ratio: MiniMax-Hailuo-2.3 does not take it"),
+        (
+            {"model": "MiniMax-Hailuo-2.3", "prompt": "p", "reference_images": [FRAME]},
+            "reference_images: MiniMax-Hailuo-2.3 takes none; use MiniMax-H3, MiniMax-H3-Max",
+        ),
+        (H3 | {"prompt": None}, "prompt: missing"),
+        (H3 | {"prompt": None} | MEDIA[Mode.FIRST_FRAME], "prompt: missing; MiniMax-H3 needs it in first-frame mode"),
+        (H3 | {"prompt": "x" * 7001}, "prompt: has 7001 characters, MiniMax-H3 takes 7000"),
+        (H3 | {"resolution": None}, "resolution: missing; MiniMax-H3 needs it in text mode: give 768P or 2K"),
+        (H3 | {"resolution": "1080P"}, "resolution='1080P': MiniMax-H3 in text mode takes 768P, 2K"),
+        (H3 | {"duration": None}, "duration: missing; MiniMax-H3 needs it in text mode: give 4 to 15 seconds"),
+        (H3 | {"duration": 3}, "duration=3: MiniMax-H3 in text mode takes 4 to 15 seconds at 768P"),
+        (H3 | {"model": "MiniMax-H3-Max", "duration": 4}, "takes 5 to 15 seconds"),
+        (H3 | {"ratio": None}, "ratio: missing; MiniMax-H3 needs it in text mode: give 21:9 or"),
+        (H3 | {"ratio": "adaptive"}, "ratio='adaptive': MiniMax-H3 in text mode takes 21:9, "),
+        (H3 | {"ratio": "2:1"} | MEDIA[Mode.REFERENCE], "ratio='2:1': MiniMax-H3 in reference mode takes adaptive, "),
+        (H3 | {"model": "MiniMax-H3-Lite", "ratio": None} | MEDIA[Mode.REFERENCE], "ratio: missing; MiniMax-H3-Lite"),
+        (H3 | {"prompt_optimizer": False}, "prompt_optimizer: MiniMax-H3 does not take it"),
+        (H3 | {"extra": {"prompt_expansion_mode": "quality"}}, "extra: MiniMax-H3 does not take it"),
+        (H3 | {"model": "MiniMax-H3-Max", "extra": {"seed": 1}}, "extra: MiniMax-H3-Max has no key 'seed' there"),
+        (
+            H3 | {"model": "MiniMax-H3-Max", "extra": {"prompt_expansion_mode": "balance"}},
+            "extra: prompt_expansion_mode='balance': must be disabled or balanced or quality",
+        ),
+        (H3 | {"subject_reference": FRAME}, "subject_reference: MiniMax-H3 takes none; use S2V-01"),
+        (H3 | MEDIA[Mode.FIRST_FRAME] | MEDIA[Mode.REFERENCE], "first_frame_image and reference_images: exclude each"),
+        (H3 | {"reference_audios": [SOUND]}, "reference_audios: must not be the only references"),
+        (H3 | {"reference_images": [FRAME] * 10}, "reference_images: has 10 of them; the API takes 9"),
+        (H3 | {"reference_videos": [CLIP] * 4}, "reference_videos: has 4 of them; the API takes 3"),
+        (
+            H3 | {"reference_images": [FRAME] * 8, "reference_videos": [CLIP] * 3, "reference_audios": [SOUND] * 2},
+            "reference_images and reference_videos and reference_audios: are 13 together; the API takes 12",
+        ),
     ],
 )
 def test_what_the_api_would_refuse_is_found_before_paying(fields, said):
@@ -135,18 +181,13 @@ def test_everything_wrong_is_told_at_once():
 
 @pytest.mark.parametrize("model", catalogue.models().values(), ids=lambda model: model.name)
 def test_everything_that_the_catalogue_lists_passes(model):
-    images = {
-        Mode.TEXT: {},
-        Mode.FIRST_FRAME: {"first_frame_image": FRAME},
-        Mode.FIRST_AND_LAST_FRAME: {"first_frame_image": FRAME, "last_frame_image": FRAME},
-        Mode.SUBJECT_REFERENCE: {"subject_reference": FRAME},
-    }
     for mode, limits in model.modes.items():
-        assert problems(model=model.name, prompt="p", **images[mode]) == []
+        base = {"model": model.name, "prompt": "p", **MEDIA[mode]}
+        assert limits.required or problems(**base) == []
         for resolution, lengths in limits.resolutions.items():
             for length in lengths:
-                fields = images[mode] | {"resolution": resolution, "duration": length}
-                assert problems(model=model.name, prompt="p", **fields) == []
+                for ratio in limits.ratios or (None,):
+                    assert problems(**base, resolution=resolution, duration=length, ratio=ratio) == []
 
 
 def test_an_unknown_model_passes_with_a_warning():
@@ -159,6 +200,22 @@ def test_a_last_frame_alone_is_allowed_with_a_warning():
     findings = catalogue.check(VideoRequest.of({"model": "MiniMax-Hailuo-02", "last_frame_image": FRAME}))
     assert findings.problems == []
     assert "without first_frame_image" in findings.warnings[0]
+
+
+def test_a_last_frame_alone_is_a_mode_of_h3():
+    findings = catalogue.check(VideoRequest.of(H3 | {"last_frame_image": FRAME, "ratio": "adaptive"}))
+    assert (findings.problems, findings.warnings) == ([], [])
+
+
+def test_a_ratio_that_the_frame_overrules_is_allowed_with_a_warning():
+    findings = catalogue.check(VideoRequest.of(H3 | {"first_frame_image": FRAME}))
+    assert findings.problems == []
+    assert "ratio='16:9' will be ignored" in findings.warnings[0]
+
+
+def test_what_h3_needs_may_be_a_template():
+    request = VideoRequest.of({"model": "MiniMax-H3"})
+    assert catalogue.check(request, later=frozenset({"prompt", "resolution", "duration", "ratio"})).problems == []
 
 
 def test_rules_that_need_a_value_that_is_not_known_yet_are_left_for_later():
@@ -197,6 +254,25 @@ def test_a_list_price_in_json_says_that_it_is_no_bill():
     )
 
 
+@pytest.mark.parametrize(
+    ("fields", "usd", "cny"),
+    [
+        ({}, "0.40", "2.50"),
+        ({"resolution": "2K", "duration": 15}, "1.95", "12.00"),
+        ({"first_frame_image": FRAME}, "0.40", "2.50"),
+        ({"reference_images": [FRAME] * 7}, "0.48", None),
+        ({"reference_images": [FRAME], "reference_videos": [CLIP]}, None, None),
+        ({"reference_images": [FRAME], "reference_audios": [SOUND]}, "0.40", "2.50"),
+        ({"model": "MiniMax-H3-Max", "resolution": "480P"}, "0.25", None),
+        ({"model": "MiniMax-H3-Lite"}, None, None),
+    ],
+)
+def test_a_clip_of_h3_lists_by_the_second_where_all_of_its_price_is_known(fields, usd, cny):
+    for currency, amount in (("usd", usd), ("cny", cny)):
+        listed = catalogue.list_price(VideoRequest.of(H3 | fields), currency=currency)
+        assert (listed and listed.amount) == (amount and Decimal(amount))
+
+
 def test_a_clip_that_is_not_listed_has_no_price():
     assert catalogue.list_price(VideoRequest.of({"model": "T2V-01", "prompt": "p"})) is None
 
@@ -225,11 +301,11 @@ def test_a_good_data_url_is_passed_on():
 @pytest.mark.parametrize(
     ("source", "data", "said"),
     [
-        ("/a.jpg", picture() + bytes(25_000_000), "has 20 MB or more"),
+        ("/a.jpg", picture() + bytes(25_000_000), "is too large; the API takes less than 20 MB"),
         ("/a.jpg", b"%PDF-1.7 not a picture", "is no picture that can be read"),
         ("/a.gif", picture(kind="GIF"), "is GIF; the API takes JPG, PNG and WebP"),
-        ("/a.jpg", picture(100, 100), "is 100 x 100 px; the short side must be more than 300 px"),
-        ("/a.jpg", picture(300, 400), "short side must be more than 300 px"),
+        ("/a.jpg", picture(100, 100), "is 100 x 100 px; the short side must be at least 301 px"),
+        ("/a.jpg", picture(300, 400), "short side must be at least 301 px"),
         ("/a.jpg", picture(1000, 320), "width to height must be from 2:5 to 5:2"),
         ("/a.jpg", picture(320, 1000), "width to height must be from 2:5 to 5:2"),
         (data_url(b"nonsense"), b"", "is no picture that can be read"),
@@ -263,3 +339,70 @@ def test_without_pillow_a_file_is_refused_rather_than_sent_unchecked(monkeypatch
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MinimaxRequestError, match=r"airflow-provider-minimax\[images\]"):
         prepared("/a.jpg", data)
+
+
+# -- what H3 takes besides ---------------------------------------------------------------------------------------------
+
+MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(100)
+MOV = b"\x00\x00\x00\x14ftypqt  " + bytes(100)
+WAV = b"RIFF\x00\x00\x00\x00WAVE" + bytes(100)
+MP3 = b"ID3\x04" + bytes(100)
+HEIC = b"\x00\x00\x00\x18ftypheic" + bytes(100)
+
+
+def carried(field: str, source: str, data: bytes = b"", **options) -> str:
+    request = VideoRequest.of(H3 | {field: [source]})
+    return getattr(with_media(request, lambda path, limit: data[:limit], rules=V2_PICTURES, **options), field)[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "data", "media_type"),
+    [
+        ("reference_images", picture(), "image/jpeg"),
+        ("reference_images", picture(256, 256, "PNG"), "image/png"),
+        ("reference_images", HEIC, "image/heic"),
+        ("reference_videos", MP4, "video/mp4"),
+        ("reference_videos", MOV, "video/quicktime"),
+        ("reference_audios", WAV, "audio/wav"),
+        ("reference_audios", MP3, "audio/mp3"),
+        ("reference_audios", b"\xff\xfb\x90" + bytes(100), "audio/mp3"),
+    ],
+)
+def test_a_reference_becomes_a_data_url_of_the_type_that_its_content_has(field, data, media_type):
+    assert carried(field, "/media/a.bin", data) == data_url(data, media_type)
+
+
+@pytest.mark.parametrize("field", ["reference_images", "reference_videos", "reference_audios"])
+def test_what_is_elsewhere_is_passed_on_unread(field):
+    for source in (CLIP, "mm_file://424010985738629"):
+        assert carried(field, source) == source
+
+
+@pytest.mark.parametrize(
+    ("field", "source", "data", "said"),
+    [
+        ("reference_images", "/a.png", picture(200, 300), "short side must be at least 256 px"),
+        ("reference_images", "/a.png", picture(5761, 3000), "long side must be at most 5760 px"),
+        ("reference_images", "/a.png", bytes(30_000_001), "is too large; the API takes at most 30 MB"),
+        ("reference_videos", "/a.avi", b"RIFF....AVI " + bytes(50), "is no video in a format that the API takes: MP4"),
+        ("reference_videos", "/a.mp4", MP4 + bytes(50_000_000), "is too large; the API takes at most 50 MB"),
+        ("reference_videos", data_url(MP3, "audio/mp3"), b"", "must begin with data:video/"),
+        ("reference_audios", "/a.ogg", b"OggS" + bytes(50), "is no audio in a format that the API takes: WAV"),
+        ("reference_audios", "/a.mp3", MP3 + bytes(15_000_000), "is too large; the API takes at most 15 MB"),
+    ],
+)
+def test_a_reference_that_breaks_a_rule_is_refused_by_its_place_in_the_list(field, source, data, said):
+    with pytest.raises(MinimaxRequestError) as raised:
+        carried(field, source, data)
+    assert f"{field}[0]" in str(raised.value)
+    assert said in str(raised.value)
+
+
+def test_a_request_that_would_be_too_long_is_refused_and_says_the_way_out():
+    with pytest.raises(MinimaxRequestError, match=r"reference_videos: make the request 6\d MB long.*mm_file://"):
+        carried("reference_videos", "/a.mp4", MP4 + bytes(49_000_000))
+
+
+def test_checks_of_references_can_be_switched_off():
+    assert carried("reference_videos", "/a.mov", b"whatever", check=False) == data_url(b"whatever", "video/quicktime")
+    assert carried("reference_audios", "/a", b"whatever", check=False) == data_url(b"whatever", "audio/mp3")

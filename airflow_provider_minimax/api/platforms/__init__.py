@@ -6,11 +6,17 @@ To add one: a module, a line here, a folder of samples under ``tests/samples``, 
 
 from __future__ import annotations
 
-from airflow_provider_minimax.api.platforms import ai302, bltcy, chainhub, minimax, novita, vtrix
+from dataclasses import replace
+
+from airflow_provider_minimax.api.platforms import ai302, bltcy, chainhub, minimax, minimax_v2, novita, vtrix
 from airflow_provider_minimax.api.platforms.base import Platform
 
 PLATFORMS: dict[str, Platform] = {
-    module.PLATFORM.name: module.PLATFORM for module in (minimax, bltcy, chainhub, vtrix, novita, ai302)
+    platform.name: platform
+    for platform in (
+        replace(minimax.PLATFORM, newer=minimax_v2.PLATFORM),
+        *(module.PLATFORM for module in (bltcy, chainhub, vtrix, novita, ai302)),
+    )
 }
 
 __all__ = ["PLATFORMS", "Platform"]

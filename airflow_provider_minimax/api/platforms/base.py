@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from airflow_provider_minimax.api.catalogue import models
+from airflow_provider_minimax.api.catalogue import api_of, models
+from airflow_provider_minimax.api.images import V1_PICTURES, PictureRules
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.request import Mode, VideoRequest, invalid
-from airflow_provider_minimax.api.task import VideoFile, VideoTask
+from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
+from airflow_provider_minimax.exceptions import MinimaxRequestError
 
 Check = Callable[[VideoRequest, frozenset[str]], list[str]]
 
@@ -20,7 +22,7 @@ def _nothing_to_add(request: VideoRequest, later: frozenset[str]) -> list[str]:
 @dataclass(frozen=True)
 class Platform:
     """
-    One system that makes clips.
+    One system that makes clips, through one version of its API.
 
     :param name: its name in the connection.
     :param title: its name for people.
@@ -36,6 +38,13 @@ class Platform:
     :param model_names: (official model, mode) to the platform's own name; empty where it takes the official names.
     :param fields: the request's fields that it documents; empty where it takes all of the official API's.
     :param check: its own rules on top of the catalogue's; the second argument names fields not known yet.
+    :param api_version: which version of MiniMax's API this is or resembles.
+    :param newer: the same system's next version of the API, which has models of its own.
+    :param pictures: what it takes as a picture.
+    :param cancel: makes the request that cancels a queued task, and erases a finished one.
+    :param read_cancellation: reads from the answer to that what was done: ``cancelled`` or ``deleted``.
+    :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, and a model or all.
+    :param read_list: reads the answer to that.
     """
 
     name: str
@@ -52,6 +61,35 @@ class Platform:
     model_names: Mapping[tuple[str, Mode], str] = field(default_factory=dict)
     fields: frozenset[str] = frozenset()
     check: Check = _nothing_to_add
+    api_version: str = "v1"
+    newer: Platform | None = None
+    pictures: PictureRules = V1_PICTURES
+    cancel: Callable[[str], HttpRequest] | None = None
+    read_cancellation: Callable[[HttpReply], str] | None = None
+    list_tasks: Callable[[int, int, str | None], HttpRequest] | None = None
+    read_list: Callable[[HttpReply], TaskPage] | None = None
+
+    def for_model(self, model: str) -> Platform:
+        """
+        Return the version of the platform's API that has a model: the model decides.
+
+        :param model: the model's name.
+        """
+        return self.newer if self.newer and api_of(model) == self.newer.api_version else self
+
+    def of_version(self, api_version: str) -> Platform:
+        """
+        Return a version of the platform's API.
+
+        :param api_version: ``v1`` or ``v2``.
+        :raises MinimaxRequestError: the platform has no such version.
+        """
+        versions = [platform for platform in (self, self.newer) if platform]
+        for platform in versions:
+            if platform.api_version == api_version:
+                return platform
+        known = " and ".join(repr(platform.api_version) for platform in versions)
+        raise MinimaxRequestError(f"api_version={api_version!r}: {self.title} has {known}", platform=self.name)
 
     def problems(self, request: VideoRequest, later: frozenset[str] = frozenset()) -> list[str]:
         """
@@ -66,6 +104,8 @@ class Platform:
             for name in request.given()
             if self.fields and name not in self.fields | {"model", "extra_body"}
         ]
+        if self.newer is None and "model" not in later and api_of(self.official_model(request)) != self.api_version:
+            undocumented.append(f"model={request.model!r}: {self.title} is not known to have it; use MiniMax itself")
         return undocumented + self.check(request, later)
 
     def official_model(self, request: VideoRequest) -> str:

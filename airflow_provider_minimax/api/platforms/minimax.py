@@ -35,6 +35,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
 )
 
+BASE_URLS = {"global": "https://api.minimax.io", "cn": "https://api.minimaxi.com"}
 # A query that carries one of these without a status is the task's end; any other code concerns the query alone.
 _MODERATION_CODES = ("1026", "1027")
 
@@ -202,7 +203,7 @@ def recognises(reply: HttpReply) -> bool:
 PLATFORM = Platform(
     name="minimax",
     title="MiniMax",
-    base_urls={"global": "https://api.minimax.io", "cn": "https://api.minimaxi.com"},
+    base_urls=BASE_URLS,
     submit=submit,
     read_submission=read_submission,
     query=query,

@@ -7,6 +7,7 @@ that says what the reader has to do; which platform it was and what was at stake
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -106,6 +107,7 @@ class ErrorBody(Reply):
     reason: Text = ""
     message: Text = ""
     msg: Text = ""
+    request_id: Text = ""
 
     def code_and_words(self) -> tuple[str, str]:
         """Return the code and the words, from the innermost object that has them."""
@@ -113,13 +115,17 @@ class ErrorBody(Reply):
             return self.code, self.error
         if isinstance(self.error, Mapping):
             inner = self.error
-            code = inner.get("code") or inner.get("err_code") or inner.get("type") or ""
-            return str(code), str(inner.get("message") or inner.get("error_message") or inner.get("msg") or "")
+            words = str(inner.get("message") or inner.get("error_message") or inner.get("msg") or "")
+            bracketed = _BRACKETED.search(words)
+            code = inner.get("code") or inner.get("err_code") or (bracketed and bracketed[1]) or inner.get("type") or ""
+            return str(code), words
         if self.base_resp and self.base_resp.status_code != "0":
             return self.base_resp.status_code, self.base_resp.status_msg
         return self.reason or self.code, self.message or self.msg or self.reason
 
 
+# API v2 says its code at the end of the words: "insufficient balance (1008)".
+_BRACKETED = re.compile(r"\((\d{4,5})\)\s*$")
 # The gateways' words for an empty account, which come with an HTTP status that means something else elsewhere.
 _EMPTY_ACCOUNT = "insufficient_user_quota NOT_ENOUGH_BALANCE"
 
@@ -130,7 +136,7 @@ _CODES: dict[str, type[MinimaxError]] = {
     for error, codes in {
         MinimaxAuthError: "1004 2049",
         MinimaxQuotaError: f"1008 1028 1030 2038 2056 2061 {_EMPTY_ACCOUNT}",
-        MinimaxModerationError: "1026 1027",
+        MinimaxModerationError: "1026 1027 unprocessable_entity_error",
         MinimaxRateLimitError: "1002 1039 1041 2045",
         MinimaxRequestError: "1042 1043 1044 2013 2037 2039 2042 2048 20132",
     }.items()
@@ -185,9 +191,10 @@ def read(reply: HttpReply, shape: type[R], *, http: Mapping[int, type[MinimaxErr
 
 def http_error(reply: HttpReply, meanings: Mapping[int, type[MinimaxError]]) -> MinimaxError:
     """Return the error that an HTTP error reply stands for."""
-    code, words = "", ""
+    code, words, trace_id = "", "", ""
     try:
-        code, words = ErrorBody.model_validate_json(reply.body).code_and_words()
+        body = ErrorBody.model_validate_json(reply.body)
+        (code, words), trace_id = body.code_and_words(), body.request_id
     except ValidationError:
         words = beginning(reply)
     status = reply.status
@@ -202,6 +209,7 @@ def http_error(reply: HttpReply, meanings: Mapping[int, type[MinimaxError]]) -> 
         redact(words) or "the platform gave no reason",
         http_status=status,
         code=code or None,
+        trace_id=trace_id or None,
     )
 
 

@@ -1,0 +1,140 @@
+"""
+All that a request carries besides words, in the form that the API takes: pictures, and for H3 videos and sounds.
+
+Only what costs nothing to find out is looked at: type by content, size, and the size of the whole. How long a video or
+sound is, the platform finds out.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from airflow_provider_minimax.api.images import (
+    V1_PICTURES,
+    PictureRules,
+    ReadBytes,
+    data_url,
+    read_whole,
+    split_data_url,
+    with_images,
+)
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.request import MEDIA_FIELDS, VideoRequest, invalid
+
+# https://platform.minimax.io/docs/api-reference/video-generation-v2-create, field content
+WHOLE_LIMIT = 64 * 1000 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """
+    What the API takes as a video or a sound.
+
+    :param kind: ``video`` or ``audio``.
+    :param limit: its largest size in bytes.
+    :param formats: its formats in words.
+    :param type_of: the media type by the first bytes; ``None`` for any other format.
+    """
+
+    kind: str
+    limit: int
+    formats: str
+    type_of: Callable[[bytes], str | None]
+
+
+def _video_type(data: bytes) -> str | None:
+    if data[4:8] != b"ftyp":
+        return None
+    return "video/quicktime" if data[8:12] == b"qt  " else "video/mp4"
+
+
+def _audio_type(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        return "audio/wav"
+    # A tag, or the eleven bits that each frame of MPEG sound begins with.
+    is_mp3 = data[:3] == b"ID3" or (data[:1] == b"\xff" and data[1:2] >= b"\xe0")
+    return "audio/mp3" if is_mp3 else None
+
+
+_RECORDINGS = {
+    "reference_videos": _Recording("video", 50 * 1000 * 1000, "MP4 and MOV", _video_type),
+    "reference_audios": _Recording("audio", 15 * 1000 * 1000, "WAV and MP3", _audio_type),
+}
+
+
+def with_media(
+    request: VideoRequest, read: ReadBytes, *, check: bool = True, rules: PictureRules = V1_PICTURES
+) -> VideoRequest:
+    """
+    Return the request with every picture, video and sound in a form that the API takes.
+
+    :param request: the request; what it carries are URLs, data URLs or paths.
+    :param read: reads a path, at most the given number of bytes; called for paths only.
+    :param check: whether to check files and data URLs against the API's rules.
+    :param rules: those for pictures.
+    :return: the request with URLs and data URLs only.
+    :raises MinimaxRequestError: something cannot be read, or breaks a rule; naming the field.
+    """
+    request = with_images(request, read, check=check, rules=rules)
+    recordings = {
+        name: tuple(
+            _prepared(f"{name}[{number}]", source, _RECORDINGS[name], read, check)
+            for number, source in enumerate(sources)
+        )
+        for name in _RECORDINGS
+        if (sources := getattr(request, name)) is not None
+    }
+    request = request.model_copy(update=recordings)
+    if check:
+        _check_whole(request)
+    return request
+
+
+def _prepared(name: str, source: str, rules: _Recording, read: ReadBytes, check: bool) -> str:
+    if source.startswith(("https://", "http://", "mm_file://")):
+        return source
+    if source.startswith("data:"):
+        if check:
+            media_type, data = split_data_url(name, source, rules.kind)
+            _checked(name, f"the data URL ({media_type})", data, rules)
+        return source
+    data = read_whole(name, source, read, rules.limit + 1, rules.kind)
+    media_type = _checked(name, repr(source), data, rules) if check else _guessed(source, rules)
+    return data_url(media_type, data)
+
+
+def _checked(name: str, what: str, data: bytes, rules: _Recording) -> str:
+    """Check one video or sound and return its media type."""
+    what = redact(what, limit=200)
+    if len(data) > rules.limit:
+        raise invalid(
+            [f"{name}={what}: is too large; the API takes at most {rules.limit // 1_000_000} MB, so shorten it"]
+        )
+    media_type = rules.type_of(data)
+    if media_type is None:
+        raise invalid([f"{name}={what}: is no {rules.kind} in a format that the API takes: {rules.formats}"])
+    return media_type
+
+
+def _guessed(source: str, rules: _Recording) -> str:
+    guess = mimetypes.guess_type(source)[0] or ""
+    return guess if guess.startswith(f"{rules.kind}/") else {"video": "video/mp4", "audio": "audio/mp3"}[rules.kind]
+
+
+def _check_whole(request: VideoRequest) -> None:
+    carried: dict[str, int] = {}
+    for name in MEDIA_FIELDS:
+        value = getattr(request, name) or ()
+        sources = (value,) if isinstance(value, str) else value
+        if size := sum(len(source) for source in sources if source.startswith("data:")):
+            carried[name] = size
+    if (whole := sum(carried.values())) > WHOLE_LIMIT:
+        raise invalid(
+            [
+                f"{' and '.join(carried)}: make the request {whole // 1_000_000} MB long, encoded as they are; the API "
+                f"takes at most {WHOLE_LIMIT // 1_000_000} MB, so for the largest give a public URL, or upload it and "
+                "give mm_file://{file_id}"
+            ]
+        )

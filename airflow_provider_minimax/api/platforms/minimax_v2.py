@@ -1,0 +1,203 @@
+"""
+MiniMax itself, API v2 (H3): https://platform.minimax.io/docs/api-reference/video-generation-v2-create.
+
+One create call with a list of contents, one query that names the clip's URL, a list of the last seven days, and a call
+that cancels a task which is still queued. Errors come with a real HTTP status; the inner code is in brackets at the end
+of their text. A task tells the seconds and tokens that it used, and not what they cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from pydantic import BeforeValidator, Field
+
+from airflow_provider_minimax.api.images import V2_PICTURES
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.platforms.base import Platform
+from airflow_provider_minimax.api.platforms.minimax import BASE_URLS, with_extra
+from airflow_provider_minimax.api.platforms.replies import (
+    MaybeObject,
+    Moment,
+    Reply,
+    Seconds,
+    Text,
+    gone,
+    is_object_with,
+    objects,
+    plain_code,
+    read,
+)
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
+
+_ROLES = {"first_frame_image": "first_frame", "last_frame_image": "last_frame"}
+_REFERENCES = {
+    "reference_images": ("image_url", "reference_image"),
+    "reference_videos": ("video_url", "reference_video"),
+    "reference_audios": ("audio_url", "reference_audio"),
+}
+
+
+class _Submission(Reply):
+    task_id: Text = ""
+
+
+class _Error(Reply):
+    code: Text = ""
+    message: Text = ""
+
+
+class _Content(Reply):
+    url: Text = ""
+
+
+class _Task(Reply):
+    id: Text = ""
+    model: Text = ""
+    status: Text = ""
+    error: Annotated[_Error | None, MaybeObject] = None
+    content: Annotated[_Content | None, MaybeObject] = None
+    resolution: Text = ""
+    ratio: Text = ""
+    duration: Seconds = None
+    created_at: Moment = None
+    updated_at: Moment = None
+
+
+class _Query(Reply):
+    task: Annotated[_Task | None, MaybeObject] = None
+
+
+class _Page(Reply):
+    items: Annotated[list[_Task], BeforeValidator(objects)] = Field(default_factory=list)
+    total: int = 0
+
+
+class _Deletion(Reply):
+    action: Text = ""
+
+
+def _contents(fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Take the words, pictures, videos and sounds out of a request's fields, as the API's list of contents."""
+    if (prompt := fields.pop("prompt", None)) is not None:
+        yield {"type": "text", "text": prompt}
+    for name, role in _ROLES.items():
+        if (url := fields.pop(name, None)) is not None:
+            yield {"type": "image_url", "image_url": {"url": url}, "role": role}
+    for name, (kind, role) in _REFERENCES.items():
+        for url in fields.pop(name, ()):
+            yield {"type": kind, kind: {"url": url}, "role": role}
+
+
+def submit(request: VideoRequest) -> HttpRequest:
+    """Make the create call: only what was set, then what ``extra_body`` adds."""
+    fields = request.given()
+    extra_body = fields.pop("extra_body", {})
+    contents = list(_contents(fields))
+    body = with_extra({"model": fields.pop("model"), "content": contents, **fields}, extra_body)
+    return HttpRequest("POST", "/v2/video_generation", body=body, buys=True)
+
+
+def read_submission(reply: HttpReply) -> str:
+    """Read the task id, which is all that the answer has."""
+    answer = read(reply, _Submission)
+    if not answer.task_id:
+        raise MinimaxUnavailableError("the answer to the submission names no task", http_status=reply.status)
+    return answer.task_id
+
+
+def query(minimax_task_id: str) -> HttpRequest:
+    """Make the query call."""
+    return HttpRequest("GET", f"/v2/query/video_generation/{quote(minimax_task_id, safe='')}")
+
+
+def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
+    """Read a query's answer."""
+    try:
+        answer = read(reply, _Query)
+    except MinimaxRequestError as error:
+        raise gone(
+            minimax_task_id, error.message, code=error.code, http_status=error.http_status, trace_id=error.trace_id
+        ) from None
+    if answer.task is None:
+        raise MinimaxUnavailableError("the answer to the query has no task", http_status=reply.status)
+    return _task_of(answer.task, minimax_task_id)
+
+
+def _task_of(answer: _Task, minimax_task_id: str) -> VideoTask:
+    state = TaskState.of(answer.status)
+    is_over = state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
+    ended_badly = state in (TaskState.FAILED, TaskState.CANCELLED)
+    failure = (answer.error if ended_badly else None) or _Error()
+    url = answer.content.url if answer.content else ""
+    return VideoTask(
+        minimax_task_id,
+        state,
+        status=answer.status,
+        file=VideoFile(url) if url else None,
+        duration=answer.duration if state is TaskState.SUCCEEDED else None,
+        code=plain_code(failure.code) if failure.code else None,
+        reason=redact(failure.message) or None,
+        created_at=answer.created_at,
+        finished_at=answer.updated_at if is_over else None,
+        api_version="v2",
+        model=answer.model or None,
+        resolution=answer.resolution or None,
+        ratio=answer.ratio or None,
+    )
+
+
+def cancel(minimax_task_id: str) -> HttpRequest:
+    """
+    Make the call that cancels a queued task.
+
+    The same call erases the record of a finished one, clip and all: look first.
+    """
+    return HttpRequest("DELETE", f"/v2/video_generation/{quote(minimax_task_id, safe='')}")
+
+
+def read_cancellation(reply: HttpReply) -> str:
+    """Read what was done: ``cancelled`` or ``deleted``."""
+    return read(reply, _Deletion).action
+
+
+def list_tasks(page: int, size: int, model: str | None) -> HttpRequest:
+    """Make the call for one page of the account's tasks of the last seven days."""
+    fields = {"page_num": str(page), "page_size": str(size), "filter.task_type": "generation"}
+    return HttpRequest(
+        "GET", "/v2/query/video_generation", query=fields | ({"filter.model": model} if model is not None else {})
+    )
+
+
+def read_list(reply: HttpReply) -> TaskPage:
+    """Read one page of tasks."""
+    answer = read(reply, _Page)
+    return TaskPage(tuple(_task_of(item, item.id) for item in answer.items if item.id), answer.total)
+
+
+def recognises(reply: HttpReply) -> bool:
+    """Whether the reply is of this contract."""
+    return is_object_with(reply, "task", "error")
+
+
+PLATFORM = Platform(
+    name="minimax",
+    title="MiniMax",
+    base_urls=BASE_URLS,
+    submit=submit,
+    read_submission=read_submission,
+    query=query,
+    read_task=read_task,
+    recognises=recognises,
+    api_version="v2",
+    pictures=V2_PICTURES,
+    cancel=cancel,
+    read_cancellation=read_cancellation,
+    list_tasks=list_tasks,
+    read_list=read_list,
+)
