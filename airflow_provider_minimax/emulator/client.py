@@ -96,6 +96,12 @@ class EmulatorClient:
         return removals
 
     @property
+    def uploads(self) -> list[dict[str, Any]]:
+        """Every file that was uploaded, oldest first."""
+        uploads: list[dict[str, Any]] = self.state["uploads"]
+        return uploads
+
+    @property
     def jobs(self) -> list[dict[str, Any]]:
         """Every job, oldest first."""
         jobs: list[dict[str, Any]] = self.state["jobs"]

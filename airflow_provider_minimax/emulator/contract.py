@@ -33,6 +33,9 @@ OFFICIAL_FIELDS = (
     | OPTIONS
 )
 
+SECONDS_OF_A_REFERENCE = 5
+"""What each reference counts for: nobody looks behind its address."""
+
 IMAGE_LIMIT = 20 * 1024 * 1024
 DATA_URL = re.compile(r"data:image/(?:jpeg|jpg|png|webp);base64,", re.ASCII)
 WEB_URL = re.compile(r"https?://[^\s/]+\S*", re.ASCII)
@@ -69,6 +72,11 @@ class Order:
     videos: int = 0
     audios: int = 0
 
+    @property
+    def duration_in_all(self) -> int:
+        """The seconds that are made and those that were sent along as reference videos."""
+        return (self.duration or 0) + self.videos * SECONDS_OF_A_REFERENCE
+
 
 def own_names(*names: str) -> dict[str, str]:
     """Fields that are called as in MiniMax's own contract."""
@@ -87,7 +95,20 @@ def list_price(order: Order) -> dict[str, float] | None:
     for row in catalogue()["prices"]:
         if (order.resolution, order.duration) == (row["resolution"], row["duration"]) and order.model in row["models"]:
             return {"usd": row["usd"], "cny": row["cny"]}
+    for row in catalogue()["prices_per_second"]:
+        if order.task_type == "generation" and order.resolution == row["resolution"] and order.model in row["models"]:
+            return _price_by_the_second(order, row)
     return None
+
+
+def _price_by_the_second(order: Order, row: Mapping[str, Any]) -> dict[str, float]:
+    seconds = order.duration_in_all
+    pictures = max(order.images - row["free_images"], 0)
+    return {
+        currency: round(row[currency] * seconds + row.get(f"image_{currency}", 0) * pictures, 4)
+        for currency in ("usd", "cny")
+        if currency in row
+    }
 
 
 def read_order(page: Page, body: Mapping[str, object]) -> Order:
@@ -133,7 +154,7 @@ def _mode(fields: Mapping[str, object]) -> str:
 
 def _catalogue_entry(model: str, mode: str) -> dict[str, Any]:
     models = catalogue()["models"]
-    if model not in models:
+    if model not in models or models[model].get("api", "v1") != "v1":
         raise invalid(f"model {model!r} is not supported")
     if mode not in models[model]["modes"]:
         raise invalid(f"model {model} does not support {mode}")

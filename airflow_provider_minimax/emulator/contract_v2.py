@@ -14,17 +14,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from airflow_provider_minimax.emulator.contract import FIELD_CHECKS, REFUSED_AT_ONCE, WEB_URL, Order
+from airflow_provider_minimax.emulator.contract import (
+    FIELD_CHECKS,
+    REFUSED_AT_ONCE,
+    SECONDS_OF_A_REFERENCE,
+    WEB_URL,
+    Order,
+    catalogue,
+)
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 
 MIB = 1024 * 1024
 LARGEST_BODY = 64 * MIB
-LONGEST_TEXT = 7000
 MOST_FILES = 12
 
 ADAPTIVE = "adaptive"
-RATIOS = ("21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
-EXPANSION_MODES = ("disabled", "balanced", "quality")
 
 CREATE_FIELDS = frozenset(
     {"model", "content", "resolution", "duration", "ratio", "extra", "callback_url", "aigc_watermark"}
@@ -59,23 +63,7 @@ KindOfFile = Callable[[str], FileKind | None]
 """What the account has under a file id."""
 
 
-@dataclass(frozen=True)
-class Model:
-    """What one model of v2 sells."""
-
-    resolutions: tuple[str, ...]
-    durations: range
-    takes_extra: bool = False
-    reference_needs_ratio: bool = False
-
-
 H3 = "MiniMax-H3"
-MODELS = {
-    H3: Model(("768P", "2K"), range(4, 16)),
-    "MiniMax-H3-Max": Model(("480P", "768P"), range(5, 16), takes_extra=True),
-    "MiniMax-H3-Highspeed": Model(("768P",), range(4, 16)),
-    "MiniMax-H3-Lite": Model(("480P", "768P"), range(4, 16), reference_needs_ratio=True),
-}
 
 
 @dataclass(frozen=True)
@@ -102,36 +90,35 @@ class Content:
 def read_generation(body: Mapping[str, Any], kind_of_file: KindOfFile) -> Order:
     """What a body of ``/v2/video_generation`` orders; raises a Refusal where the contract is broken."""
     _check_fields(body, CREATE_FIELDS, ("model", "content", "resolution", "duration"))
-    name = body["model"]
-    if name not in MODELS:
-        raise invalid(f"model {name!r} is not supported")
-    model = MODELS[name]
-    content = _content(body["content"], kind_of_file)
-    if body["resolution"] not in model.resolutions:
-        raise invalid(f"model {name} does not support resolution {body['resolution']}")
-    _check_duration(name, model, body["duration"])
+    model, resolution = body["model"], body["resolution"]
+    entry = _catalogue_entry(model)
+    content = _content(body["content"], kind_of_file, entry["prompt_limit"])
+    limits = entry["modes"][content.mode]
+    if resolution not in limits["resolutions"]:
+        raise invalid(f"model {model} does not support resolution {resolution}")
+    if body["duration"] not in limits["resolutions"][resolution]:
+        raise invalid(f"model {model} does not support resolution {resolution} with duration {body['duration']}")
     if "extra" in body:
-        _check_extra(name, model, body["extra"])
-    ratio = _ratio(model, content, body.get("ratio"))
-    return _order(name, content, body, ratio, resolution=body["resolution"])
+        _check_extra(model, entry.get("extra", {}), body["extra"])
+    return _order(model, content, body, _ratio(limits, content, body.get("ratio")), resolution=resolution)
 
 
 def read_context_ir(body: Mapping[str, Any], kind_of_file: KindOfFile) -> Order:
     """What a body of ``/v2/h3_context_ir`` orders: a better prompt, and no clip."""
     _check_fields(body, CONTEXT_IR_FIELDS, ("model", "content", "duration"))
     _check_is_h3(body["model"])
-    content = _content(body["content"], kind_of_file)
-    _check_duration(H3, MODELS[H3], body["duration"])
-    ratio = _ratio(MODELS[H3], content, body.get("ratio"))
-    return _order(H3, content, body, ratio, task_type="h3_context_ir")
+    entry = _catalogue_entry(H3)
+    content = _content(body["content"], kind_of_file, entry["prompt_limit"])
+    limits = entry["modes"][content.mode]
+    if not any(body["duration"] in durations for durations in limits["resolutions"].values()):
+        raise invalid(f"duration {body['duration']} is not supported")
+    return _order(H3, content, body, _ratio(limits, content, body.get("ratio")), task_type="h3_context_ir")
 
 
-def read_regeneration(
-    body: Mapping[str, Any], kind_of_file: KindOfFile, order_of: Callable[[str], Order], unmeasured: int
-) -> Order:
+def read_regeneration(body: Mapping[str, Any], kind_of_file: KindOfFile, order_of: Callable[[str], Order]) -> Order:
     """What a body of ``/v2/video_regeneration`` orders: a clip of 768P made anew in 2K.
 
-    ``order_of`` tells what a task that succeeded was; a clip that was not made here counts as ``unmeasured`` seconds.
+    ``order_of`` tells what a task that succeeded was.
     """
     _check_fields(body, REGENERATION_FIELDS, ("model", "resolution"))
     _check_is_h3(body["model"])
@@ -141,7 +128,7 @@ def read_regeneration(
         raise invalid("exactly one of source_task_id and content is required")
     if "content" in body:
         _check_base_video(body["content"], kind_of_file)
-        return Order(H3, "base_video", "", "2K", unmeasured, "v2", "regeneration")
+        return Order(H3, "base_video", "", "2K", SECONDS_OF_A_REFERENCE, "v2", "regeneration")
     source = order_of(body["source_task_id"])
     if (source.model, source.resolution, source.task_type) != (H3, "768P", "generation"):
         raise invalid(f"source_task_id: only a generation of {H3} in 768P can be regenerated")
@@ -193,36 +180,36 @@ def _check_is_h3(model: str) -> None:
         raise invalid(f"model {model!r} is not supported")
 
 
-def _check_duration(name: str, model: Model, duration: int) -> None:
-    if duration not in model.durations:
-        least, most = model.durations[0], model.durations[-1]
-        raise invalid(f"model {name} does not support duration {duration}, only {least} to {most}")
+def _catalogue_entry(model: str) -> dict[str, Any]:
+    entry: dict[str, Any] = catalogue()["models"].get(model, {})
+    if entry.get("api") != "v2":
+        raise invalid(f"model {model!r} is not supported")
+    return entry
 
 
-def _check_extra(name: str, model: Model, extra: object) -> None:
-    if not model.takes_extra:
-        raise invalid(f"model {name} does not support extra")
-    if not isinstance(extra, dict) or not extra.keys() <= {"prompt_expansion_mode"}:
-        raise invalid("extra: must be an object with prompt_expansion_mode alone")
-    if extra and extra["prompt_expansion_mode"] not in EXPANSION_MODES:
-        raise invalid(f"extra: prompt_expansion_mode must be one of {', '.join(EXPANSION_MODES)}")
+def _check_extra(model: str, known: Mapping[str, list[str]], extra: object) -> None:
+    if not known:
+        raise invalid(f"model {model} does not support extra")
+    if not isinstance(extra, dict) or not extra.keys() <= known.keys():
+        raise invalid(f"extra: must be an object with nothing but {', '.join(known)}")
+    for name, value in extra.items():
+        if value not in known[name]:
+            raise invalid(f"extra: {name} must be one of {', '.join(known[name])}")
 
 
-def _ratio(model: Model, content: Content, ratio: object) -> str:
-    if ratio is not None and ratio not in (ADAPTIVE, *RATIOS):
-        raise invalid(f"ratio {ratio!r} is not supported")
-    if content.mode not in ("text", "reference"):
-        return ADAPTIVE
-    must_be_told = content.mode == "text" or model.reference_needs_ratio
-    if must_be_told and ratio in (None, ADAPTIVE):
-        raise invalid(f"ratio is required and must not be adaptive in {content.mode} mode")
-    return ADAPTIVE if ratio is None else str(ratio)
+def _ratio(limits: Mapping[str, Any], content: Content, ratio: object) -> str:
+    if ratio is None and "ratio" in limits["required"]:
+        raise invalid(f"ratio is required in {content.mode} mode")
+    if ratio is not None and ratio not in limits["ratios"]:
+        raise invalid(f"ratio {ratio!r} is not supported in {content.mode} mode")
+    has_frames = content.mode in ("first_frame", "first_and_last_frame")
+    return ADAPTIVE if ratio is None or has_frames else str(ratio)
 
 
-def _content(items: object, kind_of_file: KindOfFile) -> Content:
+def _content(items: object, kind_of_file: KindOfFile, longest_text: int) -> Content:
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise invalid("content: must be an array of objects")
-    texts = [_text(item) for item in items if item.get("type") == "text"]
+    texts = [_text(item, longest_text) for item in items if item.get("type") == "text"]
     if len(texts) != 1 or not texts[0].strip():
         raise invalid("content must include a non-empty text item (prompt is required)")
     files = [item for item in items if item.get("type") != "text"]
@@ -231,11 +218,11 @@ def _content(items: object, kind_of_file: KindOfFile) -> Content:
     return Content(texts[0], roles)
 
 
-def _text(item: Mapping[str, Any]) -> str:
+def _text(item: Mapping[str, Any], longest: int) -> str:
     if item.keys() != {"type", "text"} or not isinstance(item["text"], str):
         raise invalid('content: a text item must be {"type": "text", "text": ...}')
-    if len(item["text"]) > LONGEST_TEXT:
-        raise invalid(f"content: text is longer than {LONGEST_TEXT} characters")
+    if len(item["text"]) > longest:
+        raise invalid(f"content: text is longer than {longest} characters")
     return str(item["text"])
 
 

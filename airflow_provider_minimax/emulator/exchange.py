@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from airflow_provider_minimax.emulator.addresses import Address
 from airflow_provider_minimax.emulator.contract import Order
+from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.jobs import Job
 from airflow_provider_minimax.emulator.links import LinkSigner
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
@@ -70,8 +71,14 @@ class Exchange:
             raise invalid(f"{name} is required")
         return value
 
+    def kind_of_file(self, file_id: str) -> FileKind | None:
+        """What the account has under a file id."""
+        return self.world.kind_of_file(self.platform.name, file_id)
+
     def buy(self, order: Order, body: Mapping[str, Any], shown_model: str | None = None) -> Job:
         """Make the job that was ordered; from here on it is paid for."""
+        if not self.world.can_pay(self.platform.name, order):
+            raise Refusal(1008)
         return self.world.buy(self.platform.name, order, shown_model or order.model, body)
 
     def link(self, job: Job, *, backup: bool = False) -> str:

@@ -62,6 +62,9 @@ class Settings(BaseModel):
     redirect_to: str | None = None
     """Send every download to this address instead."""
 
+    balance: float | None = None
+    """What each account had at the start, in its own currency; list prices are taken from it, and what it does not
+    cover is refused with 1008. None: it is never used up."""
     v2_requests_per_minute: int | None = Field(None, ge=0)
     """How many jobs v2 takes in any 60 seconds, 300 on the real platform; None: any number."""
     v2_tasks_in_flight: int | None = Field(None, ge=0)

@@ -14,16 +14,35 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Container, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_provider_minimax.emulator.contract import Order, list_price
+from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.faults import Fault
 from airflow_provider_minimax.emulator.jobs import ENDS, Job, Sight, look_at
 from airflow_provider_minimax.emulator.refusals import UnknownTask
-from airflow_provider_minimax.emulator.settings import FOR_EVER, Settings
+from airflow_provider_minimax.emulator.settings import FOR_EVER, SEVEN_DAYS, Settings
 
 LONGEST_JOURNAL = 20_000
 DATA_URL = re.compile(r"data:[a-z]+/[a-z0-9.+-]+;base64,", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that an account uploaded."""
+
+    file_id: str
+    platform: str
+    filename: str
+    kind: FileKind
+    bytes: int
+    digest: str
+    time: float = field(default_factory=time.time)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The file as the control endpoint shows it."""
+        return asdict(self)
 
 
 class World:
@@ -35,6 +54,7 @@ class World:
         self.jobs: dict[str, Job] = {}
         self.purchases: list[dict[str, Any]] = []
         self.removals: list[dict[str, Any]] = []
+        self.uploads: dict[str, Upload] = {}
         self.faults: list[Fault] = []
         self.journal: deque[dict[str, Any]] = deque(maxlen=LONGEST_JOURNAL)
         self.on_purchase: Callable[[dict[str, Any]], None] = lambda purchase: None
@@ -45,7 +65,7 @@ class World:
     def reset(self) -> None:
         """Back to the beginning: nothing made, nothing written down, the settings of the start."""
         self.settings = self._settings_of_the_start
-        for memory in (self.jobs, self.purchases, self.removals, self.faults, self.journal):
+        for memory in (self.jobs, self.purchases, self.removals, self.uploads, self.faults, self.journal):
             memory.clear()
         self.release()
 
@@ -94,6 +114,31 @@ class World:
             next(purchase for purchase in self.purchases if purchase["task_id"] == job.task_id)["charged"] = False
         self.removals.append({"task_id": job.task_id, "platform": job.platform, "action": action, "time": time.time()})
         return action
+
+    def store(self, platform: str, filename: str, kind: FileKind, content: bytes) -> Upload:
+        """Keep in mind that an account uploaded a file; its content is forgotten."""
+        file_id, digest = str(next(self._numbers)), hashlib.sha256(content).hexdigest()[:16]
+        upload = self.uploads[file_id] = Upload(file_id, platform, filename, kind, len(content), f"sha256:{digest}")
+        return upload
+
+    def kind_of_file(self, platform: str, file_id: str) -> FileKind | None:
+        """What an account has under a file id: what it uploaded in the last seven days, or a clip that was made."""
+        upload, job = self.uploads.get(file_id), self.job_of_file(file_id)
+        if upload is not None and upload.platform == platform and upload.time > time.time() - SEVEN_DAYS:
+            return upload.kind
+        return "video" if job is not None and job.platform == platform and job.state() == "success" else None
+
+    def balance_left(self, platform: str) -> float | None:
+        """What is left of the account's balance, in its own currency; None: it is never used up."""
+        if self.settings.balance is None:
+            return None
+        bought = [one["price"] for one in self.purchases if one["platform"] == platform and one["charged"]]
+        return self.settings.balance - sum(_in_currency_of(platform, price) for price in bought)
+
+    def can_pay(self, platform: str, order: Order) -> bool:
+        """Whether what is left of the balance covers the list price; an empty account buys nothing at all."""
+        left = self.balance_left(platform)
+        return left is None or 0 < left >= _in_currency_of(platform, list_price(order))
 
     def job_of_file(self, file_id: str) -> Job | None:
         """The job whose clip has this file id."""
@@ -146,11 +191,16 @@ class World:
             "purchase_count": len(self.purchases),
             "purchases": self.purchases,
             "removals": self.removals,
+            "uploads": [upload.as_dict() for upload in self.uploads.values()],
             "jobs": [job.as_dict() for job in self.jobs.values()],
             "requests": list(self.journal),
             "faults": [fault.model_dump() for fault in self.faults],
             "held": len(self._held),
         }
+
+
+def _in_currency_of(platform: str, price: Mapping[str, float] | None) -> float:
+    return (price or {}).get("cny" if platform == "minimax-cn" else "usd", 0.0)
 
 
 def without_files(value: Any) -> Any:

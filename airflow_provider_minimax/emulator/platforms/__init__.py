@@ -6,6 +6,13 @@ same address, its own endpoints and its own way to refuse.
 
 from __future__ import annotations
 
-from airflow_provider_minimax.emulator.platforms import chainhub, minimax_v2, novita, official, vtrix
+from airflow_provider_minimax.emulator.platforms import account, chainhub, minimax_v2, novita, official, vtrix
 
-PLATFORMS = official.PLATFORMS + minimax_v2.PLATFORMS + chainhub.PLATFORMS + vtrix.PLATFORMS + novita.PLATFORMS
+PLATFORMS = (
+    official.PLATFORMS
+    + minimax_v2.PLATFORMS
+    + account.PLATFORMS
+    + chainhub.PLATFORMS
+    + vtrix.PLATFORMS
+    + novita.PLATFORMS
+)

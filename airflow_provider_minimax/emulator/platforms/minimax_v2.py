@@ -12,11 +12,10 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
-from airflow_provider_minimax.emulator.contract import Order
+from airflow_provider_minimax.emulator.contract import SECONDS_OF_A_REFERENCE, Order
 from airflow_provider_minimax.emulator.contract_v2 import (
     LARGEST_BODY,
     MIB,
-    FileKind,
     read_context_ir,
     read_generation,
     read_regeneration,
@@ -65,8 +64,7 @@ MESSAGES = {
     1026: "video description contains sensitive content",
 }
 
-# In the proportions of the example on the query's page; nobody measures what is behind an address.
-SECONDS_OF_A_REFERENCE = 5
+# In the proportions of the example on the query's page.
 TOKENS_OF_A_SECOND = 52_078
 TOKENS_OF_AN_INPUT = 1_929
 CONTEXT_IR_USAGE = {"total_tokens": 9_090, "prompt_tokens": 5_664, "completion_tokens": 3_426}
@@ -75,13 +73,13 @@ CONTEXT_IR_USAGE = {"total_tokens": 9_090, "prompt_tokens": 5_664, "completion_t
 async def generate(exchange: Exchange) -> Response:
     """Make a job that ends in a clip."""
     body = await _body(exchange)
-    return _made(exchange, read_generation(body, _kind_of_file(exchange)), body)
+    return _made(exchange, read_generation(body, exchange.kind_of_file), body)
 
 
 async def rewrite_prompt(exchange: Exchange) -> Response:
     """Make a job that ends in a longer prompt."""
     body = await _body(exchange)
-    return _made(exchange, read_context_ir(body, _kind_of_file(exchange)), body)
+    return _made(exchange, read_context_ir(body, exchange.kind_of_file), body)
 
 
 async def regenerate(exchange: Exchange) -> Response:
@@ -94,8 +92,7 @@ async def regenerate(exchange: Exchange) -> Response:
         return job.order
 
     body = await _body(exchange)
-    order = read_regeneration(body, _kind_of_file(exchange), order_of, SECONDS_OF_A_REFERENCE)
-    return _made(exchange, order, body)
+    return _made(exchange, read_regeneration(body, exchange.kind_of_file, order_of), body)
 
 
 async def query(exchange: Exchange) -> Response:
@@ -154,14 +151,6 @@ def _check_limits(exchange: Exchange) -> None:
     in_flight = sum(job.state() in ON_THE_WAY for job in made)
     if settings.v2_tasks_in_flight is not None and in_flight >= settings.v2_tasks_in_flight:
         raise Refusal(1002, "too many tasks in flight, please retry later")
-
-
-def _kind_of_file(exchange: Exchange) -> Any:
-    def kind(file_id: str) -> FileKind | None:
-        job = exchange.world.job_of_file(file_id)
-        return "video" if job and job.platform == exchange.platform.name and job.state() == "success" else None
-
-    return kind
 
 
 def _is_own(exchange: Exchange, job: Job) -> bool:
