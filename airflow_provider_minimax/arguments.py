@@ -15,6 +15,9 @@ from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestEr
 
 T = TypeVar("T")
 
+API_VERSIONS = ("v1", "v2")
+"""The versions of MiniMax's API, each of which knows its own remote tasks only."""
+
 
 def is_literal(value: Any) -> bool:
     """Whether a value is final already: no template, no XComArg, and none of them inside."""

@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 NOTHING_BOUGHT = "Nothing was bought."
+CANCELLED = "cancelled"
+"""The code of a remote task that was cancelled while it was queued, so that it was not charged."""
 
 
 class MinimaxError(AirflowException):

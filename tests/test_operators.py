@@ -185,7 +185,7 @@ def test_a_mapped_task_shows_no_image_either(connect):
 def test_the_task_id_is_pushed_and_returned(connect, minimax_emulator, context):
     connect()
     minimax_task_id = generate().execute(context)
-    assert context["ti"].xcoms == {"task_id": minimax_task_id}
+    assert context["ti"].xcoms == {"task_id": minimax_task_id, "api_version": "v1"}
     assert minimax_emulator.purchases[0]["task_id"] == minimax_task_id
 
 

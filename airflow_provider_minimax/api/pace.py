@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
+    CANCELLED,
     MinimaxError,
     MinimaxModerationError,
     MinimaxTaskFailedError,
@@ -131,6 +132,8 @@ def settle(task: VideoTask) -> Outcome | None:
     if task.state not in (TaskState.FAILED, TaskState.CANCELLED):
         return None
     refused = task.code in _MODERATION_CODES
+    # On v2 only what is still queued can be cancelled; what the word means at a gateway is not written anywhere.
+    was_free = task.state is TaskState.CANCELLED and task.api_version == "v2"
     how = "was refused as sensitive" if refused else "was cancelled" if task.state is TaskState.CANCELLED else "failed"
     kind = MinimaxModerationError if refused else MinimaxTaskFailedError
     return Outcome(
@@ -138,8 +141,10 @@ def settle(task: VideoTask) -> Outcome | None:
         kind(
             f"the remote task {how}: {task.reason or f'the platform gave no reason (status {task.status})'}",
             minimax_task_id=task.minimax_task_id,
-            code=task.code,
-            money="Whether failed tasks are billed is not documented; look at your account.",
+            code=CANCELLED if was_free else task.code,
+            money="A task that is cancelled while it is queued is free of charge."
+            if was_free
+            else "Whether failed tasks are billed is not documented; look at your account.",
             hint="Change the prompt or the image; the same request would be refused again." if refused else None,
         ),
     )

@@ -135,7 +135,7 @@ def _ask_platform(intent: Receipt, minimax_task_id: str) -> None:
                     f"the connection {intent.minimax_conn_id!r} leads to {platform} now, and the clip was submitted to "
                     f"{intent.platform}"
                 )
-            task = hook.get_task(minimax_task_id)
+            task = hook.get_task(minimax_task_id, api_version=intent.api_version)
     except MinimaxError as error:
         ways_on = (error.hint, "Nothing was changed. With --no-check the platform is not asked.")
         error.hint = " ".join(filter(None, ways_on))

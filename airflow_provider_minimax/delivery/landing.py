@@ -143,7 +143,9 @@ def land(
 
     def locate() -> VideoFile:
         nonlocal file
-        file = hook.get_file(task if task.file_id else hook.get_task(task.minimax_task_id))
+        file = hook.get_file(
+            task if task.file_id else hook.get_task(task.minimax_task_id, api_version=task.api_version)
+        )
         return file
 
     with Unfinished(place.part_file(_mark(hook, task))) as clip:

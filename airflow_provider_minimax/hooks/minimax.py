@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 from weakref import WeakKeyDictionary
 
@@ -17,12 +18,12 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_minimax.airflow_names import AirflowNotFoundException
 from airflow_provider_minimax.api import catalogue
-from airflow_provider_minimax.api.images import with_images
-from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.media import with_media
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.api.request import UNCHECKED, VideoRequest, invalid
-from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.transport import AsyncTransport, Endpoint, Transport
 from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.exceptions import (
@@ -47,7 +48,8 @@ class MinimaxHook(BaseHook):
 
     :param minimax_conn_id: the connection: its password is the API key, its host the base URL (the platform's own if
         empty), its extra field ``platform`` one of ``minimax``, ``bltcy``, ``chainhub``, ``vtrix``, ``novita``,
-        ``ai302``.
+        ``ai302``. MiniMax itself has two versions of its API: the model decides which one a clip is bought through, and
+        what asks for a remote task says it as ``api_version``.
     """
 
     conn_name_attr = "minimax_conn_id"
@@ -143,6 +145,12 @@ class MinimaxHook(BaseHook):
             self._async_transport = AsyncTransport(endpoint)
         return platform, self._async_transport
 
+    def apart(self) -> MinimaxHook:
+        """Return a hook for the same connection, which it knows already, with a client of its own."""
+        other = MinimaxHook(self.minimax_conn_id)
+        other._resolved = self._resolved
+        return other
+
     def close(self) -> None:
         """Close the synchronous client."""
         if self._transport is not None:
@@ -159,16 +167,25 @@ class MinimaxHook(BaseHook):
 
     def prepare(self, request: VideoRequest, *, validate: bool = True) -> VideoRequest:
         """
-        Do all of a submission that costs nothing: check the request, and read its images.
+        Do all of a submission that costs nothing: check the request, and read its pictures, videos and sounds.
 
-        :param request: what to make. Its images may be paths, which are read here.
+        :param request: what to make. What it carries may be paths, which are read here.
         :param validate: whether to check the request against the catalogue and the platform's documentation.
         :return: the request with URLs and data URLs only; :meth:`submit` takes it with ``validate=False``.
         :raises MinimaxRequestError: the request is invalid.
         """
-        platform, _ = self._resolve()
+        platform = self._resolve()[0].for_model(request.model)
         self._check(request, platform, validate)
-        return with_images(request, read_file, check=validate)
+        return with_media(request, read_file, check=validate, rules=platform.pictures)
+
+    def api_version(self, model: str) -> str:
+        """
+        Return which version of the API has a model here, for those who ask for its tasks later.
+
+        :param model: the model's name.
+        :return: ``v1`` or ``v2``.
+        """
+        return self._resolve()[0].for_model(model).api_version
 
     def account(self) -> dict[str, str]:
         """Return where clips are bought through this connection: ``platform``, ``base_url``, ``minimax_conn_id``."""
@@ -183,14 +200,15 @@ class MinimaxHook(BaseHook):
         """
         Buy a clip.
 
-        :param request: what to make. Its images may be paths, which are read here.
+        :param request: what to make. What it carries may be paths, which are read here.
         :param validate: whether to check the request against the catalogue and the platform's documentation first.
         :return: the remote task id.
         :raises MinimaxRequestError: the request is invalid; nothing was sent.
         :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought.
         :raises MinimaxError: the platform refused; nothing was bought.
         """
-        platform, endpoint = self._resolve()
+        family, endpoint = self._resolve()
+        platform = family.for_model(request.model)
         ready = platform.submit(self.prepare(request, validate=validate))
         minimax_task_id = self.get_conn().send(ready, platform.read_submission)
         self._log_submission(minimax_task_id, request, endpoint)
@@ -198,9 +216,10 @@ class MinimaxHook(BaseHook):
 
     async def asubmit(self, request: VideoRequest, *, validate: bool = True) -> str:
         """Do what :meth:`submit` does, on an event loop."""
-        platform, transport = await self._aconn()
+        family, transport = await self._aconn()
+        platform = family.for_model(request.model)
         self._check(request, platform, validate)
-        with_data = await asyncio.to_thread(with_images, request, read_file, check=validate)
+        with_data = await asyncio.to_thread(with_media, request, read_file, check=validate, rules=platform.pictures)
         minimax_task_id = await transport.send(platform.submit(with_data), platform.read_submission)
         self._log_submission(minimax_task_id, request, transport.endpoint)
         return minimax_task_id
@@ -235,25 +254,30 @@ class MinimaxHook(BaseHook):
 
     # -- looking at it -------------------------------------------------------------------------------------------------
 
-    def get_task(self, minimax_task_id: str, *, retries: int | None = None) -> VideoTask:
+    def get_task(self, minimax_task_id: str, *, api_version: str = "v1", retries: int | None = None) -> VideoTask:
         """
         Look at a remote task.
 
         :param minimax_task_id: its id.
+        :param api_version: which version of MiniMax's API knows it: ``v2`` for H3.
         :param retries: how often to repeat a failed look; the connection's ``max_retries`` by default.
         :return: where it stands.
         :raises MinimaxTaskGoneError: the platform does not know the id.
+        :raises MinimaxRequestError: the platform has no such version.
         :raises MinimaxError: the look failed, by what to do about it.
         """
-        platform, _ = self._resolve()
+        platform = self._resolve()[0].of_version(api_version)
         minimax_task_id = checked_id(minimax_task_id)
         return self.get_conn().send(
             platform.query(minimax_task_id), _reader(platform, minimax_task_id), retries=retries
         )
 
-    async def aget_task(self, minimax_task_id: str, *, retries: int | None = None) -> VideoTask:
+    async def aget_task(
+        self, minimax_task_id: str, *, api_version: str = "v1", retries: int | None = None
+    ) -> VideoTask:
         """Do what :meth:`get_task` does, on an event loop."""
-        platform, transport = await self._aconn()
+        family, transport = await self._aconn()
+        platform = family.of_version(api_version)
         minimax_task_id = checked_id(minimax_task_id)
         return await transport.send(
             platform.query(minimax_task_id), _reader(platform, minimax_task_id), retries=retries
@@ -268,14 +292,15 @@ class MinimaxHook(BaseHook):
         :raises MinimaxUnavailableError: the task has no clip, or not yet.
         :raises MinimaxError: the look failed, by what to do about it.
         """
-        platform, _ = self._resolve()
+        platform = self._resolve()[0].of_version(task.api_version)
         if platform.locate is None or platform.read_file is None or task.file_id is None:
             return _own_file(task, platform)
         return self.get_conn().send(platform.locate(task), platform.read_file)
 
     async def aget_file(self, task: VideoTask) -> VideoFile:
         """Do what :meth:`get_file` does, on an event loop."""
-        platform, transport = await self._aconn()
+        family, transport = await self._aconn()
+        platform = family.of_version(task.api_version)
         if platform.locate is None or platform.read_file is None or task.file_id is None:
             return _own_file(task, platform)
         return await transport.send(platform.locate(task), platform.read_file)
@@ -300,6 +325,56 @@ class MinimaxHook(BaseHook):
 
         place, no_receipt = place_of(output_path, None), Ledger((), log=self.log)
         return land(self, task, place, no_receipt, None, Wishes(overwrite), log=self.log).facts
+
+    def list_tasks(
+        self, *, model: str | None = None, page: int = 1, page_size: int = 20, api_version: str = "v2"
+    ) -> TaskPage:
+        """
+        List the account's remote tasks of the last seven days, on platforms that can.
+
+        :param model: of which model; all by default.
+        :param page: which page, from 1.
+        :param page_size: how many a page.
+        :param api_version: of which version of MiniMax's API; ``v1`` has no list.
+        :return: the tasks of that page, and how many there are in all.
+        :raises MinimaxRequestError: the platform has no list.
+        """
+        platform = self._resolve()[0].of_version(api_version)
+        if platform.list_tasks is None or platform.read_list is None:
+            raise MinimaxRequestError(
+                f"{platform.title} has no list of tasks in version {api_version!r} of its API", platform=platform.name
+            )
+        return self.get_conn().send(platform.list_tasks(page, page_size, model), platform.read_list)
+
+    # -- cancelling it -------------------------------------------------------------------------------------------------
+
+    def cancel(self, minimax_task_id: str, *, api_version: str = "v2") -> VideoTask:
+        """
+        Cancel a remote task that is still queued, which is free of charge; leave any other alone.
+
+        The platform's call for this erases the record of a finished task, so it is looked at first.
+
+        :param minimax_task_id: its id.
+        :param api_version: which version of MiniMax's API knows it; ``v1`` cannot cancel.
+        :return: the task as it is now; its state says whether it was cancelled, now or before.
+        :raises MinimaxRequestError: the platform cannot cancel, or the task began just now.
+        :raises MinimaxError: the look or the cancellation failed, by what to do about it.
+        """
+        platform = self._resolve()[0].of_version(api_version)
+        request, read = _cancellation(platform, checked_id(minimax_task_id))
+        task = self.get_task(minimax_task_id, api_version=api_version)
+        if task.state is not TaskState.PENDING:
+            return task
+        return _cancelled(task, self.get_conn().send(request, read, retries=0))
+
+    async def acancel(self, minimax_task_id: str, *, api_version: str = "v2") -> VideoTask:
+        """Do what :meth:`cancel` does, on an event loop."""
+        family, transport = await self._aconn()
+        request, read = _cancellation(family.of_version(api_version), checked_id(minimax_task_id))
+        task = await self.aget_task(minimax_task_id, api_version=api_version)
+        if task.state is not TaskState.PENDING:
+            return task
+        return _cancelled(task, await transport.send(request, read, retries=0))
 
     # -- the connection test -------------------------------------------------------------------------------------------
 
@@ -351,6 +426,24 @@ def _reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply], V
     return read
 
 
+def _cancellation(platform: Platform, minimax_task_id: str) -> tuple[HttpRequest, Callable[[HttpReply], str]]:
+    if platform.cancel is None or platform.read_cancellation is None:
+        raise MinimaxRequestError(
+            f"{platform.title} cannot cancel tasks of version {platform.api_version!r} of its API",
+            platform=platform.name,
+            minimax_task_id=minimax_task_id,
+        )
+    return platform.cancel(minimax_task_id), platform.read_cancellation
+
+
+def _cancelled(task: VideoTask, action: str) -> VideoTask:
+    if action != "cancelled":
+        raise MinimaxUnavailableError(
+            f"the platform answered the cancellation with {action or 'nothing'!r}", minimax_task_id=task.minimax_task_id
+        )
+    return replace(task, state=TaskState.CANCELLED, status=action)
+
+
 def _own_file(task: VideoTask, platform: Platform) -> VideoFile:
     if task.file_id is not None and platform.locate is None and task.file is None:
         raise MinimaxRequestError(
@@ -397,29 +490,30 @@ async def shared_hook(minimax_conn_id: str) -> AsyncIterator[MinimaxHook]:
             await hook.aclose()
 
 
-def look(hook: MinimaxHook, minimax_task_id: str) -> VideoTask:
+def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> VideoTask:
     """
     Look once at a task; a refused key is looked up again, since it may have been changed while we waited.
 
     :param hook: the hook to look through.
     :param minimax_task_id: the remote task.
+    :param api_version: which version of MiniMax's API knows it.
     """
     try:
-        return hook.get_task(minimax_task_id, retries=0)
+        return hook.get_task(minimax_task_id, api_version=api_version, retries=0)
     except MinimaxAuthError:
         if not hook.reload():
             raise
-        return hook.get_task(minimax_task_id, retries=0)
+        return hook.get_task(minimax_task_id, api_version=api_version, retries=0)
 
 
-async def alook(hook: MinimaxHook, minimax_task_id: str) -> VideoTask:
+async def alook(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> VideoTask:
     """Do what :func:`look` does, on an event loop, where others may share the hook."""
     used = await hook._aresolve()
     try:
-        return await hook.aget_task(minimax_task_id, retries=0)
+        return await hook.aget_task(minimax_task_id, api_version=api_version, retries=0)
     except MinimaxAuthError:
         await hook.areload()
         # The new key may be there already, because another one who was refused has looked it up meanwhile.
         if await hook._aresolve() == used:
             raise
-        return await hook.aget_task(minimax_task_id, retries=0)
+        return await hook.aget_task(minimax_task_id, api_version=api_version, retries=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,7 @@ from airflow_provider_minimax.airflow_names import (
     conf,
 )
 from airflow_provider_minimax.arguments import (
+    API_VERSIONS,
     at_least_one,
     check_delivery,
     check_literals,
@@ -31,6 +32,7 @@ from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.discreet import Discreet
 from airflow_provider_minimax.exceptions import (
+    CANCELLED,
     NOTHING_BOUGHT,
     MinimaxError,
     MinimaxModerationError,
@@ -38,6 +40,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxStorageError,
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
+    MinimaxTaskTimeoutError,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +51,9 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.delivery.places import Place
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
+    from airflow_provider_minimax.receipts.decision import Done, Resume
     from airflow_provider_minimax.receipts.ledger import Ledger
-    from airflow_provider_minimax.receipts.purchase import Buyer
+    from airflow_provider_minimax.receipts.purchase import Bought, Buyer
     from airflow_provider_minimax.receipts.record import Receipt
 
 _CONTENT = (
@@ -58,16 +62,22 @@ _CONTENT = (
     "first_frame_image",
     "last_frame_image",
     "subject_reference",
+    "reference_images",
+    "reference_videos",
+    "reference_audios",
     "duration",
     "resolution",
+    "ratio",
     "prompt_optimizer",
     "fast_pretreatment",
     "aigc_watermark",
     "callback_url",
+    "extra",
     "extra_body",
 )
+_PICTURES = ("first_frame_image", "last_frame_image", "subject_reference", "reference_images")
 _GET_IT = "Get it with MinimaxTaskSensor and MinimaxVideoDownloadOperator and this id, free of charge."
-_MAY_HOLD_SECRETS = ("first_frame_image", "last_frame_image", "subject_reference", "callback_url", "extra_body")
+_MAY_HOLD_SECRETS = (*_PICTURES, "reference_videos", "reference_audios", "callback_url", "extra", "extra_body")
 
 
 class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
@@ -80,19 +90,36 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
 
     .. seealso:: :doc:`/howto/operator` and :doc:`/never-pay-twice`
 
-    :param model: the model's name, e.g. ``MiniMax-Hailuo-2.3``, or a gateway's own name for it. Templated, like all
-        fields down to ``extra_body``; field names and meanings are the API's.
-    :param prompt: what to show, at most 2000 characters; camera moves go in brackets, e.g. ``[Push in]``.
+    "H3" below stands for ``MiniMax-H3`` and its kin, which are on the second version of MiniMax's API; the model
+    decides which version it is, and nothing else has to be said. The version is pushed to XCom under the key
+    ``api_version``.
+
+    :param model: the model's name, e.g. ``MiniMax-Hailuo-2.3`` or ``MiniMax-H3``, or a gateway's own name for it.
+        Templated, like all fields down to ``extra_body``; field names and meanings are the API's.
+    :param prompt: what to show, at most 2000 characters (H3: 7000, and always needed); for Hailuo models camera moves
+        go in brackets, e.g. ``[Push in]``.
     :param first_frame_image: the opening frame: a public URL, a ``data:image/…;base64,`` URL, or a path (local, or any
-        that Airflow's object storage knows) that is read and checked. Below 20 MB, short side above 300 px.
-    :param last_frame_image: the closing frame, likewise; ``MiniMax-Hailuo-02`` only.
+        that Airflow's object storage knows) that is read and checked. Below 20 MB, short side above 300 px; for H3 up
+        to 30 MB and from 256 to 5760 px, or ``mm_file://{file_id}``, a file that was uploaded before.
+    :param last_frame_image: the closing frame, likewise; ``MiniMax-Hailuo-02`` and H3 only.
     :param subject_reference: a face to keep, likewise, or the API's own list; ``S2V-01`` only.
-    :param duration: length in seconds: 6 or 10, by model and resolution; the API's default is 6.
-    :param resolution: ``512P``, ``720P``, ``768P`` or ``1080P``, by model; the API's default is 768P or 720P.
+    :param reference_images: up to 9 pictures to go by, each like ``first_frame_image``. H3 only, as are the next two;
+        not together with frames, and not more than 12 of all three kinds.
+    :param reference_videos: up to 3 videos to go by, 2 to 15 s long and 15 s together: public URLs,
+        ``mm_file://{file_id}``, ``data:video/mp4;base64,`` URLs, or paths that are read. MP4 or MOV, up to 50 MB.
+    :param reference_audios: up to 3 sounds to go by, likewise; WAV or MP3, up to 15 MB; never the only references.
+    :param duration: length in seconds: 6 or 10, by model and resolution, and by default 6; for H3 from 4 or 5 to 15,
+        and always needed.
+    :param resolution: ``512P``, ``720P``, ``768P`` or ``1080P``, by model, and by default 768P or 720P; for H3
+        ``480P``, ``768P`` or ``2K``, and always needed.
+    :param ratio: width to height, H3 only: ``21:9``, ``16:9``, ``4:3``, ``1:1``, ``3:4`` or ``9:16``, needed for text
+        alone; or ``adaptive``, the default wherever there are pictures to go by.
     :param prompt_optimizer: whether the platform may rewrite the prompt; the API's default is true.
     :param fast_pretreatment: shortens that rewriting; Hailuo models only.
     :param aigc_watermark: whether to mark the clip as made by a machine.
     :param callback_url: where the platform may post state changes; its receiver is yours, and is not needed here.
+    :param extra: further wishes; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is ``disabled``, ``balanced`` or
+        ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.
     :param minimax_conn_id: the connection. Templated.
     :param wait_for_completion: whether to wait for the clip; otherwise a :class:`MinimaxTaskSensor` does.
@@ -124,6 +151,9 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
     :param poll_interval: seconds between looks, more than 0.
     :param timeout: seconds until the wait of each try ends, more than 0; the remote task goes on and is billed all the
         same. The task's ``execution_timeout`` ends it too, if that is shorter.
+    :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
+        free of charge; H3 only. One that is being made goes on in either case. When the Airflow task is killed, cleared
+        or marked during the wait, that is done anyhow, unless ``on_clear`` is ``"reuse"``.
     :param validate: whether to check the request against the catalogue of models before paying.
     :return: the remote task id; with ``wait_for_completion`` a dict with ``task_id``, ``state``, ``file_id``,
         ``width``, ``height``, ``duration`` (each ``None`` where the platform does not tell), and with ``output_path``
@@ -140,7 +170,7 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
     """
 
     template_fields: Sequence[str] = (*_CONTENT, "output_path", "minimax_conn_id")
-    template_fields_renderers = {"prompt": "md", "subject_reference": "json", "extra_body": "json"}  # noqa: RUF012 - Airflow reads it from the class
+    template_fields_renderers = {"prompt": "md", "subject_reference": "json", "extra": "json", "extra_body": "json"}  # noqa: RUF012 - Airflow reads it from the class
     ui_color = "#ffd0c4"
 
     def __init__(
@@ -151,12 +181,17 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         first_frame_image: str | None = None,
         last_frame_image: str | None = None,
         subject_reference: str | list[dict[str, Any]] | None = None,
+        reference_images: str | list[str] | None = None,
+        reference_videos: str | list[str] | None = None,
+        reference_audios: str | list[str] | None = None,
         duration: int | str | None = None,
         resolution: str | None = None,
+        ratio: str | None = None,
         prompt_optimizer: bool | str | None = None,
         fast_pretreatment: bool | str | None = None,
         aigc_watermark: bool | str | None = None,
         callback_url: str | None = None,
+        extra: dict[str, Any] | None = None,
         extra_body: dict[str, Any] | None = None,
         minimax_conn_id: str = "minimax_default",
         wait_for_completion: bool = False,
@@ -171,6 +206,7 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         max_submissions: int = 1,
         poll_interval: timedelta | float = 10.0,
         timeout: timedelta | float = 1800.0,
+        cancel_on_timeout: bool = False,
         validate: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -180,12 +216,17 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         self.first_frame_image = first_frame_image
         self.last_frame_image = last_frame_image
         self.subject_reference = subject_reference
+        self.reference_images = reference_images
+        self.reference_videos = reference_videos
+        self.reference_audios = reference_audios
         self.duration = duration
         self.resolution = resolution
+        self.ratio = ratio
         self.prompt_optimizer = prompt_optimizer
         self.fast_pretreatment = fast_pretreatment
         self.aigc_watermark = aigc_watermark
         self.callback_url = callback_url
+        self.extra = extra
         self.extra_body = extra_body
         self.minimax_conn_id = minimax_conn_id
         self.wait_for_completion = wait_for_completion
@@ -200,9 +241,11 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         self.max_submissions = at_least_one("max_submissions", max_submissions)
         self.poll_interval = seconds("poll_interval", poll_interval)
         self.timeout = seconds("timeout", timeout)
+        self.cancel_on_timeout = cancel_on_timeout
         self.validate = validate
         self._minimax_task_id: str | None = None
         self._is_submitting = False
+        self._cancel: Callable[[], str] | None = None
         check_delivery(check, preview, output_path, delivers=wait_for_completion)
         if on_clear == "reuse" and (output_path is None or not durable):
             raise MinimaxRequestError(
@@ -234,29 +277,47 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         from airflow_provider_minimax.api.request import VideoRequest
         from airflow_provider_minimax.delivery.landing import Landed
         from airflow_provider_minimax.receipts.decision import Done
-        from airflow_provider_minimax.receipts.purchase import Bought
 
         request = VideoRequest.of(self._content())
         place = self._place(context)
         self._wishes().check_means()
         with closing(self._hook()) as hook:
             ready = hook.prepare(request, validate=self.validate)
-            held = self._buyer(context, hook, ready, place).obtain(lambda: self._submit(hook, ready))
+            held, outcome = self._obtain(context, hook, ready, place)
             minimax_task_id = self._minimax_task_id = str(held.receipt.minimax_task_id)
             with self._bought(context, minimax_task_id) as ledger:
                 if self.do_xcom_push:
                     context["ti"].xcom_push(key="task_id", value=minimax_task_id)
+                    context["ti"].xcom_push(key="api_version", value=held.receipt.api_version)
                     if place is not None:
                         context["ti"].xcom_push(key="output_path", value=place.url)
                 if not self.wait_for_completion:
                     return minimax_task_id
                 if isinstance(held, Done):
                     return self._announced(context, Landed.of(held.receipt), self._pictures())
-                outcome = None if isinstance(held, Bought) else self._look_first(hook, minimax_task_id)
                 deadline = time.time() + self._patience()
                 if outcome is None and self.deferrable:
-                    self._defer(minimax_task_id, deadline)
-                return self._conclude(context, hook, ledger, outcome or self._wait(hook, minimax_task_id, deadline))
+                    self._defer(context, held.receipt, deadline)
+                return self._conclude(
+                    context, hook, ledger, outcome or self._wait(context, hook, held.receipt, deadline)
+                )
+
+    def _obtain(
+        self, context: Context, hook: MinimaxHook, request: VideoRequest, place: Place | None
+    ) -> tuple[Bought | Resume | Done, Outcome | None]:
+        """Buy unless that was done; if it was, see how it ended, should it be over."""
+        from airflow_provider_minimax.receipts.decision import Resume
+
+        buyer = self._buyer(context, hook, request, place)
+        held = buyer.obtain(lambda: self._submit(hook, request))
+        if not isinstance(held, Resume) or not self.wait_for_completion:
+            return held, None
+        outcome = self._look_first(hook, held.receipt)
+        if outcome is None or outcome.error is None or outcome.error.code != CANCELLED:
+            return held, outcome
+        # An earlier try was killed while it waited; with that written down, this one buys anew.
+        self._ledger(context).keep(held.receipt.failed(outcome.error))
+        return buyer.obtain(lambda: self._submit(hook, request)), None
 
     def _ledger(self, context: Context) -> Ledger:
         from airflow_provider_minimax.receipts.ledger import Ledger
@@ -280,7 +341,12 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
             )
         price = hook.list_price(request)
         order = order_of(
-            context, request, hook.account(), place.url if place else None, price.as_dict() if price else None
+            context,
+            request,
+            hook.account(),
+            place.url if place else None,
+            price.as_dict() if price else None,
+            hook.api_version(request.model),
         )
         policy = Policy(self.on_clear, self.on_orphaned_intent, self.max_submissions, self.overwrite)
         if place is None:
@@ -302,13 +368,13 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         finally:
             self._is_submitting = False
 
-    def _look_first(self, hook: MinimaxHook, minimax_task_id: str) -> Outcome | None:
+    def _look_first(self, hook: MinimaxHook, receipt: Receipt) -> Outcome | None:
         """Look at a task that was bought before: it may be over long since."""
         from airflow_provider_minimax.api.pace import Outcome, settle
         from airflow_provider_minimax.hooks.minimax import look
 
         try:
-            return settle(look(hook, minimax_task_id))
+            return settle(look(hook, str(receipt.minimax_task_id), receipt.api_version))
         except MinimaxError as error:
             if error.is_final:
                 return Outcome(None, error)
@@ -319,24 +385,37 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         limit: timedelta | None = self.execution_timeout
         return self.timeout if limit is None else min(self.timeout, limit.total_seconds())
 
-    def _defer(self, minimax_task_id: str, deadline: float) -> None:
+    def _may_cancel(self, context: Context, receipt: Receipt) -> bool:
+        """Whether the remote task may be cancelled with this one: nobody else waits for it, nor does the next try."""
+        from airflow_provider_minimax.receipts.of_task import owner_of
+
+        is_own = receipt.owner == owner_of(context)
+        return receipt.api_version == "v2" and self.on_clear == "resubmit" and is_own
+
+    def _defer(self, context: Context, receipt: Receipt, deadline: float) -> None:
         from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
         self.defer(
             trigger=MinimaxTaskTrigger(
-                minimax_task_id=minimax_task_id,
+                minimax_task_id=str(receipt.minimax_task_id),
                 minimax_conn_id=self.minimax_conn_id,
                 deadline=deadline,
                 poll_interval=self.poll_interval,
+                api_version=receipt.api_version,
+                cancel_on_kill=self._may_cancel(context, receipt),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self._patience() + SAFETY_NET),
         )
 
-    def _wait(self, hook: MinimaxHook, minimax_task_id: str, deadline: float) -> Outcome:
+    def _wait(self, context: Context, hook: MinimaxHook, receipt: Receipt, deadline: float) -> Outcome:
         from airflow_provider_minimax.api.pace import Pace, Wait, Watch
         from airflow_provider_minimax.hooks.minimax import look
 
+        minimax_task_id = str(receipt.minimax_task_id)
+        if self._may_cancel(context, receipt):
+            # A signal may come in the middle of a request, so the cancellation does not share its client.
+            self._cancel = lambda: self._given_up(hook.apart(), minimax_task_id, receipt.api_version)[1]
         watch = Watch(minimax_task_id, deadline=deadline, pace=Pace(self.poll_interval))
         step: Wait | Outcome = watch.start(time.time())
         while isinstance(step, Wait):
@@ -344,11 +423,22 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
                 self.log.log(logging.WARNING if step.warn else logging.INFO, "%s", step.note)
             time.sleep(step.seconds)
             try:
-                seen: VideoTask | MinimaxError = look(hook, minimax_task_id)
+                seen: VideoTask | MinimaxError = look(hook, minimax_task_id, receipt.api_version)
             except MinimaxError as error:
                 seen = error
             step = watch.after(seen, time.time())
+        self._cancel = None
         return step
+
+    def _given_up(
+        self, hook: MinimaxHook, minimax_task_id: str, api_version: str
+    ) -> tuple[VideoTask | MinimaxError, str]:
+        """Cancel a remote task if that is still possible; return what was seen of it, and the same in words."""
+        from airflow_provider_minimax.cancelling import give_up, told
+
+        with closing(hook):
+            seen = give_up(hook, minimax_task_id, api_version)
+        return seen, told(seen, minimax_task_id)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Turn the trigger's event into the result, and fetch the clip if asked to."""
@@ -386,8 +476,9 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
     def _pictures(self) -> tuple[str, ...]:
         """Return where the pictures came from that went into the clip, for lineage."""
         given = self._content()
-        values = (given[name] for name in ("first_frame_image", "last_frame_image", "subject_reference"))
-        return tuple(value for value in values if isinstance(value, str))
+        values = [given[name] for name in _PICTURES]
+        listed = [[value] if isinstance(value, str) else value or () for value in values]
+        return tuple(picture for pictures in listed for picture in pictures if isinstance(picture, str))
 
     def _written_off(self, ledger: Ledger, receipt: Receipt, error: MinimaxError) -> None:
         """Write down that there is no clip, and let Airflow retry if that may buy another."""
@@ -409,6 +500,8 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         except (Exception, AirflowTaskTimeout) as error:
             if isinstance(error, MinimaxError):
                 error.minimax_task_id = error.minimax_task_id or minimax_task_id
+            if isinstance(error, MinimaxTaskTimeoutError) and self.cancel_on_timeout:
+                self._cancel_after(error, ledger)
             if isinstance(error, AirflowFailException | AirflowSensorTimeout):
                 raise
             if ledger is None and isinstance(error, MinimaxStorageError) and self.durable:
@@ -427,15 +520,29 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
                 f"retry would buy another. {_GET_IT}"
             ) from error
 
+    def _cancel_after(self, error: MinimaxTaskTimeoutError, ledger: Ledger | None) -> None:
+        """Cancel what was waited for too long, if that is still possible, and write that down."""
+        from airflow_provider_minimax.api.catalogue import api_of
+        from airflow_provider_minimax.api.pace import settle
+
+        minimax_task_id = str(error.minimax_task_id)
+        seen, error.money = self._given_up(self._hook(), minimax_task_id, api_of(self.model))
+        outcome = None if isinstance(seen, MinimaxError) else settle(seen)
+        if outcome is None or outcome.error is None or outcome.error.code != CANCELLED:
+            return
+        error.hint = "Clear this task to buy anew."
+        if ledger is not None and (receipt := ledger.read_of(minimax_task_id)):
+            ledger.keep(receipt.failed(outcome.error))
+
     def on_kill(self) -> None:
-        """Say what goes on: this API has no way to cancel a task."""
+        """Cancel what is still queued, if nobody else waits for it, and say what goes on."""
         if self._is_submitting:
             self.log.warning("Killed while a clip was being submitted: it may have been bought and may be billed.")
+        elif self._cancel is not None:
+            self.log.warning("%s", self._cancel())
         elif self._minimax_task_id:
             self.log.warning(
-                "MiniMax task %s goes on and will be billed: the API cannot cancel it. %s",
-                self._minimax_task_id,
-                _GET_IT,
+                "MiniMax task %s goes on and will be billed: it is not cancelled. %s", self._minimax_task_id, _GET_IT
             )
 
 
@@ -463,6 +570,8 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
 
     :param minimax_task_id: the remote task whose clip to fetch. Templated.
     :param file_id: the clip's file instead, on platforms that have file ids. Templated.
+    :param api_version: which version of MiniMax's API knows them: ``"v2"`` for H3, which has no file ids. The operator
+        that submitted the task pushes this to XCom, under the key ``api_version``. Templated.
     :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows; one that ends
         with a slash is a folder, in which the clip gets a name made of this task's. Its receipt is kept next to it.
         Templated.
@@ -480,7 +589,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
     :raises MinimaxClipRejectedError: the clip is not what was asked for, by ``check``; it is kept aside.
     """
 
-    template_fields: Sequence[str] = ("minimax_task_id", "file_id", "output_path", "minimax_conn_id")
+    template_fields: Sequence[str] = ("minimax_task_id", "file_id", "api_version", "output_path", "minimax_conn_id")
     ui_color = "#fff0c4"
 
     def __init__(
@@ -489,6 +598,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         output_path: str,
         minimax_task_id: str | None = None,
         file_id: str | None = None,
+        api_version: str = "v1",
         overwrite: bool = False,
         check: Literal["none", "basic", "full"] = "none",
         preview: bool = False,
@@ -498,6 +608,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         super().__init__(**kwargs)
         self.minimax_task_id = minimax_task_id
         self.file_id = file_id
+        self.api_version = api_version
         self.output_path: str = output_path
         self.overwrite = overwrite
         self.check = check
@@ -512,6 +623,8 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
             if value is not None and is_literal(value) and not str(value).strip():
                 raise MinimaxRequestError(f"{name}={value!r}: must not be empty", money=NOTHING_BOUGHT)
         check_delivery(check, preview, output_path, delivers=True)
+        if is_literal(api_version):
+            one_of("api_version", api_version, API_VERSIONS)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the clip, unless that was done."""
@@ -527,8 +640,8 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
 
             def find() -> VideoTask:
                 if minimax_task_id is not None:
-                    return hook.get_task(minimax_task_id)
+                    return hook.get_task(minimax_task_id, api_version=self.api_version)
                 # A file may be fetched without its task being known.
-                return VideoTask("", TaskState.SUCCEEDED, file_id=file_id)
+                return VideoTask("", TaskState.SUCCEEDED, file_id=file_id, api_version=self.api_version)
 
             return self._deliver(context, hook, place, minimax_task_id, file_id, find)

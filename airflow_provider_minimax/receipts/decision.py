@@ -14,6 +14,7 @@ from enum import Enum, auto
 from typing import Any, Literal
 
 from airflow_provider_minimax.exceptions import (
+    CANCELLED,
     NOTHING_BOUGHT,
     MinimaxError,
     MinimaxReceiptError,
@@ -45,6 +46,7 @@ class Order:
     :param output_path: where the clip shall land, if anywhere.
     :param request: what is asked for, as the receipt tells it.
     :param cost: what it lists at, if that is known.
+    :param api_version: through which version of the API.
     """
 
     fingerprint: str
@@ -57,6 +59,7 @@ class Order:
     output_path: str | None = None
     request: Mapping[str, Any] | None = None
     cost: Mapping[str, Any] | None = None
+    api_version: str = "v1"
 
     def intent(self, now: datetime, *, submissions: int, replaced: tuple[str, ...]) -> Receipt:
         """Return the receipt of a purchase that is about to begin."""
@@ -74,6 +77,7 @@ class Order:
             request=None if self.request is None else dict(self.request),
             cost=None if self.cost is None else dict(self.cost),
             intended_at=now,
+            api_version=self.api_version,
         )
 
 
@@ -266,6 +270,11 @@ class _Case:
             return self.buy(f"{self.task} ended without a clip, so this task buys anew.")
         if not self.is_same_request:
             raise self.other_request()
+        if error.code == CANCELLED:
+            return self.buy(
+                f"{self.task} was cancelled while it was queued, which was free of charge, so this task buys anew.",
+                self.found.submissions,
+            )
         if may_pass(error) and self.found.submissions < self.policy.max_submissions:
             count = self.found.submissions + 1
             return self.buy(

@@ -43,6 +43,7 @@ def order_of(
     account: Mapping[str, str],
     output: str | None,
     cost: Mapping[str, Any] | None,
+    api_version: str = "v1",
 ) -> Order:
     """
     Return what the task that runs wants to buy.
@@ -52,10 +53,13 @@ def order_of(
     :param account: where, as :meth:`~airflow_provider_minimax.hooks.minimax.MinimaxHook.account` tells.
     :param output: where its clip shall land, if anywhere.
     :param cost: what it lists at, if that is known.
+    :param api_version: through which version of the API.
     """
     ti: Any = context["ti"]
+    # Receipts of before there were two versions say nothing of them, and their fingerprints must stay the same.
+    newer = {} if api_version == "v1" else {"api_version": api_version}
     return Order(
-        fingerprint=fingerprint_of(request, account),
+        fingerprint=fingerprint_of(request, {**account, **newer}),
         platform=account["platform"],
         minimax_conn_id=account["minimax_conn_id"],
         model=request.model,
@@ -65,6 +69,7 @@ def order_of(
         output_path=output,
         request=told(request),
         cost=cost,
+        api_version=api_version,
     )
 
 
@@ -87,6 +92,7 @@ def receipt_of_fetched(context: Context, task: VideoTask, account: Mapping[str, 
         try_number=ti.try_number,
         intended_at=now(),
         minimax_task_id=task.minimax_task_id or None,
+        api_version=task.api_version,
         facts=task.as_result(),
     )
 

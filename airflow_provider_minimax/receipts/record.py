@@ -92,6 +92,7 @@ class Receipt(_Record):
     :param replaced: remote tasks that earlier purchases of the same task left behind.
     :param intended_at: when the request was about to go out.
     :param minimax_task_id: the remote task.
+    :param api_version: which version of MiniMax's API knows it.
     :param submitted_at: when it was known.
     :param provider_version: which version of this provider bought the clip, and then, which one delivered it.
     :param request: what was asked for, as :func:`told` tells it; ``None`` if the request is unknown.
@@ -128,6 +129,7 @@ class Receipt(_Record):
     cost: dict[str, Any] | None = None
     intended_at: AwareDatetime
     minimax_task_id: str | None = None
+    api_version: str = "v1"
     submitted_at: AwareDatetime | None = None
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
@@ -255,7 +257,7 @@ def fingerprint_of(request: VideoRequest, account: Mapping[str, str]) -> str:
     Return what tells this request from any other: equal for equal clips.
 
     :param request: the request, its images as URLs or data URLs.
-    :param account: where it is bought: platform, base URL, connection.
+    :param account: where it is bought: platform, base URL, connection, and a version of the API other than ``v1``.
     """
     text = json.dumps([dict(account), told(request)], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()

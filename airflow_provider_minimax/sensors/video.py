@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_minimax.airflow_names import AirflowSensorTimeout, AirflowSkipException, conf
-from airflow_provider_minimax.arguments import check_delivery, checked_id, is_literal, seconds
+from airflow_provider_minimax.arguments import API_VERSIONS, check_delivery, checked_id, is_literal, one_of, seconds
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.delivers import DeliversClips
-from airflow_provider_minimax.exceptions import MinimaxError, MinimaxTaskTimeoutError
+from airflow_provider_minimax.exceptions import (
+    NOTHING_BOUGHT,
+    MinimaxError,
+    MinimaxRequestError,
+    MinimaxTaskTimeoutError,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 
@@ -34,11 +40,15 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     .. seealso:: :doc:`/howto/sensor`
 
     :param minimax_task_id: the remote task's id, usually the XCom of the task that submitted it. Templated.
+    :param api_version: which version of MiniMax's API knows it: ``"v2"`` for H3. The operator that submitted it pushes
+        this to XCom too, under the key ``api_version``. Templated.
     :param minimax_conn_id: the connection it was submitted through. Templated.
     :param deferrable: whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
     :param poke_interval: seconds between looks, more than 0.
     :param timeout: seconds until the wait ends, more than 0; the remote task goes on and is billed all the same.
+    :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
+        free of charge; ``"v2"`` only. One that is being made goes on in either case.
     :param output_path: where the clip shall land, if the sensor is to deliver it: a path, or any URL that Airflow's
         object storage knows; one that ends with a slash is a folder, in which the clip gets a name made of this task's.
         Its receipt is kept next to it. Templated.
@@ -51,17 +61,19 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         ``sha256``. The id is pushed to XCom by itself too, under the key ``task_id``.
     """
 
-    template_fields: Sequence[str] = ("minimax_task_id", "minimax_conn_id", "output_path")
+    template_fields: Sequence[str] = ("minimax_task_id", "api_version", "minimax_conn_id", "output_path")
     ui_color = "#ffe3dc"
 
     def __init__(
         self,
         *,
         minimax_task_id: str,
+        api_version: str = "v1",
         minimax_conn_id: str = "minimax_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 10.0,
         timeout: timedelta | float = 1800.0,
+        cancel_on_timeout: bool = False,
         output_path: str | None = None,
         overwrite: bool = False,
         check: Literal["none", "basic", "full"] = "none",
@@ -72,8 +84,10 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             poke_interval=seconds("poke_interval", poke_interval), timeout=seconds("timeout", timeout), **kwargs
         )
         self.minimax_task_id = minimax_task_id
+        self.api_version = api_version
         self.minimax_conn_id = minimax_conn_id
         self.deferrable = deferrable
+        self.cancel_on_timeout = cancel_on_timeout
         self.output_path = output_path
         self.overwrite = overwrite
         self.check = check
@@ -81,6 +95,13 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         check_delivery(check, preview, output_path, delivers=True)
         if is_literal(minimax_task_id):
             checked_id(minimax_task_id)
+        if is_literal(api_version):
+            one_of("api_version", api_version, API_VERSIONS)
+        if cancel_on_timeout and api_version == "v1":
+            raise MinimaxRequestError(
+                "cancel_on_timeout=True: needs api_version='v2'; the first version of MiniMax's API cannot cancel",
+                money=NOTHING_BOUGHT,
+            )
 
     @cached_property
     def hook(self) -> MinimaxHook:
@@ -93,12 +114,15 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         """Look once: not yet, the task's facts, or why there is no clip."""
         from airflow_provider_minimax.api.pace import settle
 
-        task = self.hook.get_task(checked_id(self.minimax_task_id))
+        task = self._look()
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status or task.state)
         outcome = settle(task)
         if outcome is None:
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=outcome.result().as_result())
+
+    def _look(self) -> VideoTask:
+        return self.hook.get_task(checked_id(self.minimax_task_id), api_version=self.api_version)
 
     def execute(self, context: Context) -> Any:
         """Wait for the task, in this process or in the triggerer, and deliver its clip if asked to."""
@@ -139,6 +163,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
                 exponential_backoff=self.exponential_backoff,
                 max_wait=self.max_wait.total_seconds() if self.max_wait else None,
                 max_failures=None if self.silent_fail else MAX_FAILURES,
+                api_version=self.api_version,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout + SAFETY_NET),
@@ -165,9 +190,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             if place is None:
                 return dict(facts)
             minimax_task_id = checked_id(self.minimax_task_id)
-            return self._deliver(
-                context, self.hook, place, minimax_task_id, None, lambda: self.hook.get_task(minimax_task_id)
-            )
+            return self._deliver(context, self.hook, place, minimax_task_id, None, self._look)
         except MinimaxError as error:
             self._fail(error)
 
@@ -183,9 +206,21 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     def _fail(self, error: MinimaxError) -> NoReturn:
         """Fail or skip as a poking sensor does: final errors obey ``soft_fail``, all errors obey ``never_fail``."""
         error.minimax_task_id = error.minimax_task_id or str(self.minimax_task_id)
+        if self.cancel_on_timeout and isinstance(error, MinimaxTaskTimeoutError):
+            self._give_up(error)
         if self.never_fail or (self.soft_fail and error.is_final):
             raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
         raise error
+
+    def _give_up(self, error: MinimaxTaskTimeoutError) -> None:
+        from airflow_provider_minimax.api.task import TaskState
+        from airflow_provider_minimax.cancelling import give_up, told
+
+        with closing(self.hook):
+            seen = give_up(self.hook, str(error.minimax_task_id), self.api_version)
+        error.money = told(seen, str(error.minimax_task_id))
+        if not isinstance(seen, MinimaxError) and seen.state is TaskState.CANCELLED:
+            error.hint = "Clear the task that submitted it to buy anew."
 
     def _timed_out(self) -> MinimaxTaskTimeoutError:
         minimax_task_id = checked_id(self.minimax_task_id)

@@ -18,6 +18,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_minimax.api.pace import MAX_FAILURES, Outcome, Pace, Wait, Watch
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.cancelling import agive_up, told
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
 from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook, shared_hook
 
@@ -33,6 +34,9 @@ class MinimaxTaskTrigger(BaseTrigger):
     :param exponential_backoff: whether the waits double from look to look.
     :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
     :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
+    :param api_version: which version of MiniMax's API knows the remote task.
+    :param cancel_on_kill: whether to cancel the remote task, if it is still queued, when the Airflow task is cleared or
+        marked; not if the next try would go on with it, because that may begin before this trigger ends.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class MinimaxTaskTrigger(BaseTrigger):
         exponential_backoff: bool = False,
         max_wait: float | None = None,
         max_failures: int | None = MAX_FAILURES,
+        api_version: str = "v1",
+        cancel_on_kill: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.minimax_task_id = minimax_task_id
@@ -54,6 +60,8 @@ class MinimaxTaskTrigger(BaseTrigger):
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
         self.max_failures = max_failures
+        self.api_version = api_version
+        self.cancel_on_kill = cancel_on_kill
         self._is_over = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -68,6 +76,8 @@ class MinimaxTaskTrigger(BaseTrigger):
                 "exponential_backoff": self.exponential_backoff,
                 "max_wait": self.max_wait,
                 "max_failures": self.max_failures,
+                "api_version": self.api_version,
+                "cancel_on_kill": self.cancel_on_kill,
             },
         )
 
@@ -95,7 +105,7 @@ class MinimaxTaskTrigger(BaseTrigger):
 
     async def _look(self, hook: MinimaxHook) -> VideoTask | MinimaxError:
         try:
-            return await alook(hook, self.minimax_task_id)
+            return await alook(hook, self.minimax_task_id, self.api_version)
         except MinimaxError as error:
             return error
         except Exception as error:
@@ -104,10 +114,16 @@ class MinimaxTaskTrigger(BaseTrigger):
             return MinimaxUnavailableError(f"connection {self.minimax_conn_id!r} could not be looked up ({what})")
 
     async def on_kill(self) -> None:
-        """Say what goes on when the deferred task is cleared or marked: this API has no way to cancel a task."""
-        if not self._is_over:
+        """Cancel what may be cancelled when the deferred task is cleared or marked, and say what goes on."""
+        if self._is_over:
+            return
+        if self.cancel_on_kill:
+            async with shared_hook(self.minimax_conn_id) as hook:
+                seen = await agive_up(hook, self.minimax_task_id, self.api_version)
+            self.log.warning("No longer watching. %s", told(seen, self.minimax_task_id))
+        else:
             self.log.warning(
-                "No longer watching MiniMax task %s. The API cannot cancel it, so it goes on and will be billed; "
-                "wait for it again with MinimaxTaskSensor and this id.",
+                "No longer watching MiniMax task %s. It is not cancelled, so it goes on and will be billed; wait for "
+                "it again with MinimaxTaskSensor and this id.",
                 self.minimax_task_id,
             )

@@ -27,6 +27,12 @@ def test_a_receipt_is_read_back_as_it_was_written(receipt):
     assert read_receipt(receipt.as_values(), "here") == receipt
 
 
+def test_a_receipt_of_before_there_were_two_apis_is_of_the_first():
+    values = submitted().as_values()
+    del values["api_version"]
+    assert read_receipt(values, "here").api_version == "v1"
+
+
 def test_the_reason_of_a_failure_survives():
     receipt = read_receipt(failed("1027").as_json(), "here")
     assert str(error_from_event(receipt.failure)) == "the remote task failed (code 1027, task T1)."
@@ -66,8 +72,8 @@ def test_the_fields_of_schema_1_stay_as_they_are():
     assert list(Receipt.model_json_schema(by_alias=True)["properties"]) == [
         *("kind", "schema", "phase", "fingerprint", "attempt", "platform", "minimax_conn_id", "model", "owner"),
         *("max_tries", "try_number", "submissions", "replaced", "provider_version", "request", "cost", "intended_at"),
-        *("minimax_task_id", "submitted_at", "started_at", "finished_at", "failure", "output_path", "sha256", "size"),
-        *("delivered_at", "facts", "media", "previews"),
+        *("minimax_task_id", "api_version", "submitted_at", "started_at", "finished_at", "failure", "output_path"),
+        *("sha256", "size", "delivered_at", "facts", "media", "previews"),
     ]
 
 
@@ -82,6 +88,10 @@ def test_the_fields_of_schema_1_stay_as_they_are():
         {"aigc_watermark": True},
         {"first_frame_image": "https://files.example/a.png"},
         {"extra_body": {"seed": 1}},
+        {"ratio": "16:9"},
+        {"extra": {"prompt_expansion_mode": "quality"}},
+        {"reference_images": ["https://files.example/a.png"]},
+        {"reference_videos": ["mm_file://1"]},
     ],
 )
 def test_everything_that_shapes_the_clip_is_in_the_fingerprint(fields):

@@ -1,0 +1,65 @@
+"""Cancelling a remote task that nobody waits for any more, and saying what becomes of it and of the money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.task import VideoTask
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
+
+
+def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoTask | MinimaxError:
+    """
+    Cancel a remote task if it is still queued; whatever goes wrong is returned, because the wait is over anyhow.
+
+    :param hook: the way to the platform.
+    :param minimax_task_id: the task.
+    :param api_version: which version of MiniMax's API knows it.
+    :return: the task as it is now, or why it is not known.
+    """
+    try:
+        return hook.cancel(minimax_task_id, api_version=api_version)
+    except Exception as error:
+        return _as_ours(error)
+
+
+async def agive_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoTask | MinimaxError:
+    """Do what :func:`give_up` does, on an event loop."""
+    try:
+        return await hook.acancel(minimax_task_id, api_version=api_version)
+    except Exception as error:
+        return _as_ours(error)
+
+
+def told(seen: VideoTask | MinimaxError, minimax_task_id: str) -> str:
+    """
+    Say what became of a task that was given up.
+
+    :param seen: what :func:`give_up` returned.
+    :param minimax_task_id: the task.
+    """
+    from airflow_provider_minimax.api.task import TaskState
+
+    if isinstance(seen, MinimaxError):
+        why = seen.message.rstrip(". ")
+        return f"Task {minimax_task_id} could not be cancelled ({why}), so it may go on and be billed."
+    match seen.state:
+        case TaskState.CANCELLED:
+            return f"Task {minimax_task_id} was cancelled while it was queued, which is free of charge."
+        case TaskState.SUCCEEDED:
+            return f"Task {minimax_task_id} succeeded meanwhile and is billed."
+        case TaskState.FAILED:
+            return f"Task {minimax_task_id} failed meanwhile; whether failed tasks are billed is not documented."
+        case _:
+            return f"Task {minimax_task_id} is no longer queued, so it cannot be cancelled: it goes on and is billed."
+
+
+def _as_ours(error: Exception) -> MinimaxError:
+    from airflow_provider_minimax.api.redaction import redact
+
+    if isinstance(error, MinimaxError):
+        return error
+    return MinimaxUnavailableError(redact(f"{type(error).__name__}: {error}"))

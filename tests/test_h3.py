@@ -1,0 +1,377 @@
+"""MiniMax's second API as a DAG author meets it: the model chooses it, and a queued task can be cancelled."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
+
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.task import TaskState
+from airflow_provider_minimax.exceptions import (
+    MinimaxModerationError,
+    MinimaxRequestError,
+    MinimaxTaskGoneError,
+    MinimaxTaskTimeoutError,
+)
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
+from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
+from tests.fakes import FakeTaskInstance
+
+H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
+REQUEST = VideoRequest.of(H3)
+
+
+@pytest.fixture
+def context():
+    return {"ti": FakeTaskInstance()}
+
+
+@pytest.fixture
+def hook(connect):
+    with closing(MinimaxHook(connect())) as hook:
+        yield hook
+
+
+def generate(**changes) -> MinimaxVideoGenerationOperator:
+    options = H3 | {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01} | changes
+    return MinimaxVideoGenerationOperator(task_id="generate", **options)
+
+
+def receipt_of(output: Path) -> str:
+    return Path(f"{output}.receipt.json").read_text()
+
+
+def paths(minimax_emulator) -> list[str]:
+    return [f"{request['method']} {request['path']}" for request in minimax_emulator.requests]
+
+
+# -- the model chooses -------------------------------------------------------------------------------------------------
+
+
+def test_the_model_decides_where_a_clip_is_bought(hook, minimax_emulator):
+    hook.submit(REQUEST)
+    hook.submit(VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a paper boat"}))
+    assert [path.rpartition("/minimax")[2] for path in paths(minimax_emulator)] == [
+        "/v2/video_generation",
+        "/v1/video_generation",
+    ]
+
+
+def test_a_task_is_known_to_its_own_version_only(hook):
+    minimax_task_id = hook.submit(REQUEST)
+    assert hook.get_task(minimax_task_id, api_version="v2").model == "MiniMax-H3"
+    with pytest.raises(MinimaxTaskGoneError):
+        hook.get_task(minimax_task_id)
+
+
+async def test_the_same_works_on_an_event_loop(connect, minimax_emulator):
+    minimax_emulator.configure(lifecycle="manual")
+    hook = MinimaxHook(connect())
+    minimax_task_id = await hook.asubmit(REQUEST)
+    assert (await hook.aget_task(minimax_task_id, api_version="v2")).api_version == "v2"
+    assert (await hook.acancel(minimax_task_id)).state is TaskState.CANCELLED
+    await hook.aclose()
+
+
+def test_pictures_videos_and_sounds_are_sent_with_their_roles(hook, minimax_emulator, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"\x00\x00\x00\x20ftypisom" + bytes(64))
+    hook.submit(
+        VideoRequest.of(
+            H3
+            | {
+                "reference_images": ["https://files.example/a.png"],
+                "reference_videos": [str(tmp_path / "a.mp4")],
+                "reference_audios": "https://files.example/a.mp3",
+            }
+        )
+    )
+    content = minimax_emulator.purchases[0]["body"]["content"]
+    assert [item.get("role") for item in content] == [None, "reference_image", "reference_video", "reference_audio"]
+    # The emulator keeps the hash of what it was sent.
+    assert content[2]["video_url"]["url"].startswith("sha256:")
+
+
+def test_a_list_shows_the_tasks_of_the_account(hook):
+    bought = {hook.submit(REQUEST) for _ in range(3)}
+    page = hook.list_tasks(model="MiniMax-H3", page_size=2)
+    assert (len(page.tasks), page.total) == (2, 3)
+    assert {task.minimax_task_id for task in (*page.tasks, *hook.list_tasks(page=2, page_size=2).tasks)} == bought
+    assert {(task.resolution, task.duration, task.ratio) for task in page.tasks} <= {("768P", None, "16:9")}
+
+
+@pytest.mark.parametrize("call", ["list_tasks", "cancel"])
+def test_what_a_version_cannot_do_is_said_and_not_tried(call, hook, minimax_emulator):
+    with pytest.raises(MinimaxRequestError, match=r"'v1' of its API"):
+        hook.list_tasks(api_version="v1") if call == "list_tasks" else hook.cancel("1", api_version="v1")
+    assert minimax_emulator.requests == []
+
+
+# -- bought, waited for, delivered -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+async def test_a_clip_is_bought_waited_for_and_delivered(deferrable, connect, minimax_emulator, context, tmp_path):
+    connect()
+    minimax_emulator.configure(lifecycle="looks", looks=2)
+    output = tmp_path / "boat.mp4"
+    operator = generate(deferrable=deferrable, output_path=str(output))
+    try:
+        facts = operator.execute(context)
+    except TaskDeferred as deferral:
+        event = await anext(event.payload async for event in deferral.trigger.run())
+        assert "http" not in json.dumps(event)
+        facts = operator.resume_execution("execute_complete", {"event": event}, context)
+    receipt = json.loads(receipt_of(output))
+    assert output.read_bytes()[4:8] == b"ftyp"
+    assert (facts["task_id"], facts["state"]) == (receipt["minimax_task_id"], "succeeded")
+    assert (receipt["api_version"], receipt["cost"]["amount"]) == ("v2", 0.4)
+    assert context["ti"].xcoms["api_version"] == "v2"
+
+
+def test_a_retry_goes_on_with_the_task_of_an_earlier_try(connect, minimax_emulator, tmp_path):
+    connect()
+    minimax_emulator.configure(lifecycle="manual")
+    options = {"output_path": str(tmp_path / "boat.mp4"), "timeout": 0.1}
+    with pytest.raises(AirflowSensorTimeout):
+        generate(**options).execute({"ti": FakeTaskInstance()})
+    minimax_emulator.set_job(minimax_emulator.purchases[0]["task_id"], "success")
+    facts = generate(**options).execute({"ti": FakeTaskInstance(try_number=2)})
+    assert facts["task_id"] == minimax_emulator.purchases[0]["task_id"]
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+async def test_a_sensor_and_a_download_learn_the_version_from_the_xcom(
+    deferrable, connect, minimax_emulator, context, tmp_path
+):
+    connect()
+    minimax_emulator.configure(lifecycle="looks", looks=2)
+    generate(wait_for_completion=False).execute(context)
+    known = {"minimax_task_id": context["ti"].xcoms["task_id"], "api_version": context["ti"].xcoms["api_version"]}
+    wait = MinimaxTaskSensor(task_id="wait", deferrable=deferrable, poke_interval=0.01, timeout=5, **known)
+    try:
+        facts = wait.execute(context)
+    except TaskDeferred as deferral:
+        event = await anext(event.payload async for event in deferral.trigger.run())
+        facts = wait.resume_execution("execute_complete", {"event": event}, context)
+    assert (facts["state"], facts["duration"]) == ("succeeded", 5)
+    download = MinimaxVideoDownloadOperator(task_id="download", output_path=str(tmp_path / "boat.mp4"), **known)
+    assert download.execute(context)["size"] == (tmp_path / "boat.mp4").stat().st_size
+
+
+def test_a_refused_clip_is_told_by_its_code(connect, minimax_emulator, context):
+    connect()
+    minimax_emulator.configure(lifecycle="looks", looks=1, outcome="failed", failure_code=1026)
+    with pytest.raises(MinimaxModerationError, match="code 1026"):
+        generate().execute(context)
+
+
+def test_rendered_references_show_no_signature_and_no_bytes():
+    operator = generate(
+        reference_images=["https://files.example/a.png?sig={{ params.sig }}"],
+        reference_videos=["data:video/mp4;base64," + "AAAA" * 50],
+        validate=False,
+    )
+    operator.render_template_fields({"params": {"sig": "SIGNATURE"}})
+    shown = str({field: getattr(operator, field) for field in operator.template_fields})
+    assert "SIGNATURE" not in shown
+    assert "AAAAAAAA" not in shown
+    assert operator._content()["reference_images"] == ["https://files.example/a.png?sig=SIGNATURE"]
+
+
+# -- cancelling --------------------------------------------------------------------------------------------------------
+
+
+def test_a_queued_task_is_cancelled(hook, minimax_emulator):
+    minimax_emulator.configure(lifecycle="manual")
+    task = hook.cancel(hook.submit(REQUEST))
+    assert task.state is TaskState.CANCELLED
+    assert minimax_emulator.jobs[0]["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("state", "seen"),
+    [
+        ("processing", TaskState.RUNNING),
+        ("success", TaskState.SUCCEEDED),
+        ("failed", TaskState.FAILED),
+        ("cancelled", TaskState.CANCELLED),
+    ],
+)
+def test_what_is_not_queued_is_left_alone(hook, minimax_emulator, state, seen):
+    """The platform's own call would erase the record of a finished clip."""
+    minimax_task_id = hook.submit(REQUEST)
+    minimax_emulator.set_job(minimax_task_id, state)
+    assert hook.cancel(minimax_task_id).state is seen
+    assert not [path for path in paths(minimax_emulator) if path.startswith("DELETE")]
+    assert not minimax_emulator.jobs[0]["deleted"]
+
+
+def test_a_cancellation_whose_answer_was_lost_is_not_repeated(hook, minimax_emulator):
+    minimax_emulator.configure(lifecycle="manual")
+    minimax_task_id = hook.submit(REQUEST)
+    minimax_emulator.fault("http", operation="cancel", status=502, html=True, times=2)
+    with pytest.raises(Exception, match="502"):
+        hook.cancel(minimax_task_id)
+    assert len([path for path in paths(minimax_emulator) if path.startswith("DELETE")]) == 1
+
+
+def killed(connect, minimax_emulator, context, state="preparing", **changes) -> MinimaxVideoGenerationOperator:
+    """Return an operator that was killed while it waited for a task in a state."""
+    connect()
+    minimax_emulator.configure(lifecycle="manual")
+    operator = generate(**changes)
+    look = MinimaxHook.get_task
+
+    class Kill(BaseException):
+        pass
+
+    def look_and_die(self, minimax_task_id, **options):
+        if options.get("retries") != 0:
+            return look(self, minimax_task_id, **options)
+        minimax_emulator.set_job(minimax_task_id, state)
+        operator.on_kill()
+        raise Kill
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MinimaxHook, "get_task", look_and_die)
+        with pytest.raises(Kill):
+            operator.execute(context)
+    return operator
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("preparing", "was cancelled while it was queued, which is free of charge"),
+        ("processing", "cannot be cancelled: it goes on and is billed"),
+        ("success", "succeeded meanwhile and is billed"),
+    ],
+)
+def test_a_killed_operator_cancels_what_is_queued_and_says_so(state, said, connect, minimax_emulator, context, log_of):
+    log = log_of(MinimaxVideoGenerationOperator)
+    killed(connect, minimax_emulator, context, state)
+    assert said in log.said()
+    assert minimax_emulator.jobs[0]["state"] == ("cancelled" if state == "preparing" else state)
+
+
+def test_an_operator_whose_next_try_would_go_on_with_the_task_leaves_it_alone(
+    connect, minimax_emulator, context, tmp_path, log_of
+):
+    log = log_of(MinimaxVideoGenerationOperator)
+    killed(connect, minimax_emulator, context, on_clear="reuse", output_path=str(tmp_path / "boat.mp4"))
+    assert minimax_emulator.jobs[0]["state"] == "preparing"
+    assert "goes on and will be billed: it is not cancelled" in log.said()
+
+
+def test_a_retry_after_a_cancellation_buys_anew(connect, minimax_emulator, tmp_path):
+    output = {"output_path": str(tmp_path / "boat.mp4")}
+    killed(connect, minimax_emulator, {"ti": FakeTaskInstance()}, **output)
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    facts = generate(**output).execute({"ti": FakeTaskInstance(try_number=2)})
+    first, second = (purchase["task_id"] for purchase in minimax_emulator.purchases)
+    assert facts["task_id"] == second
+    receipt = json.loads(receipt_of(tmp_path / "boat.mp4"))
+    assert (receipt["replaced"], receipt["submissions"]) == ([first], 1)
+
+
+@pytest.mark.parametrize(("on_clear", "cancels"), [("resubmit", True), ("reuse", False)])
+def test_a_deferred_operator_tells_the_trigger_whether_it_may_cancel(
+    on_clear, cancels, connect, minimax_emulator, context, tmp_path
+):
+    connect()
+    minimax_emulator.configure(lifecycle="manual")
+    with pytest.raises(TaskDeferred) as deferral:
+        generate(deferrable=True, on_clear=on_clear, output_path=str(tmp_path / "boat.mp4")).execute(context)
+    _, kwargs = deferral.value.trigger.serialize()
+    assert (kwargs["api_version"], kwargs["cancel_on_kill"]) == ("v2", cancels)
+
+
+def test_a_task_that_another_one_bought_is_not_cancelled(connect, minimax_emulator, tmp_path):
+    connect()
+    minimax_emulator.configure(lifecycle="manual")
+    options = {"deferrable": True, "output_path": str(tmp_path / "boat.mp4")}
+    for run_id, cancels in (("one", True), ("other", False)):
+        with pytest.raises(TaskDeferred) as deferral:
+            generate(**options).execute({"ti": FakeTaskInstance(run_id=run_id)})
+        assert deferral.value.trigger.cancel_on_kill is cancels
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+async def test_a_killed_trigger_cancels_if_it_may(cancel_on_kill, hook, minimax_emulator, log_of):
+    minimax_emulator.configure(lifecycle="manual")
+    log = log_of(MinimaxTaskTrigger)
+    trigger = MinimaxTaskTrigger(
+        minimax_task_id=hook.submit(REQUEST),
+        minimax_conn_id="minimax_default",
+        deadline=time.time() + 5,
+        api_version="v2",
+        cancel_on_kill=cancel_on_kill,
+    )
+    await trigger.on_kill()
+    assert (minimax_emulator.jobs[0]["state"] == "cancelled") is cancel_on_kill
+    assert ("free of charge" if cancel_on_kill else "goes on and will be billed") in log.said()
+
+
+async def test_a_killed_trigger_that_cannot_reach_the_platform_says_so(connect, log_of):
+    connect(host="http://127.0.0.1:9", extra={"max_retries": 0})
+    log = log_of(MinimaxTaskTrigger)
+    trigger = MinimaxTaskTrigger(
+        minimax_task_id="T", minimax_conn_id="minimax_default", deadline=0.0, api_version="v2", cancel_on_kill=True
+    )
+    await trigger.on_kill()
+    assert "Task T could not be cancelled (no connection could be made" in log.said()
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("preparing", "was cancelled while it was queued"), ("processing", "it goes on and is billed")],
+)
+def test_a_wait_that_timed_out_cancels_if_asked_to(state, said, connect, minimax_emulator, context, tmp_path):
+    connect()
+    minimax_emulator.configure(lifecycle="manual", statuses={} if state == "preparing" else {"preparing": "running"})
+    with pytest.raises(MinimaxTaskTimeoutError) as raised:
+        generate(timeout=0.05, cancel_on_timeout=True, output_path=str(tmp_path / "boat.mp4")).execute(context)
+    assert said in str(raised.value)
+    assert minimax_emulator.jobs[0]["state"] == ("cancelled" if state == "preparing" else "preparing")
+    receipt = json.loads(receipt_of(tmp_path / "boat.mp4"))
+    assert receipt["phase"] == ("failed" if state == "preparing" else "submitted")
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_so_does_a_sensor(cancels, hook, minimax_emulator, context):
+    minimax_emulator.configure(lifecycle="manual")
+    wait = MinimaxTaskSensor(
+        task_id="wait",
+        minimax_task_id=hook.submit(REQUEST),
+        api_version="v2",
+        timeout=0.05,
+        poke_interval=0.01,
+        deferrable=False,
+        cancel_on_timeout=cancels,
+    )
+    with pytest.raises(MinimaxTaskTimeoutError) as raised:
+        wait.execute(context)
+    assert ("free of charge" in str(raised.value)) is cancels
+    assert minimax_emulator.jobs[0]["state"] == ("cancelled" if cancels else "preparing")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"api_version": "2"}, "api_version='2': must be one of 'v1', 'v2'"),
+        ({"cancel_on_timeout": True}, "cancel_on_timeout=True: needs api_version='v2'"),
+    ],
+)
+def test_a_sensor_that_cannot_work_is_an_error_of_the_dag(options, said):
+    with pytest.raises(MinimaxRequestError) as raised:
+        MinimaxTaskSensor(task_id="wait", minimax_task_id="T", **options)
+    assert said in str(raised.value)
