@@ -1,4 +1,4 @@
-"""An offline emulator of the MiniMax video APIs, MiniMax's own and five resellers', for tests, demos and development.
+"""An offline emulator of the MiniMax video APIs, MiniMax's own two and five resellers', for tests and development.
 
 It keeps the documented contract strictly, counts what was bought, and makes trouble on demand. Run it with
 ``python -m airflow_provider_minimax.emulator``, or in a test::

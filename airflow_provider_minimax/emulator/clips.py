@@ -1,11 +1,14 @@
-"""The bytes of each job's clip: one of six real films, told apart by a box that players skip, filled up to any size.
+"""The bytes of each job's clip: a real film, told apart by a box that players skip, filled up to any size.
 
-The films are in ``films/``, one for each resolution and length that can be ordered. All show a sun that rises over
-three layers of rolling hills, and have nothing to do with the prompt: H.264 High in yuv420p, 24 frames a second, no
-sound, index in front. Like the platform's own they have 17 n + 5 frames: 141 for 6 seconds, 243 for 10. They were
-painted with NumPy, frame by frame, in units of the picture's height: a sky of two colours and the sun's glow by day's
-and night's shares, a disc, and for each layer of hills the sum of two sines that drifts at the layer's own speed. PyAV
-18.1 encoded them with libx264 (``crf=34``, ``preset=veryslow``, one key frame, ``movflags=faststart``).
+The films are in ``films/``. All show a sun that rises over three layers of rolling hills, and have nothing to do with
+the prompt: H.264 High in yuv420p, 24 frames a second, index in front. Like the platform's own they have 17 n + 5
+frames. They were painted with NumPy, frame by frame, in units of the picture's height: a sky of two colours and the
+sun's glow by day's and night's shares, a disc, and for each layer of hills the sum of two sines that drifts at the
+layer's own speed. PyAV 18.1 encoded them with libx264 (``crf=34``, ``preset=veryslow``, one key frame).
+
+For v1 there is one of each resolution and length that can be ordered: 141 frames for 6 seconds, 243 for 10, no sound.
+For v2 there is one of each resolution, of 362 frames for 15 seconds, from which shorter ones are cut (``bf=0``). They
+are 16:9, whatever the ratio, with silence in stereo before the pictures.
 
 An ISO media file may hold ``free`` boxes, whose content means nothing. One with the job's id gives every clip its own
 hash; another of any length gives it any size without a byte of it being kept in memory.
@@ -20,7 +23,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from airflow_provider_minimax.emulator.cutting import FRAMES_A_SECOND, cut
+
 PIECE = 64 * 1024
+LONGEST = 15
 LARGEST_SHORT_BOX = 2**32 - 1
 
 
@@ -29,6 +35,13 @@ def film(resolution: str | None = "768P", duration: int | None = 6) -> bytes:
     """The film for an order; some models sell 6 seconds of 720P and have nothing to choose."""
     name = f"{resolution or '720P'}-{duration or 6}s.mp4"
     return files("airflow_provider_minimax.emulator").joinpath("films", name).read_bytes()
+
+
+def film_v2(resolution: str, duration: int) -> bytes:
+    """The film for an order at v2, of as many frames as its seconds need at least."""
+    whole = film(resolution, LONGEST)
+    frames = -(-(duration * FRAMES_A_SECOND - 5) // 17) * 17 + 5
+    return whole if duration == LONGEST else cut(whole, frames)
 
 
 def free_box(content: bytes) -> bytes:

@@ -28,6 +28,7 @@ MIB = 1024 * 1024
 LARGEST_BODY = 64 * MIB
 MOST_FILES = 12
 
+H3 = "MiniMax-H3"
 ADAPTIVE = "adaptive"
 
 CREATE_FIELDS = frozenset(
@@ -61,9 +62,6 @@ KIND_OF_ROLE: dict[str, FileKind] = {
 
 KindOfFile = Callable[[str], FileKind | None]
 """What the account has under a file id."""
-
-
-H3 = "MiniMax-H3"
 
 
 @dataclass(frozen=True)
@@ -128,11 +126,15 @@ def read_regeneration(body: Mapping[str, Any], kind_of_file: KindOfFile, order_o
         raise invalid("exactly one of source_task_id and content is required")
     if "content" in body:
         _check_base_video(body["content"], kind_of_file)
-        return Order(H3, "base_video", "", "2K", SECONDS_OF_A_REFERENCE, "v2", "regeneration")
+        return _regeneration("base_video", "", SECONDS_OF_A_REFERENCE)
     source = order_of(body["source_task_id"])
     if (source.model, source.resolution, source.task_type) != (H3, "768P", "generation"):
         raise invalid(f"source_task_id: only a generation of {H3} in 768P can be regenerated")
-    return Order(H3, "source_task", source.prompt, "2K", source.duration, "v2", "regeneration")
+    return _regeneration("source_task", source.prompt, source.duration)
+
+
+def _regeneration(mode: str, prompt: str, duration: int | None) -> Order:
+    return Order(H3, mode, prompt, "2K", duration, api="v2", task_type="regeneration")
 
 
 def _order(
@@ -152,9 +154,9 @@ def _order(
         content.text,
         resolution,
         body["duration"],
-        "v2",
-        task_type,
-        ratio,
+        api="v2",
+        task_type=task_type,
+        ratio=ratio,
         images=content.count("image"),
         videos=content.count("video"),
         audios=content.count("audio"),
@@ -231,9 +233,9 @@ def _role(item: Mapping[str, Any], kind_of_file: KindOfFile, *, is_alone: bool) 
     role = item.get("role", "first_frame" if kind == "image" and is_alone else None)
     if role is None:
         raise invalid(f"content: role is required for this {item['type']}")
-    if role not in MOST_OF_ROLE or KIND_OF_ROLE[role] != kind:
+    if not isinstance(role, str) or role not in MOST_OF_ROLE or KIND_OF_ROLE[role] != kind:
         raise invalid(f"content: role {role!r} is not supported for {item['type']}")
-    return str(role)
+    return role
 
 
 def _check_roles(roles: Counter[str]) -> None:

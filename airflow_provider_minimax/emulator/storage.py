@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from airflow_provider_minimax.emulator.answers import ClipResponse, download_refused
-from airflow_provider_minimax.emulator.clips import Clip, clip_of, film
+from airflow_provider_minimax.emulator.clips import LONGEST, Clip, clip_of, film, film_v2
 from airflow_provider_minimax.emulator.jobs import Job
 from airflow_provider_minimax.emulator.links import LinkRefusedError, LinkSigner
 from airflow_provider_minimax.emulator.settings import Settings
@@ -58,9 +58,9 @@ def _redirect(request: Request, settings: Settings) -> str | None:
 def _film(settings: Settings, job: Job) -> bytes:
     if settings.film_file is not None:
         return Path(settings.film_file).read_bytes()
-    if job.order.api == "v2":
-        return film("768P", 6 if (job.order.duration or 0) < 8 else 10)
-    return film(job.order.resolution, job.order.duration)
+    if job.order.api == "v1":
+        return film(job.order.resolution, job.order.duration)
+    return film_v2(job.order.resolution or "768P", job.order.duration or LONGEST)
 
 
 def _clip_or_part(request: Request, settings: Settings, job: Job) -> Response:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_minimax.emulator import Emulator
-from tests.emulator.customer import Customer
+from tests.emulator.customer import Customer, V2Customer
 
 
 @pytest.fixture
@@ -24,3 +24,9 @@ def customer(emulator: Emulator) -> Iterator[type[Customer]]:
 @pytest.fixture
 def minimax(customer: type[Customer]) -> Customer:
     return customer("minimax")
+
+
+@pytest.fixture
+def h3(customer: type[Customer]) -> V2Customer:
+    """Somebody who asks MiniMax's second API."""
+    return V2Customer("minimax")

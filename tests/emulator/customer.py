@@ -42,6 +42,14 @@ RETRIEVE = {
     "chainhub": "/minimax/v1/files/retrieve",
 }
 
+V2_ORDER = {
+    "model": "MiniMax-H3",
+    "content": [{"type": "text", "text": "a fox in the snow"}],
+    "resolution": "768P",
+    "duration": 5,
+    "ratio": "16:9",
+}
+
 # Somebody without a key, who only follows links.
 browser = httpx.Client(verify=False)
 
@@ -92,3 +100,22 @@ class Customer(httpx.Client):
         """A link to the clip of a new job of MiniMax's own kind."""
         url: str = self.retrieve(self.finish(self.buy())["file_id"])["file"]["download_url"]
         return url
+
+
+class V2Customer(Customer):
+    """Somebody who asks MiniMax's second API."""
+
+    def order(self, body: dict[str, Any] | None = None, **changes: Any) -> httpx.Response:
+        return self.post("/v2/video_generation", json=(V2_ORDER if body is None else body) | changes)
+
+    def look(self, task_id: str) -> Any:
+        return self.get(f"/v2/query/video_generation/{task_id}").json()["task"]
+
+    def list(self, **parameters: Any) -> Any:
+        return self.get("/v2/query/video_generation", params=parameters).json()
+
+    def remove(self, task_id: str) -> httpx.Response:
+        return self.delete(f"/v2/video_generation/{task_id}")
+
+    def upload(self, filename: str, content: bytes, purpose: str = "video_generation_input") -> httpx.Response:
+        return self.post("/v1/files/upload", data={"purpose": purpose}, files={"file": (filename, content)})

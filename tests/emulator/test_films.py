@@ -4,32 +4,71 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import av
 import pytest
 from pydantic import ValidationError
 
 from airflow_provider_minimax.emulator import Emulator
-from airflow_provider_minimax.emulator.clips import film
+from airflow_provider_minimax.emulator.clips import film, film_v2
 from airflow_provider_minimax.emulator.contract import catalogue
+from airflow_provider_minimax.emulator.cutting import cut
 from airflow_provider_minimax.emulator.jobs import PIXELS
 from airflow_provider_minimax.media.check import Wanted, check_clip
 from tests.emulator.customer import IMAGE, browser
 
-ON_SALE = sorted(
-    {
-        (resolution, duration)
-        for model in catalogue()["models"].values()
-        for mode in model["modes"].values()
-        for resolution, durations in mode["resolutions"].items()
-        for duration in durations
-    }
-)
+
+def on_sale(api: str) -> list[tuple[str, int]]:
+    """Every resolution and length that some model of an API has."""
+    return sorted(
+        {
+            (resolution, duration)
+            for model in catalogue()["models"].values()
+            if model.get("api", "v1") == api
+            for mode in model["modes"].values()
+            for resolution, durations in mode["resolutions"].items()
+            for duration in durations
+        }
+    )
 
 
-@pytest.mark.parametrize(("resolution", "duration"), [*ON_SALE, (None, None)])
+@pytest.mark.parametrize(("resolution", "duration"), [*on_sale("v1"), (None, None)])
 def test_there_is_a_film_for_everything_that_can_be_ordered(resolution, duration):
     facts = check_clip(BytesIO(film(resolution, duration)), "full", Wanted(resolution or "720P", duration or 6))
     assert (facts.width, facts.height) == PIXELS[resolution or "720P"]
-    assert (facts.codec, facts.fps, (facts.frames - 5) % 17) == ("h264", 24, 0)
+    assert (facts.codec, facts.fps, (facts.frames - 5) % 17, facts.has_sound) == ("h264", 24, 0, False)
+
+
+@pytest.mark.parametrize(("resolution", "duration"), on_sale("v2"))
+def test_a_film_of_v2_is_cut_to_any_length_and_has_sound(resolution, duration):
+    facts = check_clip(BytesIO(film_v2(resolution, duration)), "basic", Wanted(resolution, duration))
+    assert (facts.codec, facts.fps, (facts.frames - 5) % 17, facts.has_sound) == ("h264", 24, 0, True)
+    assert 0 <= facts.frames - 24 * duration < 17
+
+
+def packets(content: bytes, kind: str) -> list[bytes]:
+    with av.open(BytesIO(content)) as container:
+        return [bytes(packet) for packet in container.demux(**{kind: 0}) if packet.size]
+
+
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_a_film_that_was_cut_holds_the_beginning_of_the_whole_and_nothing_else(kind):
+    whole, part = film_v2("480P", 15), film_v2("480P", 4)
+    beginning = packets(part, kind)
+    assert beginning == packets(whole, kind)[: len(beginning)]
+    assert 0.28 < len(beginning) / len(packets(whole, kind)) < 0.31
+    assert len(part) < len(whole) / 2
+
+
+@pytest.mark.parametrize("frames", [22, 107, 124, 345, 360])
+def test_every_picture_of_a_film_that_was_cut_can_be_shown(frames):
+    with av.open(BytesIO(cut(film("480P", 15), frames))) as container:
+        assert len(list(container.decode(video=0))) == frames
+
+
+def test_a_clip_of_v2_shows_what_was_ordered(h3):
+    task = h3.finish(h3.buy(resolution="2K", duration=4))
+    clip = browser.get(task["content"]["url"]).content
+    assert check_clip(BytesIO(clip), "basic", Wanted("2K", 4)).has_sound
 
 
 def test_a_clip_shows_what_was_ordered_and_what_is_reported(minimax):
