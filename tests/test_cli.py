@@ -551,7 +551,12 @@ def test_an_answer_that_came_meanwhile_is_kept(connect, said, clip, mocker):
     answered = submitted(intended_at=LONG_AGO)
     home = keep(clip, intent(intended_at=LONG_AGO))
     real = MinimaxHook.get_task
-    mocker.patch.object(MinimaxHook, "get_task", lambda *args: (home.write(answered), real(*args))[1])
+
+    def meanwhile(*args, **options):
+        home.write(answered)
+        return real(*args, **options)
+
+    mocker.patch.object(MinimaxHook, "get_task", meanwhile)
     code, _, err = said("adopt", clip, minimax_task_id)
     assert (code, home.read()) == (1, answered)
     assert "was changed by somebody else meanwhile" in err

@@ -1,8 +1,8 @@
 """
 Tables made from the code when the pages are built, so that they cannot go stale.
 
-``minimax-models``, ``minimax-prices`` and ``minimax-sources`` read the catalogue, ``minimax-platforms`` and
-``minimax-platform-models`` the platforms, ``minimax-changelog`` the changelog.
+``minimax-models``, ``minimax-prices``, ``minimax-prices-per-second`` and ``minimax-sources`` read the catalogue,
+``minimax-platforms`` and ``minimax-platform-models`` the platforms, ``minimax-changelog`` the changelog.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ MODES = {
     "first_frame": "first frame",
     "first_and_last_frame": "first and last frame",
     "subject_reference": "subject reference",
+    "reference": "references",
 }
 NONE = "–"
 CHANGELOG = Path(__file__).resolve().parents[2] / "CHANGELOG.md"
@@ -46,9 +47,15 @@ def lengths(limits: dict[str, Any]) -> str:
         return "neither is taken"
     # No-break spaces keep a resolution and its lengths on one line.
     return " · ".join(
-        f"{literal(resolution)}\N{NO-BREAK SPACE}{'/'.join(map(str, seconds))}\N{NO-BREAK SPACE}s"
+        f"{literal(resolution)}\N{NO-BREAK SPACE}{span(seconds)}\N{NO-BREAK SPACE}s"
         for resolution, seconds in limits["resolutions"].items()
     )
+
+
+def span(seconds: list[int]) -> str:
+    """Return lengths as words: 6/10, or 4–15 where all between are taken."""
+    is_range = len(seconds) > 2 and seconds == list(range(seconds[0], seconds[-1] + 1))
+    return f"{seconds[0]}–{seconds[-1]}" if is_range else "/".join(map(str, seconds))
 
 
 class Table(SphinxDirective):
@@ -101,6 +108,22 @@ class Prices(Table):
             yield [models, literal(row["resolution"]), f"{row['duration']} s", f"{row['usd']:.2f}", f"{row['cny']:.2f}"]
 
 
+class PricesPerSecond(Table):
+    """The list prices of a second of a clip."""
+
+    def head(self) -> list[str]:
+        """Return the cells of the first row."""
+        return ["Model", "Resolution", "USD a second (global)", "CNY a second (mainland)", "Pictures", "Read"]
+
+    def rows(self) -> Iterable[list[str]]:
+        """Return a row for each listed price."""
+        for row in catalogue()["prices_per_second"]:
+            models = ", ".join(map(literal, row["models"]))
+            cny = f"{row['cny']:.2f}" if "cny" in row else NONE
+            pictures = f"{row['free_images']} free, then {row['image_usd']} USD"
+            yield [models, literal(row["resolution"]), f"{row['usd']:.2f}", cny, pictures, str(row["read"])]
+
+
 class Sources(Table):
     """Where the catalogue's facts were read, and when."""
 
@@ -112,7 +135,11 @@ class Sources(Table):
         """Return a row for each source."""
         data = catalogue()
         for name, source in data["sources"].items():
-            yield [MODES.get(name, name), source, str(data["prices_read" if name == "prices" else "checked"])]
+            yield [
+                MODES.get(name, name.replace("_", " ").replace("h3", "H3")),
+                source,
+                str(data["prices_read" if name == "prices" else "checked"]),
+            ]
 
 
 class Platforms(Table):
@@ -208,6 +235,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for directive in (Models, Prices, Sources, Platforms):
         app.add_directive(f"minimax-{directive.__name__.lower()}", directive)
     app.add_directive("minimax-platform-models", PlatformModels)
+    app.add_directive("minimax-prices-per-second", PricesPerSecond)
     app.add_directive("minimax-changelog", Changelog)
     app.connect("object-description-transform", tidy, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,46 @@
+"""One clip of MiniMax-H3: submitted, waited for without a worker slot, and fetched; cancelled if it waits too long."""
+
+# [START howto_h3]
+from airflow.sdk import DAG, Param, XComArg
+
+from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
+
+with DAG(
+    "minimax_h3",
+    params={
+        "prompt": Param("A paper boat crosses a puddle; rain, distant thunder.", type="string", minLength=1),
+        "folder": Param("/tmp/minimax", type="string", description="Where the clip shall land."),
+    },
+    tags=["minimax", "example"],
+) as dag:
+    output_path = "{{ params.folder }}/{{ run_id | replace(':', '-') }}-h3.mp4"
+    submit = MinimaxVideoGenerationOperator(
+        task_id="submit",
+        model="MiniMax-H3",  # the model decides that this goes to the second version of the API
+        prompt="{{ params.prompt }}",
+        resolution="768P",
+        duration=5,
+        ratio="16:9",
+        output_path=output_path,
+    )
+    api_version = XComArg(submit, key="api_version")
+    wait = MinimaxTaskSensor(
+        task_id="wait",
+        minimax_task_id=submit.output,
+        api_version=api_version,
+        deferrable=True,
+        timeout=3600,
+        cancel_on_timeout=True,  # only while it is queued, which is free of charge
+    )
+    download = MinimaxVideoDownloadOperator(
+        task_id="download",
+        minimax_task_id=submit.output,
+        api_version=api_version,
+        output_path=output_path,
+    )
+    wait >> download
+# [END howto_h3]
+
+if __name__ == "__main__":
+    dag.test()
