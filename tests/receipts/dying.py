@@ -179,10 +179,13 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         def account(self) -> dict[str, str]:
             return {"platform": "minimax", "base_url": "https://api.example", "minimax_conn_id": "c"}
 
+        def api_version(self, model: str) -> str:
+            return "v1"
+
         def submit(self, request: Any, *, validate: bool) -> str:
             return self.world.submit()
 
-        def get_task(self, minimax_task_id: str, *, retries: int | None = None) -> VideoTask:
+        def get_task(self, minimax_task_id: str, *, api_version: str, retries: int | None = None) -> VideoTask:
             return self.world.look(minimax_task_id)
 
         def get_file(self, task: VideoTask) -> VideoFile:
