@@ -14,7 +14,7 @@ from tests.conftest import DAGS, EXAMPLE_DAGS, PLATFORMS, load_dags
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 # The approval waits for a person, who is in tests/test_approval.py.
-EXAMPLES = sorted({path.stem for path in EXAMPLE_DAGS.glob("*.py")} - {"minimax_approval"}, "minimax_h3")
+EXAMPLES = sorted({path.stem for path in EXAMPLE_DAGS.glob("*.py")} - {"minimax_approval"})
 
 
 def run(dag_id: str, folder: Path, **params: Any) -> Any:
