@@ -4,11 +4,12 @@ The films are in ``films/``. All show a sun that rises over three layers of roll
 the prompt: H.264 High in yuv420p, 24 frames a second, index in front. Like the platform's own they have 17 n + 5
 frames. They were painted with NumPy, frame by frame, in units of the picture's height: a sky of two colours and the
 sun's glow by day's and night's shares, a disc, and for each layer of hills the sum of two sines that drifts at the
-layer's own speed. PyAV 18.1 encoded them with libx264 (``crf=34``, ``preset=veryslow``, one key frame).
+layer's own speed. PyAV 18.1 encoded them with libx264 (``crf=34``).
 
-For v1 there is one of each resolution and length that can be ordered: 141 frames for 6 seconds, 243 for 10, no sound.
-For v2 there is one of each resolution, of 362 frames for 15 seconds, from which shorter ones are cut (``bf=0``). They
-are 16:9, whatever the ratio, with silence in stereo before the pictures.
+For v1 there is one of each resolution and length that can be ordered: 141 frames for 6 seconds, 243 for 10, one key
+frame, no sound (``preset=veryslow``). For v2 there is one of each resolution, of 362 frames for 15 seconds, from which
+shorter ones are cut: a key frame every 85, no picture that depends on a later one, and silence in stereo in front of
+the pictures (``preset=slow``, ``g=85``, ``bf=0``). They are 16:9, whatever the ratio.
 
 An ISO media file may hold ``free`` boxes, whose content means nothing. One with the job's id gives every clip its own
 hash; another of any length gives it any size without a byte of it being kept in memory.
@@ -41,7 +42,7 @@ def film_v2(resolution: str, duration: int) -> bytes:
     """The film for an order at v2, of as many frames as its seconds need at least."""
     whole = film(resolution, LONGEST)
     frames = -(-(duration * FRAMES_A_SECOND - 5) // 17) * 17 + 5
-    return whole if duration == LONGEST else cut(whole, frames)
+    return cut(whole, frames)
 
 
 def free_box(content: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Shortens a film by writing its index anew: no picture is decoded, and no encoder is needed.
 
 Made for the films of v2 and no others: each track has one chunk, samples of one length and none that depends on a
-later one, and the pictures are the last thing in the file. There are 24 of them a second.
+later one, and the pictures are the last thing in the file. There are 24 of them a second. Tables keep their room, of
+which players read as much as the tables count; so nothing in the file has to move.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ DURATION_IN_BOX = {b"mvhd": 24, b"tkhd": 28, b"elst": 16}
 
 
 def cut(film: bytes, frames: int) -> bytes:
-    """The beginning of a film, shorter than the whole by two pictures or more."""
+    """The beginning of a film, so many pictures long."""
     whole = bytearray(film)
     boxes = list(_boxes(whole, 0, len(whole)))
     (unit,) = (_number(whole, at + 20) for kind, at, _ in boxes if kind == b"mvhd")
@@ -39,20 +40,11 @@ def _shorten(film: bytearray, track: int, size: int, frames: int) -> int:
     _write(film, at[b"mdhd"] + 24, samples * length)
     _write(film, at[b"stts"] + 16, samples)
     _write(film, at[b"stsc"] + 20, samples)
-    return _number(film, at[b"stco"] + 16) + _drop_sizes(film, at[b"stsz"], samples)
-
-
-def _drop_sizes(film: bytearray, table: int, samples: int) -> int:
-    """Leave so many entries in a table of sizes, and say how large these samples are together."""
-    before, each = _number(film, table + 16), _number(film, table + 12)
-    _write(film, table + 16, samples)
-    if each:
-        return each * samples
-    end, dropped = table + 20 + 4 * samples, 4 * (before - samples)
-    _write(film, table, end - table)
-    # Where entries were is a box that players skip, so that nothing else in the file has to move.
-    struct.pack_into(">I4s", film, end, dropped, b"free")
-    return sum(struct.unpack_from(f">{samples}I", film, table + 20))
+    _write(film, at[b"stsz"] + 16, samples)
+    if (keys := at.get(b"stss")) is not None:
+        _write(film, keys + 12, sum(number <= samples for number in _table(film, keys + 16, _number(film, keys + 12))))
+    sizes = _table(film, at[b"stsz"] + 20, samples)
+    return _number(film, at[b"stco"] + 16) + sum(sizes)
 
 
 def _boxes(film: bytearray, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
@@ -63,6 +55,10 @@ def _boxes(film: bytearray, start: int, stop: int) -> Iterator[tuple[bytes, int,
         if kind in INSIDE:
             yield from _boxes(film, start + 8, start + size)
         start += size
+
+
+def _table(film: bytearray, at: int, length: int) -> tuple[int, ...]:
+    return struct.unpack_from(f">{length}I", film, at)
 
 
 def _number(film: bytearray, at: int) -> int:
