@@ -15,6 +15,7 @@ from airflow_provider_minimax.api.task import TaskState
 from airflow_provider_minimax.exceptions import (
     MinimaxModerationError,
     MinimaxRequestError,
+    MinimaxSubmissionUnknownError,
     MinimaxTaskGoneError,
     MinimaxTaskTimeoutError,
 )
@@ -103,7 +104,7 @@ def test_a_list_shows_the_tasks_of_the_account(hook):
     page = hook.list_tasks(model="MiniMax-H3", page_size=2)
     assert (len(page.tasks), page.total) == (2, 3)
     assert {task.minimax_task_id for task in (*page.tasks, *hook.list_tasks(page=2, page_size=2).tasks)} == bought
-    assert {(task.resolution, task.duration, task.ratio) for task in page.tasks} <= {("768P", None, "16:9")}
+    assert {(task.resolution, task.duration, task.ratio) for task in page.tasks} <= {("768P", 5, "16:9")}
 
 
 @pytest.mark.parametrize("call", ["list_tasks", "cancel"])
@@ -184,6 +185,44 @@ def test_rendered_references_show_no_signature_and_no_bytes():
     assert "SIGNATURE" not in shown
     assert "AAAAAAAA" not in shown
     assert operator._content()["reference_images"] == ["https://files.example/a.png?sig=SIGNATURE"]
+
+
+# -- a lost answer -----------------------------------------------------------------------------------------------------
+
+
+def lost(connect, output: Path, **changes) -> str:
+    """Return what a submission says whose answer is lost."""
+    connect(extra={"max_retries": 0, "timeout": 0.5})
+    with pytest.raises(MinimaxSubmissionUnknownError) as raised:
+        generate(output_path=str(output), **changes).execute({"ti": FakeTaskInstance()})
+    return str(raised.value)
+
+
+def test_after_a_lost_answer_the_tasks_that_it_may_be_are_named(connect, minimax_emulator, tmp_path):
+    connect()
+    minimax_emulator.configure(lifecycle="manual")
+    with closing(MinimaxHook()) as hook:
+        for other in ({"duration": 8}, {"resolution": "2K"}, {"ratio": "1:1"}, {"model": "MiniMax-H3-Max"}):
+            hook.submit(VideoRequest.of(H3 | other))
+    minimax_emulator.fault("lost_answer", operation="submit")
+    first = lost(connect, tmp_path / "boat.mp4")
+    named = f"lists from that time: {minimax_emulator.purchases[-1]['task_id']} (queued); not all may be yours."
+    assert named in first
+    assert named in lost(connect, tmp_path / "boat.mp4")
+    assert len(minimax_emulator.purchases) == 5
+
+
+def test_a_submission_that_was_not_accepted_is_not_on_the_list(connect, minimax_emulator, tmp_path):
+    minimax_emulator.fault("http", operation="submit", status=500)
+    assert "The platform lists no task of this model and size from that time." in lost(connect, tmp_path / "boat.mp4")
+
+
+def test_a_list_that_cannot_be_read_is_no_further_trouble(connect, minimax_emulator, tmp_path):
+    minimax_emulator.fault("lost_answer", operation="submit")
+    minimax_emulator.fault("http", operation="list", status=500)
+    said = lost(connect, tmp_path / "boat.mp4")
+    assert "may have been bought" in said
+    assert "lists" not in said
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------

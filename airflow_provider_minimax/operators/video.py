@@ -77,7 +77,7 @@ _CONTENT = (
 )
 _PICTURES = ("first_frame_image", "last_frame_image", "subject_reference", "reference_images")
 _GET_IT = "Get it with MinimaxTaskSensor and MinimaxVideoDownloadOperator and this id, free of charge."
-_MAY_HOLD_SECRETS = (*_PICTURES, "reference_videos", "reference_audios", "callback_url", "extra", "extra_body")
+_MAY_HOLD_SECRETS = (*_PICTURES, "reference_videos", "reference_audios", "callback_url", "extra_body")
 
 
 class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
@@ -309,7 +309,11 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         from airflow_provider_minimax.receipts.decision import Resume
 
         buyer = self._buyer(context, hook, request, place)
-        held = buyer.obtain(lambda: self._submit(hook, request))
+        try:
+            held = buyer.obtain(lambda: self._submit(hook, request))
+        except MinimaxSubmissionUnknownError as error:
+            self._name_lookalikes(context, hook, request, error)
+            raise
         if not isinstance(held, Resume) or not self.wait_for_completion:
             return held, None
         outcome = self._look_first(hook, held.receipt)
@@ -318,6 +322,16 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         # An earlier try was killed while it waited; with that written down, this one buys anew.
         self._ledger(context).keep(held.receipt.failed(outcome.error))
         return buyer.obtain(lambda: self._submit(hook, request)), None
+
+    def _name_lookalikes(
+        self, context: Context, hook: MinimaxHook, request: VideoRequest, error: MinimaxSubmissionUnknownError
+    ) -> None:
+        """Tell whoever has to look for a lost purchase what the platform lists, if it has a list."""
+        from airflow_provider_minimax.receipts.lookalikes import told_lookalikes
+
+        receipt = self._ledger(context).read_if_possible()
+        if receipt is not None and (listed := told_lookalikes(hook, request, receipt.intended_at)):
+            error.hint = " ".join(filter(None, (listed, error.hint)))
 
     def _ledger(self, context: Context) -> Ledger:
         from airflow_provider_minimax.receipts.ledger import Ledger

@@ -140,7 +140,7 @@ def _task_of(answer: _Task, minimax_task_id: str) -> VideoTask:
         state,
         status=answer.status,
         file=VideoFile(url) if url else None,
-        duration=answer.duration if state is TaskState.SUCCEEDED else None,
+        duration=answer.duration,
         code=plain_code(failure.code) if failure.code else None,
         reason=redact(failure.message) or None,
         created_at=answer.created_at,
