@@ -78,7 +78,7 @@ class _Desk:
             return _bad(error)
         if move.state == "cancelled" and job.order.api == "v1":
             return _bad(ValueError("state: only a job of v2 can be cancelled"))
-        job.pin(move.state, move.code)
+        self.world.move(job, move.state, move.code)
         return JSONResponse(job.as_dict())
 
     async def reset(self, request: Request) -> Response:

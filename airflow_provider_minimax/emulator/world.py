@@ -22,7 +22,7 @@ from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.faults import Fault
 from airflow_provider_minimax.emulator.jobs import ENDS, Job, Sight, look_at
 from airflow_provider_minimax.emulator.refusals import UnknownTask
-from airflow_provider_minimax.emulator.settings import FOR_EVER, SEVEN_DAYS, Settings
+from airflow_provider_minimax.emulator.settings import FOR_EVER, SEVEN_DAYS, Settings, State
 
 LONGEST_JOURNAL = 20_000
 DATA_URL = re.compile(r"data:[a-z]+/[a-z0-9.+-]+;base64,", re.ASCII)
@@ -104,14 +104,19 @@ class World:
             raise UnknownTask(f"task_id {task_id!r}")
         return job
 
+    def move(self, job: Job, state: State, code: int | None = None) -> None:
+        """Put a job into a state in which it stays; one that is cancelled costs nothing."""
+        job.pin(state, code)
+        purchase = next(purchase for purchase in self.purchases if purchase["task_id"] == job.task_id)
+        purchase["charged"] = state != "cancelled"
+
     def remove(self, job: Job) -> str:
         """Cancel a job that has not begun, which then costs nothing, or delete the record of one that is over."""
         action = "deleted" if job.state() in ENDS else "cancelled"
         if action == "deleted":
             job.deleted = True
         else:
-            job.pin("cancelled", None)
-            next(purchase for purchase in self.purchases if purchase["task_id"] == job.task_id)["charged"] = False
+            self.move(job, "cancelled")
         self.removals.append({"task_id": job.task_id, "platform": job.platform, "action": action, "time": time.time()})
         return action
 

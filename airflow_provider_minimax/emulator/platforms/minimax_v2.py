@@ -143,13 +143,11 @@ def _made(exchange: Exchange, order: Order, body: dict[str, Any]) -> Response:
 
 
 def _check_limits(exchange: Exchange) -> None:
-    settings = exchange.settings
     made = [job for job in exchange.world.jobs.values() if _is_own(exchange, job)]
-    lately = sum(job.made_at > time.time() - 60 for job in made)
-    if settings.v2_requests_per_minute is not None and lately >= settings.v2_requests_per_minute:
+    most_lately, most_in_flight = exchange.settings.v2_requests_per_minute, exchange.settings.v2_tasks_in_flight
+    if most_lately is not None and sum(job.made_at > time.time() - 60 for job in made) >= most_lately:
         raise Refusal(1002)
-    in_flight = sum(job.state() in ON_THE_WAY for job in made)
-    if settings.v2_tasks_in_flight is not None and in_flight >= settings.v2_tasks_in_flight:
+    if most_in_flight is not None and sum(job.state() in ON_THE_WAY for job in made) >= most_in_flight:
         raise Refusal(1002, "too many tasks in flight, please retry later")
 
 
