@@ -455,17 +455,21 @@ def bought(connect) -> str:
     return MinimaxHook().submit(VideoRequest(model="MiniMax-Hailuo-2.3", prompt="A lighthouse."))
 
 
-def test_an_adopted_task_is_gone_on_with_and_not_bought_again(connect, minimax_emulator, said, clip):
+@pytest.mark.parametrize(
+    "fields",
+    [{"model": "MiniMax-Hailuo-2.3"}, {"model": "MiniMax-H3", "resolution": "768P", "duration": 5, "ratio": "1:1"}],
+)
+def test_an_adopted_task_is_gone_on_with_and_not_bought_again(fields, connect, minimax_emulator, said, clip):
     connect()
     ti = FakeTaskInstance(max_tries=0)
     context = {"ti": ti, "task_state_store": FakeStore() if HAS_STORE else None}
     generate = MinimaxVideoGenerationOperator(
         task_id="generate",
-        model="MiniMax-Hailuo-2.3",
         prompt="A lighthouse.",
         output_path=clip,
         wait_for_completion=True,
         poll_interval=0.01,
+        **fields,
     )
     minimax_emulator.fault("lost_answer", operation="submit")
     with pytest.raises(MinimaxSubmissionUnknownError):

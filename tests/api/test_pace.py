@@ -122,6 +122,13 @@ def test_a_task_that_ended_badly_is_an_error_that_names_it(task, error):
     assert "task T" in str(outcome.error)
 
 
+@pytest.mark.parametrize(("api_version", "code"), [("v1", None), ("v2", "cancelled")])
+def test_a_cancelled_task_is_free_where_only_what_is_queued_can_be_cancelled(api_version, code):
+    error = settle(VideoTask("T", TaskState.CANCELLED, "cancelled", api_version=api_version)).error
+    assert error.code == code
+    assert ("free of charge" in str(error)) is (code is not None)
+
+
 @pytest.mark.parametrize("state", [TaskState.PENDING, TaskState.RUNNING, TaskState.UNKNOWN])
 def test_a_task_that_goes_on_is_not_settled(state):
     assert settle(VideoTask("T", state)) is None

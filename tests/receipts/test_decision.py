@@ -176,6 +176,12 @@ def test_a_second_purchase_counts():
     assert step(failed("1033", submissions=2), Policy(max_submissions=3), **CLEARED).submissions == 1
 
 
+def test_a_task_that_was_cancelled_for_free_is_bought_anew_and_does_not_count():
+    bought = step(failed("cancelled"))
+    assert (bought.submissions, bought.replaced) == (1, ("T1",))
+    assert "was cancelled while it was queued, which was free of charge" in bought.note
+
+
 def test_a_failed_task_is_told_again_with_its_reason_and_id():
     with pytest.raises(MinimaxTaskFailedError, match=r"the remote task failed \(code 1027, task T1\)"):
         step(failed("1027"))
