@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
@@ -9,6 +10,9 @@ from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailable
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
+
+# Airflow gives a killed trigger 30 s by default, and then ends it without a word.
+_PATIENCE = 25.0
 
 
 def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoTask | MinimaxError:
@@ -29,7 +33,10 @@ def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoT
 async def agive_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoTask | MinimaxError:
     """Do what :func:`give_up` does, on an event loop."""
     try:
-        return await hook.acancel(minimax_task_id, api_version=api_version)
+        async with asyncio.timeout(_PATIENCE):
+            return await hook.acancel(minimax_task_id, api_version=api_version)
+    except TimeoutError:
+        return MinimaxUnavailableError(f"the platform did not answer within {_PATIENCE:g} s")
     except Exception as error:
         return _as_ours(error)
 

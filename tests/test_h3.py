@@ -370,6 +370,26 @@ async def test_a_killed_trigger_that_cannot_reach_the_platform_says_so(connect, 
     assert "Task T could not be cancelled (no connection could be made" in log.said()
 
 
+async def test_a_killed_trigger_speaks_before_airflow_ends_it(hook, minimax_emulator, log_of, monkeypatch):
+    minimax_emulator.configure(lifecycle="manual")
+    minimax_task_id = hook.submit(REQUEST)
+    minimax_emulator.fault("slow", operation="query", seconds=5)
+    monkeypatch.setattr("airflow_provider_minimax.cancelling._PATIENCE", 0.2)
+    log = log_of(MinimaxTaskTrigger)
+    trigger = MinimaxTaskTrigger(
+        minimax_task_id=minimax_task_id,
+        minimax_conn_id="minimax_default",
+        deadline=0.0,
+        api_version="v2",
+        cancel_on_kill=True,
+    )
+    await trigger.on_kill()
+    assert (
+        f"Task {minimax_task_id} could not be cancelled (the platform did not answer within 0.2 s), so it may go on"
+        in log.said()
+    )
+
+
 @pytest.mark.parametrize(
     ("state", "said"),
     [("preparing", "was cancelled while it was queued"), ("processing", "it goes on and is billed")],
