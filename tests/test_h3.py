@@ -405,6 +405,16 @@ def test_a_wait_that_timed_out_cancels_if_asked_to(state, said, connect, minimax
     assert receipt["phase"] == ("failed" if state == "preparing" else "submitted")
 
 
+def test_a_wait_that_timed_out_leaves_a_task_alone_that_another_one_bought(connect, minimax_emulator, tmp_path):
+    connect()
+    minimax_emulator.configure(lifecycle="manual")
+    options = {"timeout": 0.05, "output_path": str(tmp_path / "boat.mp4")}
+    for run_id, cancels in (("one", False), ("other", True)):
+        with pytest.raises(MinimaxTaskTimeoutError, match="goes on and will be billed"):
+            generate(cancel_on_timeout=cancels, **options).execute({"ti": FakeTaskInstance(run_id=run_id)})
+    assert minimax_emulator.jobs[0]["state"] == "preparing"
+
+
 @pytest.mark.parametrize("cancels", [True, False])
 def test_so_does_a_sensor(cancels, hook, minimax_emulator, context):
     minimax_emulator.configure(lifecycle="manual")

@@ -438,8 +438,9 @@ def _cancellation(platform: Platform, minimax_task_id: str) -> tuple[HttpRequest
 
 def _cancelled(task: VideoTask, action: str) -> VideoTask:
     if action != "cancelled":
+        # "deleted" means that the task ended between the look and this, and that its record is gone.
         raise MinimaxUnavailableError(
-            f"the platform answered the cancellation with {action or 'nothing'!r}", minimax_task_id=task.minimax_task_id
+            f"the platform answered the cancellation with {action!r}", minimax_task_id=task.minimax_task_id
         )
     return replace(task, state=TaskState.CANCELLED, status=action)
 

@@ -309,11 +309,7 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         from airflow_provider_minimax.receipts.decision import Resume
 
         buyer = self._buyer(context, hook, request, place)
-        try:
-            held = buyer.obtain(lambda: self._submit(hook, request))
-        except MinimaxSubmissionUnknownError as error:
-            self._name_lookalikes(context, hook, request, error)
-            raise
+        held = self._buy(context, hook, request, buyer)
         if not isinstance(held, Resume) or not self.wait_for_completion:
             return held, None
         outcome = self._look_first(hook, held.receipt)
@@ -321,17 +317,19 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
             return held, outcome
         # An earlier try was killed while it waited; with that written down, this one buys anew.
         self._ledger(context).keep(held.receipt.failed(outcome.error))
-        return buyer.obtain(lambda: self._submit(hook, request)), None
+        return self._buy(context, hook, request, buyer), None
 
-    def _name_lookalikes(
-        self, context: Context, hook: MinimaxHook, request: VideoRequest, error: MinimaxSubmissionUnknownError
-    ) -> None:
-        """Tell whoever has to look for a lost purchase what the platform lists, if it has a list."""
+    def _buy(self, context: Context, hook: MinimaxHook, request: VideoRequest, buyer: Buyer) -> Bought | Resume | Done:
+        """Buy unless that was done; tell whoever has to look for a lost purchase what the platform lists."""
         from airflow_provider_minimax.receipts.lookalikes import told_lookalikes
 
-        receipt = self._ledger(context).read_if_possible()
-        if receipt is not None and (listed := told_lookalikes(hook, request, receipt.intended_at)):
-            error.hint = " ".join(filter(None, (listed, error.hint)))
+        try:
+            return buyer.obtain(lambda: self._submit(hook, request))
+        except MinimaxSubmissionUnknownError as error:
+            receipt = self._ledger(context).read_if_possible()
+            if receipt is not None and (listed := told_lookalikes(hook, request, receipt.intended_at)):
+                error.hint = " ".join(filter(None, (listed, error.hint)))
+            raise
 
     def _ledger(self, context: Context) -> Ledger:
         from airflow_provider_minimax.receipts.ledger import Ledger
@@ -515,7 +513,7 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
             if isinstance(error, MinimaxError):
                 error.minimax_task_id = error.minimax_task_id or minimax_task_id
             if isinstance(error, MinimaxTaskTimeoutError) and self.cancel_on_timeout:
-                self._cancel_after(error, ledger)
+                self._cancel_after(context, error, ledger)
             if isinstance(error, AirflowFailException | AirflowSensorTimeout):
                 raise
             if ledger is None and isinstance(error, MinimaxStorageError) and self.durable:
@@ -534,18 +532,22 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
                 f"retry would buy another. {_GET_IT}"
             ) from error
 
-    def _cancel_after(self, error: MinimaxTaskTimeoutError, ledger: Ledger | None) -> None:
-        """Cancel what was waited for too long, if that is still possible, and write that down."""
+    def _cancel_after(self, context: Context, error: MinimaxTaskTimeoutError, ledger: Ledger | None) -> None:
+        """Cancel what was waited for too long, if that is still possible and nobody else's, and write that down."""
         from airflow_provider_minimax.api.catalogue import api_of
         from airflow_provider_minimax.api.pace import settle
+        from airflow_provider_minimax.receipts.of_task import owner_of
 
         minimax_task_id = str(error.minimax_task_id)
+        receipt = ledger.read_of(minimax_task_id) if ledger is not None else None
+        if receipt is not None and receipt.owner != owner_of(context):
+            return
         seen, error.money = self._given_up(self._hook(), minimax_task_id, api_of(self.model))
         outcome = None if isinstance(seen, MinimaxError) else settle(seen)
         if outcome is None or outcome.error is None or outcome.error.code != CANCELLED:
             return
         error.hint = "Clear this task to buy anew."
-        if ledger is not None and (receipt := ledger.read_of(minimax_task_id)):
+        if ledger is not None and receipt is not None:
             ledger.keep(receipt.failed(outcome.error))
 
     def on_kill(self) -> None:
