@@ -73,11 +73,11 @@ async def _cost(make: Any, server: Server, looks: int) -> float:
 
 async def _beside_another(make: Any, server: Server, looks: list[int]) -> list[float]:
     """Return the costs while the client of the connection is held open, as another trigger would."""
-    from airflow_provider_minimax.hooks.minimax import shared_hook
+    from airflow_provider_minimax.hub import shared_hub
 
     server.reset(jobs=2, looks=2)
-    async with shared_hook("minimax_default") as hook:
-        await hook.aget_task("1")
+    async with shared_hub("minimax_default") as hub:
+        await hub.look("1", after=0, patience=60)
         return [await _cost(make, server, look) for look in looks]
 
 

@@ -1,4 +1,4 @@
-"""Who watches jobs: our trigger, the peers' triggers, and loops over a bare ``httpx.AsyncClient``."""
+"""Who watches jobs: our trigger, the peers' triggers, loops over a bare ``httpx.AsyncClient`` and over sockets."""
 
 from __future__ import annotations
 
@@ -105,6 +105,52 @@ def _bounded(url: str, interval: float) -> Make:
     return lambda job: Bounded(client, url, job, interval, in_flight)
 
 
+class Wire(asyncio.Protocol):
+    """One connection that is kept, without an HTTP library: a request, its answer, the next."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport, self.buffer = transport, b""
+
+    def ask(self, path: str) -> asyncio.Future[bytes]:
+        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.transport.write(b"GET %b HTTP/1.1\r\nhost: h\r\nauthorization: Bearer k\r\n\r\n" % path.encode())
+        return self.answer
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        head, _, body = self.buffer.partition(b"\r\n\r\n")
+        length = head.rpartition(b"content-length: ")[2]
+        if body and len(body) == int(length):
+            self.buffer = b""
+            self.answer.set_result(body)
+
+
+class Raw(Bare):
+    """The loop over bare sockets: what no program that speaks HTTP can go below."""
+
+    def __init__(self, wires: list[Wire], url: str, job: int, interval: float, in_flight: asyncio.Semaphore) -> None:
+        super().__init__(None, url, job, interval)
+        self.wires, self.in_flight = wires, in_flight
+
+    async def look(self) -> str:
+        async with self.in_flight:
+            wire = self.wires.pop() if self.wires else await self.connect()
+            answer = await wire.ask(f"/v1/query/video_generation?task_id={self.job}")
+            self.wires.append(wire)
+        status: str = json.loads(answer)["status"]
+        return status
+
+    async def connect(self) -> Wire:
+        port = int(self.url.rsplit(":", 1)[1])
+        return (await asyncio.get_running_loop().create_connection(Wire, "127.0.0.1", port))[1]
+
+
+def _raw(url: str, interval: float) -> Make:
+    wires: list[Wire] = []
+    in_flight = asyncio.Semaphore(32)
+    return lambda job: Raw(wires, url, job, interval, in_flight)
+
+
 def _minimax(url: str, interval: float) -> Make:
     from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
@@ -136,6 +182,7 @@ def _anthropic(url: str, interval: float) -> Make:
 
 SYSTEMS: dict[str, Callable[[str, float], Make]] = {
     "ours": _minimax,
+    "raw sockets": _raw,
     "httpx shared": _bare,
     "httpx shared, 8 in flight": _bounded,
     "databricks": _databricks,

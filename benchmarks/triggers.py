@@ -3,25 +3,31 @@ A thousand triggers in one event loop, run as Airflow's triggerer runs them.
 
 Each is iterated in a task of its own with the greenback portal, under ``asyncio.run``, and logs JSON to ``/dev/null``.
 One job is watched before, so that imports and what a process pays once stay out of the figures.
+
+``python benchmarks/triggers.py --n 1000 --json`` runs ours and the bare sockets, twice each in turn, and prints the
+figures as one line of JSON.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from lab import MIB, Row, Runs, child, cpu, interleaved, memory, middle, percentile, ratio, say
-from server import Server
-from systems import ERRORS, PEERS, SYSTEMS, is_installed, log_to_nowhere
+from server import Server, running
+from systems import ERRORS, PEERS, SYSTEMS, environment, is_installed, log_to_nowhere
 
 COUNT = 1000
+RAW = "raw sockets"
 LAG_MS, KIB, POOL = 50.0, 40.0, 8
 BEAT = 0.02
 
@@ -59,7 +65,7 @@ def measure(server: Server, env: dict[str, str], key: str, rounds: int, without:
     names = [name for name in SYSTEMS if is_installed(name) and name not in without]
 
     def run(name: str, number: int) -> dict[str, Any]:
-        result = child("triggers.py", server.url, name, key, number, env=env, timeout=setting.limit + 90)
+        result = child("triggers.py", server.url, name, key, number, COUNT, env=env, timeout=setting.limit + 90)
         say(f"  {name}: " + ", ".join(f"{result[field]:.4g} {title}" for field, title in SHOWN.items()))
         return result
 
@@ -97,6 +103,28 @@ def measure(server: Server, env: dict[str, str], key: str, rounds: int, without:
     ]
 
 
+def figures(count: int) -> dict[str, float]:
+    """Return what a crowd of ours costs, and its CPU beside that of bare sockets in the same round."""
+    with running() as server, tempfile.TemporaryDirectory(prefix="bench-airflow-") as home:
+        env = environment(server.url, home)
+
+        def run(name: str, number: int) -> dict[str, Any]:
+            return child("triggers.py", server.url, name, "dense", number, count, env=env, timeout=DENSE.limit + 90)
+
+        runs = interleaved(["ours", RAW], 2, run)
+    ours = {field: middle(runs["ours"], field) for field in (*SHOWN, "net_ms_per_look")}
+    return {
+        "lag_p99_ms": round(ours["lag_p99"], 2),
+        "lag_p99_outside_gc_ms": round(ours["lag_own"], 2),
+        "connections": ours["connections"],
+        "rss_kib_per_trigger": round(ours["kib"], 2),
+        "detection_p99_over_interval_s": round(ours["late_p99"] - DENSE.interval, 3),
+        "cpu_ms_per_check": round(ours["net_ms_per_look"], 3),
+        "cpu_per_check_vs_raw": round(ratio(runs, "ours", RAW, "net_ms_per_look"), 2),
+        "found": ours["done"],
+    }
+
+
 def _comparison(runs: Runs, setting: Setting) -> str:
     lines = [
         f"{COUNT} triggers, {setting.name}; medians of {len(runs['ours'])} rounds",
@@ -121,18 +149,20 @@ def _with_missed(lags: list[float]) -> list[float]:
 class Crowd:
     """All triggers of one system, and what is seen of them."""
 
-    def __init__(self, url: str, name: str, setting: Setting, seed: int) -> None:
-        self.setting, self.seed = setting, seed
+    def __init__(self, url: str, name: str, setting: Setting, seed: int, count: int) -> None:
+        self.setting, self.seed, self.count = setting, seed, count
         self.server = Server(int(url.rsplit(":", 1)[1]), 0)
         self.make = SYSTEMS[name](url, setting.interval)
         self.found: dict[int, float] = {}
         self.lags: list[float] = []
         self.own_lags: list[float] = []
         self.highest = self.collecting = 0.0
+        self.collections = 0
         gc.callbacks.append(self.note_collection)
 
     def note_collection(self, phase: str, info: dict[str, int]) -> None:
         """Add up what the garbage collector takes, which is Airflow's heap more than any trigger's."""
+        self.collections += phase == "stop" and info["generation"] == 2
         self.collecting += time.monotonic() if phase == "stop" else -time.monotonic()
 
     async def watch(self, job: int, trigger: Any) -> None:
@@ -155,23 +185,30 @@ class Crowd:
             if len(self.lags) % 5 == 0:
                 self.highest = max(self.highest, memory())
 
+    async def cpu_of_the_beat(self) -> float:
+        """Return the CPU seconds a second that measuring takes itself."""
+        start = cpu()
+        await asyncio.sleep(1)
+        return cpu() - start
+
     async def run(self) -> None:
         setting = self.setting
         self.server.reset()
         await asyncio.create_task(self.watch(0, self.make(0)))
         self.found.clear()
         gc.collect()
-        self.memory = memory()
+        beating = asyncio.create_task(self.beat())
+        self.pulse = await self.cpu_of_the_beat()
+        self.lags, self.own_lags, self.memory = [], [], memory()
         self.ends = self.server.reset(
-            jobs=COUNT, first=setting.first, last=setting.last, delay=setting.delay, seed=self.seed
+            jobs=self.count, first=setting.first, last=setting.last, delay=setting.delay, seed=self.seed
         )
         # A loop that is blocked for good cannot tell; the signal can.
         signal.signal(signal.SIGALRM, lambda *_: self.finish(time.monotonic() - self.start))
         signal.setitimer(signal.ITIMER_REAL, setting.limit + 15)
         self.start, self.cpu = time.monotonic(), cpu()
-        beating = asyncio.create_task(self.beat())
         tasks = []
-        for job in range(COUNT):
+        for job in range(self.count):
             # Airflow, too, lets the others run before and after it loads a trigger.
             await asyncio.sleep(0)
             trigger = self.make(job)
@@ -191,9 +228,11 @@ class Crowd:
         result = {
             "done": len(self.found),
             "ms_per_look": 1000 * used / max(1.0, stats["requests"]),
+            "net_ms_per_look": 1000 * (used - self.pulse * (time.monotonic() - self.start)) / max(1, stats["requests"]),
+            "collections": self.collections,
             "requests": stats["requests"],
             "connections": stats["accepted"] - 1,
-            "kib": (self.highest - self.memory) * MIB / 1024 / COUNT,
+            "kib": (self.highest - self.memory) * MIB / 1024 / self.count,
             "lag_p99": 1000 * percentile(lags, 0.99),
             "lag_own": 1000 * percentile(own_lags, 0.99),
             "lag_max": 1000 * max(self.lags, default=stall),
@@ -205,12 +244,27 @@ class Crowd:
         os._exit(0)
 
 
-if __name__ == "__main__":
-    address, system, which, number = sys.argv[1:]
+def _child(address: str, system: str, which: str, number: str, count: str) -> None:
     log_to_nowhere()
+
+    async def run() -> None:
+        await Crowd(address, system, SETTINGS[which], 100 + int(number), int(count)).run()
+
     # asyncio.run, not uvloop: that is what Airflow does.
+    asyncio.run(run())
 
-    async def _main() -> None:
-        await Crowd(address, system, SETTINGS[which], 100 + int(number)).run()
 
-    asyncio.run(_main())
+def _main() -> None:
+    parser = argparse.ArgumentParser(description="What a crowd of triggers costs, and how soon it sees jobs end.")
+    parser.add_argument("--n", type=int, default=COUNT, help="how many triggers (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON instead of one line a figure")
+    arguments = parser.parse_args()
+    result = figures(arguments.n)
+    print(json.dumps(result) if arguments.json else "\n".join(f"{name}: {value:g}" for name, value in result.items()))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 6:
+        _child(*sys.argv[1:])
+    else:
+        _main()

@@ -9,6 +9,7 @@ import socket
 from contextlib import closing
 from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 
 import pytest
 
@@ -28,7 +29,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
-from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook, shared_hook
+from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook
 from tests.conftest import PLATFORMS
 
 FRAME = "https://files.example/frame.jpg"
@@ -454,24 +455,26 @@ def test_a_broken_connection_fails_its_test_with_the_field(connect):
 # -- clients and files -------------------------------------------------------------------------------------------------
 
 
-async def test_all_users_of_a_connection_on_a_loop_share_one_client(connect):
-    conn_id = connect()
-    async with shared_hook(conn_id) as one:
-        async with shared_hook(conn_id) as other:
-            assert one is other
-            await one._aconn()
-        assert one._async_transport is not None
-    assert one._async_transport is None
+@pytest.mark.parametrize("told_by", ["connection", "environment", "nobody"])
+async def test_a_look_on_an_event_loop_goes_through_a_proxy_if_there_is_one(connect, monkeypatch, told_by):
+    lines = []
 
+    async def answer(reader, writer):
+        lines.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0])
+        body = b'{"task_id":"1","status":"Processing","base_resp":{"status_code":0}}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
-def test_each_loop_has_a_client_of_its_own(connect):
-    conn_id = connect()
-
-    async def hook_of_this_loop():
-        async with shared_hook(conn_id) as hook:
-            return hook
-
-    assert asyncio.run(hook_of_this_loop()) is not asyncio.run(hook_of_this_loop())
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        if told_by == "environment":
+            monkeypatch.setenv("http_proxy", proxy)
+        extra = {"proxy": proxy} if told_by == "connection" else {}
+        host = proxy if told_by == "nobody" else "http://platform.example"
+        hook = MinimaxHook(connect(host=host, extra=extra))
+        assert (await hook.aget_task("1")).status == "Processing"
+        await hook.aclose()
+    before = b"" if told_by == "nobody" else b"http://platform.example"
+    assert lines == [b"GET " + before + b"/v1/query/video_generation?task_id=1 HTTP/1.1"]
 
 
 async def test_a_key_that_was_changed_while_waiting_is_looked_up_again(connect, minimax_emulator):
@@ -480,17 +483,18 @@ async def test_a_key_that_was_changed_while_waiting_is_looked_up_again(connect, 
     connect(password="sk-old")
     await hook.areload()
     connect()
-    assert (await alook(hook, minimax_task_id)).minimax_task_id == minimax_task_id
+    assert (await alook(hook, partial(hook.aget_task, minimax_task_id, retries=0))).minimax_task_id == minimax_task_id
     await hook.aclose()
 
 
 async def test_a_changed_key_is_found_by_all_who_share_a_hook_and_were_refused_at_once(connect, minimax_emulator):
-    async with shared_hook(connect()) as hook:
-        bought = [await hook.asubmit(REQUEST) for _ in range(3)]
-        minimax_emulator.configure(key="a-new-key")
-        connect(password="a-new-key")
-        minimax_emulator.fault("slow", operation="query", seconds=0.3, times=3)
-        looks = await asyncio.gather(*(alook(hook, minimax_task_id) for minimax_task_id in bought))
+    hook = MinimaxHook(connect())
+    bought = [await hook.asubmit(REQUEST) for _ in range(3)]
+    minimax_emulator.configure(key="a-new-key")
+    connect(password="a-new-key")
+    minimax_emulator.fault("slow", operation="query", seconds=0.3, times=3)
+    looks = await asyncio.gather(*(alook(hook, partial(hook.aget_task, it, retries=0)) for it in bought))
+    await hook.aclose()
     assert [look.minimax_task_id for look in looks] == bought
 
 
@@ -507,7 +511,7 @@ async def test_a_client_is_not_closed_under_those_who_wait_for_an_answer(connect
 async def test_a_key_that_stays_wrong_is_not_looked_up_for_ever(connect):
     hook = MinimaxHook(connect(password="sk-wrong"))
     with pytest.raises(MinimaxAuthError):
-        await alook(hook, "1")
+        await alook(hook, partial(hook.aget_task, "1", retries=0))
     await hook.aclose()
 
 

@@ -358,6 +358,22 @@ def test_a_deferred_wait_carries_the_id_and_no_secret(connect, minimax_emulator,
     assert deferral.timeout.total_seconds() > kwargs["deadline"] - time.time()
 
 
+def test_a_deferred_wait_paces_itself_by_the_clip_unless_the_author_says_otherwise(connect, context):
+    connect()
+    operator = generate(wait_for_completion=True, deferrable=True, poll_interval=None, resolution="768P", duration="6")
+    _, kwargs = deferred(operator, context).trigger.serialize()
+    assert kwargs["poll_interval"] is None
+    assert abs(kwargs["clip"].pop("bought_at") - time.time()) < 10
+    assert kwargs["clip"] == {"model": "MiniMax-Hailuo-2.3", "resolution": "768P", "duration": 6}
+
+
+def test_a_wait_in_the_worker_paces_itself_by_the_clip(connect, context, mocker):
+    connect()
+    naps = mocker.patch("airflow_provider_minimax.operators.video.time.sleep")
+    generate(wait_for_completion=True, poll_interval=None).execute(context)
+    assert 0 <= naps.call_args_list[0].args[0] <= 16
+
+
 def test_airflows_own_time_limit_on_the_deferral_does_not_lead_to_a_second_purchase(context):
     context["ti"].xcoms["task_id"] = "T"
     with pytest.raises(MinimaxTaskTimeoutError, match="task T"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,14 +14,14 @@ class HttpRequest:
 
     :param method: the HTTP method.
     :param path: the path below the connection's base URL and path prefix, with its leading slash.
-    :param query: the query string's fields.
+    :param query: the query string's fields; one with several values comes several times.
     :param body: the JSON body, if any. Not shown by ``repr``: it may hold an image.
     :param buys: whether an accepted request costs money, so that it must never be sent twice by itself.
     """
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     buys: bool = False
 

@@ -8,9 +8,9 @@ single look, to :func:`settle`), so they cannot come to differ. No I/O, no sleep
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -27,12 +27,25 @@ MAX_FAILURES = 30
 _MODERATION_CODES = ("1026", "1027")
 
 
+class Pacing(Protocol):
+    """What says how long to wait between two looks."""
+
+    def delay(self, now: float, looks: int, luck: float) -> float:
+        """
+        Return the seconds to wait.
+
+        :param now: the time, in epoch seconds.
+        :param looks: how many looks there were.
+        :param luck: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """
-    How long to wait between two looks.
+    The same wait between all looks, or ever longer ones.
 
-    :param interval: seconds between looks, on average.
+    :param interval: seconds between looks.
     :param exponential_backoff: whether the waits double from look to look, as Airflow's sensors do it.
     :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
     """
@@ -41,17 +54,12 @@ class Pace:
     exponential_backoff: bool = False
     max_wait: float | None = None
 
-    def delay(self, looks: int, luck: float) -> float:
-        """
-        Return the seconds to wait.
-
-        :param looks: how many looks there were.
-        :param luck: a number from 0 to 1 that spreads the looks of many tasks.
-        """
+    def delay(self, now: float, looks: int, luck: float) -> float:
+        """Return the seconds to wait; the first look is spread over an interval, which keeps the later ones spread."""
         if looks == 0:
-            return self.interval * (0.5 + luck / 2)
+            return self.interval * luck
         if not self.exponential_backoff:
-            return self.interval * (0.9 + luck / 5)
+            return self.interval
         delay = max(self.interval * 2.0 ** min(looks - 2, 60), 1.0) * (1 + luck)
         return delay if self.max_wait is None else min(delay, self.max_wait)
 
@@ -158,7 +166,7 @@ class Watch:
     :param deadline: when patience ends, in epoch seconds: a wall clock, so that it survives a change of process.
     :param pace: how long to wait between looks.
     :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
-    :param luck: gives numbers from 0 to 1; for tests.
+    :param luck: a number from 0 to 1 that sets the looks apart from those of other tasks; for tests.
     """
 
     def __init__(
@@ -166,19 +174,21 @@ class Watch:
         minimax_task_id: str,
         *,
         deadline: float,
-        pace: Pace,
+        pace: Pacing,
         max_failures: int | None = MAX_FAILURES,
-        luck: Callable[[], float] = random.random,
+        luck: float | None = None,
     ) -> None:
         self._minimax_task_id = minimax_task_id
         self._deadline = deadline
         self._pace = pace
         self._max_failures = max_failures
-        self._luck = luck
+        self._luck = random.random() if luck is None else luck  # noqa: S311 - no secret hangs on it
         self._looks = 0
         self._failures = 0
         self._task: VideoTask | None = None
         self._trouble: MinimaxError | None = None
+        self.seen_running_at: float | None = None
+        """When the task was last seen to go on, in epoch seconds."""
 
     def start(self, now: float) -> Wait:
         """Return how long to wait before the first look; never past the deadline, and the last look is at it."""
@@ -200,6 +210,7 @@ class Watch:
             return outcome
         changed = self._task is None or self._task.status != seen.status
         self._task = seen
+        self.seen_running_at = now
         return self._go_on(
             now,
             note=f"MiniMax task {self._minimax_task_id}: {seen.status or 'no status'}" if changed else None,
@@ -242,5 +253,5 @@ class Watch:
         )
 
     def _until_next(self, now: float, at_least: float) -> float:
-        delay = max(self._pace.delay(self._looks, self._luck()), at_least)
+        delay = max(self._pace.delay(now, self._looks, self._luck), at_least)
         return max(0.0, min(delay, self._deadline - now))

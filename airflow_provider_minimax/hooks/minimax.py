@@ -2,17 +2,15 @@
 The hook: a connection turned into a platform and the transport to reach it.
 
 Everything is there twice, for synchronous code and (with an ``a`` in front) for an event loop. Clients are opened at
-the first use and kept; :func:`shared_hook` lets all triggers of an event loop that use one connection share one.
+the first use and kept; all triggers of an event loop that use one connection share one, through the hub.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
-from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -283,6 +281,35 @@ class MinimaxHook(BaseHook):
             platform.query(minimax_task_id), _reader(platform, minimax_task_id), retries=retries
         )
 
+    def page_size(self, api_version: str) -> int:
+        """
+        Return how many tasks one request can look at: 1 where there is no list, and before the connection is looked up.
+
+        :param api_version: which version of MiniMax's API knows them.
+        """
+        return self._resolved[0].of_version(api_version).page_size if self._resolved else 1
+
+    async def aget_tasks(self, minimax_task_ids: Sequence[str], *, api_version: str) -> dict[str, VideoTask]:
+        """
+        Look at several remote tasks with one request, where :meth:`page_size` is more than 1.
+
+        :param minimax_task_ids: their ids, at most ``page_size``.
+        :param api_version: which version of MiniMax's API knows them.
+        :return: those that the platform tells enough of, by their ids; the others have to be looked at one by one.
+        :raises MinimaxError: the look failed, by what to do about it.
+        """
+        family, transport = await self._aconn()
+        platform = family.of_version(api_version)
+        if platform.list_tasks is None or platform.read_list is None:
+            return {}
+        request = platform.list_tasks(1, len(minimax_task_ids), None, minimax_task_ids)
+        page = await transport.send(request, platform.read_list, retries=0)
+        return {
+            task.minimax_task_id: task
+            for task in page.tasks
+            if task.state is not TaskState.SUCCEEDED or task.has_output
+        }
+
     def get_file(self, task: VideoTask) -> VideoFile:
         """
         Ask where a finished task's clip is; each call gives a fresh URL, which lives for about an hour.
@@ -344,7 +371,7 @@ class MinimaxHook(BaseHook):
             raise MinimaxRequestError(
                 f"{platform.title} has no list of tasks in version {api_version!r} of its API", platform=platform.name
             )
-        return self.get_conn().send(platform.list_tasks(page, page_size, model), platform.read_list)
+        return self.get_conn().send(platform.list_tasks(page, page_size, model, ()), platform.read_list)
 
     # -- cancelling it -------------------------------------------------------------------------------------------------
 
@@ -467,30 +494,6 @@ def _list_price(request: VideoRequest, endpoint: Endpoint) -> ListPrice | None:
     return catalogue.list_price(request, currency="cny" if endpoint.region == "cn" else "usd")
 
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[MinimaxHook, int]]] = WeakKeyDictionary()
-
-
-@asynccontextmanager
-async def shared_hook(minimax_conn_id: str) -> AsyncIterator[MinimaxHook]:
-    """
-    Lend the hook that all users of a connection on this event loop share; the last one to leave closes its client.
-
-    :param minimax_conn_id: the connection.
-    """
-    hooks = _shared.setdefault(asyncio.get_running_loop(), {})
-    hook, users = hooks.get(minimax_conn_id) or (MinimaxHook(minimax_conn_id), 0)
-    hooks[minimax_conn_id] = (hook, users + 1)
-    try:
-        yield hook
-    finally:
-        hook, users = hooks[minimax_conn_id]
-        if users > 1:
-            hooks[minimax_conn_id] = (hook, users - 1)
-        else:
-            del hooks[minimax_conn_id]
-            await hook.aclose()
-
-
 def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> VideoTask:
     """
     Look once at a task; a refused key is looked up again, since it may have been changed while we waited.
@@ -507,14 +510,19 @@ def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> Vi
         return hook.get_task(minimax_task_id, api_version=api_version, retries=0)
 
 
-async def alook(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> VideoTask:
-    """Do what :func:`look` does, on an event loop, where others may share the hook."""
+async def alook(hook: MinimaxHook, look: Callable[[], Awaitable[VideoTask]]) -> VideoTask:
+    """
+    Do what the function :func:`look` does, on an event loop, where others may share the hook.
+
+    :param hook: the hook that is looked through; its connection is looked up first, by whoever calls this.
+    :param look: looks once at a task, through the hook.
+    """
     used = await hook._aresolve()
     try:
-        return await hook.aget_task(minimax_task_id, api_version=api_version, retries=0)
+        return await look()
     except MinimaxAuthError:
         await hook.areload()
         # The new key may be there already, because another one who was refused has looked it up meanwhile.
         if await hook._aresolve() == used:
             raise
-        return await hook.aget_task(minimax_task_id, api_version=api_version, retries=0)
+        return await look()

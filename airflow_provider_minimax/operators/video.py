@@ -148,7 +148,8 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         been bought: ``"fail"`` stops and says so, ``"resubmit"`` submits again.
     :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
         one a try; 1 buys none again by itself.
-    :param poll_interval: seconds between looks, more than 0.
+    :param poll_interval: seconds between looks, more than 0. By default looks are rare before the clip can be done, and
+        most frequent when it is likely to be: about every ten seconds, and so many for a model whose times are unknown.
     :param timeout: seconds until the wait of each try ends, more than 0; the remote task goes on and is billed all the
         same. The task's ``execution_timeout`` ends it too, if that is shorter.
     :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
@@ -204,7 +205,7 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         on_clear: Literal["resubmit", "reuse"] = "resubmit",
         on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
         max_submissions: int = 1,
-        poll_interval: timedelta | float = 10.0,
+        poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 1800.0,
         cancel_on_timeout: bool = False,
         validate: bool = True,
@@ -239,7 +240,7 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         self.on_clear = one_of("on_clear", on_clear, ("resubmit", "reuse"))
         self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
         self.max_submissions = at_least_one("max_submissions", max_submissions)
-        self.poll_interval = seconds("poll_interval", poll_interval)
+        self.poll_interval = None if poll_interval is None else seconds("poll_interval", poll_interval)
         self.timeout = seconds("timeout", timeout)
         self.cancel_on_timeout = cancel_on_timeout
         self.validate = validate
@@ -296,11 +297,11 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
                 if isinstance(held, Done):
                     return self._announced(context, Landed.of(held.receipt), self._pictures())
                 deadline = time.time() + self._patience()
+                clip = _clip_of(request, held.receipt)
                 if outcome is None and self.deferrable:
-                    self._defer(context, held.receipt, deadline)
-                return self._conclude(
-                    context, hook, ledger, outcome or self._wait(context, hook, held.receipt, deadline)
-                )
+                    self._defer(context, held.receipt, deadline, clip)
+                outcome = outcome or self._wait(context, hook, held.receipt, deadline, clip)
+                return self._conclude(context, hook, ledger, outcome)
 
     def _obtain(
         self, context: Context, hook: MinimaxHook, request: VideoRequest, place: Place | None
@@ -404,7 +405,7 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         is_own = receipt.owner == owner_of(context)
         return receipt.api_version == "v2" and self.on_clear == "resubmit" and is_own
 
-    def _defer(self, context: Context, receipt: Receipt, deadline: float) -> None:
+    def _defer(self, context: Context, receipt: Receipt, deadline: float, clip: dict[str, Any]) -> None:
         from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
         self.defer(
@@ -415,12 +416,16 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
                 poll_interval=self.poll_interval,
                 api_version=receipt.api_version,
                 cancel_on_kill=self._may_cancel(context, receipt),
+                clip=clip,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self._patience() + SAFETY_NET),
         )
 
-    def _wait(self, context: Context, hook: MinimaxHook, receipt: Receipt, deadline: float) -> Outcome:
+    def _wait(
+        self, context: Context, hook: MinimaxHook, receipt: Receipt, deadline: float, clip: dict[str, Any]
+    ) -> Outcome:
+        from airflow_provider_minimax.api.foresight import foreseen
         from airflow_provider_minimax.api.pace import Pace, Wait, Watch
         from airflow_provider_minimax.hooks.minimax import look
 
@@ -428,7 +433,8 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
         if self._may_cancel(context, receipt):
             # A signal may come in the middle of a request, so the cancellation does not share its client.
             self._cancel = lambda: self._given_up(hook.apart(), minimax_task_id, receipt.api_version)[1]
-        watch = Watch(minimax_task_id, deadline=deadline, pace=Pace(self.poll_interval))
+        pace = foreseen(self.minimax_conn_id, clip) if self.poll_interval is None else Pace(self.poll_interval)
+        watch = Watch(minimax_task_id, deadline=deadline, pace=pace)
         step: Wait | Outcome = watch.start(time.time())
         while isinstance(step, Wait):
             if step.note:
@@ -560,6 +566,16 @@ class MinimaxVideoGenerationOperator(DeliversClips, BaseOperator):
             self.log.warning(
                 "MiniMax task %s goes on and will be billed: it is not cancelled. %s", self._minimax_task_id, _GET_IT
             )
+
+
+def _clip_of(request: VideoRequest, receipt: Receipt) -> dict[str, Any]:
+    """Return what the pace of looks depends on, as plain values for a trigger."""
+    return {
+        "model": request.model,
+        "resolution": request.resolution,
+        "duration": request.duration,
+        "bought_at": receipt.began_at.timestamp(),
+    }
 
 
 def _id_of_event(next_kwargs: dict[str, Any] | None) -> str | None:

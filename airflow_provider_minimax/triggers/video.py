@@ -7,7 +7,6 @@ plain text and read back by other versions of this code: new ones need defaults.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -15,12 +14,13 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_minimax.api.foresight import Foreseen, foreseen
 from airflow_provider_minimax.api.pace import MAX_FAILURES, Outcome, Pace, Wait, Watch
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.cancelling import agive_up, told
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
-from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook, shared_hook
+from airflow_provider_minimax.hub import Hub, shared_hub
 
 
 class MinimaxTaskTrigger(BaseTrigger):
@@ -30,13 +30,15 @@ class MinimaxTaskTrigger(BaseTrigger):
     :param minimax_task_id: the remote task. Not named ``task_id``, which Airflow overwrites on triggers.
     :param minimax_conn_id: the connection to look through.
     :param deadline: when patience ends, in epoch seconds, so that it survives a restart of the triggerer.
-    :param poll_interval: seconds between looks, on average.
+    :param poll_interval: seconds between looks; ``None``: as long as clips like this one take to be made suggests.
     :param exponential_backoff: whether the waits double from look to look.
     :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
     :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
     :param api_version: which version of MiniMax's API knows the remote task.
     :param cancel_on_kill: whether to cancel the remote task, if it is still queued, when the Airflow task is cleared or
         marked; not if the next try would go on with it, because that may begin before this trigger ends.
+    :param clip: what is known of the clip, for a pace of its own: ``model``, ``resolution``, ``duration``, and
+        ``bought_at`` in epoch seconds.
     """
 
     def __init__(
@@ -45,12 +47,13 @@ class MinimaxTaskTrigger(BaseTrigger):
         minimax_task_id: str,
         minimax_conn_id: str,
         deadline: float,
-        poll_interval: float = 10.0,
+        poll_interval: float | None = None,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
         max_failures: int | None = MAX_FAILURES,
         api_version: str = "v1",
         cancel_on_kill: bool = False,
+        clip: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.minimax_task_id = minimax_task_id
@@ -62,6 +65,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         self.max_failures = max_failures
         self.api_version = api_version
         self.cancel_on_kill = cancel_on_kill
+        self.clip = clip
         self._is_over = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -78,34 +82,44 @@ class MinimaxTaskTrigger(BaseTrigger):
                 "max_failures": self.max_failures,
                 "api_version": self.api_version,
                 "cancel_on_kill": self.cancel_on_kill,
+                "clip": self.clip,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
-        async with shared_hook(self.minimax_conn_id) as hook:
-            outcome = await self._watch(hook)
+        async with shared_hub(self.minimax_conn_id) as hub:
+            outcome = await self._watch(hub)
         self._is_over = True
         yield TriggerEvent(outcome.as_event())  # type: ignore[no-untyped-call]
 
-    async def _watch(self, hook: MinimaxHook) -> Outcome:
-        watch = Watch(
-            self.minimax_task_id,
-            deadline=self.deadline,
-            pace=Pace(self.poll_interval, self.exponential_backoff, self.max_wait),
-            max_failures=self.max_failures,
-        )
+    async def _watch(self, hub: Hub) -> Outcome:
+        pace = self._pace()
+        watch = Watch(self.minimax_task_id, deadline=self.deadline, pace=pace, max_failures=self.max_failures)
         step: Wait | Outcome = watch.start(time.time())
         while isinstance(step, Wait):
             if step.note:
                 self.log.log(logging.WARNING if step.warn else logging.INFO, "%s", step.note)
-            await asyncio.sleep(step.seconds)
-            step = watch.after(await self._look(hook), time.time())
+            step = watch.after(await self._look(hub, step.seconds), time.time())
+        if isinstance(pace, Foreseen) and step.error is None:
+            pace.learn(watch.seen_running_at, time.time())
         return step
 
-    async def _look(self, hook: MinimaxHook) -> VideoTask | MinimaxError:
+    def _pace(self) -> Pace | Foreseen:
+        if self.poll_interval is not None:
+            return Pace(self.poll_interval, self.exponential_backoff, self.max_wait)
+        if self.clip is None:
+            return Pace()
+        return foreseen(self.minimax_conn_id, self.clip)
+
+    async def _look(self, hub: Hub, after: float) -> VideoTask | MinimaxError:
         try:
-            return await alook(hook, self.minimax_task_id, self.api_version)
+            return await hub.look(
+                self.minimax_task_id,
+                self.api_version,
+                after=after,
+                patience=self.deadline - time.time(),
+            )
         except MinimaxError as error:
             return error
         except Exception as error:
@@ -118,8 +132,8 @@ class MinimaxTaskTrigger(BaseTrigger):
         if self._is_over:
             return
         if self.cancel_on_kill:
-            async with shared_hook(self.minimax_conn_id) as hook:
-                seen = await agive_up(hook, self.minimax_task_id, self.api_version)
+            async with shared_hub(self.minimax_conn_id) as hub:
+                seen = await agive_up(hub.hook, self.minimax_task_id, self.api_version)
             self.log.warning("No longer watching. %s", told(seen, self.minimax_task_id))
         else:
             self.log.warning(

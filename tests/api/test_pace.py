@@ -28,22 +28,28 @@ DONE = VideoTask("T", TaskState.SUCCEEDED, "Success", file_id="F", width=1366, h
 
 
 def watch(**options) -> Watch:
-    return Watch("T", **{"deadline": 1000.0, "pace": Pace(10.0), "luck": lambda: 0.5} | options)
+    return Watch("T", **{"deadline": 1000.0, "pace": Pace(10.0), "luck": 0.5} | options)
 
 
-def test_looks_are_an_interval_apart_on_average():
-    assert Pace(10).delay(1, 0.5) == pytest.approx(10)
-    assert Pace(10).delay(1, 0.0) == pytest.approx(9)
-    assert Pace(10).delay(1, 1.0) == pytest.approx(11)
+def test_looks_are_an_interval_apart():
+    assert {Pace(10).delay(0.0, looks, luck) for looks in (1, 2, 99) for luck in (0.0, 0.5, 1.0)} == {10}
 
 
-def test_first_looks_are_spread_so_that_a_crowd_does_not_ask_at_once():
-    assert (Pace(10).delay(0, 0.0), Pace(10).delay(0, 1.0)) == (5, 10)
+def test_first_looks_are_spread_over_an_interval_so_that_a_crowd_does_not_ask_at_once():
+    assert [Pace(10).delay(0.0, 0, luck) for luck in (0.0, 0.3, 1.0)] == [0, 3, 10]
 
 
 def test_backoff_doubles_up_to_the_longest_wait():
     pace = Pace(10, exponential_backoff=True, max_wait=60)
-    assert [pace.delay(n, 0.0) for n in (1, 2, 3, 4, 5, 99)] == [5, 10, 20, 40, 60, 60]
+    assert [pace.delay(0.0, n, 0.0) for n in (1, 2, 3, 4, 5, 99)] == [5, 10, 20, 40, 60, 60]
+
+
+def test_it_is_known_when_a_task_was_last_seen_to_go_on():
+    it = watch()
+    it.after(RUNNING, 3.0)
+    it.after(MinimaxUnavailableError("down"), 4.0)
+    it.after(DONE, 5.0)
+    assert it.seen_running_at == 3.0
 
 
 def test_a_running_task_is_looked_at_again():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_minimax.api.catalogue import api_of, models
@@ -43,8 +43,10 @@ class Platform:
     :param pictures: what it takes as a picture.
     :param cancel: makes the request that cancels a queued task, and erases a finished one.
     :param read_cancellation: reads from the answer to that what was done: ``cancelled`` or ``deleted``.
-    :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, and a model or all.
-    :param read_list: reads the answer to that.
+    :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, a model or all, and
+        ids or all.
+    :param read_list: reads the answer to that, which need not name all that were asked for.
+    :param page_size: how many tasks to look at with one such request; 1 where there is none.
     """
 
     name: str
@@ -66,8 +68,9 @@ class Platform:
     pictures: PictureRules = V1_PICTURES
     cancel: Callable[[str], HttpRequest] | None = None
     read_cancellation: Callable[[HttpReply], str] | None = None
-    list_tasks: Callable[[int, int, str | None], HttpRequest] | None = None
+    list_tasks: Callable[[int, int, str | None, Sequence[str]], HttpRequest] | None = None
     read_list: Callable[[HttpReply], TaskPage] | None = None
+    page_size: int = 1
 
     def for_model(self, model: str) -> Platform:
         """

@@ -1,0 +1,243 @@
+"""
+The hub: one poller for all triggers of an event loop that wait through the same connection.
+
+A trigger hands in a look that it wants at some later moment, and awaits its answer. The hub sends what is due, a few at
+a time and over connections that stay open, and nothing while the platform has asked for a pause. It holds no thread, no
+lock and no task of its own while nothing is due; what to make of an answer is left to the trigger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import heapq
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import Context
+from dataclasses import dataclass
+from typing import cast
+from weakref import WeakKeyDictionary
+
+from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.api.transport import IN_FLIGHT
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRateLimitError
+from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook
+
+# Looks that are due at nearly the same time share one wake-up of the loop, which costs about as much as a look.
+TICK = 0.1
+# How long all wait after a refusal that names no time.
+COOL_DOWN = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class _Look:
+    """
+    A look that somebody waits for.
+
+    :param due: when to send it, on the loop's clock.
+    :param latest: when its answer is no longer waited for.
+    :param minimax_task_id: the remote task.
+    :param api_version: which version of MiniMax's API knows it.
+    :param answer: what was seen, once it is known; cancelled with the trigger that awaits it.
+    """
+
+    due: float
+    latest: float
+    minimax_task_id: str
+    api_version: str
+    answer: asyncio.Future[VideoTask]
+
+    def __lt__(self, other: _Look) -> bool:
+        return self.due < other.due
+
+    def tell(self, seen: VideoTask | Exception) -> None:
+        """Hand the answer to whoever waits for it, if anybody still does."""
+        if self.answer.done():
+            return
+        if isinstance(seen, Exception):
+            self.answer.set_exception(seen)
+        else:
+            self.answer.set_result(seen)
+
+
+class Hub:
+    """
+    Looks at remote tasks for many who wait, on the event loop that it was made on.
+
+    :param hook: the connection to look through; closed with the hub.
+    """
+
+    def __init__(self, hook: MinimaxHook) -> None:
+        self.hook = hook
+        self.users = 0
+        self._loop = asyncio.get_running_loop()
+        self._later: list[_Look] = []
+        self._now: deque[_Look] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._senders: set[asyncio.Task[None]] = set()
+        self._resume = 0.0
+        self._refusal: MinimaxRateLimitError | None = None
+
+    async def look(self, minimax_task_id: str, api_version: str = "v1", *, after: float, patience: float) -> VideoTask:
+        """
+        Look at a task once, some time from now.
+
+        :param minimax_task_id: the remote task.
+        :param api_version: which version of MiniMax's API knows it.
+        :param after: seconds to wait first, to the nearest tenth of a second if they are one or more.
+        :param patience: seconds after which an answer is of no use, so that a pause which the platform asked for is not
+            waited out.
+        :return: what was seen.
+        :raises MinimaxError: the look failed, or fell into such a pause.
+        :raises Exception: the connection could not be looked up.
+        """
+        waits = [0.0, after]
+
+        async def ask() -> VideoTask:
+            return await self._queued(minimax_task_id, api_version, waits.pop(), patience)
+
+        try:
+            # The connection is looked up by the trigger's own task: Airflow may want to know for whom.
+            return await alook(self.hook, ask)
+        except Exception:
+            if len(waits) == 2:
+                # Nothing was asked, for the connection could not be looked up; the next try of that is as far away.
+                await asyncio.sleep(after)
+            raise
+
+    def _queued(
+        self, minimax_task_id: str, api_version: str, after: float, patience: float
+    ) -> asyncio.Future[VideoTask]:
+        now = self._loop.time()
+        due = now + after if after < 1 else round((now + after) / TICK) * TICK
+        latest = now + patience
+        due = max(due, min(self._resume, latest))
+        look = _Look(due, latest, minimax_task_id, api_version, self._loop.create_future())
+        heapq.heappush(self._later, look)
+        self._set_timer()
+        return look.answer
+
+    def _set_timer(self) -> None:
+        due = self._later[0].due
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        # A context of its own: what is logged on the way, such as httpx's line a request, is for no one trigger's log.
+        self._timer = self._loop.call_at(due, self._wake, context=Context())
+
+    def _wake(self) -> None:
+        """Send what is due; the rest is for the next time."""
+        self._timer = None
+        now = self._loop.time() + 0.001
+        while self._later and self._later[0].due <= now:
+            look = heapq.heappop(self._later)
+            if look.answer.done():
+                continue
+            if self._refusal is not None and now < self._resume:
+                look.tell(copy.copy(self._refusal))
+            else:
+                self._now.append(look)
+        for _ in range(min(len(self._now), IN_FLIGHT - len(self._senders))):
+            self._senders.add(self._loop.create_task(self._send()))
+        if self._later:
+            self._set_timer()
+
+    async def _send(self) -> None:
+        try:
+            while self._now:
+                page = self._next_page()
+                for look in await self._not_listed(page) if len(page) > 1 else page:
+                    await self._ask(look)
+        finally:
+            # Not in a callback, which would come after a look that is due by then had counted on this sender.
+            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    def _next_page(self) -> list[_Look]:
+        """Take the next look, and those behind it that one request can ask for too."""
+        page = [self._now.popleft()]
+        api_version = page[0].api_version
+        room = self.hook.page_size(api_version)
+        while len(page) < room and self._now and self._now[0].api_version == api_version:
+            page.append(self._now.popleft())
+        return page
+
+    async def _ask(self, look: _Look) -> None:
+        if look.answer.done():
+            return
+        try:
+            look.tell(await self.hook.aget_task(look.minimax_task_id, api_version=look.api_version, retries=0))
+        except Exception as error:
+            # Whatever it is, it is for the one who waits for this task to judge, and touches no other.
+            if isinstance(error, MinimaxRateLimitError):
+                self._pause(error)
+            look.tell(error)
+
+    async def _not_listed(self, page: list[_Look]) -> list[_Look]:
+        """Look at a page of tasks with one request; return those that have to be looked at one by one."""
+        try:
+            ids = [look.minimax_task_id for look in page]
+            seen = await self.hook.aget_tasks(ids, api_version=page[0].api_version)
+        except Exception as error:
+            if not isinstance(error, MinimaxError) or error.is_final:
+                # A single task may have spoilt the page; asked for alone, each is told what is its own.
+                return page
+            if isinstance(error, MinimaxRateLimitError):
+                self._pause(error)
+            for look in page:
+                look.tell(copy.copy(error))
+            return []
+        for look in page:
+            if look.minimax_task_id in seen:
+                look.tell(seen[look.minimax_task_id])
+        return [look for look in page if not look.answer.done()]
+
+    def _pause(self, refusal: MinimaxRateLimitError) -> None:
+        """Put off all looks by as long as the platform asked for, so that they stay as spread as they were."""
+        now = self._loop.time()
+        resume = now + (COOL_DOWN if refusal.retry_after is None else refusal.retry_after)
+        longer = resume - max(self._resume, now)
+        if longer <= 0:
+            return
+        self._resume, self._refusal = resume, copy.copy(refusal)
+        self._later += self._now
+        self._now.clear()
+        for look in self._later:
+            if look.due < resume:
+                look.due = max(look.due, min(max(look.due + longer, resume), look.latest))
+        heapq.heapify(self._later)
+        if self._later:
+            self._set_timer()
+
+    async def aclose(self) -> None:
+        """Stop sending, and close the connection's client."""
+        if self._timer is not None:
+            self._timer.cancel()
+        senders = list(self._senders)
+        for sender in senders:
+            sender.cancel()
+        await asyncio.gather(*senders, return_exceptions=True)
+        await self.hook.aclose()
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Hub]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def shared_hub(minimax_conn_id: str) -> AsyncIterator[Hub]:
+    """
+    Lend the hub that all users of a connection on this event loop share; the last one to leave closes it.
+
+    :param minimax_conn_id: the connection.
+    """
+    hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
+    hub = hubs.get(minimax_conn_id) or hubs.setdefault(minimax_conn_id, Hub(MinimaxHook(minimax_conn_id)))
+    hub.users += 1
+    try:
+        yield hub
+    finally:
+        hub.users -= 1
+        if not hub.users:
+            del hubs[minimax_conn_id]
+            await hub.aclose()

@@ -1,0 +1,161 @@
+"""The pace by what is known: fewer looks than a fixed interval, no clip found late, and no harm from a wrong guess."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_minimax.api import catalogue, foresight
+from airflow_provider_minimax.api.foresight import ENOUGH, Experience, Foreseen, Kind, Law, published
+
+CLIPS = 1500
+LAWS = [(median, sigma) for median in (60, 120, 180) for sigma in (0.25, 0.5)]
+UNKNOWN = Kind("c", "a-model-of-tomorrow")
+
+
+class Told(Experience):
+    """What is known when somebody has guessed."""
+
+    def __init__(self, law: Law) -> None:
+        super().__init__(UNKNOWN)
+        self.timetable = foresight.Timetable.of(law, longest=foresight.LONGEST_GAP, start=0.0)
+
+
+def learnt(durations: list[float]) -> Experience:
+    known = Experience(UNKNOWN)
+    for seconds in durations:
+        known.learn(seconds)
+    return known
+
+
+def durations(median: float, sigma: float, *, count: int = CLIPS, seed: int = 7) -> list[float]:
+    chance = random.Random(seed)
+    return [median * math.exp(sigma * chance.gauss(0, 1)) for _ in range(count)]
+
+
+def run(known: Experience, clips: list[float]) -> tuple[float, float]:
+    """Return looks a clip, and the mean seconds from a clip's end to the look that sees it."""
+    pace, chance, looks, late = Foreseen(known, bought_at=1e9), random.Random(11), 0, 0.0
+    for ends in clips:
+        now, count, luck = 0.0, 0, chance.random()
+        while True:
+            now += pace.delay(1e9 + now, count, luck)
+            count += 1
+            if now >= ends:
+                break
+        looks, late = looks + count, late + now - ends
+    return looks / len(clips), late / len(clips)
+
+
+def looks_at_ten_seconds(clips: list[float]) -> float:
+    return sum(math.ceil(ends / 10) for ends in clips) / len(clips)
+
+
+@pytest.mark.parametrize(("median", "sigma"), LAWS)
+def test_a_right_guess_saves_looks_and_finds_clips_as_soon_as_a_look_every_ten_seconds(median, sigma):
+    clips = durations(median, sigma)
+    looks, late = run(Told(Law(median, 0.35)), clips)
+    assert looks / looks_at_ten_seconds(clips) <= (0.85 if sigma == 0.25 else 0.9)
+    assert late <= 5.6
+
+
+@pytest.mark.parametrize("wrong", [0.5, 2.0])
+@pytest.mark.parametrize(("median", "sigma"), LAWS)
+def test_a_guess_that_is_wrong_by_a_factor_of_two_makes_no_clip_late(median, sigma, wrong):
+    clips = durations(median, sigma)
+    looks, late = run(Told(Law(median * wrong, 0.35)), clips)
+    assert looks / looks_at_ten_seconds(clips) <= 1.1
+    assert late <= 8
+
+
+@pytest.mark.parametrize(("median", "sigma"), LAWS)
+def test_times_that_were_seen_save_more(median, sigma):
+    clips = durations(median, sigma)
+    looks, late = run(learnt(durations(median, sigma, count=32, seed=3)), clips)
+    assert looks / looks_at_ten_seconds(clips) <= (0.55 if sigma == 0.25 else 0.8)
+    assert late <= 6
+
+
+def test_it_is_learnt_from_looks_alone():
+    """Each clip is learnt from as a trigger does it, between the last look that saw it run and the one that did not."""
+    clips = durations(120, 0.25, count=300)
+    known, chance, counts = Experience(UNKNOWN), random.Random(5), []
+    for ends in clips:
+        pace, now, count, running_at, luck = Foreseen(known, bought_at=1e9), 0.0, 0, None, chance.random()
+        while True:
+            now += pace.delay(1e9 + now, count, luck)
+            count += 1
+            if now >= ends:
+                break
+            running_at = 1e9 + now
+        pace.learn(running_at, 1e9 + now)
+        counts.append(count)
+    assert sum(counts[100:]) / 200 / looks_at_ten_seconds(clips[100:]) <= 0.65
+
+
+def test_a_kind_that_nobody_knows_is_looked_at_every_ten_seconds():
+    pace = Foreseen(Experience(UNKNOWN), bought_at=0.0)
+    assert [pace.delay(1.0, looks, 0.5) for looks in (0, 1, 2)] == [5, 10, 10]
+
+
+def test_a_few_clips_are_not_yet_an_experience():
+    known = learnt([100.0] * (ENOUGH - 1))
+    assert known.timetable is None
+    known.learn(100.0)
+    assert known.timetable is not None
+
+
+def test_a_clip_that_was_done_early_brings_the_first_look_forward_at_once():
+    known = learnt([120.0] * 32)
+    before = Foreseen(known, 0.0).delay(0.0, 0, 0.0)
+    known.learn(40.0)
+    assert before > 70
+    assert Foreseen(known, 0.0).delay(0.0, 0, 0.0) < 40
+
+
+@pytest.mark.parametrize("law", [Law(130, 0.35), Law(10, 0.15), Law(3600, 1.0)])
+@pytest.mark.parametrize("luck", [0.0, 0.5, 0.999])
+def test_no_gap_is_longer_than_the_bound_or_too_short_to_be_of_use(law, luck):
+    pace, now, gaps = Foreseen(Told(law), bought_at=0.0), 0.0, []
+    while now < 4 * law.median:
+        gaps.append(pace.delay(now, len(gaps), luck))
+        now += gaps[-1]
+    assert max(gaps) <= foresight.LONGEST_GAP + 0.01
+    assert min(gaps[1:]) >= 0.9
+
+
+def test_a_look_that_is_a_little_early_is_not_followed_by_one_at_its_proper_time():
+    pace = Foreseen(Told(Law(120, 0.35)), bought_at=0.0)
+    due = pace.delay(0.0, 0, 0.5)
+    assert pace.delay(due - 0.2, 1, 0.5) > 5
+
+
+def test_a_clip_of_long_ago_is_looked_at_every_ten_seconds():
+    pace = Foreseen(Told(Law(120, 0.35)), bought_at=0.0)
+    now = 86400.0 + pace.delay(86400.0, 0, 0.5)
+    assert pace.delay(now, 1, 0.5) == pytest.approx(10)
+
+
+def test_a_clock_that_was_set_back_is_no_trouble():
+    assert 0 <= Foreseen(Told(Law(120, 0.35)), bought_at=1000.0).delay(0.0, 0, 0.5) <= foresight.LONGEST_GAP
+
+
+@pytest.mark.parametrize("model", catalogue.models())
+def test_how_long_each_known_model_takes_is_said(model):
+    law = published(Kind("c", model, "768P", 6))
+    assert 60 <= law.median <= 300
+
+
+def test_what_is_said_of_how_long_models_take_is_data_with_its_source():
+    rows = foresight._rows()
+    assert all(0 < row["least"] < row["most"] and row["source"] for row in rows)
+    assert Path(foresight.__file__).with_name("durations.toml").exists()
+
+
+def test_a_kind_is_learnt_of_once_for_all_who_ask():
+    kind = Kind("c", "m", "768P", 6)
+    assert foresight.experience(kind) is foresight.experience(Kind("c", "m", "768P", 6))
+    assert foresight.experience(kind) is not foresight.experience(Kind("other", "m", "768P", 6))

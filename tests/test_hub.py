@@ -1,0 +1,412 @@
+"""The hub: many triggers, one poller; each gets its own answer, and none gets in another's way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
+
+from airflow_provider_minimax import hub as hubs
+from airflow_provider_minimax.api.message import HttpRequest
+from airflow_provider_minimax.api.platforms import PLATFORMS
+from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoTask
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxRateLimitError,
+    MinimaxTaskGoneError,
+    MinimaxUnavailableError,
+)
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.hub import shared_hub
+
+REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def buy(connect, minimax_emulator):
+    """Buy clips that are not done before the test says so."""
+    minimax_emulator.configure(lifecycle="manual")
+    hook = MinimaxHook(connect())
+    yield lambda count=1: [hook.submit(REQUEST) for _ in range(count)]
+    hook.close()
+
+
+@pytest.fixture
+async def hub(connect):
+    async with shared_hub(connect()) as hub:
+        yield hub
+
+
+def queries(emulator) -> int:
+    return sum(request["operation"] == "query" for request in emulator.requests)
+
+
+async def look(hub, minimax_task_id, after=0.0, patience=PATIENCE):
+    return await hub.look(minimax_task_id, after=after, patience=patience)
+
+
+async def looks(hub, minimax_task_ids, after=0.0):
+    """Look at all at once; an error takes the place of what was seen."""
+    return await asyncio.gather(*(look(hub, it, after) for it in minimax_task_ids), return_exceptions=True)
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+async def test_each_of_many_gets_the_answer_about_its_own_task(hub, buy, minimax_emulator):
+    bought = buy(30)
+    for done in bought[::2]:
+        minimax_emulator.set_job(done, state="success")
+    seen = await looks(hub, bought)
+    assert [task.minimax_task_id for task in seen] == bought
+    assert all(task.state is TaskState.SUCCEEDED for task in seen[::2])
+    assert not any(task.state is TaskState.SUCCEEDED for task in seen[1::2])
+
+
+async def test_a_task_that_cannot_be_looked_at_is_no_trouble_for_the_others(hub, buy, minimax_emulator):
+    minimax_emulator.fault("lost_answer", operation="query")
+    seen = await looks(hub, [*buy(5), "no-such-task"])
+    assert sorted(type(one).__name__ for one in seen) == [
+        "MinimaxTaskGoneError",
+        "MinimaxUnavailableError",
+        *["VideoTask"] * 4,
+    ]
+
+
+async def test_a_look_is_not_sent_before_its_time(hub, buy):
+    (bought,) = buy()
+    start = time.monotonic()
+    await look(hub, bought, after=0.3)
+    assert 0.3 <= time.monotonic() - start < 0.6
+
+
+async def test_looks_that_are_due_at_nearly_the_same_time_share_a_wake_up(hub, buy, mocker):
+    woken = mocker.spy(hubs.Hub, "_wake")
+    await asyncio.gather(*(look(hub, bought, after=1 + n / 100) for n, bought in enumerate(buy(10))))
+    assert woken.call_count <= 2
+
+
+async def test_eight_looks_at_most_are_under_way(hub, buy, minimax_emulator):
+    bought = buy(20)
+    minimax_emulator.fault("hold", operation="query", times=-1)
+    waiting = asyncio.create_task(looks(hub, bought))
+    await asyncio.sleep(0.3)
+    under_way = queries(minimax_emulator)
+    minimax_emulator.clear_faults()
+    minimax_emulator.release()
+    assert len(await waiting) == 20
+    assert under_way == 8
+
+
+async def test_a_look_that_falls_due_as_all_others_end_is_not_left_lying(hub, mocker):
+    gate = asyncio.get_running_loop().create_future()
+
+    async def seen(minimax_task_id, *, api_version, retries):
+        await gate
+        return VideoTask(minimax_task_id, TaskState.RUNNING)
+
+    mocker.patch.object(hub.hook, "aget_task", seen)
+    others = asyncio.gather(*(look(hub, str(n)) for n in range(8)))
+    await asyncio.sleep(0.02)
+    last = asyncio.create_task(look(hub, "last", after=0.05))
+    await asyncio.sleep(0)
+    time.sleep(0.1)  # noqa: ASYNC251 - the loop is busy elsewhere, so that all comes to pass in one turn of it
+    gate.set_result(None)
+    async with asyncio.timeout(1):
+        assert (await last).minimax_task_id == "last"
+    await others
+
+
+# -- a pause that the platform asked for -------------------------------------------------------------------------------
+
+
+async def test_after_one_refusal_nobody_asks_until_the_platform_wants_to_be_asked(hub, buy, minimax_emulator):
+    refused, *others = buy(5)
+    minimax_emulator.fault("http", operation="query", status=429, retry_after=1)
+    with pytest.raises(MinimaxRateLimitError):
+        await look(hub, refused)
+    before, start = queries(minimax_emulator), time.monotonic()
+    waiting = asyncio.create_task(looks(hub, others))
+    await asyncio.sleep(0.6)
+    assert queries(minimax_emulator) == before
+    assert all(isinstance(one, VideoTask) for one in await waiting)
+    assert time.monotonic() - start >= 0.9
+
+
+async def test_looks_that_were_waiting_are_put_off_by_as_much_and_so_stay_spread(hub, buy, minimax_emulator):
+    refused, first, second = buy(3)
+    start = time.monotonic()
+
+    async def asked_at(minimax_task_id, after):
+        await look(hub, minimax_task_id, after=after)
+        return time.monotonic() - start
+
+    minimax_emulator.fault("http", operation="query", status=429, retry_after=1)
+    waiting = asyncio.gather(asked_at(first, 0.2), asked_at(second, 0.6))
+    with pytest.raises(MinimaxRateLimitError):
+        await look(hub, refused)
+    one, other = await waiting
+    assert (one, other) == (pytest.approx(1.2, abs=0.15), pytest.approx(1.6, abs=0.15))
+
+
+async def test_a_refusal_that_names_no_time_is_a_short_pause(hub, buy, minimax_emulator, monkeypatch):
+    monkeypatch.setattr(hubs, "COOL_DOWN", 0.5)
+    refused, other = buy(2)
+    minimax_emulator.fault("base_resp", operation="query", code=1002)
+    with pytest.raises(MinimaxRateLimitError):
+        await look(hub, refused)
+    start = time.monotonic()
+    await look(hub, other)
+    assert time.monotonic() - start >= 0.4
+
+
+async def test_whose_patience_ends_in_the_pause_is_told_of_it_in_time(hub, buy, minimax_emulator):
+    refused, other = buy(2)
+    minimax_emulator.fault("http", operation="query", status=429, retry_after=60)
+    with pytest.raises(MinimaxRateLimitError):
+        await look(hub, refused)
+    start = time.monotonic()
+    with pytest.raises(MinimaxRateLimitError):
+        await look(hub, other, patience=0.3)
+    assert 0.25 <= time.monotonic() - start < 0.6
+
+
+# -- the connection ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_changed_key_is_found_by_all(hub, buy, connect, minimax_emulator):
+    bought = buy(20)
+    await look(hub, bought[0])
+    minimax_emulator.configure(key="a-new-key")
+    connect(password="a-new-key")
+    assert [task.minimax_task_id for task in await looks(hub, bought)] == bought
+
+
+async def test_a_wrong_key_is_told_to_all(connect, buy):
+    bought = buy(3)
+    async with shared_hub(connect(password="sk-wrong")) as hub:
+        assert all(isinstance(one, MinimaxAuthError) for one in await looks(hub, bought))
+
+
+async def test_a_connection_that_is_gone_is_told_to_all():
+    async with shared_hub("gone") as hub:
+        assert all(isinstance(one, MinimaxConfigurationError) for one in await looks(hub, ["1", "2"]))
+
+
+async def test_the_connection_is_looked_up_by_the_one_who_waits(connect, buy, monkeypatch):
+    """Airflow 3.4 tells its supervisor by a context variable for which task a trigger asks."""
+    (bought,), look_up, seen = buy(), MinimaxHook._alook_up, []
+
+    async def noted(self):
+        seen.append(get_contextvars())
+        return await look_up(self)
+
+    monkeypatch.setattr(MinimaxHook, "_alook_up", noted)
+    with bound_contextvars(trigger_id=1):
+        async with shared_hub(connect()) as hub:
+            await look(hub, bought)
+    assert seen == [{"trigger_id": 1}]
+
+
+async def test_look_ups_of_the_connection_that_fail_are_as_far_apart_as_looks():
+    async with shared_hub("gone") as hub:
+        start = time.monotonic()
+        with pytest.raises(MinimaxConfigurationError):
+            await look(hub, "1", after=0.3)
+    assert time.monotonic() - start >= 0.3
+
+
+async def test_two_connections_have_nothing_in_common(buy, connect, minimax_emulator):
+    bought = buy(2)
+    minimax_emulator.fault("http", operation="query", status=429, retry_after=60)
+    async with shared_hub(connect()) as one, shared_hub(connect(conn_id="other")) as other:
+        assert one is not other
+        with pytest.raises(MinimaxRateLimitError):
+            await look(one, bought[0])
+        assert (await look(other, bought[1])).minimax_task_id == bought[1]
+
+
+def test_each_loop_has_a_hub_of_its_own(buy, connect):
+    (bought,), conn_id = buy(), connect()
+
+    async def watch():
+        async with shared_hub(conn_id) as hub:
+            await look(hub, bought)
+            return hub
+
+    assert asyncio.run(watch()) is not asyncio.run(watch())
+
+
+# -- coming and going --------------------------------------------------------------------------------------------------
+
+
+async def test_the_last_one_out_closes_the_client(connect, buy):
+    (bought,) = buy()
+    async with shared_hub(connect()) as one:
+        async with shared_hub(connect()) as other:
+            assert one is other
+            await look(one, bought)
+        assert one.hook._async_transport is not None
+    assert one.hook._async_transport is None
+    assert not hubs._hubs[asyncio.get_running_loop()]
+
+
+async def test_a_cancelled_look_takes_only_itself_away(hub, buy, minimax_emulator):
+    gone, stays = buy(2)
+    cancelled = asyncio.create_task(look(hub, gone, after=0.3))
+    other = asyncio.create_task(look(hub, stays, after=0.3))
+    await asyncio.sleep(0.1)
+    cancelled.cancel()
+    assert (await other).minimax_task_id == stays
+    assert queries(minimax_emulator) == 1
+
+
+async def test_a_hub_that_is_left_with_a_look_under_way_leaves_nothing_behind(connect, buy, minimax_emulator):
+    (bought,) = buy()
+    minimax_emulator.fault("hold", operation="query")
+
+    async def watch():
+        async with shared_hub(connect()) as hub:
+            await look(hub, bought)
+
+    waiting = asyncio.create_task(watch())
+    await asyncio.sleep(0.2)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not hubs._hubs[asyncio.get_running_loop()]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_nothing_runs_while_nothing_is_due(hub, buy):
+    (bought,) = buy()
+    await look(hub, bought)
+    waiting = asyncio.create_task(look(hub, bought, after=60))
+    await asyncio.sleep(0.05)
+    assert asyncio.all_tasks() == {asyncio.current_task(), waiting}
+    waiting.cancel()
+
+
+async def test_what_is_logged_on_the_way_is_in_no_triggers_log(hub, buy, mocker):
+    """Airflow leads a line to a trigger's log by structlog's context variables."""
+    (bought,), seen = buy(), []
+    mocker.patch.object(hub.hook, "aget_task", side_effect=lambda *_, **__: seen.append(get_contextvars()))
+    with bound_contextvars(trigger_id=1):
+        await look(hub, bought)
+    assert seen == [{}]
+
+
+async def test_the_loop_goes_on_while_answers_are_waited_for(hub, buy, minimax_emulator, caplog):
+    bought = buy(8)
+    await look(hub, bought[0])  # opens the client, which reads the certificates once in a process
+    minimax_emulator.fault("slow", operation="query", seconds=0.6, times=8)
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.5
+    caplog.set_level(logging.WARNING, logger="asyncio")
+    await looks(hub, bought)
+    loop.set_debug(False)
+    assert "took" not in caplog.text
+
+
+# -- a platform that lists tasks ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listing(monkeypatch, minimax_emulator):
+    """Give MiniMax a list call, for which the emulator's query of one task stands: the page is what is told of it."""
+    pages: list[list[str]] = []
+    told: dict[str, VideoTask] = {}
+
+    def list_tasks(page, size, model, minimax_task_ids):
+        pages.append(list(minimax_task_ids))
+        return HttpRequest("GET", "/v1/query/video_generation", {"task_id": minimax_task_ids[0]})
+
+    def read_list(reply):
+        PLATFORMS["minimax"].read_task(reply, pages[-1][0])
+        return TaskPage(tuple(told[it] for it in pages[-1] if it in told), len(told))
+
+    platform = replace(PLATFORMS["minimax"], page_size=10, list_tasks=list_tasks, read_list=read_list)
+    monkeypatch.setitem(PLATFORMS, "minimax", platform)
+    return pages, told
+
+
+async def test_a_page_of_tasks_is_one_request(hub, buy, minimax_emulator, listing):
+    pages, told = listing
+    bought = buy(11)
+    told |= {it: VideoTask(it, TaskState.RUNNING, "Processing") for it in bought}
+    await look(hub, bought[0])
+    before = queries(minimax_emulator)
+    assert [task.minimax_task_id for task in await looks(hub, bought[1:], after=0.1)] == bought[1:]
+    assert (len(pages), queries(minimax_emulator) - before) == (1, 1)
+
+
+async def test_what_the_page_does_not_tell_is_asked_for_by_itself(hub, buy, listing):
+    _, told = listing
+    bought = buy(4)
+    told |= {bought[1]: VideoTask(bought[1], TaskState.RUNNING, "Processing")}
+    await look(hub, bought[0])
+    seen = await looks(hub, [*bought, "no-such-task"], after=0.1)
+    assert [task.minimax_task_id for task in seen[:4]] == bought
+    assert isinstance(seen[4], MinimaxTaskGoneError)
+
+
+async def test_a_page_that_one_task_spoils_is_asked_for_one_by_one(hub, buy, listing):
+    bought = buy(3)
+    await look(hub, bought[0])
+    seen = await looks(hub, ["no-such-task", *bought], after=0.1)
+    assert isinstance(seen[0], MinimaxTaskGoneError)
+    assert [task.minimax_task_id for task in seen[1:]] == bought
+
+
+async def test_a_page_that_fails_is_told_to_each_in_an_error_of_its_own(hub, buy, minimax_emulator, listing):
+    bought = buy(3)
+    await look(hub, bought[0])
+    before = queries(minimax_emulator)
+    minimax_emulator.fault("http", operation="query", status=502)
+    seen = await looks(hub, bought, after=0.1)
+    assert all(isinstance(error, MinimaxUnavailableError) for error in seen)
+    assert len(set(map(id, seen))) == 3
+    assert queries(minimax_emulator) - before == 1
+
+
+async def test_a_page_that_is_refused_is_a_pause_for_all(hub, buy, minimax_emulator, listing):
+    bought = buy(3)
+    await look(hub, bought[0])
+    minimax_emulator.fault("http", operation="query", status=429, retry_after=1)
+    await looks(hub, bought[:2], after=0.1)
+    start = time.monotonic()
+    await look(hub, bought[2])
+    assert time.monotonic() - start >= 0.9
+
+
+async def test_tasks_of_the_newer_api_are_looked_at_by_the_page(connect, minimax_emulator):
+    """Against the emulator's own reading of that list."""
+    request = VideoRequest.of(
+        {"model": "MiniMax-H3", "prompt": "a cat", "duration": 5, "resolution": "768P", "ratio": "16:9"}
+    )
+    with closing(MinimaxHook(connect())) as hook:
+        bought = [hook.submit(request) for _ in range(12)]
+        older = hook.submit(REQUEST)
+    minimax_emulator.set_job(bought[3], state="success")
+    async with shared_hub("minimax_default") as hub:
+        await hub.look(bought[0], "v2", after=0, patience=60)
+        before = len(minimax_emulator.requests)
+        waits = [hub.look(it, "v2", after=0.1, patience=60) for it in bought]
+        waits.append(hub.look(older, "v1", after=0.1, patience=60))
+        waits.append(hub.look("no-such-task", "v2", after=0.1, patience=60))
+        *seen, gone = await asyncio.gather(*waits, return_exceptions=True)
+    assert [task.minimax_task_id for task in seen] == [*bought, older]
+    assert [task.has_output for task in seen[:12]] == [it == bought[3] for it in bought]
+    assert isinstance(gone, MinimaxTaskGoneError)
+    operations = sorted(request["operation"] for request in minimax_emulator.requests[before:])
+    assert operations.count("query") <= 3
+    assert "list" in operations
