@@ -38,6 +38,8 @@ with DAG(
         minimax_task_id=submit.output,
         api_version=api_version,
         output_path=output_path,
+        check="full",  # needs the extra [media], as preview does
+        preview=True,
     )
     wait >> download
 # [END howto_h3]

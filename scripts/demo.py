@@ -2,7 +2,8 @@
 The main job, end to end, on real Airflow: an example DAG from the prompt to a clip on disk.
 
 Runs against the bundled emulator, offline and for free; against the real API when MINIMAX_API_KEY is set
-(MINIMAX_PLATFORM and MINIMAX_REGION choose where). Everything it makes is below .demo/.
+(MINIMAX_PLATFORM and MINIMAX_REGION choose where). MINIMAX_EXAMPLE=h3 runs MiniMax's newer API instead. Everything it
+makes is below .demo/.
 """
 
 from __future__ import annotations
@@ -105,9 +106,9 @@ def show(clip: Path) -> None:
     """Say what was delivered, by the manifest next to the clip."""
     manifest = clip.with_name(f"{clip.name}.receipt.json")
     found = json.loads(manifest.read_text())
-    media = found["media"] or found["facts"]
-    looks = f"{media['width']}x{media['height']}" + (f", {media['duration']:.3g} s" if media["duration"] else "")
-    print(f"    clip           {clip}  ({found['size']} bytes, {looks})")
+    media = found["media"]
+    looks = f", {media['width']}x{media['height']}, {media['duration']:.3g} s" if media else ""
+    print(f"    clip           {clip}  ({found['size']} bytes{looks})")
     print(f"    manifest       {manifest}")
     for name, picture in (found["previews"] or {}).items():
         print(f"    {name.replace('_', ' '):14} {picture}")
@@ -115,6 +116,8 @@ def show(clip: Path) -> None:
 
 def main() -> None:
     example = f"minimax_{'image' if os.environ.get('MINIMAX_PLATFORM') in IMAGE_ONLY else 'text'}_to_video"
+    if os.environ.get("MINIMAX_EXAMPLE") == "h3":
+        example = "minimax_h3"
     with ExitStack() as stack:
         env = environment(connect(stack))
         say("Setting up a throw-away Airflow …")
@@ -127,6 +130,8 @@ def main() -> None:
         show(Path(facts["output_path"]))
     print(f"    whole log      {LOG}")
     print(f"    where from     {Path(sys.executable).parent}/airflow minimax show <clip>")
+    if example == "minimax_text_to_video":
+        print("    MiniMax-H3     make demo MINIMAX_EXAMPLE=h3")
     if "MINIMAX_API_KEY" not in os.environ:
         print("    for real       MINIMAX_API_KEY=… [MINIMAX_PLATFORM=minimax] [MINIMAX_REGION=global] make demo")
 
