@@ -622,6 +622,67 @@ def test_what_changed_while_one_thought_about_it_is_not_given_up(said, clip, moc
     assert "was changed by somebody else meanwhile" in err
 
 
+# -- balance -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_left_in_an_account_is_told(said, connect, minimax_emulator):
+    minimax_emulator.configure(balance=12.5)
+    connect("minimax-cn", conn_id="mainland")
+    code, out, err = said("balance", "--conn-id", "mainland", group=())
+    assert (code, err) == (0, "")
+    assert rows(out) == {
+        "Available": "12.50 CNY",
+        "Cash": "12.50 CNY",
+        "Vouchers": "0.00 CNY",
+        "Credit": "0.00 CNY",
+        "Owed": "0.00 CNY",
+        "Account": f"minimax at {minimax_emulator.base_url('minimax-cn')}, connection mainland",
+    }
+
+
+@pytest.mark.parametrize(
+    ("remains", "told"),
+    [
+        ([{"model_name": "video", "current_interval_remaining_percent": 40}], "video 40 %"),
+        ([{"model_name": "video"}], "video, of which nothing is told"),
+        ([], "nothing that the platform names"),
+    ],
+)
+def test_what_is_left_of_a_plan_is_told(remains, told, said, connect, minimax_emulator):
+    connect(password="sk-cp-1")
+    minimax_emulator.configure(key="sk-cp-1")
+    minimax_emulator.fault("http", operation="account", status=200, body={"model_remains": remains})
+    code, out, _ = said("balance", group=())
+    assert (code, rows(out)["Left of plan"]) == (0, told)
+    assert "sk-cp" not in out
+
+
+def test_a_balance_as_json_is_plain_values(said, connect, minimax_emulator):
+    minimax_emulator.configure(balance=12.5)
+    connect()
+    _, out, _ = said("balance", "-o", "json", group=())
+    assert json.loads(out) == {
+        "platform": "minimax",
+        "base_url": minimax_emulator.base_url("minimax"),
+        "minimax_conn_id": "minimax_default",
+        "available": 12.5,
+        "cash": 12.5,
+        "voucher": 0,
+        "credit": 0,
+        "owed": 0,
+        "currency": "USD",
+        "plan": None,
+    }
+
+
+def test_a_gateway_without_a_balance_is_one_line(said, connect):
+    connect("novita")
+    code, out, err = said("balance", group=())
+    assert (code, out) == (1, "")
+    assert err.startswith("Novita has no documented call for what is left in an account")
+    assert err.count("\n") == 1
+
+
 # -- how they are reached ----------------------------------------------------------------------------------------------
 
 
@@ -647,7 +708,7 @@ def test_the_docs_name_every_command_with_all_its_arguments():
     page = (Path(__file__).parent.parent / "docs" / "reference" / "cli.rst").read_text()
     (minimax,) = get_cli_commands()
     for name, command in commands(minimax):
-        (usage,) = re.findall(rf"``(?:airflow minimax )?({name} [A-Z].*?)``", page)
+        (usage,) = re.findall(rf"``(?:airflow minimax )?({name} [A-Z[].*?)``", page)
         options = [flags[-1] for arg in command.args if (flags := arg.flags)[0].startswith("-")]
         assert set(re.findall(r"--[\w-]+", usage)) == {*options} - {"--verbose"}
         assert len(re.findall(r"(?<= )[A-Z]+(?=[ ]|$)", usage)) == len(command.args) - len(options)

@@ -36,6 +36,14 @@ FRAME = "https://files.example/frame.jpg"
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat", "first_frame_image": FRAME})
 
 
+PLAN = {
+    "model_remains": [
+        {"model_name": "video", "current_interval_remaining_percent": 40, "end_time": 1790000000000},
+    ],
+    "base_resp": {"status_code": 0, "status_msg": "success"},
+}
+
+
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
     monkeypatch.setattr(transport, "_backoff", lambda state: 0.0)
@@ -402,6 +410,45 @@ def test_an_endpoint_does_not_show_its_key(hook):
     assert hook.get_conn().endpoint.api_key not in repr(hook.get_conn().endpoint)
 
 
+# -- the account -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("platform", "left"), [("minimax", "9.72 USD"), ("minimax-cn", "8.00 CNY")])
+def test_what_a_purchase_left_in_the_account_is_told_for_free(platform, left, connect, minimax_emulator):
+    minimax_emulator.configure(balance=10.0)
+    with closing(MinimaxHook(connect(platform))) as hook:
+        hook.submit(REQUEST)
+        assert str(hook.get_balance()) == left
+    assert len(minimax_emulator.purchases) == 1
+
+
+async def test_the_balance_is_told_on_an_event_loop(connect, minimax_emulator):
+    minimax_emulator.configure(balance=10.0)
+    hook = MinimaxHook(connect())
+    assert (await hook.aget_balance()).available == 10
+    await hook.aclose()
+
+
+def test_a_key_of_a_plan_is_told_what_its_plan_has_left(connect, minimax_emulator):
+    minimax_emulator.configure(key="sk-cp-1")
+    minimax_emulator.fault("http", operation="account", status=200, body=PLAN)
+    with closing(MinimaxHook(connect(password="sk-cp-1"))) as hook:
+        assert str(hook.get_balance()) == "video 40 % until 2026-09-21 14:13 UTC"
+        assert hook.get_balance().plan == ()
+
+
+def test_a_look_at_the_balance_that_failed_is_repeated(hook, minimax_emulator):
+    minimax_emulator.fault("http", operation="account", status=503, times=2)
+    assert hook.get_balance().available == 1000
+
+
+def test_a_gateway_says_that_it_cannot_be_asked_for_its_balance(connect, minimax_emulator):
+    for platform in set(PLATFORMS) - {"minimax"}:
+        with pytest.raises(MinimaxRequestError, match="no documented call for what is left"):
+            MinimaxHook(connect(platform)).get_balance()
+    assert minimax_emulator.requests == []
+
+
 # -- the connection test -----------------------------------------------------------------------------------------------
 
 
@@ -411,6 +458,24 @@ def test_a_working_connection_passes_its_test_for_free(platform, connect, minima
     assert works, said
     assert "free of charge" in said
     assert minimax_emulator.purchases == []
+
+
+def test_the_connection_test_says_what_is_left_in_the_account(connect, minimax_emulator):
+    minimax_emulator.configure(balance=9.5)
+    works, said = MinimaxHook(connect()).test_connection()
+    assert works
+    assert "accepts the key. Left in the account: 9.50 USD. The test was free of charge." in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [("http", {"status": 404}), ("http", {"status": 503}), ("non_json", {}), ("base_resp", {"code": 2049})],
+)
+def test_a_connection_works_though_its_balance_cannot_be_read(connect, minimax_emulator, kind, details):
+    minimax_emulator.fault(kind, operation="account", times=-1, **details)
+    works, said = MinimaxHook(connect()).test_connection()
+    assert works
+    assert said.endswith("accepts the key. The test was free of charge.")
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

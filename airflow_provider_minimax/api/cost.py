@@ -25,7 +25,7 @@ class Billed:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"amount": _plain(self.amount), "unit": self.unit, "kind": "billed"}
+        return {"amount": json_number(self.amount), "unit": self.unit, "kind": "billed"}
 
     @classmethod
     def of_dict(cls, values: Any) -> Billed | None:
@@ -60,13 +60,13 @@ class ListPrice:
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "amount": _plain(self.amount),
+            "amount": json_number(self.amount),
             "currency": self.currency,
             "kind": "list price",
             "read": self.read.isoformat(),
         }
 
 
-def _plain(amount: Decimal) -> int | float:
+def json_number(amount: Decimal) -> int | float:
     """Return the amount as JSON has it; up to 15 digits, which is all that is ever read, this loses nothing."""
     return int(amount) if amount == amount.to_integral_value() else float(amount)

@@ -32,6 +32,10 @@ ARG_SHOW_OUTPUT = _arg(
     default="text",
     help="text: for people, with a look at the clip (the default); json: the receipt as it is",
 )
+ARG_CONN_ID = _arg(("--conn-id",), default="minimax_default", help="The connection (default: minimax_default)")
+ARG_BALANCE_OUTPUT = _arg(
+    ("-o", "--output"), choices=("text", "json"), default="text", help="text: for people (the default); json: as values"
+)
 ARG_MINIMAX_TASK_ID = _arg(("minimax_task_id",), help="The remote task's id, from the platform's console")
 ARG_NO_CHECK = _arg(
     ("--no-check",),
@@ -49,6 +53,15 @@ SHOW = ActionCommand(
     "for, as the receipt next to it tells, and whether it is still the same file.",
     func=lazy_load_command(f"{_PACKAGE}.show.show_clip"),
     args=(ARG_PATH, ARG_SHOW_OUTPUT, ARG_VERBOSE),
+)
+
+BALANCE = ActionCommand(
+    name="balance",
+    help="Show what is left in a connection's account",
+    description="Show what is left in the account of a connection's key: its balance, or the shares of its plan. "
+    "It is free of charge. Gateways cannot be asked.",
+    func=lazy_load_command(f"{_PACKAGE}.balance.show_balance"),
+    args=(ARG_CONN_ID, ARG_BALANCE_OUTPUT, ARG_VERBOSE),
 )
 
 RECEIPTS = GroupCommand(
@@ -91,4 +104,5 @@ RECEIPTS = GroupCommand(
 
 def get_cli_commands() -> list[GroupCommand]:
     """Return the commands that ``airflow`` gets; named in the provider's description under ``cli``."""
-    return [GroupCommand(name="minimax", help="Look after clips bought from MiniMax", subcommands=(SHOW, RECEIPTS))]
+    commands = (SHOW, RECEIPTS, BALANCE)
+    return [GroupCommand(name="minimax", help="Look after clips bought from MiniMax", subcommands=commands)]

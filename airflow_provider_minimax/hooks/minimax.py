@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -37,6 +38,7 @@ from airflow_provider_minimax.hooks.probe import probe
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+    from airflow_provider_minimax.api.balance import Balance
     from airflow_provider_minimax.api.cost import ListPrice
 
 
@@ -403,6 +405,26 @@ class MinimaxHook(BaseHook):
             return task
         return _cancelled(task, await transport.send(request, read, retries=0))
 
+    # -- the account ---------------------------------------------------------------------------------------------------
+
+    def get_balance(self) -> Balance:
+        """
+        Ask what is left in the account, which is free of charge. Best effort: the call is on no page of the API.
+
+        :return: the amounts, or what is left of the key's plan; what the platform does not tell is ``None``.
+        :raises MinimaxRequestError: the platform is a gateway, which cannot be asked.
+        :raises MinimaxError: the look failed, by what to do about it.
+        """
+        platform, endpoint = self._resolve()
+        request, read = _balance(platform, endpoint)
+        return self.get_conn().send(request, read)
+
+    async def aget_balance(self) -> Balance:
+        """Do what :meth:`get_balance` does, on an event loop."""
+        platform, transport = await self._aconn()
+        request, read = _balance(platform, transport.endpoint)
+        return await transport.send(request, read)
+
     # -- the connection test -------------------------------------------------------------------------------------------
 
     def test_connection(self) -> tuple[bool, str]:
@@ -470,6 +492,16 @@ def _cancelled(task: VideoTask, action: str) -> VideoTask:
             f"the platform answered the cancellation with {action!r}", minimax_task_id=task.minimax_task_id
         )
     return replace(task, state=TaskState.CANCELLED, status=action)
+
+
+def _balance(platform: Platform, endpoint: Endpoint) -> tuple[HttpRequest, Callable[[HttpReply], Balance]]:
+    if platform.balance is None or platform.read_balance is None:
+        raise MinimaxRequestError(
+            f"{platform.title} has no documented call for what is left in an account",
+            platform=platform.name,
+            hint="Look at its console.",
+        )
+    return platform.balance(endpoint.api_key), partial(platform.read_balance, endpoint.region)
 
 
 def _own_file(task: VideoTask, platform: Platform) -> VideoFile:

@@ -1,11 +1,14 @@
-"""The connection test: one free look, read so that the four usual mistakes can be told apart."""
+"""The connection test: a free look, read so that the four usual mistakes can be told apart."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
-from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import beginning
 from airflow_provider_minimax.api.transport import Endpoint, Transport
@@ -14,6 +17,8 @@ from airflow_provider_minimax.exceptions import MinimaxAuthError, MinimaxError, 
 # No platform gives this id to a task. The look is free, and its answer shows whether the key was accepted.
 _NO_TASK = "0"
 _TIMEOUT = 10.0
+
+T = TypeVar("T")
 
 
 def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
@@ -38,7 +43,8 @@ def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
             "Check host, platform and path_prefix."
         )
     if refusal is None:
-        return True, f"{platform.title} at {where} accepts the key. The test was free of charge."
+        left = _what_is_left(platform, endpoint)
+        return True, f"{platform.title} at {where} accepts the key.{left} The test was free of charge."
     for region, base_url in platform.base_urls.items():
         if base_url != where and where in platform.base_urls.values() and _accepts(platform, endpoint, base_url):
             return False, f"The key is right, but it is of region {region!r}: set the extra field region to {region!r}."
@@ -46,8 +52,23 @@ def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
 
 
 def _ask(platform: Platform, endpoint: Endpoint) -> HttpReply:
+    return _send(endpoint, platform.query(_NO_TASK), lambda reply: reply)
+
+
+def _send(endpoint: Endpoint, request: HttpRequest, read: Callable[[HttpReply], T]) -> T:
     with closing(Transport(replace(endpoint, timeout=min(endpoint.timeout, _TIMEOUT), max_retries=0))) as transport:
-        return transport.send(platform.query(_NO_TASK), lambda reply: reply)
+        return transport.send(request, read)
+
+
+def _what_is_left(platform: Platform, endpoint: Endpoint) -> str:
+    """Say what is left in the account, or nothing: a connection works whether that can be told or not."""
+    if platform.balance is None or platform.read_balance is None:
+        return ""
+    try:
+        read = partial(platform.read_balance, endpoint.region)
+        return f" Left in the account: {_send(endpoint, platform.balance(endpoint.api_key), read)}."
+    except MinimaxError:
+        return ""
 
 
 def _refusal(platform: Platform, reply: HttpReply) -> MinimaxAuthError | None:

@@ -7,9 +7,11 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
+from airflow_provider_minimax.api.balance import Balance, PlanShare
 from airflow_provider_minimax.api.cost import Billed
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.platforms import PLATFORMS
@@ -389,12 +391,86 @@ def test_no_sample_makes_a_platform_stumble(platform, case):
         CONTRACTS[platform].read_submission,
         lambda sample: CONTRACTS[platform].read_task(sample, "T"),
         CONTRACTS[platform].read_file or (lambda sample: None),
+        partial(CONTRACTS[platform].read_balance or (lambda region, sample: None), "global"),
     ):
         try:
             shown = repr(read(reply(platform, case)))
         except MinimaxError as error:
             shown = f"{error} {error!r}"
         assert "Signature" not in shown
+
+
+# -- what is left in an account ----------------------------------------------------------------------------------------
+
+
+def balance(sample: HttpReply, region: str = "global") -> Balance:
+    return PLATFORMS["minimax"].read_balance(region, sample)
+
+
+@pytest.mark.parametrize(("region", "currency"), [("global", "USD"), ("cn", "CNY")])
+def test_a_balance_is_told_exactly_in_the_regions_currency(region, currency):
+    left = balance(reply("minimax", "balance"), region)
+    amounts = {"available": "98.00", "cash": "0.00", "voucher": "70.00", "credit": "28.00", "owed": "0.00"}
+    assert left == Balance(**{name: Decimal(amount) for name, amount in amounts.items()}, currency=currency)
+    assert str(left) == f"98.00 {currency}"
+
+
+def test_what_a_plan_has_left_is_told_by_its_parts_and_has_no_amounts():
+    """The week of one part has no limit, so the percentage that is told of it is none."""
+    left = balance(reply("minimax", "plan"))
+    general = PlanShare("general", Decimal(13), BEGIN, Decimal(76), BEGIN)
+    assert left == Balance(plan=(general, PlanShare("video", Decimal(100), BEGIN)))
+    assert str(left) == (
+        "general 13 % until 2026-09-21 14:13 UTC, 76 % of the week until 2026-09-21 14:13 UTC; "
+        "video 100 % until 2026-09-21 14:13 UTC"
+    )
+
+
+def test_what_a_plan_lacks_is_not_told_as_all_of_it_left():
+    assert balance(reply("minimax", "plan_without_videos")).plan == ()
+
+
+def test_an_account_may_have_less_than_nothing():
+    left = balance(with_value(reply("minimax", "balance"), "available_amount", "-1.50"))
+    assert left.available == Decimal("-1.5")
+
+
+@pytest.mark.parametrize("odd", ["", "plenty", None, [], math.inf, "NaN"])
+def test_an_amount_that_is_none_is_not_told(odd):
+    left = balance(with_value(reply("minimax", "balance"), "cash_balance", odd))
+    assert (left.available, left.cash) == (Decimal(98), None)
+
+
+@pytest.mark.parametrize("odd", [None, "", {}])
+def test_a_plan_without_parts_is_told_as_such(odd):
+    assert balance(with_value(reply("minimax", "plan"), "model_remains", odd)) == Balance(plan=())
+
+
+@pytest.mark.parametrize(
+    ("case", "error"),
+    [
+        ("balance_refused", MinimaxAuthError),
+        ("balance_without_amounts", MinimaxUnavailableError),
+        ("html_200", MinimaxUnavailableError),
+        ("html_502", MinimaxUnavailableError),
+    ],
+)
+def test_no_balance_is_made_up(case, error):
+    with pytest.raises(error):
+        balance(reply("minimax", case))
+
+
+@pytest.mark.parametrize(
+    ("api_key", "path"),
+    [
+        ("sk-api-1", "/account/query_balance"),
+        ("eyJhbGciOi", "/account/query_balance"),
+        ("sk-cp-1", "/v1/token_plan/remains"),
+    ],
+)
+def test_the_kind_of_the_key_decides_what_is_asked(api_key, path):
+    request = PLATFORMS["minimax"].balance(api_key)
+    assert (request.method, request.path, request.buys) == ("GET", path, False)
 
 
 # -- requests ----------------------------------------------------------------------------------------------------------

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_provider_minimax.api.platforms import ai302, bltcy, chainhub, minimax, minimax_v2, novita, vtrix
+from airflow_provider_minimax.api.platforms import (
+    account,
+    ai302,
+    bltcy,
+    chainhub,
+    minimax,
+    minimax_v2,
+    novita,
+    vtrix,
+)
 from airflow_provider_minimax.api.platforms.base import Platform
 
 PLATFORMS: dict[str, Platform] = {
     platform.name: platform
     for platform in (
-        replace(minimax.PLATFORM, newer=minimax_v2.PLATFORM),
+        replace(
+            minimax.PLATFORM,
+            newer=minimax_v2.PLATFORM,
+            balance=account.balance,
+            read_balance=account.read_balance,
+        ),
         *(module.PLATFORM for module in (bltcy, chainhub, vtrix, novita, ai302)),
     )
 }

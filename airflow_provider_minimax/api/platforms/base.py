@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from airflow_provider_minimax.api.balance import Balance
 from airflow_provider_minimax.api.catalogue import api_of, models
 from airflow_provider_minimax.api.images import V1_PICTURES, PictureRules
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
@@ -47,6 +48,8 @@ class Platform:
         ids or all.
     :param read_list: reads the answer to that, which need not name all that were asked for.
     :param page_size: how many tasks to look at with one such request; 1 where there is none.
+    :param balance: makes the request for what is left in the account of an API key.
+    :param read_balance: reads the answer to that; the first argument is the region, which decides the currency.
     """
 
     name: str
@@ -71,6 +74,8 @@ class Platform:
     list_tasks: Callable[[int, int, str | None, Sequence[str]], HttpRequest] | None = None
     read_list: Callable[[HttpReply], TaskPage] | None = None
     page_size: int = 1
+    balance: Callable[[str], HttpRequest] | None = None
+    read_balance: Callable[[str, HttpReply], Balance] | None = None
 
     def for_model(self, model: str) -> Platform:
         """

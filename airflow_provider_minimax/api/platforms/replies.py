@@ -79,6 +79,8 @@ Moment = Annotated[Annotated[AwareDatetime, AfterValidator(_of_our_days)] | None
 """A time, in UTC: seconds or milliseconds since 1970, told apart by their size, as a number or as text."""
 Amount = Annotated[Annotated[Decimal, Field(ge=0, max_digits=15)] | None, _IfValid]
 """An amount of money or of other units, as a number or as text."""
+Money = Annotated[Annotated[Decimal, Field(max_digits=15)] | None, _IfValid]
+"""What is in an account, likewise; it may be less than nothing."""
 Pixels = Annotated[Annotated[int, Field(gt=0)] | None, _IfValid]
 """A width or a height."""
 Seconds = Annotated[Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, _IfValid]
