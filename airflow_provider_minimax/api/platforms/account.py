@@ -70,7 +70,9 @@ def read_balance(region: str, reply: HttpReply) -> Balance:
     """Read the answer to either call."""
     answer = read(reply, _Account)
     refuse(reply, answer.base_resp)
-    if answer.available_amount is None and answer.model_remains is None:
+    if answer.model_remains is not None:
+        return Balance(plan=tuple(_plan_share(share) for share in answer.model_remains if share.is_in_plan))
+    if answer.available_amount is None:
         raise MinimaxUnavailableError("the answer tells neither an available_amount nor model_remains")
     return Balance(
         available=answer.available_amount,
@@ -78,10 +80,7 @@ def read_balance(region: str, reply: HttpReply) -> Balance:
         voucher=answer.voucher_balance,
         credit=answer.credit_balance,
         owed=answer.owed_amount,
-        currency=None if answer.available_amount is None else "CNY" if region == "cn" else "USD",
-        plan=None
-        if answer.model_remains is None
-        else tuple(_plan_share(share) for share in answer.model_remains if share.is_in_plan),
+        currency="CNY" if region == "cn" else "USD",
     )
 
 
