@@ -6,10 +6,11 @@ import re
 
 LIMIT = 500
 
-_IMAGE = re.compile(r"data:[\w.+/-]*;base64,[A-Za-z0-9+/=_%-]*", re.ASCII)
-_URL_QUERY = re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>]*")
-_URL_USER = re.compile(r"(https?://)[^\s/@]+@")
-_BEARER = re.compile(r"(?i)bearer\s+[\w.~+/=-]+")
+# A slash may come with a backslash before it: some gateways write their JSON so, and its beginning is shown as it came.
+_IMAGE = re.compile(r"data:[^\s\"'<>,:]{0,200};base64,[A-Za-z0-9+/=_%\\-]*", re.ASCII | re.IGNORECASE)
+_URL_QUERY = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]*", re.IGNORECASE)
+_URL_USER = re.compile(r"(https?:(?:\\?/){2})[^\s/@]+@", re.IGNORECASE)
+_BEARER = re.compile(r"bearer\s+[\w.~+/=\\-]+", re.IGNORECASE)
 
 
 def without_key(text: str, api_key: str) -> str:
@@ -19,7 +20,13 @@ def without_key(text: str, api_key: str) -> str:
     :param text: any text.
     :param api_key: the key; one of less than 8 characters is no secret, and is found in ordinary words.
     """
-    return text.replace(api_key, "…") if len(api_key) >= 8 else text
+    if len(api_key) < 8:
+        return text
+    text = text.replace(api_key, "…")
+    # Where the text was cut, the beginning of the key may be left.
+    for length in range(len(api_key) - 1, 7, -1):
+        text = text.replace(f"{api_key[:length]}…", "…")
+    return text
 
 
 def redact(text: str, *, limit: int = LIMIT) -> str:

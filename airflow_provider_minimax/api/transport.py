@@ -168,10 +168,12 @@ def _explained(
     """Return the error with what only the sender knows: platform, trace, what was at stake, what to do."""
     if reply is not None:
         error.http_status = error.http_status or reply.status
-        error.trace_id = error.trace_id or reply.headers.get("trace-id")
+        error.trace_id = error.trace_id or redact(reply.headers.get("trace-id", ""), limit=100) or None
         error.retry_after = retry_after(reply)
     error.platform = endpoint.platform
     error.message = without_key(error.message, endpoint.api_key)
+    error.code = error.code and without_key(error.code, endpoint.api_key)
+    error.trace_id = error.trace_id and without_key(error.trace_id, endpoint.api_key)
     error.args = (error.message,)
     if isinstance(error, MinimaxAuthError):
         error.hint = error.hint or endpoint.auth_hint
@@ -204,7 +206,7 @@ def retry_after(reply: HttpReply, *, now: Callable[[], float] = time.time) -> fl
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

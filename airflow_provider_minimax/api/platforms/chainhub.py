@@ -25,6 +25,7 @@ from airflow_provider_minimax.api.platforms.replies import (
     Moment,
     Reply,
     Text,
+    Word,
     gone,
     http_error,
     is_object_with,
@@ -54,7 +55,7 @@ class _InnerQuery(minimax.Query):
 
 
 class _WrappedTask(Reply):
-    status: Text = ""
+    status: Word = ""
     fail_reason: Text = ""
     submit_time: Moment = None
     start_time: Moment = None
@@ -64,7 +65,7 @@ class _WrappedTask(Reply):
 
 
 class _Query(_InnerQuery):
-    code: Text = ""
+    code: Word = ""
     message: Text = ""
     data: Annotated[_WrappedTask | None, MaybeObject] = None
 

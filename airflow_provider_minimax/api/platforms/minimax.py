@@ -14,11 +14,15 @@ from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.replies import (
     BaseResp,
     ErrorBody,
+    Id,
+    MaybeId,
     MaybeObject,
     Moment,
     Pixels,
     Reply,
     Text,
+    Word,
+    accepted,
     error_of_code,
     gone,
     is_object_with,
@@ -30,7 +34,6 @@ from airflow_provider_minimax.api.request import VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
-    MinimaxError,
     MinimaxRequestError,
     MinimaxUnavailableError,
 )
@@ -43,8 +46,8 @@ _MODERATION_CODES = ("1026", "1027")
 class IdFields(Reply):
     """Where a submission's answer may name the task."""
 
-    task_id: Text = ""
-    id: Text = ""
+    task_id: Id = ""
+    id: Id = ""
 
 
 class Submission(IdFields):
@@ -57,8 +60,8 @@ class Submission(IdFields):
 class Query(Reply):
     """The answer to a query; it tells no times and no cost."""
 
-    status: Text = ""
-    file_id: Text = ""
+    status: Word = ""
+    file_id: MaybeId = None
     video_width: Pixels = None
     video_height: Pixels = None
     base_resp: Annotated[BaseResp | None, MaybeObject] = None
@@ -67,7 +70,7 @@ class Query(Reply):
 class File(Reply):
     """A file object; its ``bytes`` is 0 in real answers and its ``filename`` always the same, so neither is read."""
 
-    file_id: Text = ""
+    file_id: MaybeId = None
     download_url: Text = ""
     created_at: Moment = None
 
@@ -109,20 +112,12 @@ def read_submission(reply: HttpReply) -> str:
     answer = read(reply, Submission)
     data = answer.data or IdFields()
     task_id = answer.task_id or data.task_id or answer.id or data.id
-    try:
-        refuse(reply, answer.base_resp)
-    except MinimaxError as error:
-        if not task_id:
-            raise
-        # A refusal that names a task contradicts itself; taking it for a refusal could buy a second clip.
-        raise MinimaxUnavailableError(
-            f"the answer is an error ({error.message}), yet it names task {task_id}", code=error.code
-        ) from None
-    if not task_id:
-        refuse_enveloped(reply)
-        code, words = read(reply, ErrorBody).code_and_words()
-        raise MinimaxUnavailableError(redact(words) or "the answer to the submission names no task", code=code or None)
-    return task_id
+    if task_id:
+        return accepted(reply, task_id)
+    refuse(reply, answer.base_resp)
+    refuse_enveloped(reply)
+    code, words = read(reply, ErrorBody).code_and_words()
+    raise MinimaxUnavailableError(redact(words) or "the answer to the submission names no task", code=code or None)
 
 
 def query(minimax_task_id: str) -> HttpRequest:

@@ -19,11 +19,15 @@ from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import BASE_URLS, with_extra
 from airflow_provider_minimax.api.platforms.replies import (
+    Id,
+    MaybeId,
     MaybeObject,
     Moment,
     Reply,
     Seconds,
     Text,
+    Word,
+    accepted,
     gone,
     is_object_with,
     objects,
@@ -47,11 +51,11 @@ _REFERENCES = {
 
 
 class _Submission(Reply):
-    task_id: Text = ""
+    task_id: Id = ""
 
 
 class _Error(Reply):
-    code: Text = ""
+    code: Word = ""
     message: Text = ""
 
 
@@ -60,13 +64,13 @@ class _Content(Reply):
 
 
 class _Task(Reply):
-    id: Text = ""
-    model: Text = ""
-    status: Text = ""
+    id: MaybeId = None
+    model: Word = ""
+    status: Word = ""
     error: Annotated[_Error | None, MaybeObject] = None
     content: Annotated[_Content | None, MaybeObject] = None
-    resolution: Text = ""
-    ratio: Text = ""
+    resolution: Word = ""
+    ratio: Word = ""
     duration: Seconds = None
     created_at: Moment = None
     updated_at: Moment = None
@@ -82,7 +86,7 @@ class _Page(Reply):
 
 
 class _Deletion(Reply):
-    action: Text = ""
+    action: Word = ""
 
 
 def _contents(fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -111,7 +115,7 @@ def read_submission(reply: HttpReply) -> str:
     answer = read(reply, _Submission)
     if not answer.task_id:
         raise MinimaxUnavailableError("the answer to the submission names no task", http_status=reply.status)
-    return answer.task_id
+    return accepted(reply, answer.task_id)
 
 
 def query(minimax_task_id: str) -> HttpRequest:

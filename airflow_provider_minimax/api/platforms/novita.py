@@ -23,6 +23,8 @@ from airflow_provider_minimax.api.platforms.replies import (
     Moment,
     Reply,
     Text,
+    Word,
+    accepted,
     gone,
     is_object_with,
     objects,
@@ -84,7 +86,7 @@ MODEL_NAMES = {
 
 
 class _Task(Reply):
-    status: Text = ""
+    status: Word = ""
     reason: Text = ""
 
 
@@ -134,7 +136,7 @@ def read_submission(reply: HttpReply) -> str:
     answer = read(reply, IdFields)
     if not answer.task_id:
         raise MinimaxUnavailableError("the answer to the submission names no task", http_status=reply.status)
-    return answer.task_id
+    return accepted(reply, answer.task_id)
 
 
 def query(minimax_task_id: str) -> HttpRequest:

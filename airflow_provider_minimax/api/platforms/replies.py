@@ -44,6 +44,23 @@ def _as_text(value: Any) -> Any:
     return "" if value is None else str(value) if isinstance(value, int | float) else value
 
 
+def _fit_to_show(value: str) -> str:
+    return redact(value, limit=100)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool | float) or (isinstance(value, int) and value < 0):
+        raise ValueError("not an id")
+    return "" if value in (None, 0) else str(value) if isinstance(value, int) else value
+
+
+def _as_id(text: str) -> str:
+    text = text.strip()
+    if redact(text) != text or not text.isprintable():
+        raise ValueError("not an id")
+    return text
+
+
 def _object_or_none(value: Any) -> Any:
     return value if isinstance(value, Mapping) else None
 
@@ -68,13 +85,19 @@ def objects(value: Any) -> list[Any]:
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
-"""A word or a number, as text: ids and codes come as either."""
+"""A word or a number, as text."""
+Word = Annotated[Text, AfterValidator(_fit_to_show)]
+"""A status, a code or the like: a word or a number, as text that is fit to be shown."""
+Id = Annotated[str, BeforeValidator(_whole), AfterValidator(_as_id)]
+"""An id, a text or a whole number; empty for null and 0. What cannot be one is an error, not the lack of one."""
 MaybeObject = BeforeValidator(_object_or_none)
 """For objects that some replies leave null, empty or as a bare text."""
 
 # What is good to know of a task, and not needed to get the clip: a value that makes no sense is None, never an error,
 # because a paid clip must not be lost to it.
 _IfValid = WrapValidator(_valid_or_none)
+MaybeId = Annotated[Id | None, _IfValid]
+"""An id that can be done without."""
 Moment = Annotated[Annotated[AwareDatetime, AfterValidator(_of_our_days)] | None, _IfValid]
 """A time, in UTC: seconds or milliseconds since 1970, told apart by their size, as a number or as text."""
 Amount = Annotated[Annotated[Decimal, Field(ge=0, max_digits=15)] | None, _IfValid]
@@ -96,7 +119,7 @@ class Reply(BaseModel):
 class BaseResp(Reply):
     """The official API's verdict, in every reply of v1; HTTP says 200 even for errors."""
 
-    status_code: Text = "0"
+    status_code: Word = "0"
     status_msg: Text = ""
 
 
@@ -105,11 +128,11 @@ class ErrorBody(Reply):
 
     base_resp: Annotated[BaseResp | None, MaybeObject] = None
     error: Any = None
-    code: Text = ""
+    code: Word = ""
     reason: Text = ""
     message: Text = ""
     msg: Text = ""
-    request_id: Text = ""
+    request_id: Word = ""
 
     def code_and_words(self) -> tuple[str, str]:
         """Return the code and the words, from the innermost object that has them."""
@@ -120,14 +143,16 @@ class ErrorBody(Reply):
             words = str(inner.get("message") or inner.get("error_message") or inner.get("msg") or "")
             bracketed = _BRACKETED.search(words)
             code = inner.get("code") or inner.get("err_code") or (bracketed and bracketed[1]) or inner.get("type") or ""
-            return str(code), words
+            return _fit_to_show(str(code)), words
         if self.base_resp and self.base_resp.status_code != "0":
             return self.base_resp.status_code, self.base_resp.status_msg
-        return self.reason or self.code, self.message or self.msg or self.reason
+        return _fit_to_show(self.reason) or self.code, self.message or self.msg or self.reason
 
 
 # API v2 says its code at the end of the words: "insufficient balance (1008)".
 _BRACKETED = re.compile(r"\((\d{4,5})\)\s*$")
+# What the gateways' ``code`` says of a success.
+_SUCCESS = ("0", "200", "success")
 # The gateways' words for an empty account, which come with an HTTP status that means something else elsewhere.
 _EMPTY_ACCOUNT = "insufficient_user_quota NOT_ENOUGH_BALANCE"
 
@@ -167,6 +192,47 @@ def error_of_code(code: str, words: str) -> MinimaxError:
     """Return the error that an official code stands for, with the platform's words unchanged."""
     kind = _CODES.get(plain_code(code), MinimaxUnavailableError)
     return kind(redact(words) or "the platform gave no reason", code=code)
+
+
+class _Verdict(Reply):
+    base_resp: Annotated[BaseResp | None, MaybeObject] = None
+    error: Any = None
+    code: Word = ""
+
+    def error_code(self) -> str | None:
+        """Return the code of an error, empty if it has none; ``None`` if nothing says that there is an error."""
+        if self.base_resp and plain_code(self.base_resp.status_code) != "0":
+            return self.base_resp.status_code
+        if plain_code(self.code).lower() not in _SUCCESS:
+            return self.code
+        is_error = any(self.error.values()) if isinstance(self.error, Mapping) else self.error
+        return "" if is_error else None
+
+
+class _Verdicts(_Verdict):
+    data: Annotated[_Verdict | None, MaybeObject] = None
+
+
+def accepted(reply: HttpReply, minimax_task_id: str) -> str:
+    """
+    Return the id that the answer to a submission names, if nothing in that answer says that it is an error.
+
+    :param reply: the answer.
+    :param minimax_task_id: the id.
+    :raises MinimaxUnavailableError: the answer contradicts itself: taking it for a success could mean to wait for a
+        request's id, taking it for a refusal could buy a second clip.
+    """
+    answer = read(reply, _Verdicts)
+    codes = [verdict.error_code() for verdict in (answer, answer.data) if verdict]
+    code = next((code for code in codes if code is not None), None)
+    if code is not None:
+        told_code, words = read(reply, ErrorBody).code_and_words()
+        raise MinimaxUnavailableError(
+            f"the answer is an error ({redact(words) or 'it gives no reason'}), yet it names task {minimax_task_id}",
+            code=code or told_code or None,
+            http_status=reply.status,
+        )
+    return minimax_task_id
 
 
 def read(reply: HttpReply, shape: type[R], *, http: Mapping[int, type[MinimaxError]] | None = None) -> R:

@@ -29,6 +29,8 @@ from airflow_provider_minimax.api.platforms.replies import (
     Reply,
     Seconds,
     Text,
+    Word,
+    accepted,
     gone,
     is_object_with,
     objects,
@@ -78,7 +80,7 @@ class _Metadata(Reply):
 
 
 class _Task(Reply):
-    status: Text = ""
+    status: Word = ""
     created_at: Moment = None
     output: Annotated[list[_Output], BeforeValidator(objects)] = Field(default_factory=list)
     usage: Annotated[_Usage | None, MaybeObject] = None
@@ -105,7 +107,7 @@ def read_submission(reply: HttpReply) -> str:
         raise MinimaxUnavailableError(
             redact(words) or "the answer to the submission names no task", code=code or None, http_status=reply.status
         )
-    return task_id
+    return accepted(reply, task_id)
 
 
 def query(minimax_task_id: str) -> HttpRequest:
@@ -142,8 +144,15 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
 def _clip(contents: list[_Content]) -> _Content | None:
     """Return the first video among the results: by its type, else by the ending of its URL."""
     by_type = [content for content in contents if content.url and content.type.lower().startswith("video")]
-    by_name = [content for content in contents if urlsplit(content.url).path.lower().endswith(_VIDEO_SUFFIXES)]
+    by_name = [content for content in contents if _is_video(content.url)]
     return next(iter(by_type + by_name), None)
+
+
+def _is_video(url: str) -> bool:
+    try:
+        return urlsplit(url).path.lower().endswith(_VIDEO_SUFFIXES)
+    except ValueError:
+        return False
 
 
 def recognises(reply: HttpReply) -> bool:
