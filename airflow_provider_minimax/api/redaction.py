@@ -8,7 +8,8 @@ LIMIT = 500
 
 # A slash may come with a backslash before it: some gateways write their JSON so, and its beginning is shown as it came.
 _IMAGE = re.compile(r"data:[^\s\"'<>,:]{0,200};base64,[A-Za-z0-9+/=_%\\-]*", re.ASCII | re.IGNORECASE)
-_URL_QUERY = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]*", re.IGNORECASE)
+# With or without a query, so that a row of links is walked through once and not once for each of them.
+_URL = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)(\?[^\s\"'<>]*)?", re.IGNORECASE)
 _URL_USER = re.compile(r"(https?:(?:\\?/){2})[^\s/@]+@", re.IGNORECASE)
 _BEARER = re.compile(r"bearer\s+[\w.~+/=\\-]+", re.IGNORECASE)
 
@@ -37,7 +38,7 @@ def redact(text: str, *, limit: int = LIMIT) -> str:
     :param limit: the longest text to return, in characters; what is cut is marked with an ellipsis.
     """
     text = _IMAGE.sub("data:…", text)
-    text = _URL_QUERY.sub(r"\1?…", text)
+    text = _URL.sub(lambda url: f"{url[1]}?…" if url[2] else url[0], text)
     text = _URL_USER.sub(r"\1…@", text)
     text = _BEARER.sub("Bearer …", text)
     text = " ".join(text.split())
