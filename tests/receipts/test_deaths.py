@@ -78,6 +78,7 @@ def check_after(world, deaths) -> None:
     check(world, end, unknown)
 
 
+@pytest.mark.slow
 def test_so_it_is_for_two_deaths(new_world, options):
     steps = range(1, steps_of(new_world(**options)) + 1)
     for deaths in product(steps, repeat=2):

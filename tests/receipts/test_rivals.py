@@ -17,6 +17,9 @@ from airflow_provider_minimax.receipts.ledger import SETTLING_TIME, Ledger
 from airflow_provider_minimax.receipts.purchase import Buyer
 from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, delivered, order
 
+# All orders of two tasks' steps: the same on every version of Airflow, so one is enough.
+pytestmark = pytest.mark.slow
+
 LOG = logging.getLogger("rivals")
 LOG.disabled = True
 BOTH = (ME, OTHER)
