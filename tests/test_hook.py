@@ -640,3 +640,13 @@ def test_a_hook_delivers_a_clip_to_any_place(hook, minimax_emulator, tmp_path, s
         hook.download(task, f"{tmp_path}/")
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
     assert s3_bucket.keys() == ["clip.mp4"]
+
+
+def test_a_key_in_the_words_on_a_failed_task_is_not_repeated(hook, minimax_emulator):
+    key = hook.get_conn().endpoint.api_key
+    body = {
+        "task": {"id": "7", "status": "failed", "error": {"code": "1000", "message": f"no quota for {key}"}},
+    }
+    minimax_emulator.fault("http", operation="query", status=200, body=body)
+    task = hook.get_task("7", api_version="v2")
+    assert task.reason == "no quota for …"

@@ -149,7 +149,8 @@ def settle(task: VideoTask) -> Outcome | None:
         kind(
             f"the remote task {how}: {task.reason or f'the platform gave no reason (status {task.status})'}",
             minimax_task_id=task.minimax_task_id,
-            code=CANCELLED if was_free else task.code,
+            # Nobody else's word may say that nothing was charged.
+            code=CANCELLED if was_free else None if task.code == CANCELLED else task.code,
             money="A task that is cancelled while it is queued is free of charge."
             if was_free
             else "Whether failed tasks are billed is not documented; look at your account.",

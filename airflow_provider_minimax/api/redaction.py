@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 LIMIT = 500
+SHORTEST_KEY = 8
+"""A text of less characters is no secret, and is found in ordinary words."""
 
 # A slash may come with a backslash before it: some gateways write their JSON so, and its beginning is shown as it came.
 _IMAGE = re.compile(r"data:[^\s\"'<>,:]{0,200};base64,[A-Za-z0-9+/=_%\\-]*", re.ASCII | re.IGNORECASE)
@@ -21,11 +23,11 @@ def without_key(text: str, api_key: str) -> str:
     :param text: any text.
     :param api_key: the key; one of less than 8 characters is no secret, and is found in ordinary words.
     """
-    if len(api_key) < 8:
+    if len(api_key) < SHORTEST_KEY:
         return text
     text = text.replace(api_key, "…")
     # Where the text was cut, the beginning of the key may be left.
-    for length in range(len(api_key) - 1, 7, -1):
+    for length in range(len(api_key) - 1, SHORTEST_KEY - 1, -1):
         text = text.replace(f"{api_key[:length]}…", "…")
     return text
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -34,7 +34,7 @@ from tenacity import (
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.file_host import address_of, check_address, check_host, is_inside, part_of
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
-from airflow_provider_minimax.api.redaction import redact, without_key
+from airflow_provider_minimax.api.redaction import SHORTEST_KEY, redact, without_key
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxAuthError,
@@ -142,6 +142,10 @@ def _reply(response: httpx.Response) -> HttpReply:
 
 
 def _read(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: HttpRequest) -> T:
+    key = endpoint.api_key.encode()
+    if len(key) >= SHORTEST_KEY and key in reply.body:
+        # Some platforms repeat it, also in the words on a task that failed.
+        reply = replace(reply, body=reply.body.replace(key, "…".encode()))
     try:
         return read(reply)
     except MinimaxError as error:

@@ -200,3 +200,16 @@ def test_an_event_that_makes_no_sense_is_an_error_and_never_a_success(event):
 
 def test_an_error_of_a_newer_version_is_still_an_error():
     assert str(error_from_event({"kind": "MinimaxNovelError", "message": "new", "shade": 1})) == "new."
+
+
+def test_only_a_cancelled_task_of_v2_counts_as_free_whatever_a_failed_one_says():
+    """A retry buys anew after a free cancellation."""
+    for state, api_version, code in (
+        (TaskState.FAILED, "v2", None),
+        (TaskState.CANCELLED, "v1", None),
+        (TaskState.CANCELLED, "v2", "cancelled"),
+    ):
+        ended = settle(VideoTask("7", state, code="cancelled", api_version=api_version))
+        assert ended is not None
+        assert ended.error is not None
+        assert ended.error.code == code
