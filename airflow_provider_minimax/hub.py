@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import cast
 from weakref import WeakKeyDictionary
 
+from airflow_provider_minimax.api.exchange import IN_FLIGHT
 from airflow_provider_minimax.api.task import VideoTask
-from airflow_provider_minimax.api.transport import IN_FLIGHT
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRateLimitError
 from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook
 

@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from airflow_provider_minimax.api import transport
+from airflow_provider_minimax.api import exchange
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
@@ -46,7 +46,7 @@ PLAN = {
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr(transport, "_backoff", lambda state: 0.0)
+    monkeypatch.setattr(exchange, "backoff", lambda state: 0.0)
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_a_success_that_never_names_a_clip_is_a_clear_failure(platform, connect,
 )
 def test_retry_after_is_read_as_seconds_and_as_a_date(value, seconds):
     reply = HttpReply(429, {"retry-after": value})
-    assert transport.retry_after(reply, now=lambda: 1_800_000_000.0) == seconds
+    assert exchange.retry_after(reply, now=lambda: 1_800_000_000.0) == seconds
 
 
 def test_a_wait_that_the_platform_asked_for_is_kept(connect, minimax_emulator):

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_minimax.api import transport
+from airflow_provider_minimax.api import exchange, transport
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import (
     MinimaxModerationError,
@@ -28,7 +28,7 @@ REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr(transport, "_backoff", lambda state: 0.0)
+    monkeypatch.setattr(exchange, "backoff", lambda state: 0.0)
 
 
 @pytest.fixture

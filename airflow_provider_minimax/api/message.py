@@ -1,4 +1,4 @@
-"""One HTTP request and one reply as plain values. No I/O here: ``transport.py`` sends them."""
+"""One HTTP request and one reply as plain values. No I/O here: the transports send them."""
 
 from __future__ import annotations
 

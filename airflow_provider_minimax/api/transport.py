@@ -1,245 +1,38 @@
-"""
-The only module that talks HTTP: it sends values, reads answers, and repeats what may be repeated.
-
-A request that buys is repeated only when nothing can have been bought: no connection was made, or the platform said
-that it did not begin. When such a request went out and no usable answer came back, the outcome is unknown and is never
-tried again from here. Requests that only look are repeated with exponential back-off, full jitter and ``Retry-After``.
-"""
+"""Sends values over HTTP from synchronous code, reads the answers, and opens files at the file host."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
-from functools import cache
-from typing import Any, TypeVar
+from dataclasses import dataclass
 from urllib.request import getproxies
 
 import httpx
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_random_exponential,
-)
+from tenacity import Retrying
 
-from airflow_provider_minimax import __version__
+from airflow_provider_minimax.api.exchange import (
+    Endpoint,
+    Read,
+    T,
+    client_options,
+    explained,
+    network_error,
+    read_reply,
+    repetition,
+    reply_of,
+    request_options,
+    retry_after,
+)
 from airflow_provider_minimax.api.file_host import address_of, check_address, check_host, is_inside, part_of
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
-from airflow_provider_minimax.api.redaction import SHORTEST_KEY, redact, without_key
-from airflow_provider_minimax.exceptions import (
-    NOTHING_BOUGHT,
-    MinimaxAuthError,
-    MinimaxConfigurationError,
-    MinimaxDownloadError,
-    MinimaxError,
-    MinimaxRateLimitError,
-    MinimaxSubmissionUnknownError,
-    MinimaxUnavailableError,
-    MinimaxUnreachableError,
-)
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.exceptions import MinimaxDownloadError
 
-T = TypeVar("T")
-Read = Callable[[HttpReply], T]
-
-CONNECT_TIMEOUT = 10.0
-# Longer than any sensible poll interval: httpx drops idle connections after 5 s by default, so each poll would shake
-# hands anew.
-KEEP_ALIVE = 300.0
-# httpx's pool rescans its connections for every request, which costs more than the request from some 30 in flight on.
-IN_FLIGHT = 8
-LONGEST_WAIT = 60.0
-USER_AGENT = f"airflow-provider-minimax/{__version__}"
 REDIRECTS = 5
 LINK_IS_SPENT = frozenset({401, 403, 404, 410})
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """
-    Where to send requests, and as whom.
-
-    :param platform: the platform's name, for errors.
-    :param base_url: scheme, host and optional path, without a slash at the end.
-    :param api_key: the key. Not shown by ``repr``.
-    :param region: where the key was issued, which also decides the currency.
-    :param path_prefix: what comes between the base URL and every path.
-    :param timeout: seconds to wait for an answer, and for each part of a longer one.
-    :param max_retries: how often a request may be repeated.
-    :param proxy: URL of a proxy; ``None`` leaves it to the environment (``HTTPS_PROXY`` and so on).
-    :param verify: whether to check certificates, or the path of a bundle of authorities to check them against.
-    :param auth_hint: what to do when the key is refused.
-    """
-
-    platform: str
-    base_url: str
-    api_key: str = field(repr=False)
-    region: str = "global"
-    path_prefix: str = ""
-    timeout: float = 60.0
-    max_retries: int = 3
-    proxy: str | None = field(default=None, repr=False)
-    verify: bool | str = True
-    auth_hint: str | None = None
-
-    @property
-    def is_plain_http(self) -> bool:
-        """Whether the connection itself does without TLS, as the emulator does."""
-        return self.base_url.startswith("http://")
-
-
-@cache
-def _ssl_context(verify: bool | str) -> ssl.SSLContext:
-    """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
-    if isinstance(verify, str):
-        return ssl.create_default_context(cafile=verify)
-    return httpx.create_ssl_context(verify=verify)
-
-
-def _connection_options(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "verify": _ssl_context(endpoint.verify),
-        "proxy": endpoint.proxy,
-        "limits": httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=KEEP_ALIVE),
-    }
-
-
-def _client_options(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        **_connection_options(endpoint),
-        "timeout": _timeout(endpoint),
-        "headers": {"User-Agent": USER_AGENT},
-    }
-
-
-def _timeout(endpoint: Endpoint) -> httpx.Timeout:
-    return httpx.Timeout(endpoint.timeout, connect=min(CONNECT_TIMEOUT, endpoint.timeout))
-
-
-def _request_options(endpoint: Endpoint, request: HttpRequest) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "method": request.method,
-        "url": f"{endpoint.base_url}{endpoint.path_prefix}{request.path}",
-        "headers": {"Authorization": f"Bearer {endpoint.api_key}", "User-Agent": USER_AGENT},
-    }
-    if request.query:
-        options["params"] = dict(request.query)
-    if request.body is not None:
-        options["json"] = request.body
-    return options
-
-
-def _reply(response: httpx.Response) -> HttpReply:
-    return HttpReply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
-
-
-def _read(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: HttpRequest) -> T:
-    key = endpoint.api_key.encode()
-    if len(key) >= SHORTEST_KEY and key in reply.body:
-        # Some platforms repeat it, also in the words on a task that failed.
-        reply = replace(reply, body=reply.body.replace(key, "…".encode()))
-    try:
-        return read(reply)
-    except MinimaxError as error:
-        raise _explained(error, endpoint, request, reply) from error.__cause__
-    except Exception as error:
-        # An answer that trips our own reading is no licence to buy again.
-        unreadable = MinimaxUnavailableError(f"the answer could not be read ({type(error).__name__})")
-        raise _explained(unreadable, endpoint, request, reply) from error
-
-
-def _network_error(error: Exception) -> MinimaxError:
-    """Return what a failure of the HTTP client means: whether the request can have left this machine."""
-    what = redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        return MinimaxUnreachableError(f"no connection could be made ({what})")
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
-        return MinimaxConfigurationError(f"the connection's host, proxy or key cannot be used ({what})")
-    return MinimaxUnavailableError(f"the connection broke before a whole answer came back ({what})")
-
-
-def _explained(
-    error: MinimaxError, endpoint: Endpoint, request: HttpRequest, reply: HttpReply | None = None
-) -> MinimaxError:
-    """Return the error with what only the sender knows: platform, trace, what was at stake, what to do."""
-    if reply is not None:
-        error.http_status = error.http_status or reply.status
-        error.trace_id = error.trace_id or redact(reply.headers.get("trace-id", ""), limit=100) or None
-        error.retry_after = retry_after(reply)
-    error.platform = endpoint.platform
-    error.message = without_key(error.message, endpoint.api_key)
-    error.code = error.code and without_key(error.code, endpoint.api_key)
-    error.trace_id = error.trace_id and without_key(error.trace_id, endpoint.api_key)
-    error.args = (error.message,)
-    if isinstance(error, MinimaxAuthError):
-        error.hint = error.hint or endpoint.auth_hint
-    if not request.buys:
-        return error
-    if not isinstance(error, MinimaxUnavailableError) or isinstance(error, MinimaxUnreachableError):
-        error.money = NOTHING_BOUGHT
-        return error
-    return MinimaxSubmissionUnknownError(
-        f"the submission went out, but whether it was accepted is unknown: {error.message}",
-        platform=error.platform,
-        http_status=error.http_status,
-        code=error.code,
-        trace_id=error.trace_id,
-        money="A clip may have been bought and may be billed.",
-        hint="Look at the platform's console or bill before running this task again: doing so may buy a second clip. "
-        "If you find the task there, wait for it with MinimaxTaskSensor and its id.",
-    )
-
-
-def retry_after(reply: HttpReply, *, now: Callable[[], float] = time.time) -> float | None:
-    """
-    Return how many seconds the platform asked to wait, from ``Retry-After`` in seconds or as an HTTP date.
-
-    :param reply: the reply.
-    :param now: the wall clock, in epoch seconds.
-    """
-    value = reply.headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
-    except (ValueError, OverflowError):
-        return None
-
-
-def _may_repeat(request: HttpRequest) -> Callable[[BaseException], bool]:
-    refused: tuple[type[MinimaxError], ...] = (MinimaxRateLimitError, MinimaxUnreachableError)
-    repeatable = refused if request.buys else (*refused, MinimaxUnavailableError)
-
-    def decide(error: BaseException) -> bool:
-        patient = not isinstance(error, MinimaxError) or (error.retry_after or 0) <= LONGEST_WAIT
-        return isinstance(error, repeatable) and patient
-
-    return decide
-
-
-_backoff = wait_random_exponential(multiplier=0.5, max=20)
-
-
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return max(_backoff(state), getattr(error, "retry_after", None) or 0.0)
-
-
-def _repetition(endpoint: Endpoint, request: HttpRequest, retries: int | None) -> dict[str, Any]:
-    return {
-        "retry": retry_if_exception(_may_repeat(request)),
-        "stop": stop_after_attempt(1 + (endpoint.max_retries if retries is None else retries)),
-        "wait": _wait,
-        "reraise": True,
-    }
 
 
 class Transport:
@@ -253,7 +46,7 @@ class Transport:
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.endpoint = endpoint
         self._sleep = sleep
-        self._client = httpx.Client(**_client_options(endpoint))
+        self._client = httpx.Client(**client_options(endpoint))
 
     def send(self, request: HttpRequest, read: Read[T], *, retries: int | None = None) -> T:
         """
@@ -265,16 +58,16 @@ class Transport:
         :return: what ``read`` made of the answer.
         :raises MinimaxError: what went wrong, by what the reader has to do about it.
         """
-        repetition = _repetition(self.endpoint, request, retries)
-        answer: T = Retrying(sleep=self._sleep, **repetition)(self._once, request, read)
+        options = repetition(self.endpoint, request, retries)
+        answer: T = Retrying(sleep=self._sleep, **options)(self._once, request, read)
         return answer
 
     def _once(self, request: HttpRequest, read: Read[T]) -> T:
         try:
-            reply = _reply(self._client.request(**_request_options(self.endpoint, request)))
+            reply = reply_of(self._client.request(**request_options(self.endpoint, request)))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _explained(_network_error(error), self.endpoint, request) from error
-        return _read(reply, read, self.endpoint, request)
+            raise explained(network_error(error), self.endpoint, request) from error
+        return read_reply(reply, read, self.endpoint, request)
 
     @contextmanager
     def fetch(self, url: str, *, start: int = 0, version: str | None = None) -> Iterator[FileStream]:
@@ -295,7 +88,7 @@ class Transport:
         try:
             with (
                 httpx.Client(
-                    **_client_options(self.endpoint),
+                    **client_options(self.endpoint),
                     follow_redirects=True,
                     max_redirects=REDIRECTS,
                     event_hooks={"request": [self._check_link], "response": [self._check_peer]},
@@ -376,59 +169,6 @@ def _refusal(status: int) -> str:
     if status == 416 or status < 400:
         return "the file host sent no clip, or another part of it than was asked for"
     return "the file host could not answer"
-
-
-class AsyncTransport:
-    """
-    Sends requests of one endpoint from one event loop, over one client that is kept open.
-
-    :param endpoint: where to send them.
-    :param sleep: how to wait between attempts; for tests.
-    """
-
-    def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self.endpoint = endpoint
-        self._sleep = sleep
-        self._extensions = {"timeout": _timeout(endpoint).as_dict()}
-        self._in_flight = asyncio.Semaphore(IN_FLIGHT)
-        # A client merges, redirects, keeps cookies and logs, which we do not need and which takes a third of a look. It
-        # knows which hosts go through which proxy, though.
-        self._client: httpx.AsyncClient | httpx.AsyncHTTPTransport
-        self._answer: Callable[[httpx.Request], Awaitable[httpx.Response]]
-        if endpoint.proxy or getproxies():
-            self._client = httpx.AsyncClient(**_connection_options(endpoint))
-            self._answer = self._client.send
-        else:
-            self._client = httpx.AsyncHTTPTransport(**_connection_options(endpoint))
-            self._answer = self._client.handle_async_request
-
-    async def send(self, request: HttpRequest, read: Read[T], *, retries: int | None = None) -> T:
-        """Do what :meth:`Transport.send` does, with the same parameters and errors."""
-        if retries == 0:
-            # A trigger's look: its own loop repeats it, so a thousand of them should not build a retrying loop each.
-            return await self._once(request, read)
-        repetition = _repetition(self.endpoint, request, retries)
-        return await AsyncRetrying(sleep=self._sleep, **repetition)(self._once, request, read)
-
-    async def _once(self, request: HttpRequest, read: Read[T]) -> T:
-        try:
-            async with self._in_flight:
-                options = _request_options(self.endpoint, request)
-                response = await self._answer(httpx.Request(**options, extensions=self._extensions))
-                await response.aread()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _explained(_network_error(error), self.endpoint, request) from error
-        return _read(_reply(response), read, self.endpoint, request)
-
-    async def aclose(self) -> None:
-        """Close the client's connections, once all who are using them have their answers."""
-        for _ in range(IN_FLIGHT):
-            await self._in_flight.acquire()
-        try:
-            await self._client.aclose()
-        finally:
-            for _ in range(IN_FLIGHT):
-                self._in_flight.release()
 
 
 _fetching_file: ContextVar[bool] = ContextVar("fetching_file", default=False)

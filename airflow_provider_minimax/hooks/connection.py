@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from airflow_provider_minimax.api.exchange import Endpoint
 from airflow_provider_minimax.api.platforms import PLATFORMS, Platform
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.transport import Endpoint
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxConfigurationError
 
 

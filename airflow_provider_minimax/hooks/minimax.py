@@ -17,13 +17,15 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_minimax.airflow_names import AirflowNotFoundException
 from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.api.async_transport import AsyncTransport
+from airflow_provider_minimax.api.exchange import Endpoint
 from airflow_provider_minimax.api.media import with_media
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.api.request import UNCHECKED, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.api.transport import AsyncTransport, Endpoint, Transport
+from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,

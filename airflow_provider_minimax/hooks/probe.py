@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from airflow_provider_minimax.api.exchange import Endpoint
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import beginning
-from airflow_provider_minimax.api.transport import Endpoint, Transport
+from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import MinimaxAuthError, MinimaxError, MinimaxUnavailableError
 
 # No platform gives this id to a task. The look is free, and its answer shows whether the key was accepted.

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.api.exchange import Endpoint
 from airflow_provider_minimax.api.file_host import Part, address_of, check_address, check_host, is_inside, part_of
-from airflow_provider_minimax.api.transport import Endpoint, Transport
+from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 
 PUBLIC, PRIVATE = "93.184.215.14", "10.0.0.7"

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
+from airflow_provider_minimax.api.exchange import Endpoint, may_repeat, read_reply, retry_after
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.task import TaskState
-from airflow_provider_minimax.api.transport import Endpoint, _may_repeat, _read, retry_after
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxUnavailableError,
@@ -305,14 +305,14 @@ def test_a_cancellation_is_what_the_answer_says(platform, answer):
 def test_what_the_sender_makes_of_any_answer_is_one_of_our_errors_and_never_buys_twice(platform, answer):
     endpoint = Endpoint(platform, "https://api.example", KEY)
     buying = HttpRequest("POST", "/x", buys=True)
-    found = outcome(lambda r: _read(r, CONTRACTS[platform].read_submission, endpoint, buying), answer)
+    found = outcome(lambda r: read_reply(r, CONTRACTS[platform].read_submission, endpoint, buying), answer)
     if isinstance(found, MinimaxError):
         check_shown(found, KEY)
         assert not isinstance(found, MinimaxUnavailableError)
-        if _may_repeat(buying)(found) and answer.status < 300:
+        if may_repeat(buying)(found) and answer.status < 300:
             assert not any(ids(platform, from_json(answer.body)))
     asking = HttpRequest("GET", "/x")
-    found = outcome(lambda r: _read(r, lambda r: CONTRACTS[platform].read_task(r, "T"), endpoint, asking), answer)
+    found = outcome(lambda r: read_reply(r, lambda r: CONTRACTS[platform].read_task(r, "T"), endpoint, asking), answer)
     if isinstance(found, MinimaxError):
         check_shown(found, KEY)
 
@@ -449,5 +449,5 @@ def test_a_code_a_status_and_a_trace_are_fit_to_be_shown():
 def test_the_key_is_nowhere_in_an_error_not_even_the_beginning_of_it(answer):
     endpoint = Endpoint("minimax", "https://api.example", KEY)
     with pytest.raises(MinimaxError) as raised:
-        _read(answer, CONTRACTS["minimax"].read_submission, endpoint, HttpRequest("POST", "/x", buys=True))
+        read_reply(answer, CONTRACTS["minimax"].read_submission, endpoint, HttpRequest("POST", "/x", buys=True))
     assert KEY[:10] not in shown(raised.value)

@@ -1,0 +1,234 @@
+"""
+What every exchange with a platform needs, whoever sends it: where it goes, what an answer or a failure means.
+
+A request that buys is repeated only when nothing can have been bought: no connection was made, or the platform said
+that it did not begin. When such a request went out and no usable answer came back, the outcome is unknown and is never
+tried again from here. Requests that only look are repeated with exponential back-off, full jitter and ``Retry-After``.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import Any, TypeVar
+
+import httpx
+from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from airflow_provider_minimax import __version__
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.redaction import SHORTEST_KEY, redact, without_key
+from airflow_provider_minimax.exceptions import (
+    NOTHING_BOUGHT,
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxError,
+    MinimaxRateLimitError,
+    MinimaxSubmissionUnknownError,
+    MinimaxUnavailableError,
+    MinimaxUnreachableError,
+)
+
+T = TypeVar("T")
+Read = Callable[[HttpReply], T]
+
+CONNECT_TIMEOUT = 10.0
+# Longer than any sensible poll interval: httpx drops idle connections after 5 s by default, so each poll would shake
+# hands anew.
+KEEP_ALIVE = 300.0
+# httpx's pool rescans its connections for every request, which costs more than the request from some 30 in flight on.
+IN_FLIGHT = 8
+LONGEST_WAIT = 60.0
+USER_AGENT = f"airflow-provider-minimax/{__version__}"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """
+    Where to send requests, and as whom.
+
+    :param platform: the platform's name, for errors.
+    :param base_url: scheme, host and optional path, without a slash at the end.
+    :param api_key: the key. Not shown by ``repr``.
+    :param region: where the key was issued, which also decides the currency.
+    :param path_prefix: what comes between the base URL and every path.
+    :param timeout: seconds to wait for an answer, and for each part of a longer one.
+    :param max_retries: how often a request may be repeated.
+    :param proxy: URL of a proxy; ``None`` leaves it to the environment (``HTTPS_PROXY`` and so on).
+    :param verify: whether to check certificates, or the path of a bundle of authorities to check them against.
+    :param auth_hint: what to do when the key is refused.
+    """
+
+    platform: str
+    base_url: str
+    api_key: str = field(repr=False)
+    region: str = "global"
+    path_prefix: str = ""
+    timeout: float = 60.0
+    max_retries: int = 3
+    proxy: str | None = field(default=None, repr=False)
+    verify: bool | str = True
+    auth_hint: str | None = None
+
+    @property
+    def is_plain_http(self) -> bool:
+        """Whether the connection itself does without TLS, as the emulator does."""
+        return self.base_url.startswith("http://")
+
+
+@cache
+def _ssl_context(verify: bool | str) -> ssl.SSLContext:
+    """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
+    if isinstance(verify, str):
+        return ssl.create_default_context(cafile=verify)
+    return httpx.create_ssl_context(verify=verify)
+
+
+def connection_options(endpoint: Endpoint) -> dict[str, Any]:
+    """Return how connections are made and kept, for a client or a transport of httpx."""
+    return {
+        "verify": _ssl_context(endpoint.verify),
+        "proxy": endpoint.proxy,
+        "limits": httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=KEEP_ALIVE),
+    }
+
+
+def client_options(endpoint: Endpoint) -> dict[str, Any]:
+    """Return all that a client of httpx is made with."""
+    return {
+        **connection_options(endpoint),
+        "timeout": timeouts(endpoint),
+        "headers": {"User-Agent": USER_AGENT},
+    }
+
+
+def timeouts(endpoint: Endpoint) -> httpx.Timeout:
+    """Return how long to wait for a connection and for each part of an answer."""
+    return httpx.Timeout(endpoint.timeout, connect=min(CONNECT_TIMEOUT, endpoint.timeout))
+
+
+def request_options(endpoint: Endpoint, request: HttpRequest) -> dict[str, Any]:
+    """Return a request as httpx takes it, with the key."""
+    options: dict[str, Any] = {
+        "method": request.method,
+        "url": f"{endpoint.base_url}{endpoint.path_prefix}{request.path}",
+        "headers": {"Authorization": f"Bearer {endpoint.api_key}", "User-Agent": USER_AGENT},
+    }
+    if request.query:
+        options["params"] = dict(request.query)
+    if request.body is not None:
+        options["json"] = request.body
+    return options
+
+
+def reply_of(response: httpx.Response) -> HttpReply:
+    """Return an answer of httpx, which was read, as a plain value."""
+    return HttpReply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+
+
+def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: HttpRequest) -> T:
+    """Return what ``read`` makes of an answer, or raise what it means, with all that the reader needs to know."""
+    key = endpoint.api_key.encode()
+    if len(key) >= SHORTEST_KEY and key in reply.body:
+        # Some platforms repeat it, also in the words on a task that failed.
+        reply = replace(reply, body=reply.body.replace(key, "…".encode()))
+    try:
+        return read(reply)
+    except MinimaxError as error:
+        raise explained(error, endpoint, request, reply) from error.__cause__
+    except Exception as error:
+        # An answer that trips our own reading is no licence to buy again.
+        unreadable = MinimaxUnavailableError(f"the answer could not be read ({type(error).__name__})")
+        raise explained(unreadable, endpoint, request, reply) from error
+
+
+def network_error(error: Exception) -> MinimaxError:
+    """Return what a failure of the HTTP client means: whether the request can have left this machine."""
+    what = redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+        return MinimaxUnreachableError(f"no connection could be made ({what})")
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
+        return MinimaxConfigurationError(f"the connection's host, proxy or key cannot be used ({what})")
+    return MinimaxUnavailableError(f"the connection broke before a whole answer came back ({what})")
+
+
+def explained(
+    error: MinimaxError, endpoint: Endpoint, request: HttpRequest, reply: HttpReply | None = None
+) -> MinimaxError:
+    """Return the error with what only the sender knows: platform, trace, what was at stake, what to do."""
+    if reply is not None:
+        error.http_status = error.http_status or reply.status
+        error.trace_id = error.trace_id or redact(reply.headers.get("trace-id", ""), limit=100) or None
+        error.retry_after = retry_after(reply)
+    error.platform = endpoint.platform
+    error.message = without_key(error.message, endpoint.api_key)
+    error.code = error.code and without_key(error.code, endpoint.api_key)
+    error.trace_id = error.trace_id and without_key(error.trace_id, endpoint.api_key)
+    error.args = (error.message,)
+    if isinstance(error, MinimaxAuthError):
+        error.hint = error.hint or endpoint.auth_hint
+    if not request.buys:
+        return error
+    if not isinstance(error, MinimaxUnavailableError) or isinstance(error, MinimaxUnreachableError):
+        error.money = NOTHING_BOUGHT
+        return error
+    return MinimaxSubmissionUnknownError(
+        f"the submission went out, but whether it was accepted is unknown: {error.message}",
+        platform=error.platform,
+        http_status=error.http_status,
+        code=error.code,
+        trace_id=error.trace_id,
+        money="A clip may have been bought and may be billed.",
+        hint="Look at the platform's console or bill before running this task again: doing so may buy a second clip. "
+        "If you find the task there, wait for it with MinimaxTaskSensor and its id.",
+    )
+
+
+def retry_after(reply: HttpReply, *, now: Callable[[], float] = time.time) -> float | None:
+    """
+    Return how many seconds the platform asked to wait, from ``Retry-After`` in seconds or as an HTTP date.
+
+    :param reply: the reply.
+    :param now: the wall clock, in epoch seconds.
+    """
+    value = reply.headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
+    except (ValueError, OverflowError):
+        return None
+
+
+def may_repeat(request: HttpRequest) -> Callable[[BaseException], bool]:
+    """Return what decides of an error whether this request may be sent again after it."""
+    refused: tuple[type[MinimaxError], ...] = (MinimaxRateLimitError, MinimaxUnreachableError)
+    repeatable = refused if request.buys else (*refused, MinimaxUnavailableError)
+
+    def decide(error: BaseException) -> bool:
+        patient = not isinstance(error, MinimaxError) or (error.retry_after or 0) <= LONGEST_WAIT
+        return isinstance(error, repeatable) and patient
+
+    return decide
+
+
+backoff = wait_random_exponential(multiplier=0.5, max=20)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return max(backoff(state), getattr(error, "retry_after", None) or 0.0)
+
+
+def repetition(endpoint: Endpoint, request: HttpRequest, retries: int | None) -> dict[str, Any]:
+    """Return how tenacity is to repeat a request."""
+    return {
+        "retry": retry_if_exception(may_repeat(request)),
+        "stop": stop_after_attempt(1 + (endpoint.max_retries if retries is None else retries)),
+        "wait": _wait,
+        "reraise": True,
+    }
