@@ -102,7 +102,9 @@ def test_a_submission_whose_answer_was_lost_is_not_tried_again(dag_id, connect, 
 
 
 @pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting"])
-def test_a_download_that_fails_is_not_bought_again(dag_id, connect, minimax_emulator, tmp_path):
+def test_a_download_that_fails_is_not_bought_again(dag_id, connect, minimax_emulator, tmp_path, monkeypatch):
+    # Four tries of several attempts each would wait for a minute.
+    monkeypatch.setattr("airflow_provider_minimax.delivery.download._backoff", lambda state: 0.0)
     connect()
     minimax_emulator.fault("truncated", operation="download", times=-1)
     done = run(dag_id, tmp_path)
@@ -122,7 +124,9 @@ def test_a_clip_can_be_fetched_by_its_file_id(connect, minimax_emulator, tmp_pat
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_example_runs(name, connect, minimax_emulator, tmp_path):
+def test_every_example_runs(name, connect, minimax_emulator, tmp_path, monkeypatch):
+    # The pace of the examples is that for real clips, whose first look may be after a quarter of a minute.
+    monkeypatch.setattr("airflow_provider_minimax.api.foresight.Foreseen.delay", lambda *_: 0.05)
     connect()
     minimax_emulator.configure(looks=1)
     done = run(name, tmp_path)
