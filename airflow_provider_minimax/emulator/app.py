@@ -96,6 +96,7 @@ async def _answered(exchange: Exchange, owner: str | None, operation: str, work:
     else:
         note["fault"] = fault.kind
         response = await perform(exchange, fault, work)
+    note["refused"] = getattr(exchange.request.state, "refused", None)
     if not isinstance(response, Dropped):
         note["status"] = response.status_code
     return response
@@ -115,6 +116,7 @@ def _note(world: World, request: Request, platform: str | None, operation: str) 
         "range": request.headers.get("range"),
         "if_range": request.headers.get("if-range"),
         "fault": None,
+        "refused": None,
     }
     world.journal.append(note)
     return note

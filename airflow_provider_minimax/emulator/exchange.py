@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from airflow_provider_minimax.emulator.addresses import Address
 from airflow_provider_minimax.emulator.contract import Order
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
-from airflow_provider_minimax.emulator.jobs import Job
+from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job
 from airflow_provider_minimax.emulator.links import LinkSigner
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 from airflow_provider_minimax.emulator.settings import Settings
@@ -41,7 +42,8 @@ class Exchange:
         return job.order.prompt if job else (await self.request.body()).decode(errors="replace")
 
     def refuse(self, refusal: Refusal) -> Response:
-        """A refusal in the platform's own words."""
+        """A refusal in the platform's own words; the journal tells its code."""
+        self.request.state.refused = refusal.code
         return self.platform.refuse(self, refusal)
 
     def check_key(self) -> None:
@@ -77,9 +79,22 @@ class Exchange:
 
     def buy(self, order: Order, body: Mapping[str, Any], shown_model: str | None = None) -> Job:
         """Make the job that was ordered; from here on it is paid for."""
+        self._check_limits(order.api)
         if not self.world.can_pay(self.platform.name, order):
             raise Refusal(1008)
         return self.world.buy(self.platform.name, order, shown_model or order.model, body)
+
+    def _check_limits(self, api: str) -> None:
+        """Refuse one more job than the account may begin in a minute, or have under way."""
+        settings, name = self.settings, self.platform.name
+        made = [job for job in self.world.jobs.values() if (job.platform, job.order.api) == (name, api)]
+        per_minute = settings.v2_requests_per_minute if api == "v2" else settings.v1_requests_per_minute
+        in_flight = settings.v2_tasks_in_flight if api == "v2" else None
+        lately = time.time() - settings.minute_seconds
+        if per_minute is not None and sum(job.made_at > lately for job in made) >= per_minute:
+            raise Refusal(1002)
+        if in_flight is not None and sum(job.state() in ON_THE_WAY for job in made) >= in_flight:
+            raise Refusal(1002, "too many tasks in flight, please retry later")
 
     def link(self, job: Job, *, backup: bool = False) -> str:
         """A fresh signed link to the job's clip."""

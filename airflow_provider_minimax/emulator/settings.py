@@ -65,8 +65,12 @@ class Settings(BaseModel):
     balance: float | None = None
     """What each account had at the start, in its own currency; list prices are taken from it, and what it does not
     cover is refused with 1008. None: it is never used up."""
+    v1_requests_per_minute: int | None = Field(None, ge=0)
+    """How many jobs v1 takes in any minute, 20 on the real platform; gateways count their own. None: any number."""
     v2_requests_per_minute: int | None = Field(None, ge=0)
-    """How many jobs v2 takes in any 60 seconds, 300 on the real platform; None: any number."""
+    """How many jobs v2 takes in any minute, 300 on the real platform; None: any number."""
+    minute_seconds: float = Field(60.0, gt=0)
+    """How long a minute is for these two; less makes tests quick."""
     v2_tasks_in_flight: int | None = Field(None, ge=0)
     """How many jobs of v2 may be waiting or running at once, 30 on the real platform; None: any number."""
     v2_window_seconds: int = Field(SEVEN_DAYS, ge=0)

@@ -21,7 +21,7 @@ from airflow_provider_minimax.emulator.contract_v2 import (
     read_regeneration,
 )
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
-from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job, Sight, glance_at, look_at
+from airflow_provider_minimax.emulator.jobs import Job, Sight, glance_at, look_at
 from airflow_provider_minimax.emulator.refusals import Refusal, Saturated, UnknownTask, invalid, message_for
 
 STATUSES = {
@@ -138,17 +138,7 @@ async def _body(exchange: Exchange) -> dict[str, Any]:
 
 
 def _made(exchange: Exchange, order: Order, body: dict[str, Any]) -> Response:
-    _check_limits(exchange)
     return JSONResponse({"task_id": exchange.buy(order, body).task_id})
-
-
-def _check_limits(exchange: Exchange) -> None:
-    made = [job for job in exchange.world.jobs.values() if _is_own(exchange, job)]
-    most_lately, most_in_flight = exchange.settings.v2_requests_per_minute, exchange.settings.v2_tasks_in_flight
-    if most_lately is not None and sum(job.made_at > time.time() - 60 for job in made) >= most_lately:
-        raise Refusal(1002)
-    if most_in_flight is not None and sum(job.state() in ON_THE_WAY for job in made) >= most_in_flight:
-        raise Refusal(1002, "too many tasks in flight, please retry later")
 
 
 def _is_own(exchange: Exchange, job: Job) -> bool:
