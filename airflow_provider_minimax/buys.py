@@ -28,12 +28,14 @@ from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxError,
     MinimaxModerationError,
+    MinimaxRateLimitError,
     MinimaxRequestError,
     MinimaxStorageError,
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
 )
+from airflow_provider_minimax.turns import IN_TURN, TakesTurns, Turn, resume_in_turn
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 _GET_IT = "Get it with MinimaxTaskSensor and MinimaxVideoDownloadOperator and this id, free of charge."
 
 
-class BuysClips(DeliversClips):
+class BuysClips(TakesTurns, DeliversClips):
     """
     Makes an operator buy a clip once, wait for it if asked to, and deliver it.
 
@@ -143,6 +145,14 @@ class BuysClips(DeliversClips):
 
     def execute(self, context: Context) -> Any:
         """Buy the clip unless that was done, then wait for it as asked."""
+        return self._get(context)
+
+    def execute_in_turn(self, context: Context, event: dict[str, Any]) -> Any:
+        """Do the same once it is this task's turn to buy, or say why that never came."""
+        self._turn = Turn.of_event(event)
+        return self._get(context)
+
+    def _get(self, context: Context) -> Any:
         from airflow_provider_minimax.delivery.landing import Landed
         from airflow_provider_minimax.receipts.decision import Done
 
@@ -188,11 +198,14 @@ class BuysClips(DeliversClips):
         return self._buy(context, hook, request, buyer), None
 
     def _buy(self, context: Context, hook: MinimaxHook, request: VideoRequest, buyer: Buyer) -> Bought | Resume | Done:
-        """Buy unless that was done; tell whoever has to look for a lost purchase what the platform lists."""
+        """Buy unless that was done; after a refusal in another turn, and after a lost answer say where to look."""
         from airflow_provider_minimax.receipts.lookalikes import told_lookalikes
 
         try:
             return buyer.obtain(lambda: self._submit(hook, request))
+        except MinimaxRateLimitError as refusal:
+            self._give_way(refusal, hook)
+            raise
         except MinimaxSubmissionUnknownError as error:
             receipt = self._ledger(context).read_if_possible()
             if receipt is not None and (listed := told_lookalikes(hook, request, receipt.intended_at)):
@@ -229,16 +242,20 @@ class BuysClips(DeliversClips):
             hook.api_version(request.model),
         )
         policy = Policy(self.on_clear, self.on_orphaned_intent, self.max_submissions, self.overwrite)
-        if place is None:
-            return Buyer(ledger, order, policy, lambda _: Clip.ABSENT, log=self.log)
-        # Writing the receipt tries a storage as well, and leaves nothing behind that was not wanted.
-        try_first = place.check if place.check_leaves_no_trace or not self.durable else None
-        return Buyer(ledger, order, policy, place.look, before_buying=try_first, log=self.log)
+
+        def before_buying() -> None:
+            # Writing the receipt tries a storage as well, and leaves nothing behind that was not wanted.
+            if place is not None and (place.check_leaves_no_trace or not self.durable):
+                place.check()
+            self._take_turn(hook)
+
+        look_at_output = (lambda _: Clip.ABSENT) if place is None else place.look
+        return Buyer(ledger, order, policy, look_at_output, before_buying=before_buying, log=self.log)
 
     def _submit(self, hook: MinimaxHook, request: VideoRequest) -> str:
         self._is_submitting = True
         try:
-            return hook.submit(request, validate=False)
+            return hook.submit(request, validate=False, after_refusals=not self.deferrable)
         except AirflowTaskTimeout as error:
             raise MinimaxSubmissionUnknownError(
                 f"the execution_timeout of {self.execution_timeout} passed while the submission was under way",
@@ -334,7 +351,9 @@ class BuysClips(DeliversClips):
             return self._conclude(context, hook, self._ledger(context), outcome)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume; whatever becomes of the wait, the clip is bought."""
+        """Resume; whatever becomes of the wait, the clip is bought, unless it was for a turn to buy it."""
+        if next_method == IN_TURN or (next_method != "execute_complete" and self._has_bought_nothing(context)):
+            return resume_in_turn(cast("BaseOperator", self), next_method, next_kwargs, context)
         minimax_task_id = _id_of_event(next_kwargs) or _pushed_id(context) or self._recorded_id(context)
         self._minimax_task_id = minimax_task_id
         with self._bought(context, minimax_task_id):
@@ -343,6 +362,17 @@ class BuysClips(DeliversClips):
     def _recorded_id(self, context: Context) -> str | None:
         receipt = self._ledger(context).read_if_possible()
         return receipt.minimax_task_id if receipt else None
+
+    def _has_bought_nothing(self, context: Context) -> bool:
+        """Whether a trigger that broke, and so tells nothing, was one that waited for a turn."""
+        if _pushed_id(context) is not None:
+            return False
+        ledger = self._ledger(context)
+        if not ledger.keeps:
+            return self.do_xcom_push
+        receipt = ledger.read_if_possible()
+        ti: Any = context["ti"]
+        return receipt is None or receipt.minimax_task_id is None or receipt.max_tries != ti.max_tries
 
     def _conclude(self, context: Context, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> dict[str, Any]:
         from airflow_provider_minimax.delivery.landing import land

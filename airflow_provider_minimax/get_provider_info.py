@@ -57,6 +57,11 @@ _FORM = {
             "description": "How often a request that may be repeated is repeated, 3 by default.",
             "schema": {"type": ["integer", "null"], "minimum": 0, "maximum": 10},
         },
+        "rate_limit_per_minute": {
+            "label": "Clips a minute",
+            "description": "How many deferrable tasks may submit in a minute; empty: as many as come.",
+            "schema": {"type": ["integer", "null"], "minimum": 1},
+        },
         "proxy": {
             "label": "Proxy",
             "description": "URL of a proxy; empty: as the environment says (HTTPS_PROXY).",
@@ -84,7 +89,7 @@ def get_provider_info() -> dict[str, Any]:
             ("operators", ("video", "contact_sheet")),
             ("sensors", ("video",)),
             ("hooks", ("minimax",)),
-            ("triggers", ("video",)),
+            ("triggers", ("video", "turn")),
         )
     }
     return {

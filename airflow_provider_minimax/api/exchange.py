@@ -58,6 +58,7 @@ class Endpoint:
     :param path_prefix: what comes between the base URL and every path.
     :param timeout: seconds to wait for an answer, and for each part of a longer one.
     :param max_retries: how often a request may be repeated.
+    :param rate_limit_per_minute: how many clips those who wait for a turn may submit in a minute, if there is a limit.
     :param proxy: URL of a proxy; ``None`` leaves it to the environment (``HTTPS_PROXY`` and so on).
     :param verify: whether to check certificates, or the path of a bundle of authorities to check them against.
     :param auth_hint: what to do when the key is refused.
@@ -70,6 +71,7 @@ class Endpoint:
     path_prefix: str = ""
     timeout: float = 60.0
     max_retries: int = 3
+    rate_limit_per_minute: int | None = None
     proxy: str | None = field(default=None, repr=False)
     verify: bool | str = True
     auth_hint: str | None = None
@@ -204,10 +206,13 @@ def retry_after(reply: HttpReply, *, now: Callable[[], float] = time.time) -> fl
         return None
 
 
-def may_repeat(request: HttpRequest) -> Callable[[BaseException], bool]:
+def may_repeat(request: HttpRequest, *, after_refusals: bool = True) -> Callable[[BaseException], bool]:
     """Return what decides of an error whether this request may be sent again after it."""
-    refused: tuple[type[MinimaxError], ...] = (MinimaxRateLimitError, MinimaxUnreachableError)
-    repeatable = refused if request.buys else (*refused, MinimaxUnavailableError)
+    repeatable: tuple[type[MinimaxError], ...] = (MinimaxUnreachableError,)
+    if after_refusals:
+        repeatable = (*repeatable, MinimaxRateLimitError)
+    if not request.buys:
+        repeatable = (*repeatable, MinimaxUnavailableError)
 
     def decide(error: BaseException) -> bool:
         patient = not isinstance(error, MinimaxError) or (error.retry_after or 0) <= LONGEST_WAIT
@@ -224,10 +229,12 @@ def _wait(state: RetryCallState) -> float:
     return max(backoff(state), getattr(error, "retry_after", None) or 0.0)
 
 
-def repetition(endpoint: Endpoint, request: HttpRequest, retries: int | None) -> dict[str, Any]:
+def repetition(
+    endpoint: Endpoint, request: HttpRequest, retries: int | None, *, after_refusals: bool = True
+) -> dict[str, Any]:
     """Return how tenacity is to repeat a request."""
     return {
-        "retry": retry_if_exception(may_repeat(request)),
+        "retry": retry_if_exception(may_repeat(request, after_refusals=after_refusals)),
         "stop": stop_after_attempt(1 + (endpoint.max_retries if retries is None else retries)),
         "wait": _wait,
         "reraise": True,

@@ -48,17 +48,20 @@ class Transport:
         self._sleep = sleep
         self._client = httpx.Client(**client_options(endpoint))
 
-    def send(self, request: HttpRequest, read: Read[T], *, retries: int | None = None) -> T:
+    def send(
+        self, request: HttpRequest, read: Read[T], *, retries: int | None = None, after_refusals: bool = True
+    ) -> T:
         """
         Send a request and read its answer, repeating both where that is safe.
 
         :param request: what to send.
         :param read: reads the answer, or raises what it means.
         :param retries: how often it may be repeated; the endpoint's ``max_retries`` by default.
+        :param after_refusals: whether also after the platform said that there are too many requests.
         :return: what ``read`` made of the answer.
         :raises MinimaxError: what went wrong, by what the reader has to do about it.
         """
-        options = repetition(self.endpoint, request, retries)
+        options = repetition(self.endpoint, request, retries, after_refusals=after_refusals)
         answer: T = Retrying(sleep=self._sleep, **options)(self._once, request, read)
         return answer
 

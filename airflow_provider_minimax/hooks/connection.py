@@ -33,6 +33,7 @@ class Extra(BaseModel):
     :param path_prefix: what comes between host and path, where a gateway differs from its platform's default.
     :param timeout: seconds to wait for an answer.
     :param max_retries: how often a request that may be repeated is repeated.
+    :param rate_limit_per_minute: how many clips may be submitted in a minute; unset: nobody waits for a turn.
     :param proxy: URL of a proxy; unset leaves it to the environment.
     :param verify: whether to check certificates, or the path of a bundle of authorities.
     """
@@ -44,6 +45,7 @@ class Extra(BaseModel):
     path_prefix: Annotated[str, BeforeValidator(_path_prefix)] | None = None
     timeout: Annotated[float, Field(gt=0, le=3600)] = 60.0
     max_retries: Annotated[int, Field(ge=0, le=10)] = 3
+    rate_limit_per_minute: Annotated[int, Field(ge=1)] | None = None
     proxy: str | None = None
     verify: Annotated[bool | str, BeforeValidator(_switch_or_path)] = True
 
@@ -85,6 +87,7 @@ def read_connection(
         path_prefix=platform.path_prefix if settings.path_prefix is None else settings.path_prefix,
         timeout=settings.timeout,
         max_retries=settings.max_retries,
+        rate_limit_per_minute=settings.rate_limit_per_minute,
         proxy=settings.proxy,
         verify=settings.verify,
         auth_hint=_auth_hint(conn_id, platform, settings.region),

@@ -198,12 +198,18 @@ class MinimaxHook(BaseHook):
             "minimax_conn_id": self.minimax_conn_id,
         }
 
-    def submit(self, request: VideoRequest, *, validate: bool = True) -> str:
+    def rate_limit_per_minute(self) -> int | None:
+        """Return how many clips may be submitted in a minute through this connection, if its author said so."""
+        return self._resolve()[1].rate_limit_per_minute
+
+    def submit(self, request: VideoRequest, *, validate: bool = True, after_refusals: bool = True) -> str:
         """
         Buy a clip.
 
         :param request: what to make. What it carries may be paths, which are read here.
         :param validate: whether to check the request against the catalogue and the platform's documentation first.
+        :param after_refusals: whether to wait and submit again when there are too many requests; otherwise the first
+            such refusal is raised.
         :return: the remote task id.
         :raises MinimaxRequestError: the request is invalid; nothing was sent.
         :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought.
@@ -212,7 +218,7 @@ class MinimaxHook(BaseHook):
         family, endpoint = self._resolve()
         platform = family.for_model(request.model)
         ready = platform.submit(self.prepare(request, validate=validate))
-        minimax_task_id = self.get_conn().send(ready, platform.read_submission)
+        minimax_task_id = self.get_conn().send(ready, platform.read_submission, after_refusals=after_refusals)
         self._log_submission(minimax_task_id, request, endpoint)
         return minimax_task_id
 

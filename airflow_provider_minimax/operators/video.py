@@ -93,8 +93,9 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
     :param extra_body: further fields of the request's body, sent as they are.
     :param minimax_conn_id: the connection. Templated.
     :param wait_for_completion: whether to wait for the clip; otherwise a :class:`MinimaxTaskSensor` does.
-    :param deferrable: whether that wait is in the triggerer, without a worker slot; by default what Airflow's option
-        ``[operators] default_deferrable`` says.
+    :param deferrable: whether that wait, and the one for a turn to buy if the connection has a
+        ``rate_limit_per_minute`` or the platform refused, is in the triggerer, without a worker slot; by default what
+        Airflow's option ``[operators] default_deferrable`` says.
     :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows, such as
         ``s3://my_aws_conn@bucket/clips/boat.mp4``. One that ends with a slash is a folder, in which the clip gets a
         name of its own, made of dag, run, task and map index. The receipt is kept next to it. Without
@@ -121,7 +122,7 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
     :param poll_interval: seconds between looks, more than 0. By default looks are rare before the clip can be done, and
         most frequent when it is likely to be: about every ten seconds, and so many for a model whose times are unknown.
     :param timeout: seconds until the wait of each try ends, more than 0; the remote task goes on and is billed all the
-        same. The task's ``execution_timeout`` ends it too, if that is shorter.
+        same. The task's ``execution_timeout`` ends it too, if that is shorter. A wait for a turn to buy has as much.
     :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
         free of charge; H3 only. One that is being made goes on in either case. When the Airflow task is killed, cleared
         or marked during the wait, that is done anyhow, unless ``on_clear`` is ``"reuse"``.

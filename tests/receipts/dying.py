@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.receipts import ledger
 from airflow_provider_minimax.receipts.homes import SidecarHome, StateStoreHome
+from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from tests.fakes import FakeStore, FakeTaskInstance
 
 SILENT = logging.getLogger("silent")
@@ -55,6 +57,8 @@ class World:
     options: dict[str, Any]
     purchases: list[str] = field(default_factory=list)
     refusals: list[Exception] = field(default_factory=list)
+    rate_limit_per_minute: int | None = None
+    turns: int = 0
     code: str | None = None
     store: FakeStore = field(default_factory=FakeStore)
     max_tries: int = 3
@@ -95,22 +99,31 @@ class World:
             yield content[start : start + 15]
 
     def run_try(self, dies_at: int | None = None) -> Any:
-        """Run the task once, through its deferral; return its result, or the exception that ended it."""
+        """Run the task once, through its deferrals; return its result, or the exception that ended it."""
         self.tries, self.dies_at, self.steps = self.tries + 1, dies_at, 0
         ti = FakeTaskInstance(max_tries=self.max_tries, try_number=self.tries)
         push = ti.xcom_push
         ti.xcom_push = lambda key, value: (self.step("XCom"), push(key, value))  # type: ignore[method-assign]
         context: Any = {"ti": ti} | ({"task_state_store": self.store} if self.has_store else {})
+        goes_on: Callable[[], Any] = partial(self._operator().execute, context)
         try:
-            try:
-                return self._operator().execute(context)
-            except TaskDeferred as deferral:
-                self.step("deferred")
-                seen = settle(self.look(deferral.trigger.minimax_task_id))
-                assert seen is not None
-                return self._operator().resume_execution("execute_complete", {"event": seen.as_event()}, context)
+            while True:
+                try:
+                    return goes_on()
+                except TaskDeferred as deferral:
+                    self.step("deferred")
+                    kwargs = {"event": self._event(deferral.trigger)}
+                    goes_on = partial(self._operator().resume_execution, deferral.method_name, kwargs, context)
         except (Exception, Death) as error:
             return error
+
+    def _event(self, trigger: Any) -> dict[str, Any]:
+        if isinstance(trigger, MinimaxTurnTrigger):
+            self.turns += 1
+            return {"asked_at": trigger.asked_at, "refusals": trigger.refusals, "error": None}
+        seen = settle(self.look(trigger.minimax_task_id))
+        assert seen is not None
+        return seen.as_event()
 
     def download(self, dies_at: int | None = None) -> Any:
         """Run the task that fetches what another one submitted; return its result, or the exception that ended it."""
@@ -182,7 +195,10 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         def api_version(self, model: str) -> str:
             return "v1"
 
-        def submit(self, request: Any, *, validate: bool) -> str:
+        def rate_limit_per_minute(self) -> int | None:
+            return self.world.rate_limit_per_minute
+
+        def submit(self, request: Any, *, validate: bool, after_refusals: bool) -> str:
             return self.world.submit()
 
         def get_task(self, minimax_task_id: str, *, api_version: str, retries: int | None = None) -> VideoTask:
@@ -221,12 +237,13 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     for operator in (MinimaxVideoGenerationOperator, MinimaxVideoDownloadOperator):
         monkeypatch.setattr(operator, "log", SILENT)
 
-    def make(has_store: bool = False, **options: Any) -> World:
+    def make(has_store: bool = False, rate_limit_per_minute: int | None = None, **options: Any) -> World:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         if options.pop("output", True):
             options["output_path"] = str(folder / "clip.mp4")
-        current[:] = [World(folder, has_store, {"poll_interval": 0.001, **options})]
+        options = {"poll_interval": 0.001, **options}
+        current[:] = [World(folder, has_store, options, rate_limit_per_minute=rate_limit_per_minute)]
         return current[0]
 
     return make

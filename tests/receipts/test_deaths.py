@@ -10,6 +10,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxModerationError,
     MinimaxRateLimitError,
     MinimaxSubmissionUnknownError,
+    MinimaxUnreachableError,
 )
 from airflow_provider_minimax.receipts.homes import SidecarHome
 from tests.fakes import HAS_STORE
@@ -25,10 +26,13 @@ WAYS = {
 HOMES = {"sidecar": {}}
 if HAS_STORE:
     HOMES |= {"sidecar and store": {"has_store": True}, "store": {"has_store": True, "output": False}}
+IN_TURN = WAYS["deferred"] | {"rate_limit_per_minute": 20}
 
 
-@pytest.fixture(params=[f"{way}, {home}" for way, home in product(WAYS, HOMES)])
+@pytest.fixture(params=[*(f"{way}, {home}" for way, home in product(WAYS, HOMES)), "in turn, sidecar"])
 def options(request):
+    if request.param == "in turn, sidecar":
+        return IN_TURN
     way, home = request.param.split(", ")
     return WAYS[way] | HOMES[home]
 
@@ -131,10 +135,39 @@ def test_a_clear_after_a_death_buys_as_the_author_chose(new_world, on_clear, opt
 
 def test_a_refusal_leaves_the_way_free_wherever_it_dies_afterwards(new_world, options):
     world = new_world(**options)
-    world.refusals = [MinimaxRateLimitError("too many requests")]
-    assert isinstance(world.run_try(), MinimaxRateLimitError)
+    world.refusals = [MinimaxUnreachableError("no connection")]
+    assert isinstance(world.run_try(), MinimaxUnreachableError)
     assert world.knows
     check(world, world.run(), False)
+
+
+def test_one_that_was_refused_for_being_one_too_many_dies_at_any_step_and_still_buys_once(new_world, options):
+    """A deferrable task asks for another turn in the same try; one that is not is retried."""
+
+    def refused_world():
+        world = new_world(**options)
+        world.refusals = [MinimaxRateLimitError("too many requests")]
+        return world
+
+    world = refused_world()
+    assert isinstance(world.run_try(), MinimaxRateLimitError) == (not options.get("deferrable"))
+    for death in range(1, world.steps + 1):
+        world = refused_world()
+        world.run_try(death)
+        unknown = not world.knows
+        check(world, world.run(), unknown)
+
+
+def test_a_turn_is_waited_for_once_for_each_purchase_and_refusal(new_world):
+    world = new_world(**IN_TURN)
+    world.run_try()
+    assert world.turns == 1
+    world.run_try()
+    assert world.turns == 1
+    world = new_world(**IN_TURN)
+    world.refusals = [MinimaxRateLimitError("too many requests")] * 3
+    world.run_try()
+    assert world.turns == 4
 
 
 def test_a_lost_answer_stops_at_once_and_at_every_retry(new_world, options):

@@ -1,0 +1,109 @@
+"""
+The trigger that waits for a turn to buy, without a worker slot.
+
+It asks nobody anything. Whoever waits has bought nothing, and whether to buy is decided once more by the worker. Its
+keyword arguments are a wire format, as those of the trigger that watches remote tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRateLimitError
+from airflow_provider_minimax.turnstile import shared_turnstile
+
+# Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
+# 5 s ([workers] min_heartbeat_interval). After a restart of the triggerer, it lets all who waited come back first.
+_FIRST_OF_ALL = 6.0
+
+
+class MinimaxTurnTrigger(BaseTrigger):
+    """
+    Wait for a turn to buy through a connection, or until patience ends; then send one small event.
+
+    :param minimax_conn_id: the connection.
+    :param asked_at: when the task first asked for a turn, in epoch seconds: who asked earlier comes first.
+    :param deadline: when patience ends, in epoch seconds.
+    :param rate_limit_per_minute: how many turns there are in a minute; ``None``: 20, for those who were refused.
+    :param not_before: until when nobody gets a turn, in epoch seconds, because the platform refused this task.
+    :param refusals: how often it did; sent back with the event.
+    """
+
+    def __init__(
+        self,
+        *,
+        minimax_conn_id: str,
+        asked_at: float,
+        deadline: float,
+        rate_limit_per_minute: int | None = None,
+        not_before: float = 0.0,
+        refusals: int = 0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.minimax_conn_id = minimax_conn_id
+        self.asked_at = asked_at
+        self.deadline = deadline
+        self.rate_limit_per_minute = rate_limit_per_minute
+        self.not_before = not_before
+        self.refusals = refusals
+        self._is_over = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the keyword arguments to build this trigger again."""
+        return (
+            "airflow_provider_minimax.triggers.turn.MinimaxTurnTrigger",
+            {
+                "minimax_conn_id": self.minimax_conn_id,
+                "asked_at": self.asked_at,
+                "deadline": self.deadline,
+                "rate_limit_per_minute": self.rate_limit_per_minute,
+                "not_before": self.not_before,
+                "refusals": self.refusals,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
+        error: MinimaxRateLimitError | None = None
+        try:
+            async with asyncio.timeout(self.deadline - time.time()):
+                await self._turn()
+        except TimeoutError:
+            error = self._no_turn()
+        self._is_over = True
+        event = {
+            "asked_at": self.asked_at,
+            "refusals": self.refusals,
+            "error": None if error is None else error.as_event(),
+        }
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _turn(self) -> None:
+        with shared_turnstile(self.minimax_conn_id, self.rate_limit_per_minute) as turnstile:
+            turnstile.pause(self.not_before)
+            await asyncio.sleep(_FIRST_OF_ALL)
+            self.log.info(
+                "Waiting for a turn to buy through connection %r; %d others wait too. Nothing is bought yet.",
+                self.minimax_conn_id,
+                turnstile.queue,
+            )
+            await turnstile.turn(self.asked_at)
+
+    def _no_turn(self) -> MinimaxRateLimitError:
+        refused = f", and the platform refused {self.refusals} times" if self.refusals else ""
+        return MinimaxRateLimitError(
+            f"no turn to buy through connection {self.minimax_conn_id!r} came within "
+            f"{self.deadline - self.asked_at:.0f} s{refused}",
+            money=NOTHING_BOUGHT,
+            hint="Give the task a longer timeout, or let fewer tasks wait at once with a pool.",
+        )
+
+    async def on_kill(self) -> None:
+        """Say what became of the money when the waiting task is cleared or marked."""
+        if not self._is_over:
+            self.log.warning("No longer waiting for a turn to buy. %s", NOTHING_BOUGHT)

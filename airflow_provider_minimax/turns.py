@@ -1,0 +1,136 @@
+"""Waiting for a turn to buy: when an operator that buys leaves its worker, and how it comes back."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_minimax.airflow_names import TaskDeferralError, TaskDeferralTimeout
+from airflow_provider_minimax.deferral import SAFETY_NET
+from airflow_provider_minimax.exceptions import (
+    NOTHING_BOUGHT,
+    MinimaxRateLimitError,
+    MinimaxUnavailableError,
+    error_from_event,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
+
+IN_TURN = "execute_in_turn"
+"""The method that a task is resumed with when it is its turn."""
+
+# How long nobody is sent again after a refusal that names no time; it doubles from one refusal to the next of a task.
+_COOL_DOWN = 10.0
+_LONGEST_COOL_DOWN = 60.0
+# Several triggerers know nothing of each other, so their pauses do not end together.
+_SPREAD = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """
+    A task's place among those who buy through its connection.
+
+    :param asked_at: when it first asked for a turn, in epoch seconds.
+    :param refusals: how often the platform refused it since.
+    """
+
+    asked_at: float
+    refusals: int = 0
+
+    @classmethod
+    def of_event(cls, event: Any) -> Turn:
+        """
+        Read the event of a :class:`~airflow_provider_minimax.triggers.turn.MinimaxTurnTrigger`.
+
+        :param event: what it sent.
+        :raises MinimaxError: there was no turn, and why.
+        """
+        told = event if isinstance(event, Mapping) else {}
+        if told.get("error"):
+            raise error_from_event(dict(told["error"]))
+        return cls(float(told.get("asked_at") or time.time()), int(told.get("refusals") or 0))
+
+
+class TakesTurns:
+    """
+    Makes a deferrable operator wait in the triggerer for its turn to buy.
+
+    The operator calls ``_take_turn`` right before it would buy and ``_give_way`` after a refusal, and decides anew
+    whether to buy when it is resumed: things may have changed meanwhile.
+    """
+
+    minimax_conn_id: str
+    deferrable: bool
+    defer: Callable[..., Any]
+    log: Any
+    _turn: Turn | None = None
+
+    def _patience(self) -> float:
+        """Return how many seconds a wait may take."""
+        raise NotImplementedError
+
+    def _take_turn(self, hook: MinimaxHook) -> None:
+        """Leave the worker until it is this task's turn, if the connection has a limit and it is not its turn yet."""
+        if self.deferrable and self._turn is None and hook.rate_limit_per_minute() is not None:
+            self._defer_for(Turn(time.time()), hook)
+
+    def _give_way(self, refusal: MinimaxRateLimitError, hook: MinimaxHook) -> None:
+        """Leave the worker after a refusal, and let nobody pass for a while; raise it if there is no time for that."""
+        asked = self._turn or Turn(time.time())
+        pause = refusal.retry_after
+        if pause is None:
+            pause = min(_COOL_DOWN * 2**asked.refusals, _LONGEST_COOL_DOWN)
+        not_before = time.time() + pause * random.uniform(1, 1 + _SPREAD)  # noqa: S311 - no secret
+        if not self.deferrable or not_before >= asked.asked_at + self._patience():
+            raise refusal
+        self.log.warning("%s This task asks for a turn to submit again, no sooner than in %.0f s.", refusal, pause)
+        self._defer_for(Turn(asked.asked_at, asked.refusals + 1), hook, not_before)
+
+    def _defer_for(self, turn: Turn, hook: MinimaxHook, not_before: float = 0.0) -> None:
+        from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
+
+        deadline = turn.asked_at + self._patience()
+        self.defer(
+            trigger=MinimaxTurnTrigger(
+                minimax_conn_id=self.minimax_conn_id,
+                asked_at=turn.asked_at,
+                deadline=deadline,
+                rate_limit_per_minute=hook.rate_limit_per_minute(),
+                not_before=not_before,
+                refusals=turn.refusals,
+            ),
+            method_name=IN_TURN,
+            timeout=timedelta(seconds=deadline - time.time() + SAFETY_NET),
+        )
+
+
+def resume_in_turn(
+    operator: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None, context: Context
+) -> Any:
+    """
+    Resume an operator that waited for its turn, as ``BaseOperator`` does.
+
+    :param operator: the operator.
+    :param next_method: what Airflow wants to call.
+    :param next_kwargs: with what.
+    :param context: the task's context.
+    :raises MinimaxUnavailableError: there was no answer from the trigger; a retry asks for another turn.
+    """
+    try:
+        return BaseOperator.resume_execution(operator, next_method, dict(next_kwargs or {}), context)
+    except TaskDeferralTimeout as error:
+        problem = "the triggerer handed out no turn to buy within the time allowed; is one running?"
+        raise MinimaxUnavailableError(problem, money=NOTHING_BOUGHT) from error
+    except TaskDeferralError as error:
+        problem = f"the trigger that waited for a turn to buy broke, see the log above: {error}"
+        raise MinimaxUnavailableError(problem, money=NOTHING_BOUGHT) from error

@@ -1,0 +1,142 @@
+"""
+The turnstile: lets tasks that are about to buy through one connection pass one by one, in the order they first asked.
+
+Whoever waits here has bought nothing. There is one turnstile for each connection and event loop; it holds no thread, no
+task of its own and no connection, and is gone with the last who waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from dataclasses import dataclass
+from itertools import count
+from weakref import WeakKeyDictionary
+
+# The pace where the connection says nothing, and somebody was refused: what MiniMax publishes for the Hailuo models.
+USUAL_PER_MINUTE = 20
+# Turns are up to so much further apart than the limit asks for, so that tasks which workers take up a little sooner or
+# later than others stay below it.
+_SPREAD = 0.1
+
+
+@dataclass(slots=True, order=True)
+class _Waiting:
+    """
+    Somebody in the queue.
+
+    :param asked_at: when they first asked for a turn, in epoch seconds.
+    :param came: how many came here before.
+    :param turn: done when it is theirs; cancelled with the trigger that awaits it.
+    """
+
+    asked_at: float
+    came: int
+    turn: asyncio.Future[None]
+
+
+class Turnstile:
+    """
+    Hands out turns on the event loop that it was made on.
+
+    It knows nothing of what was before it, such as turns of a triggerer that died. So its first turn is as far away as
+    any other from the one before.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self.users = 0
+        self._loop = asyncio.get_running_loop()
+        self._queue: list[_Waiting] = []
+        self._came = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._per_minute = per_minute
+        self._next = self._loop.time() + self._space()
+
+    def _space(self) -> float:
+        return 60 / self._per_minute * random.uniform(1, 1 + _SPREAD)  # noqa: S311 - no secret
+
+    def set_pace(self, per_minute: int) -> None:
+        """
+        Go by another limit from the next turn on.
+
+        :param per_minute: how many turns there are in a minute.
+        """
+        self._per_minute = per_minute
+
+    def pause(self, until: float) -> None:
+        """
+        Hand out no turn for a while, because the platform refused somebody.
+
+        :param until: when to go on, in epoch seconds; in the past: nothing changes.
+        """
+        self._next = max(self._next, self._loop.time() + until - time.time())
+        self._set_timer()
+
+    @property
+    def queue(self) -> int:
+        """How many wait."""
+        return sum(not waiting.turn.done() for waiting in self._queue)
+
+    async def turn(self, asked_at: float) -> None:
+        """
+        Wait for a turn.
+
+        :param asked_at: when this turn was first asked for, in epoch seconds: earlier ones come first, also if they are
+            here for the second time.
+        """
+        waiting = _Waiting(asked_at, next(self._came), self._loop.create_future())
+        heapq.heappush(self._queue, waiting)
+        self._set_timer()
+        await waiting.turn
+
+    def _set_timer(self) -> None:
+        self.close()
+        if self._queue:
+            # A context of its own, because it is nobody's in particular.
+            self._timer = self._loop.call_at(self._next, self._let_one_pass, context=Context())
+
+    def _let_one_pass(self) -> None:
+        """Give the turn to the first who still wants it, so that those who left make no gap."""
+        while self._queue:
+            waiting = heapq.heappop(self._queue)
+            if not waiting.turn.done():
+                waiting.turn.set_result(None)
+                self._next = self._loop.time() + self._space()
+                break
+        self._set_timer()
+
+    def close(self) -> None:
+        """Stop the clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+_turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Turnstile]] = WeakKeyDictionary()
+
+
+@contextmanager
+def shared_turnstile(minimax_conn_id: str, per_minute: int | None) -> Iterator[Turnstile]:
+    """
+    Lend the turnstile of a connection on this event loop; it is gone when the last to use it leaves.
+
+    :param minimax_conn_id: the connection.
+    :param per_minute: the limit, as the connection says it; the last to come knows it best.
+    """
+    turnstiles = _turnstiles.setdefault(asyncio.get_running_loop(), {})
+    limit = per_minute or USUAL_PER_MINUTE
+    turnstile = turnstiles.get(minimax_conn_id) or turnstiles.setdefault(minimax_conn_id, Turnstile(limit))
+    turnstile.set_pace(limit)
+    turnstile.users += 1
+    try:
+        yield turnstile
+    finally:
+        turnstile.users -= 1
+        if not turnstile.users:
+            turnstile.close()
+            del turnstiles[minimax_conn_id]
