@@ -12,17 +12,15 @@ import asyncio
 import copy
 import heapq
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass
+from itertools import chain
 from typing import cast
 from weakref import WeakKeyDictionary
 
-from airflow_provider_minimax.api.exchange import IN_FLIGHT
 from airflow_provider_minimax.api.task import VideoTask
-from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRateLimitError
-from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook
+from airflow_provider_minimax.exceptions import MinimaxAuthError, MinimaxError, MinimaxRateLimitError
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 # Looks that are due at nearly the same time share one wake-up of the loop, which costs about as much as a look.
 TICK = 0.1
@@ -48,9 +46,6 @@ class _Look:
     api_version: str
     answer: asyncio.Future[VideoTask]
 
-    def __lt__(self, other: _Look) -> bool:
-        return self.due < other.due
-
     def tell(self, seen: VideoTask | Exception) -> None:
         """Hand the answer to whoever waits for it, if anybody still does."""
         if self.answer.done():
@@ -65,14 +60,18 @@ class Hub:
     """
     Looks at remote tasks for many who wait, on the event loop that it was made on.
 
+    Made and found by :func:`shared_hub`; used between entering and leaving it (``async with``).
+
     :param hook: the connection to look through; closed with the hub.
     """
 
     def __init__(self, hook: MinimaxHook) -> None:
         self.hook = hook
-        self.users = 0
+        self._users = 0
         self._loop = asyncio.get_running_loop()
-        self._later: list[_Look] = []
+        # Looks that are not due, by when they are; and these times, the next one first.
+        self._later: dict[float, list[_Look]] = {}
+        self._dues: list[float] = []
         self._now: deque[_Look] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._senders: set[asyncio.Task[None]] = set()
@@ -92,19 +91,19 @@ class Hub:
         :raises MinimaxError: the look failed, or fell into such a pause.
         :raises Exception: the connection could not be looked up.
         """
-        waits = [0.0, after]
-
-        async def ask() -> VideoTask:
-            return await self._queued(minimax_task_id, api_version, waits.pop(), patience)
-
         try:
             # The connection is looked up by the trigger's own task: Airflow may want to know for whom.
-            return await alook(self.hook, ask)
+            endpoint = await self.hook.aendpoint()
         except Exception:
-            if len(waits) == 2:
-                # Nothing was asked, for the connection could not be looked up; the next try of that is as far away.
-                await asyncio.sleep(after)
+            # Nothing was asked; the next try of that is as far away as the next look.
+            await asyncio.sleep(after)
             raise
+        try:
+            return await self._queued(minimax_task_id, api_version, after, patience)
+        except MinimaxAuthError:
+            if not await self.hook.areload_after(endpoint):
+                raise
+            return await self._queued(minimax_task_id, api_version, 0.0, patience)
 
     def _queued(
         self, minimax_task_id: str, api_version: str, after: float, patience: float
@@ -114,12 +113,20 @@ class Hub:
         latest = now + patience
         due = max(due, min(self._resume, latest))
         look = _Look(due, latest, minimax_task_id, api_version, self._loop.create_future())
-        heapq.heappush(self._later, look)
+        self._put_off(look)
         self._set_timer()
         return look.answer
 
+    def _put_off(self, look: _Look) -> None:
+        looks = self._later.get(look.due)
+        if looks is None:
+            self._later[look.due] = [look]
+            heapq.heappush(self._dues, look.due)
+        else:
+            looks.append(look)
+
     def _set_timer(self) -> None:
-        due = self._later[0].due
+        due = self._dues[0]
         if self._timer is not None:
             if self._timer.when() <= due:
                 return
@@ -131,17 +138,17 @@ class Hub:
         """Send what is due; the rest is for the next time."""
         self._timer = None
         now = self._loop.time() + 0.001
-        while self._later and self._later[0].due <= now:
-            look = heapq.heappop(self._later)
-            if look.answer.done():
-                continue
-            if self._refusal is not None and now < self._resume:
-                look.tell(copy.copy(self._refusal))
-            else:
-                self._now.append(look)
-        for _ in range(min(len(self._now), IN_FLIGHT - len(self._senders))):
+        while self._dues and self._dues[0] <= now:
+            for look in self._later.pop(heapq.heappop(self._dues)):
+                if look.answer.done():
+                    continue
+                if self._refusal is not None and now < self._resume:
+                    look.tell(copy.copy(self._refusal))
+                else:
+                    self._now.append(look)
+        for _ in range(min(len(self._now), self.hook.looks_at_once - len(self._senders))):
             self._senders.add(self._loop.create_task(self._send()))
-        if self._later:
+        if self._dues:
             self._set_timer()
 
     async def _send(self) -> None:
@@ -201,16 +208,27 @@ class Hub:
         if longer <= 0:
             return
         self._resume, self._refusal = resume, copy.copy(refusal)
-        self._later += self._now
+        looks = [*chain.from_iterable(self._later.values()), *self._now]
+        self._later, self._dues = {}, []
         self._now.clear()
-        for look in self._later:
+        for look in looks:
             if look.due < resume:
                 look.due = max(look.due, min(max(look.due + longer, resume), look.latest))
-        heapq.heapify(self._later)
-        if self._later:
+            self._put_off(look)
+        if looks:
             self._set_timer()
 
-    async def aclose(self) -> None:
+    async def __aenter__(self) -> Hub:
+        self._users += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._users -= 1
+        if not self._users:
+            del _hubs[self._loop][self.hook.minimax_conn_id]
+            await self._aclose()
+
+    async def _aclose(self) -> None:
         """Stop sending, and close the connection's client."""
         if self._timer is not None:
             self._timer.cancel()
@@ -224,20 +242,15 @@ class Hub:
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Hub]] = WeakKeyDictionary()
 
 
-@asynccontextmanager
-async def shared_hub(minimax_conn_id: str) -> AsyncIterator[Hub]:
+def shared_hub(minimax_conn_id: str) -> Hub:
     """
-    Lend the hub that all users of a connection on this event loop share; the last one to leave closes it.
+    Return the hub that all users of a connection on this event loop share, to be entered at once (``async with``).
+
+    The last one to leave it closes it.
 
     :param minimax_conn_id: the connection.
     """
     hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
-    hub = hubs.get(minimax_conn_id) or hubs.setdefault(minimax_conn_id, Hub(MinimaxHook(minimax_conn_id)))
-    hub.users += 1
-    try:
-        yield hub
-    finally:
-        hub.users -= 1
-        if not hub.users:
-            del hubs[minimax_conn_id]
-            await hub.aclose()
+    if minimax_conn_id not in hubs:
+        hubs[minimax_conn_id] = Hub(MinimaxHook(minimax_conn_id))
+    return hubs[minimax_conn_id]

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -63,6 +64,14 @@ def connect(minimax_emulator, monkeypatch):
         return conn_id
 
     return point
+
+
+@pytest.fixture(params=["aiohttp", "httpx"])
+def looks_over(request, monkeypatch) -> str:
+    """Run a test once with aiohttp installed, as it is here, and once without it."""
+    if request.param == "httpx":
+        monkeypatch.setitem(sys.modules, "airflow_provider_minimax.api.aiohttp_client", None)
+    return request.param
 
 
 def _formatted(args: tuple[Any, ...]) -> str:

@@ -9,7 +9,6 @@ import socket
 from contextlib import closing
 from dataclasses import replace
 from email.utils import formatdate
-from functools import partial
 
 import pytest
 
@@ -29,7 +28,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
-from airflow_provider_minimax.hooks.minimax import MinimaxHook, alook
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from tests.conftest import PLATFORMS
 
 FRAME = "https://files.example/frame.jpg"
@@ -542,27 +541,6 @@ async def test_a_look_on_an_event_loop_goes_through_a_proxy_if_there_is_one(conn
     assert lines == [b"GET " + before + b"/v1/query/video_generation?task_id=1 HTTP/1.1"]
 
 
-async def test_a_key_that_was_changed_while_waiting_is_looked_up_again(connect, minimax_emulator):
-    hook = MinimaxHook(connect())
-    minimax_task_id = await hook.asubmit(REQUEST)
-    connect(password="sk-old")
-    await hook.areload()
-    connect()
-    assert (await alook(hook, partial(hook.aget_task, minimax_task_id, retries=0))).minimax_task_id == minimax_task_id
-    await hook.aclose()
-
-
-async def test_a_changed_key_is_found_by_all_who_share_a_hook_and_were_refused_at_once(connect, minimax_emulator):
-    hook = MinimaxHook(connect())
-    bought = [await hook.asubmit(REQUEST) for _ in range(3)]
-    minimax_emulator.configure(key="a-new-key")
-    connect(password="a-new-key")
-    minimax_emulator.fault("slow", operation="query", seconds=0.3, times=3)
-    looks = await asyncio.gather(*(alook(hook, partial(hook.aget_task, it, retries=0)) for it in bought))
-    await hook.aclose()
-    assert [look.minimax_task_id for look in looks] == bought
-
-
 async def test_a_client_is_not_closed_under_those_who_wait_for_an_answer(connect, minimax_emulator):
     hook = MinimaxHook(connect())
     minimax_task_id = await hook.asubmit(REQUEST)
@@ -571,13 +549,6 @@ async def test_a_client_is_not_closed_under_those_who_wait_for_an_answer(connect
     await asyncio.sleep(0.2)
     await hook.aclose()
     assert (await look).minimax_task_id == minimax_task_id
-
-
-async def test_a_key_that_stays_wrong_is_not_looked_up_for_ever(connect):
-    hook = MinimaxHook(connect(password="sk-wrong"))
-    with pytest.raises(MinimaxAuthError):
-        await alook(hook, partial(hook.aget_task, "1", retries=0))
-    await hook.aclose()
 
 
 def test_a_file_is_fetched_without_the_key_and_its_signature_is_not_logged(hook, minimax_emulator, caplog):

@@ -26,6 +26,8 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.hub import shared_hub
 
+pytestmark = pytest.mark.usefixtures("looks_over")
+
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 PATIENCE = 30.0
 
@@ -72,7 +74,7 @@ async def test_each_of_many_gets_the_answer_about_its_own_task(hub, buy, minimax
 
 
 async def test_a_task_that_cannot_be_looked_at_is_no_trouble_for_the_others(hub, buy, minimax_emulator):
-    minimax_emulator.fault("lost_answer", operation="query")
+    minimax_emulator.fault("http", operation="query", status=503)
     seen = await looks(hub, [*buy(5), "no-such-task"])
     assert sorted(type(one).__name__ for one in seen) == [
         "MinimaxTaskGoneError",
@@ -94,16 +96,18 @@ async def test_looks_that_are_due_at_nearly_the_same_time_share_a_wake_up(hub, b
     assert woken.call_count <= 2
 
 
-async def test_eight_looks_at_most_are_under_way(hub, buy, minimax_emulator):
-    bought = buy(20)
+async def test_no_more_looks_are_under_way_than_the_client_bears(hub, buy, minimax_emulator, looks_over):
+    bought = buy(40)
+    await look(hub, bought[0])
+    before = queries(minimax_emulator)
     minimax_emulator.fault("hold", operation="query", times=-1)
     waiting = asyncio.create_task(looks(hub, bought))
-    await asyncio.sleep(0.3)
-    under_way = queries(minimax_emulator)
+    await asyncio.sleep(0.5)
+    under_way = queries(minimax_emulator) - before
     minimax_emulator.clear_faults()
     minimax_emulator.release()
-    assert len(await waiting) == 20
-    assert under_way == 8
+    assert len(await waiting) == 40
+    assert under_way == {"httpx": 8, "aiohttp": 32}[looks_over]
 
 
 async def test_a_look_that_falls_due_as_all_others_end_is_not_left_lying(hub, mocker):
@@ -187,13 +191,15 @@ async def test_a_changed_key_is_found_by_all(hub, buy, connect, minimax_emulator
     await look(hub, bought[0])
     minimax_emulator.configure(key="a-new-key")
     connect(password="a-new-key")
+    minimax_emulator.fault("slow", operation="query", seconds=0.3, times=3)
     assert [task.minimax_task_id for task in await looks(hub, bought)] == bought
 
 
-async def test_a_wrong_key_is_told_to_all(connect, buy):
-    bought = buy(3)
+async def test_a_wrong_key_is_told_to_all_after_one_more_look_up_each(connect, buy, mocker):
+    bought, look_up = buy(3), mocker.spy(MinimaxHook, "_alook_up")
     async with shared_hub(connect(password="sk-wrong")) as hub:
         assert all(isinstance(one, MinimaxAuthError) for one in await looks(hub, bought))
+    assert look_up.call_count == 1 + len(bought)
 
 
 async def test_a_connection_that_is_gone_is_told_to_all():

@@ -24,6 +24,8 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
+pytestmark = pytest.mark.usefixtures("looks_over")
+
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 
 

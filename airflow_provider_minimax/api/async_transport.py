@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 from urllib.request import getproxies
 
 import httpx
@@ -23,12 +24,110 @@ from airflow_provider_minimax.api.exchange import (
     request_options,
     timeouts,
 )
-from airflow_provider_minimax.api.message import HttpRequest
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.exceptions import MinimaxError
+
+
+class Client(Protocol):
+    """What sends a request and reads its answer, over connections that are kept open."""
+
+    in_flight: int
+    """How many requests may be under way at once."""
+
+    async def ask(self, request: HttpRequest) -> HttpReply:
+        """
+        Send a request once.
+
+        :param request: what to send.
+        :raises MinimaxError: no whole answer came.
+        """
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+
+
+class HttpxClient:
+    """
+    Sends anything, over httpx.
+
+    :param endpoint: where to send it.
+    """
+
+    in_flight = IN_FLIGHT
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._extensions = {"timeout": timeouts(endpoint).as_dict()}
+        # A client merges, redirects, keeps cookies and logs, which we do not need and which takes a third of a look. It
+        # knows which hosts go through which proxy, though.
+        self._client: httpx.AsyncClient | httpx.AsyncHTTPTransport
+        self._answer: Callable[[httpx.Request], Awaitable[httpx.Response]]
+        if _may_need_proxy(endpoint):
+            self._client = httpx.AsyncClient(**connection_options(endpoint))
+            self._answer = self._client.send
+        else:
+            self._client = httpx.AsyncHTTPTransport(**connection_options(endpoint))
+            self._answer = self._client.handle_async_request
+
+    async def ask(self, request: HttpRequest) -> HttpReply:
+        """Send a request once."""
+        try:
+            options = request_options(self._endpoint, request)
+            response = await self._answer(httpx.Request(**options, extensions=self._extensions))
+            await response.aread()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise network_error(error) from error
+        return reply_of(response)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _may_need_proxy(endpoint: Endpoint) -> bool:
+    return bool(endpoint.proxy or getproxies())
+
+
+def _client_for_looks(endpoint: Endpoint) -> Client | None:
+    """Return the faster client, where aiohttp is installed; what concerns proxies is left to httpx."""
+    if _may_need_proxy(endpoint):
+        return None
+    try:
+        from airflow_provider_minimax.api.aiohttp_client import AiohttpClient
+    except ImportError:
+        return None
+    return AiohttpClient(endpoint)
+
+
+class _Queue:
+    """A client, and those who wait because as many requests are under way as it may have."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._turns = asyncio.Semaphore(client.in_flight)
+
+    async def ask(self, request: HttpRequest) -> HttpReply:
+        async with self._turns:
+            return await self.client.ask(request)
+
+    async def aclose(self) -> None:
+        """Close the client, once all who are using it have their answers."""
+        for _ in range(self.client.in_flight):
+            await self._turns.acquire()
+        try:
+            await self.client.aclose()
+        finally:
+            for _ in range(self.client.in_flight):
+                self._turns.release()
 
 
 class AsyncTransport:
     """
-    Sends requests of one endpoint from one event loop, over one client that is kept open.
+    Sends requests of one endpoint from one event loop, over connections that are kept open.
+
+    Looks that are not repeated from here, which are those of triggers, go over aiohttp where that is installed: it
+    takes a fifth of httpx's CPU. Nothing else does, because aiohttp repeats by itself what it sent over a connection
+    that turns out to be closed, cancellations included.
 
     :param endpoint: where to send them.
     :param sleep: how to wait between attempts; for tests.
@@ -37,43 +136,40 @@ class AsyncTransport:
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.endpoint = endpoint
         self._sleep = sleep
-        self._extensions = {"timeout": timeouts(endpoint).as_dict()}
-        self._in_flight = asyncio.Semaphore(IN_FLIGHT)
-        # A client merges, redirects, keeps cookies and logs, which we do not need and which takes a third of a look. It
-        # knows which hosts go through which proxy, though.
-        self._client: httpx.AsyncClient | httpx.AsyncHTTPTransport
-        self._answer: Callable[[httpx.Request], Awaitable[httpx.Response]]
-        if endpoint.proxy or getproxies():
-            self._client = httpx.AsyncClient(**connection_options(endpoint))
-            self._answer = self._client.send
-        else:
-            self._client = httpx.AsyncHTTPTransport(**connection_options(endpoint))
-            self._answer = self._client.handle_async_request
+        self._queue = _Queue(HttpxClient(endpoint))
+        self._queue_of_looks: _Queue | None = None
+
+    @property
+    def looks_at_once(self) -> int:
+        """How many looks with ``retries=0`` may be under way at once."""
+        return (self._queue_of_looks or self._queue).client.in_flight
 
     async def send(self, request: HttpRequest, read: Read[T], *, retries: int | None = None) -> T:
         """Do what the synchronous :class:`~.transport.Transport` does, with the same parameters and errors."""
         if retries == 0:
             # A trigger's look: its own loop repeats it, so a thousand of them should not build a retrying loop each.
-            return await self._once(request, read)
+            queue = self._for_looks() if request.method == "GET" else self._queue
+            return await self._once(queue, request, read)
         options = repetition(self.endpoint, request, retries)
-        return await AsyncRetrying(sleep=self._sleep, **options)(self._once, request, read)
+        return await AsyncRetrying(sleep=self._sleep, **options)(self._once, self._queue, request, read)
 
-    async def _once(self, request: HttpRequest, read: Read[T]) -> T:
+    def _for_looks(self) -> _Queue:
+        if self._queue_of_looks is None:
+            client = _client_for_looks(self.endpoint)
+            self._queue_of_looks = _Queue(client) if client else self._queue
+        return self._queue_of_looks
+
+    async def _once(self, queue: _Queue, request: HttpRequest, read: Read[T]) -> T:
         try:
-            async with self._in_flight:
-                options = request_options(self.endpoint, request)
-                response = await self._answer(httpx.Request(**options, extensions=self._extensions))
-                await response.aread()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise explained(network_error(error), self.endpoint, request) from error
-        return read_reply(reply_of(response), read, self.endpoint, request)
+            reply = await queue.ask(request)
+        except MinimaxError as error:
+            raise explained(error, self.endpoint, request) from error.__cause__
+        return read_reply(reply, read, self.endpoint, request)
 
     async def aclose(self) -> None:
-        """Close the client's connections, once all who are using them have their answers."""
-        for _ in range(IN_FLIGHT):
-            await self._in_flight.acquire()
+        """Close the connections, once all who are using them have their answers."""
         try:
-            await self._client.aclose()
+            if self._queue_of_looks not in (None, self._queue):
+                await self._queue_of_looks.aclose()
         finally:
-            for _ in range(IN_FLIGHT):
-                self._in_flight.release()
+            await self._queue.aclose()

@@ -83,7 +83,7 @@ class Endpoint:
 
 
 @cache
-def _ssl_context(verify: bool | str) -> ssl.SSLContext:
+def ssl_context(verify: bool | str) -> ssl.SSLContext:
     """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
     if isinstance(verify, str):
         return ssl.create_default_context(cafile=verify)
@@ -93,7 +93,7 @@ def _ssl_context(verify: bool | str) -> ssl.SSLContext:
 def connection_options(endpoint: Endpoint) -> dict[str, Any]:
     """Return how connections are made and kept, for a client or a transport of httpx."""
     return {
-        "verify": _ssl_context(endpoint.verify),
+        "verify": ssl_context(endpoint.verify),
         "proxy": endpoint.proxy,
         "limits": httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=KEEP_ALIVE),
     }
@@ -113,12 +113,17 @@ def timeouts(endpoint: Endpoint) -> httpx.Timeout:
     return httpx.Timeout(endpoint.timeout, connect=min(CONNECT_TIMEOUT, endpoint.timeout))
 
 
+def headers_of(endpoint: Endpoint) -> dict[str, str]:
+    """Return what stands above every request of an endpoint, with the key."""
+    return {"Authorization": f"Bearer {endpoint.api_key}", "User-Agent": USER_AGENT}
+
+
 def request_options(endpoint: Endpoint, request: HttpRequest) -> dict[str, Any]:
     """Return a request as httpx takes it, with the key."""
     options: dict[str, Any] = {
         "method": request.method,
         "url": f"{endpoint.base_url}{endpoint.path_prefix}{request.path}",
-        "headers": {"Authorization": f"Bearer {endpoint.api_key}", "User-Agent": USER_AGENT},
+        "headers": headers_of(endpoint),
     }
     if request.query:
         options["params"] = dict(request.query)
@@ -149,13 +154,31 @@ def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: Htt
 
 
 def network_error(error: Exception) -> MinimaxError:
-    """Return what a failure of the HTTP client means: whether the request can have left this machine."""
-    what = redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    """Return what a failure of httpx means: whether the request can have left this machine."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        return MinimaxUnreachableError(f"no connection could be made ({what})")
+        return unreachable(error)
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
-        return MinimaxConfigurationError(f"the connection's host, proxy or key cannot be used ({what})")
-    return MinimaxUnavailableError(f"the connection broke before a whole answer came back ({what})")
+        return unusable(error)
+    return broken_off(error)
+
+
+def unreachable(error: Exception) -> MinimaxError:
+    """Return the error for a request that cannot have left this machine."""
+    return MinimaxUnreachableError(f"no connection could be made ({_told(error)})")
+
+
+def unusable(error: Exception) -> MinimaxError:
+    """Return the error for a request that no client would send."""
+    return MinimaxConfigurationError(f"the connection's host, proxy or key cannot be used ({_told(error)})")
+
+
+def broken_off(error: Exception) -> MinimaxError:
+    """Return the error for a request that went out, or may have, and that no whole answer came to."""
+    return MinimaxUnavailableError(f"the connection broke before a whole answer came back ({_told(error)})")
+
+
+def _told(error: Exception) -> str:
+    return redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
 def explained(

@@ -8,7 +8,7 @@ the first use and kept; all triggers of an event loop that use one connection sh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_minimax.airflow_names import AirflowNotFoundException
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.async_transport import AsyncTransport
-from airflow_provider_minimax.api.exchange import Endpoint
+from airflow_provider_minimax.api.exchange import IN_FLIGHT, Endpoint
 from airflow_provider_minimax.api.media import with_media
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
@@ -140,6 +140,20 @@ class MinimaxHook(BaseHook):
         if stale is not None:
             await stale.aclose()
         return True
+
+    async def aendpoint(self) -> Endpoint:
+        """Return where the connection leads; looked up at the first call."""
+        return (await self._aresolve())[1]
+
+    async def areload_after(self, refused: Endpoint) -> bool:
+        """
+        Look the connection up again after its key was refused, where others may share this hook.
+
+        :param refused: where the connection led then.
+        :return: whether the next request uses another: one of the others, refused too, may have looked it up meanwhile.
+        """
+        await self.areload()
+        return await self.aendpoint() != refused
 
     async def _aconn(self) -> tuple[Platform, AsyncTransport]:
         platform, endpoint = await self._aresolve()
@@ -290,6 +304,11 @@ class MinimaxHook(BaseHook):
         return await transport.send(
             platform.query(minimax_task_id), _reader(platform, minimax_task_id), retries=retries
         )
+
+    @property
+    def looks_at_once(self) -> int:
+        """How many looks of triggers may be under way at once."""
+        return self._async_transport.looks_at_once if self._async_transport else IN_FLIGHT
 
     def page_size(self, api_version: str) -> int:
         """
@@ -548,21 +567,3 @@ def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> Vi
         if not hook.reload():
             raise
         return hook.get_task(minimax_task_id, api_version=api_version, retries=0)
-
-
-async def alook(hook: MinimaxHook, look: Callable[[], Awaitable[VideoTask]]) -> VideoTask:
-    """
-    Do what the function :func:`look` does, on an event loop, where others may share the hook.
-
-    :param hook: the hook that is looked through; its connection is looked up first, by whoever calls this.
-    :param look: looks once at a task, through the hook.
-    """
-    used = await hook._aresolve()
-    try:
-        return await look()
-    except MinimaxAuthError:
-        await hook.areload()
-        # The new key may be there already, because another one who was refused has looked it up meanwhile.
-        if await hook._aresolve() == used:
-            raise
-        return await look()
