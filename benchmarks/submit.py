@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab import Row, child, cpu, interleaved, memory, middle, peak, ratio, reset_peak, say
+from lab import MIB, Row, child, cpu, interleaved, memory, middle, peak, ratio, reset_peak, say
 from server import Server
+from systems import log_to_nowhere
 
 CALLS = 200
 IMAGE_BYTES = 15_000_000
@@ -29,7 +30,7 @@ REQUEST = {
     "prompt_optimizer": True,
 }
 HEADERS = {"Authorization": "Bearer k", "Content-Type": "application/json"}
-FLOOR, BARE = "http.client kept alive", "httpx.Client reused"
+FLOOR, BARE, HASHED = "http.client kept alive", "httpx.Client reused", "ours, with a receipt"
 Send = Callable[[Path | None], None]
 
 
@@ -46,18 +47,28 @@ def measure(server: Server, env: dict[str, str], rounds: int) -> list[Row]:
                 f"  {title}, {name}: {middle(results, 'wall'):.2f} ms, {middle(results, 'cpu'):.2f} ms CPU, "
                 f"{middle(results, 'extra'):.1f} MiB extra"
             )
+    times, alone = ratio(small, "ours", FLOOR, "wall"), ratio(small, "ours", BARE, "wall")
+    work, naive = ratio(image, "ours", FLOOR, "cpu"), ratio(image, "ours", BARE, "cpu")
+    share, bare_share = (middle(image[name], "extra") * MIB / IMAGE_BYTES for name in ("ours", BARE))
     return [
         Row(
-            "Small submission through the hook (for information)",
-            f"{ratio(small, 'ours', FLOOR, 'wall'):.1f} × http.client kept alive, "
-            f"{ratio(small, 'ours', BARE, 'wall'):.2f} × httpx.Client reused ({middle(small['ours'], 'wall'):.2f} ms)",
+            "Small submission through the hook: ≤ 3 × `http.client` kept alive",
+            f"{times:.1f} × ({middle(small['ours'], 'wall'):.2f} ms); {alone:.2f} × `httpx.Client` reused",
+            times <= 3,
         ),
         Row(
-            "Submission with a 15 MB image (for information)",
-            f"CPU {ratio(image, 'ours', FLOOR, 'cpu'):.1f} × the streamed floor, "
-            f"{ratio(image, 'ours', BARE, 'cpu'):.2f} × httpx `json=`; memory "
-            f"{middle(image['ours'], 'extra') * 2**20 / IMAGE_BYTES:.1f} × the image, httpx "
-            f"{middle(image[BARE], 'extra') * 2**20 / IMAGE_BYTES:.1f} ×",
+            "Submission with a 15 MB image: ≤ 0.2 × the image in memory",
+            f"{share:.2f} × at the peak; httpx `json=` {bare_share:.1f} ×",
+            share <= 0.2,
+        ),
+        Row(
+            "Submission with a 15 MB image: ≤ 1.3 × the CPU of `http.client` that streams it",
+            f"{work:.2f} ×; {naive:.2f} × httpx `json=`",
+            work <= 1.3,
+        ),
+        Row(
+            "The same and its hash, which a task's receipt needs (for information)",
+            f"{ratio(image, HASHED, FLOOR, 'cpu'):.2f} ×",
         ),
     ]
 
@@ -84,6 +95,22 @@ def _ours(url: str) -> Send:
 
     def send(picture: Path | None) -> None:
         hook.submit(VideoRequest.of(REQUEST | ({"first_frame_image": str(picture)} if picture else {})))
+
+    return send
+
+
+def _hashed(url: str) -> Send:
+    from airflow_provider_minimax.api.request import VideoRequest
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
+    from airflow_provider_minimax.receipts.record import fingerprint_of
+
+    hook = MinimaxHook("minimax_default")
+
+    def send(picture: Path | None) -> None:
+        fields = REQUEST | ({"first_frame_image": str(picture)} if picture else {})
+        ready = hook.prepare(VideoRequest.of(fields))
+        fingerprint_of(ready, hook.account())
+        hook.submit(ready, validate=False)
 
     return send
 
@@ -130,17 +157,15 @@ def _streamed(before: bytes, picture: Path, after: bytes) -> Iterator[bytes]:
     yield after
 
 
-METHODS = {"ours": _ours, BARE: _httpx, FLOOR: _floor}
+METHODS = {"ours": _ours, HASHED: _hashed, BARE: _httpx, FLOOR: _floor}
 
 
 def _child(name: str, url: str, picture: Path | None) -> None:
-    import logging
-
-    logging.disable(logging.CRITICAL)
+    log_to_nowhere()
     send = METHODS[name](url)
     calls = CALLS
     if picture:
-        calls, warm = 1, picture.with_name(f"warm-{name[:4]}.png")
+        calls, warm = 1, picture.with_name("warm.png")
         warm.write_bytes(_png(1000))
         send(warm)
     send(None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
+import os
 import socket
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +15,7 @@ from email.utils import formatdate
 import pytest
 
 from airflow_provider_minimax.api import exchange
+from airflow_provider_minimax.api.content import FileBytes
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
@@ -23,6 +26,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxModerationError,
     MinimaxRateLimitError,
     MinimaxRequestError,
+    MinimaxStorageError,
     MinimaxSubmissionUnknownError,
     MinimaxTaskGoneError,
     MinimaxUnavailableError,
@@ -45,7 +49,7 @@ PLAN = {
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr(exchange, "backoff", lambda state: 0.0)
+    monkeypatch.setattr(exchange, "backoff", lambda attempt: 0.0)
 
 
 @pytest.fixture
@@ -298,20 +302,100 @@ def test_what_a_platform_cannot_take_is_refused_by_its_name(connect, minimax_emu
     assert minimax_emulator.requests == []
 
 
-def test_a_local_picture_is_sent_as_a_data_url(hook, minimax_emulator, tmp_path):
+@pytest.fixture
+def picture(tmp_path):
+    """A picture that is too large to be kept in memory."""
     from PIL import Image
 
-    Image.new("RGB", (640, 480), "teal").save(tmp_path / "frame.png")
-    hook.submit(REQUEST.model_copy(update={"first_frame_image": str(tmp_path / "frame.png")}))
+    path = tmp_path / "frame.png"
+    Image.frombytes("RGB", (640, 480), os.urandom(640 * 480 * 3)).save(path)
+    return path
+
+
+def digest_of(path) -> str:
+    """Return what the emulator keeps of a file."""
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+
+
+@pytest.fixture(params=["path", "file", "s3"])
+def with_picture(request, picture):
+    source = {"path": str(picture), "file": f"file://{picture}"}.get(request.param)
+    if source is None:
+        bucket = request.getfixturevalue("s3_bucket")
+        bucket.put("frame.png", picture.read_bytes())
+        source = bucket.url("frame.png")
+    return REQUEST.model_copy(update={"first_frame_image": source})
+
+
+def test_a_picture_is_read_and_sent_from_wherever_it_lies(hook, minimax_emulator, with_picture, picture):
+    hook.submit(with_picture)
+    (purchase,) = minimax_emulator.purchases
+    assert purchase["body"]["first_frame_image"] == digest_of(picture)
+
+
+async def test_so_it_is_on_an_event_loop(connect, minimax_emulator, with_picture, picture):
+    hook = MinimaxHook(connect())
+    await hook.asubmit(with_picture)
+    await hook.aclose()
+    (purchase,) = minimax_emulator.purchases
+    assert purchase["body"]["first_frame_image"] == digest_of(picture)
+
+
+def test_a_picture_goes_through_a_proxy_as_well(connect, minimax_emulator, with_picture, picture, monkeypatch):
+    # Whether there is a proxy decides how requests are sent; that this host needs none makes it be left out.
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with closing(MinimaxHook(connect())) as hook:
+        hook.submit(with_picture)
+    (purchase,) = minimax_emulator.purchases
+    assert purchase["body"]["first_frame_image"] == digest_of(picture)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_repeated_submission_sends_its_picture_from_the_beginning(
+    is_async, connect, minimax_emulator, with_picture, picture
+):
+    minimax_emulator.fault("http", operation="submit", status=429, times=2)
+    hook = MinimaxHook(connect())
+    if is_async:
+        await hook.asubmit(with_picture)
+    else:
+        hook.submit(with_picture)
+    hook.close()
+    await hook.aclose()
+    (purchase,) = minimax_emulator.purchases
+    assert purchase["body"]["first_frame_image"] == digest_of(picture)
+
+
+def test_a_lost_answer_to_a_picture_is_never_bought_again(hook, minimax_emulator, with_picture):
+    minimax_emulator.fault("lost_answer", operation="submit")
+    with pytest.raises(MinimaxSubmissionUnknownError):
+        hook.submit(with_picture)
     assert len(minimax_emulator.purchases) == 1
 
 
-def test_a_picture_is_read_from_object_storage(hook, minimax_emulator, tmp_path):
-    from PIL import Image
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_picture_that_changes_while_it_is_sent_buys_nothing(
+    is_async, connect, minimax_emulator, picture, monkeypatch
+):
+    hook = MinimaxHook(connect())
+    ready = hook.prepare(REQUEST.model_copy(update={"first_frame_image": str(picture)}))
+    part = FileBytes.part
 
-    Image.new("RGB", (640, 480), "teal").save(tmp_path / "frame.webp")
-    hook.submit(REQUEST.model_copy(update={"first_frame_image": f"file://{tmp_path}/frame.webp"}))
+    def change(self, start, size):
+        os.utime(picture, (1, 1))
+        return part(self, start, size)
+
+    monkeypatch.setattr(FileBytes, "part", change)
+    with pytest.raises(MinimaxStorageError, match="was changed while it was being read or sent.*Nothing was bought"):
+        await hook.asubmit(ready, validate=False) if is_async else hook.submit(ready, validate=False)
+    assert minimax_emulator.purchases == []
+    monkeypatch.undo()
+    connect()
+    await hook.asubmit(REQUEST) if is_async else hook.submit(REQUEST)
     assert len(minimax_emulator.purchases) == 1
+    hook.close()
+    await hook.aclose()
 
 
 @pytest.mark.parametrize("minimax_task_id", ["", "  ", None, ["1"]])

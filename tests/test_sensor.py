@@ -28,7 +28,7 @@ REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr(exchange, "backoff", lambda state: 0.0)
+    monkeypatch.setattr(exchange, "backoff", lambda attempt: 0.0)
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Protocol
 from urllib.request import getproxies
 
 import httpx
-from tenacity import AsyncRetrying
 
 from airflow_provider_minimax.api.exchange import (
     IN_FLIGHT,
@@ -18,8 +17,8 @@ from airflow_provider_minimax.api.exchange import (
     connection_options,
     explained,
     network_error,
+    pause,
     read_reply,
-    repetition,
     reply_of,
     request_options,
     timeouts,
@@ -72,7 +71,7 @@ class HttpxClient:
     async def ask(self, request: HttpRequest) -> HttpReply:
         """Send a request once."""
         try:
-            options = request_options(self._endpoint, request)
+            options = request_options(self._endpoint, request, _asynchronous)
             response = await self._answer(httpx.Request(**options, extensions=self._extensions))
             await response.aread()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -82,6 +81,12 @@ class HttpxClient:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+async def _asynchronous(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    # In a thread: a file may lie on a disk that is far away.
+    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+        yield block
 
 
 def _may_need_proxy(endpoint: Endpoint) -> bool:
@@ -146,12 +151,18 @@ class AsyncTransport:
 
     async def send(self, request: HttpRequest, read: Read[T], *, retries: int | None = None) -> T:
         """Do what the synchronous :class:`~.transport.Transport` does, with the same parameters and errors."""
-        if retries == 0:
-            # A trigger's look: its own loop repeats it, so a thousand of them should not build a retrying loop each.
-            queue = self._for_looks() if request.method == "GET" else self._queue
-            return await self._once(queue, request, read)
-        options = repetition(self.endpoint, request, retries)
-        return await AsyncRetrying(sleep=self._sleep, **options)(self._once, self._queue, request, read)
+        queue = self._for_looks() if retries == 0 and request.method == "GET" else self._queue
+        retries = self.endpoint.max_retries if retries is None else retries
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._once(queue, request, read)
+            except MinimaxError as error:
+                seconds = pause(error, request, attempt, retries)
+                if seconds is None:
+                    raise
+            await self._sleep(seconds)
 
     def _for_looks(self) -> _Queue:
         if self._queue_of_looks is None:

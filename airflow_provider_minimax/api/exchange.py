@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cache
+from random import uniform
 from typing import Any, TypeVar
 
 import httpx
-from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from airflow_provider_minimax import __version__
+from airflow_provider_minimax.api.body import json_body
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.redaction import SHORTEST_KEY, redact, without_key
 from airflow_provider_minimax.exceptions import (
@@ -118,8 +119,16 @@ def headers_of(endpoint: Endpoint) -> dict[str, str]:
     return {"Authorization": f"Bearer {endpoint.api_key}", "User-Agent": USER_AGENT}
 
 
-def request_options(endpoint: Endpoint, request: HttpRequest) -> dict[str, Any]:
-    """Return a request as httpx takes it, with the key."""
+def request_options(
+    endpoint: Endpoint, request: HttpRequest, stream: Callable[[Iterator[bytes]], Any]
+) -> dict[str, Any]:
+    """
+    Return a request as httpx takes it, with the key; each one is good for being sent once.
+
+    :param endpoint: where it goes.
+    :param request: what to ask.
+    :param stream: turns the blocks of a body into what this way of sending takes.
+    """
     options: dict[str, Any] = {
         "method": request.method,
         "url": f"{endpoint.base_url}{endpoint.path_prefix}{request.path}",
@@ -128,7 +137,9 @@ def request_options(endpoint: Endpoint, request: HttpRequest) -> dict[str, Any]:
     if request.query:
         options["params"] = dict(request.query)
     if request.body is not None:
-        options["json"] = request.body
+        body = json_body(request.body)
+        options["headers"] |= {"Content-Type": body.content_type, "Content-Length": str(body.length)}
+        options["content"] = stream(body.blocks()) if body.files else body.words[0]
     return options
 
 
@@ -229,36 +240,33 @@ def retry_after(reply: HttpReply, *, now: Callable[[], float] = time.time) -> fl
         return None
 
 
-def may_repeat(request: HttpRequest, *, after_refusals: bool = True) -> Callable[[BaseException], bool]:
-    """Return what decides of an error whether this request may be sent again after it."""
-    repeatable: tuple[type[MinimaxError], ...] = (MinimaxUnreachableError,)
-    if after_refusals:
-        repeatable = (*repeatable, MinimaxRateLimitError)
-    if not request.buys:
-        repeatable = (*repeatable, MinimaxUnavailableError)
-
-    def decide(error: BaseException) -> bool:
-        patient = not isinstance(error, MinimaxError) or (error.retry_after or 0) <= LONGEST_WAIT
-        return isinstance(error, repeatable) and patient
-
-    return decide
+def may_repeat(error: MinimaxError, request: HttpRequest, *, after_refusals: bool = True) -> bool:
+    """Return whether a request may be sent again after this became of it."""
+    if (error.retry_after or 0.0) > LONGEST_WAIT:
+        return False
+    if isinstance(error, MinimaxRateLimitError):
+        return after_refusals
+    return isinstance(error, MinimaxUnavailableError if not request.buys else MinimaxUnreachableError)
 
 
-backoff = wait_random_exponential(multiplier=0.5, max=20)
+def backoff(attempt: int) -> float:
+    """Return how many seconds to wait after an attempt, counted from 1: any up to a time that doubles, to 20 s."""
+    return uniform(0.0, min(20.0, 0.5 * 2 ** (attempt - 1)))  # noqa: S311 - no secret
 
 
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return max(backoff(state), getattr(error, "retry_after", None) or 0.0)
+def pause(
+    error: MinimaxError, request: HttpRequest, attempt: int, retries: int, *, after_refusals: bool = True
+) -> float | None:
+    """
+    Return how many seconds to wait before a request is sent again.
 
-
-def repetition(
-    endpoint: Endpoint, request: HttpRequest, retries: int | None, *, after_refusals: bool = True
-) -> dict[str, Any]:
-    """Return how tenacity is to repeat a request."""
-    return {
-        "retry": retry_if_exception(may_repeat(request, after_refusals=after_refusals)),
-        "stop": stop_after_attempt(1 + (endpoint.max_retries if retries is None else retries)),
-        "wait": _wait,
-        "reraise": True,
-    }
+    :param error: what became of it.
+    :param request: the request.
+    :param attempt: how often it was sent.
+    :param retries: how often it may be repeated.
+    :param after_refusals: whether also after the platform said that there are too many requests.
+    :return: the seconds; ``None`` if it is not sent again.
+    """
+    if attempt > retries or not may_repeat(error, request, after_refusals=after_refusals):
+        return None
+    return max(backoff(attempt), error.retry_after or 0.0)

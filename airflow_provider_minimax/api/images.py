@@ -1,7 +1,7 @@
 """
-Frames, subject and reference pictures: from a URL, a data URL or a file's bytes to what the API takes.
+Frames, subject and reference pictures: from a URL, a data URL or a file to what the API takes.
 
-Reads no file by itself: the caller hands in a function that does. Pictures are looked at with Pillow (the extra
+Opens no file by itself: the caller hands in a function that does. Pictures are looked at with Pillow (the extra
 ``images``), by their content and not by their name; only their header is parsed.
 """
 
@@ -12,12 +12,12 @@ import binascii
 import mimetypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
+from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import IMAGE_FIELDS, VideoRequest, invalid
-from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, MinimaxStorageError
 
 RATIO_FROM, RATIO_TO = 2 / 5, 5 / 2
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
@@ -27,8 +27,8 @@ _HEIF = {
     **dict.fromkeys((b"mif1", b"msf1", b"heif"), "image/heif"),
 }
 
-ReadBytes = Callable[[str, int], bytes]
-"""Reads a path, at most so many bytes of it."""
+OpenFile = Callable[[str], BinaryIO]
+"""Opens a path for reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +63,39 @@ V2_PICTURES = PictureRules(
 
 
 def with_images(
-    request: VideoRequest, read: ReadBytes, *, check: bool = True, rules: PictureRules = V1_PICTURES
+    request: VideoRequest, open_file: OpenFile, *, check: bool = True, rules: PictureRules = V1_PICTURES
 ) -> VideoRequest:
     """
     Return the request with every image in a form that the API takes.
 
     :param request: the request; its images are URLs, data URLs or paths.
-    :param read: reads a path, at most the given number of bytes; called for paths only.
+    :param open_file: opens a path; called for paths only.
     :param check: whether to check files and data URLs against the API's rules for images.
     :param rules: those rules.
-    :return: the request with URLs and data URLs only.
+    :return: the request with URLs, data URLs and the contents of files.
     :raises MinimaxRequestError: an image that cannot be read or breaks a rule, naming the field.
+    :raises MinimaxStorageError: there is no room for a copy of it.
     """
     images: dict[str, Any] = {
-        name: _prepared(name, source, read, check, rules)
+        name: _prepared(name, source, open_file, check, rules)
         for name in IMAGE_FIELDS
         if (source := getattr(request, name)) is not None
     }
     if request.reference_images is not None:
         images["reference_images"] = tuple(
-            _prepared(f"reference_images[{number}]", source, read, check, rules)
+            _prepared(f"reference_images[{number}]", source, open_file, check, rules)
             for number, source in enumerate(request.reference_images)
         )
     return request.model_copy(update=images)
 
 
-def _prepared(name: str, source: str, read: ReadBytes, check: bool, rules: PictureRules) -> str:
+def _prepared(
+    name: str, source: str | FileContent, open_file: OpenFile, check: bool, rules: PictureRules
+) -> str | FileContent:
+    if isinstance(source, FileContent):
+        if check:
+            _checked(name, "the file", source.data, rules)
+        return source
     if source.startswith(("https://", "http://")) or (rules.uploads and source.startswith("mm_file://")):
         return source
     if source.startswith("data:"):
@@ -98,39 +105,39 @@ def _prepared(name: str, source: str, read: ReadBytes, check: bool, rules: Pictu
             if found != media_type.replace("image/jpg", "image/jpeg"):
                 raise invalid([f"{name}: the data URL says {media_type} but holds {found}; correct its media type"])
         return source
-    data = read_whole(name, source, read, rules.below, "image")
+    data = read_once(name, source, open_file, rules.below if check else None, "image")
     media_type = _checked(name, repr(source), data, rules) if check else mimetypes.guess_type(source)[0] or "image/jpeg"
-    return data_url(media_type, data)
+    return FileContent(media_type, data)
 
 
-def data_url(media_type: str, data: bytes) -> str:
-    """Return bytes as a data URL of a type."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def read_whole(name: str, source: str, read: ReadBytes, limit: int, kind: str) -> bytes:
+def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, kind: str) -> FileBytes:
     """
     Read a path.
 
     :param name: the field, for the error.
     :param source: the path.
-    :param read: reads it.
-    :param limit: how many bytes are enough to know that it is too large.
+    :param open_file: opens it.
+    :param limit: how many bytes are enough to know that it is too large; ``None`` where nobody wants to know.
     :param kind: what should be there: ``image``, ``video`` or ``audio``.
     :raises MinimaxRequestError: it cannot be read.
+    :raises MinimaxStorageError: there is no room for a copy of it.
     """
+    what = f"{name}={redact(repr(source), limit=200)}"
     try:
-        return read(source, limit)
+        with open_file(source) as file:
+            return FileBytes.of(file, what, limit)
+    except MinimaxStorageError:
+        raise
     except Exception as error:
         # Object stores fail in ways of their own; whatever it is, this file is not there for us.
         raise MinimaxRequestError(
-            f"{name}={redact(repr(source), limit=200)}: cannot be read: {redact(f'{type(error).__name__}: {error}')}",
+            f"{what}: cannot be read: {redact(f'{type(error).__name__}: {error}')}",
             money=NOTHING_BOUGHT,
             hint=f"Give an http(s) URL, a data:{kind}/…;base64, URL, or a path that the worker can read.",
         ) from error
 
 
-def split_data_url(name: str, source: str, kind: str) -> tuple[str, bytes]:
+def split_data_url(name: str, source: str, kind: str) -> tuple[str, FileBytes]:
     """
     Return a data URL's media type and its bytes.
 
@@ -144,18 +151,19 @@ def split_data_url(name: str, source: str, kind: str) -> tuple[str, bytes]:
     if not comma or encoding != "base64" or not media_type.startswith(f"{kind}/"):
         raise invalid([f"{name}: a data URL must begin with data:{kind}/<format>;base64,"])
     try:
-        return media_type, base64.b64decode(payload, validate=True)
+        return media_type, FileBytes(base64.b64decode(payload, validate=True))
     except binascii.Error as error:
         raise invalid([f"{name}: the data URL is not valid base64 ({error}); encode the {kind} again"]) from None
 
 
-def _checked(name: str, what: str, data: bytes, rules: PictureRules) -> str:
+def _checked(name: str, what: str, data: FileBytes, rules: PictureRules) -> str:
     """Check one image and return its media type."""
     what = redact(what, limit=200)
-    if len(data) >= rules.below:
+    if data.size >= rules.below:
         raise invalid([f"{name}={what}: is too large; the API takes {rules.size}, so scale it down"])
-    if rules.heif and data[4:8] == b"ftyp" and data[8:12] in _HEIF:
-        return _HEIF[data[8:12]]
+    brand = data.part(8, 4)
+    if rules.heif and data.part(4, 4) == b"ftyp" and brand in _HEIF:
+        return _HEIF[brand]
     kind, width, height = _header(name, what, data)
     if kind not in FORMATS:
         raise invalid([f"{name}={what}: is {kind}; the API takes {rules.formats}, so convert it"])
@@ -168,7 +176,7 @@ def _checked(name: str, what: str, data: bytes, rules: PictureRules) -> str:
     return FORMATS[kind]
 
 
-def _header(name: str, what: str, data: bytes) -> tuple[str, int, int]:
+def _header(name: str, what: str, data: FileBytes) -> tuple[str, int, int]:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
@@ -178,9 +186,8 @@ def _header(name: str, what: str, data: bytes) -> tuple[str, int, int]:
             hint="Install airflow-provider-minimax[images], or send it unchecked with validate=False.",
         ) from None
     try:
-        with Image.open(BytesIO(data)) as image:
+        with data.open() as file, Image.open(file) as image:
             return image.format or "unknown", *image.size
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError):
-        raise invalid(
-            [f"{name}={what}: is no picture that can be read (it begins with {data[:8]!r}); use JPG, PNG or WebP"]
-        ) from None
+        begins = f"it begins with {data.part(0, 8)!r}"
+        raise invalid([f"{name}={what}: is no picture that can be read ({begins}); use JPG, PNG or WebP"]) from None

@@ -11,12 +11,12 @@ import mimetypes
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.images import (
     V1_PICTURES,
+    OpenFile,
     PictureRules,
-    ReadBytes,
-    data_url,
-    read_whole,
+    read_once,
     split_data_url,
     with_images,
 )
@@ -65,22 +65,23 @@ _RECORDINGS = {
 
 
 def with_media(
-    request: VideoRequest, read: ReadBytes, *, check: bool = True, rules: PictureRules = V1_PICTURES
+    request: VideoRequest, open_file: OpenFile, *, check: bool = True, rules: PictureRules = V1_PICTURES
 ) -> VideoRequest:
     """
     Return the request with every picture, video and sound in a form that the API takes.
 
     :param request: the request; what it carries are URLs, data URLs or paths.
-    :param read: reads a path, at most the given number of bytes; called for paths only.
+    :param open_file: opens a path; called for paths only.
     :param check: whether to check files and data URLs against the API's rules.
     :param rules: those for pictures.
-    :return: the request with URLs and data URLs only.
+    :return: the request with URLs, data URLs and the contents of files.
     :raises MinimaxRequestError: something cannot be read, or breaks a rule; naming the field.
+    :raises MinimaxStorageError: there is no room for a copy of it.
     """
-    request = with_images(request, read, check=check, rules=rules)
+    request = with_images(request, open_file, check=check, rules=rules)
     recordings = {
         name: tuple(
-            _prepared(f"{name}[{number}]", source, _RECORDINGS[name], read, check)
+            _prepared(f"{name}[{number}]", source, _RECORDINGS[name], open_file, check)
             for number, source in enumerate(sources)
         )
         for name in _RECORDINGS
@@ -92,7 +93,13 @@ def with_media(
     return request
 
 
-def _prepared(name: str, source: str, rules: _Recording, read: ReadBytes, check: bool) -> str:
+def _prepared(
+    name: str, source: str | FileContent, rules: _Recording, open_file: OpenFile, check: bool
+) -> str | FileContent:
+    if isinstance(source, FileContent):
+        if check:
+            _checked(name, "the file", source.data, rules)
+        return source
     if source.startswith(("https://", "http://", "mm_file://")):
         return source
     if source.startswith("data:"):
@@ -100,19 +107,18 @@ def _prepared(name: str, source: str, rules: _Recording, read: ReadBytes, check:
             media_type, data = split_data_url(name, source, rules.kind)
             _checked(name, f"the data URL ({media_type})", data, rules)
         return source
-    data = read_whole(name, source, read, rules.limit + 1, rules.kind)
-    media_type = _checked(name, repr(source), data, rules) if check else _guessed(source, rules)
-    return data_url(media_type, data)
+    data = read_once(name, source, open_file, rules.limit + 1 if check else None, rules.kind)
+    return FileContent(_checked(name, repr(source), data, rules) if check else _guessed(source, rules), data)
 
 
-def _checked(name: str, what: str, data: bytes, rules: _Recording) -> str:
+def _checked(name: str, what: str, data: FileBytes, rules: _Recording) -> str:
     """Check one video or sound and return its media type."""
     what = redact(what, limit=200)
-    if len(data) > rules.limit:
+    if data.size > rules.limit:
         raise invalid(
             [f"{name}={what}: is too large; the API takes at most {rules.limit // 1_000_000} MB, so shorten it"]
         )
-    media_type = rules.type_of(data)
+    media_type = rules.type_of(data.part(0, 12))
     if media_type is None:
         raise invalid([f"{name}={what}: is no {rules.kind} in a format that the API takes: {rules.formats}"])
     return media_type
@@ -127,8 +133,8 @@ def _check_whole(request: VideoRequest) -> None:
     carried: dict[str, int] = {}
     for name in MEDIA_FIELDS:
         value = getattr(request, name) or ()
-        sources = (value,) if isinstance(value, str) else value
-        if size := sum(len(source) for source in sources if source.startswith("data:")):
+        sources = value if isinstance(value, tuple) else (value,)
+        if size := sum(map(_carried, sources)):
             carried[name] = size
     if (whole := sum(carried.values())) > WHOLE_LIMIT:
         raise invalid(
@@ -138,3 +144,10 @@ def _check_whole(request: VideoRequest) -> None:
                 "give mm_file://{file_id}"
             ]
         )
+
+
+def _carried(source: str | FileContent) -> int:
+    """Return how much longer a picture, video or sound makes a request."""
+    if isinstance(source, FileContent):
+        return source.length
+    return len(source) if source.startswith("data:") else 0

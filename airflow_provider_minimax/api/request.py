@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, ValidationError
 
+from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 
@@ -57,8 +58,10 @@ def _one_subject(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(_not_empty)]
-Image = Annotated[str | None, BeforeValidator(_not_empty), Field(repr=False)]
-References = Annotated[tuple[Text, ...] | None, BeforeValidator(_several), Field(repr=False)]
+# A text for whoever makes a request; what a path leads to takes its place when the file is read.
+Source = Annotated[str | FileContent, GetPydanticSchema(lambda _, handler: handler(str)), BeforeValidator(_not_empty)]
+Image = Annotated[Source | None, Field(repr=False)]
+References = Annotated[tuple[Source, ...] | None, BeforeValidator(_several), Field(repr=False)]
 
 
 class VideoRequest(BaseModel):

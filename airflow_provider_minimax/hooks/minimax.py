@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.cost import ListPrice
 
 
+# Some object stores would fetch fifty megabytes at a time into memory.
+_READ_AHEAD = 4 * 1024**2
+
+
 class MinimaxHook(BaseHook):
     """
     MiniMax, or one of the gateways that resell it, through an Airflow connection.
@@ -187,12 +191,14 @@ class MinimaxHook(BaseHook):
 
         :param request: what to make. What it carries may be paths, which are read here.
         :param validate: whether to check the request against the catalogue and the platform's documentation.
-        :return: the request with URLs and data URLs only; :meth:`submit` takes it with ``validate=False``.
+        :return: the request with URLs, data URLs and the contents of files, which are kept out of memory as long as
+            somebody has the request; :meth:`submit` takes it with ``validate=False``.
         :raises MinimaxRequestError: the request is invalid.
+        :raises MinimaxStorageError: the worker's folder for temporary files has no room for a copy of a file.
         """
         platform = self._resolve()[0].for_model(request.model)
         self._check(request, platform, validate)
-        return with_media(request, read_file, check=validate, rules=platform.pictures)
+        return with_media(request, open_file, check=validate, rules=platform.pictures)
 
     def api_version(self, model: str) -> str:
         """
@@ -241,7 +247,7 @@ class MinimaxHook(BaseHook):
         family, transport = await self._aconn()
         platform = family.for_model(request.model)
         self._check(request, platform, validate)
-        with_data = await asyncio.to_thread(with_media, request, read_file, check=validate, rules=platform.pictures)
+        with_data = await asyncio.to_thread(with_media, request, open_file, check=validate, rules=platform.pictures)
         minimax_task_id = await transport.send(platform.submit(with_data), platform.read_submission)
         self._log_submission(minimax_task_id, request, transport.endpoint)
         return minimax_task_id
@@ -477,13 +483,12 @@ class MinimaxHook(BaseHook):
         return without_key(said, self._resolved[1].api_key) if self._resolved else said
 
 
-def read_file(path: str, limit: int) -> bytes:
-    """Read a local path or any URL that Airflow's object storage knows, at most ``limit`` bytes of it."""
+def open_file(path: str) -> BinaryIO:
+    """Open a local path or any URL that Airflow's object storage knows."""
     from airflow.sdk import ObjectStoragePath
 
-    file: BinaryIO
-    with ObjectStoragePath(path).open("rb") as file:  # type: ignore[no-untyped-call]
-        return file.read(limit)
+    file: BinaryIO = ObjectStoragePath(path).open("rb", block_size=_READ_AHEAD)  # type: ignore[no-untyped-call]
+    return file
 
 
 def _reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply], VideoTask]:

@@ -49,7 +49,7 @@ def order_of(
     Return what the task that runs wants to buy.
 
     :param context: the task's context.
-    :param request: what to make, its images as URLs or data URLs.
+    :param request: what to make, its images as URLs, data URLs or contents of files.
     :param account: where, as :meth:`~airflow_provider_minimax.hooks.minimax.MinimaxHook.account` tells.
     :param output: where its clip shall land, if anywhere.
     :param cost: what it lists at, if that is known.

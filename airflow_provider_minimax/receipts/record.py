@@ -21,6 +21,7 @@ from uuid import uuid4
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from airflow_provider_minimax import __version__
+from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import VideoFile, VideoTask
@@ -256,7 +257,7 @@ def fingerprint_of(request: VideoRequest, account: Mapping[str, str]) -> str:
     """
     Return what tells this request from any other: equal for equal clips.
 
-    :param request: the request, its images as URLs or data URLs.
+    :param request: the request, its images as URLs, data URLs or contents of files.
     :param account: where it is bought: platform, base URL, connection, and a version of the API other than ``v1``.
     """
     text = json.dumps([dict(account), told(request)], sort_keys=True, separators=(",", ":"), default=str)
@@ -267,7 +268,7 @@ def told(request: VideoRequest) -> dict[str, Any]:
     """
     Return what a request asked for, fit to be kept next to the clip: pictures by their hash, URLs without signatures.
 
-    :param request: the request, its images as URLs or data URLs.
+    :param request: the request, its images as URLs, data URLs or contents of files.
     """
     return {name: _shape(value) for name, value in request.given().items() if name not in _SHAPELESS}
 
@@ -277,6 +278,8 @@ def _shape(value: Any) -> Any:
         return {key: _shape(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_shape(item) for item in value]
+    if isinstance(value, FileContent):
+        return f"sha256:{value.data.sha256}"
     if isinstance(value, str) and value.startswith("data:"):
         return _digest(value)
     if isinstance(value, str) and value.startswith(("https://", "http://")):

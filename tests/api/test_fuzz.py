@@ -309,7 +309,7 @@ def test_what_the_sender_makes_of_any_answer_is_one_of_our_errors_and_never_buys
     if isinstance(found, MinimaxError):
         check_shown(found, KEY)
         assert not isinstance(found, MinimaxUnavailableError)
-        if may_repeat(buying)(found) and answer.status < 300:
+        if may_repeat(found, buying) and answer.status < 300:
             assert not any(ids(platform, from_json(answer.body)))
     asking = HttpRequest("GET", "/x")
     found = outcome(lambda r: read_reply(r, lambda r: CONTRACTS[platform].read_task(r, "T"), endpoint, asking), answer)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.images import V2_PICTURES, with_images
 from airflow_provider_minimax.api.media import with_media
@@ -280,9 +281,13 @@ def test_a_clip_that_is_not_listed_has_no_price():
 # -- images ------------------------------------------------------------------------------------------------------------
 
 
+def sent(source: str | FileContent) -> str:
+    return b"".join(source.blocks()).decode() if isinstance(source, FileContent) else source
+
+
 def prepared(source: str, data: bytes = b"", **options) -> str:
     request = VideoRequest.of({"model": "I2V-01", "first_frame_image": source})
-    return with_images(request, lambda path, limit: data[:limit], **options).first_frame_image
+    return sent(with_images(request, lambda path: BytesIO(data), **options).first_frame_image)
 
 
 @pytest.mark.parametrize(("kind", "media_type"), [("JPEG", "jpeg"), ("PNG", "png"), ("WEBP", "webp")])
@@ -323,7 +328,7 @@ def test_a_picture_that_breaks_a_rule_is_refused_by_the_fields_name(source, data
 
 
 def test_a_file_that_cannot_be_read_is_named():
-    def missing(path, limit):
+    def missing(path):
         raise FileNotFoundError(path)
 
     with pytest.raises(MinimaxRequestError, match="'/nowhere.png': cannot be read: FileNotFoundError"):
@@ -352,7 +357,7 @@ HEIC = b"\x00\x00\x00\x18ftypheic" + bytes(100)
 
 def carried(field: str, source: str, data: bytes = b"", **options) -> str:
     request = VideoRequest.of(H3 | {field: [source]})
-    return getattr(with_media(request, lambda path, limit: data[:limit], rules=V2_PICTURES, **options), field)[0]
+    return sent(getattr(with_media(request, lambda path: BytesIO(data), rules=V2_PICTURES, **options), field)[0])
 
 
 @pytest.mark.parametrize(
