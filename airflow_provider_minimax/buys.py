@@ -365,14 +365,17 @@ class BuysClips(TakesTurns, DeliversClips):
 
     def _has_bought_nothing(self, context: Context) -> bool:
         """Whether a trigger that broke, and so tells nothing, was one that waited for a turn."""
-        if _pushed_id(context) is not None:
+        if self.do_xcom_push:
+            # The id is pushed before any other wait.
+            return _pushed_id(context) is None
+        try:
+            ledger = self._ledger(context)
+            receipt = ledger.read()
+        except MinimaxError:
             return False
-        ledger = self._ledger(context)
-        if not ledger.keeps:
-            return self.do_xcom_push
-        receipt = ledger.read_if_possible()
         ti: Any = context["ti"]
-        return receipt is None or receipt.minimax_task_id is None or receipt.max_tries != ti.max_tries
+        is_of_this_round = receipt is not None and receipt.max_tries == ti.max_tries
+        return ledger.keeps and not is_of_this_round
 
     def _conclude(self, context: Context, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> dict[str, Any]:
         from airflow_provider_minimax.delivery.landing import land

@@ -85,14 +85,14 @@ class TakesTurns:
             self._defer_for(Turn(time.time()), hook)
 
     def _give_way(self, refusal: MinimaxRateLimitError, hook: MinimaxHook) -> None:
-        """Leave the worker after a refusal, and let nobody pass for a while; raise it if there is no time for that."""
+        """Leave the worker after a refusal, and let nobody pass for a while; stay if there is no time for that."""
         asked = self._turn or Turn(time.time())
         pause = refusal.retry_after
         if pause is None:
             pause = min(_COOL_DOWN * 2**asked.refusals, _LONGEST_COOL_DOWN)
         not_before = time.time() + pause * random.uniform(1, 1 + _SPREAD)  # noqa: S311 - no secret
         if not self.deferrable or not_before >= asked.asked_at + self._patience():
-            raise refusal
+            return
         self.log.warning("%s This task asks for a turn to submit again, no sooner than in %.0f s.", refusal, pause)
         self._defer_for(Turn(asked.asked_at, asked.refusals + 1), hook, not_before)
 
