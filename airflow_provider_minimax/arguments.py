@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.request import PaidRequest
 
 T = TypeVar("T")
 
@@ -117,14 +120,15 @@ def checked_id(minimax_task_id: Any) -> str:
     return str(minimax_task_id).strip()
 
 
-def check_literals(fields: Mapping[str, Any]) -> None:
+def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest] | None = None) -> None:
     """
     Check the fields of a request that are literals.
 
     :param fields: the request's fields, as the author gave them.
+    :param kind: the kind of request; one for a clip by default.
     :raises MinimaxRequestError: with all that is wrong.
     """
-    from airflow_provider_minimax.api import catalogue
+    from airflow_provider_minimax.api import rules
     from airflow_provider_minimax.api.request import UNCHECKED, VideoRequest, invalid
 
     given = {name: value for name, value in fields.items() if value is not None}
@@ -132,6 +136,6 @@ def check_literals(fields: Mapping[str, Any]) -> None:
     literals = {name: value for name, value in given.items() if name not in later}
     if "model" in later:
         literals["model"] = "known when rendered"
-    findings = catalogue.check(VideoRequest.of(literals), later=later)
+    findings = rules.check((kind or VideoRequest).of(literals), later=later)
     if findings.problems:
         raise invalid(findings.problems, hint=UNCHECKED)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
     from airflow_provider_minimax.api.pace import Outcome
-    from airflow_provider_minimax.api.request import VideoRequest
+    from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.delivery.places import Place
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -50,12 +50,10 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.receipts.purchase import Bought, Buyer
     from airflow_provider_minimax.receipts.record import Receipt
 
-_GET_IT = "Get it with MinimaxTaskSensor and MinimaxVideoDownloadOperator and this id, free of charge."
-
 
 class BuysClips(TakesTurns, DeliversClips):
     """
-    Makes an operator buy a clip once, wait for it if asked to, and deliver it.
+    Makes an operator buy a clip once, wait for it if asked to, and deliver it; or what else is bought like one.
 
     The operator says what to ask for in ``_request``, and calls ``_keep_choices`` in its ``__init__``.
     """
@@ -64,6 +62,14 @@ class BuysClips(TakesTurns, DeliversClips):
     """The parameters that make up the request."""
     _secret_fields: ClassVar[tuple[str, ...]] = ()
     """Those of them that may hold what Airflow must neither store nor show."""
+    _product: ClassVar[str] = "clip"
+    """What is bought, in a word."""
+    _get_it: ClassVar[str] = (
+        "Get it with MinimaxTaskSensor and MinimaxVideoDownloadOperator and this id, free of charge."
+    )
+
+    _without_receipt: ClassVar[str] = "Set output_path, or retries=0."
+    """What to do where no receipt can be kept."""
 
     model: Any
     retries: int | None
@@ -118,7 +124,7 @@ class BuysClips(TakesTurns, DeliversClips):
                 money=NOTHING_BOUGHT,
             )
 
-    def _request(self) -> VideoRequest:
+    def _request(self) -> PaidRequest:
         """Return what to ask for."""
         raise NotImplementedError
 
@@ -130,6 +136,12 @@ class BuysClips(TakesTurns, DeliversClips):
         """Return the parameters that make up the request."""
         values = {name: getattr(self, name) for name in self._content_fields}
         return {name: value.value if isinstance(value, Discreet) else value for name, value in values.items()}
+
+    def _named(self, *fields: str) -> tuple[str, ...]:
+        """Return where the contents of some of the request's fields came from, for lineage."""
+        given = self._content()
+        listed = [[given[name]] if isinstance(given[name], str) else given[name] or () for name in fields]
+        return tuple(source for sources in listed for source in sources if isinstance(source, str))
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         super()._do_render_template_fields(parent, *args, **kwargs)  # type: ignore[misc]
@@ -181,7 +193,7 @@ class BuysClips(TakesTurns, DeliversClips):
                 return self._conclude(context, hook, ledger, outcome)
 
     def _obtain(
-        self, context: Context, hook: MinimaxHook, request: VideoRequest, place: Place | None
+        self, context: Context, hook: MinimaxHook, request: PaidRequest, place: Place | None
     ) -> tuple[Bought | Resume | Done, Outcome | None]:
         """Buy unless that was done; if it was, see how it ended, should it be over."""
         from airflow_provider_minimax.receipts.decision import Resume
@@ -197,7 +209,7 @@ class BuysClips(TakesTurns, DeliversClips):
         self._ledger(context).keep(held.receipt.failed(outcome.error))
         return self._buy(context, hook, request, buyer), None
 
-    def _buy(self, context: Context, hook: MinimaxHook, request: VideoRequest, buyer: Buyer) -> Bought | Resume | Done:
+    def _buy(self, context: Context, hook: MinimaxHook, request: PaidRequest, buyer: Buyer) -> Bought | Resume | Done:
         """Buy unless that was done; after a refusal in another turn, and after a lost answer say where to look."""
         from airflow_provider_minimax.receipts.lookalikes import told_lookalikes
 
@@ -221,7 +233,7 @@ class BuysClips(TakesTurns, DeliversClips):
         place = self._place(context)
         return ledger_of(context, place.url if place else None, self.log)
 
-    def _buyer(self, context: Context, hook: MinimaxHook, request: VideoRequest, place: Place | None) -> Buyer:
+    def _buyer(self, context: Context, hook: MinimaxHook, request: PaidRequest, place: Place | None) -> Buyer:
         from airflow_provider_minimax.receipts.decision import Clip, Policy
         from airflow_provider_minimax.receipts.of_task import order_of
         from airflow_provider_minimax.receipts.purchase import Buyer
@@ -230,7 +242,8 @@ class BuysClips(TakesTurns, DeliversClips):
         if self.durable and not ledger.keeps and self.retries:
             self.log.warning(
                 "This Airflow cannot keep a receipt for a task without output_path, so a retry after the death of the "
-                "worker would buy again. Set output_path, or retries=0."
+                "worker would buy again. %s",
+                self._without_receipt,
             )
         price = hook.list_price(request)
         order = order_of(
@@ -252,14 +265,14 @@ class BuysClips(TakesTurns, DeliversClips):
         look_at_output = (lambda _: Clip.ABSENT) if place is None else place.look
         return Buyer(ledger, order, policy, look_at_output, before_buying=before_buying, log=self.log)
 
-    def _submit(self, hook: MinimaxHook, request: VideoRequest) -> str:
+    def _submit(self, hook: MinimaxHook, request: PaidRequest) -> str:
         self._is_submitting = True
         try:
             return hook.submit(request, validate=False, after_refusals=not self.deferrable)
         except AirflowTaskTimeout as error:
             raise MinimaxSubmissionUnknownError(
                 f"the execution_timeout of {self.execution_timeout} passed while the submission was under way",
-                money="A clip may have been bought and may be billed.",
+                money="It may have been bought and may be billed.",
                 hint="Look at the platform's console before running this task again, and give it more time.",
             ) from error
         finally:
@@ -342,7 +355,7 @@ class BuysClips(TakesTurns, DeliversClips):
             seen = give_up(hook, minimax_task_id, api_version)
         return seen, told(seen, minimax_task_id)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Turn the trigger's event into the result, and fetch the clip if asked to."""
         from airflow_provider_minimax.api.pace import Outcome
 
@@ -377,14 +390,20 @@ class BuysClips(TakesTurns, DeliversClips):
         is_of_this_round = receipt is not None and receipt.max_tries == ti.max_tries
         return ledger.keeps and not is_of_this_round
 
-    def _conclude(self, context: Context, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> dict[str, Any]:
-        from airflow_provider_minimax.delivery.landing import land
-
+    def _conclude(self, context: Context, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> Any:
         receipt = ledger.read_of(self._minimax_task_id)
         if receipt is not None and isinstance(outcome.error, MinimaxTaskFailedError | MinimaxModerationError):
             self._written_off(ledger, receipt, outcome.error)
         task = outcome.result()
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
+        return self._handed_over(context, hook, ledger, receipt, task)
+
+    def _handed_over(
+        self, context: Context, hook: MinimaxHook, ledger: Ledger, receipt: Receipt | None, task: VideoTask
+    ) -> Any:
+        """Return what the Airflow task is for: here, the clip's facts, with the clip in its place."""
+        from airflow_provider_minimax.delivery.landing import land
+
         place = self._place(context)
         if place is None:
             return task.as_result()
@@ -427,8 +446,8 @@ class BuysClips(TakesTurns, DeliversClips):
 
             what = str(error) if isinstance(error, AirflowException) else redact(f"{type(error).__name__}: {error}.")
             raise AirflowFailException(
-                f"{what} This task does not retry, because the clip is bought already (task {minimax_task_id}) and a "
-                f"retry would buy another. {_GET_IT}"
+                f"{what} This task does not retry, because the {self._product} is bought already (task "
+                f"{minimax_task_id}) and a retry would buy another. {self._get_it}"
             ) from error
 
     def _cancel_after(self, context: Context, error: MinimaxTaskTimeoutError, ledger: Ledger | None) -> None:
@@ -452,21 +471,26 @@ class BuysClips(TakesTurns, DeliversClips):
     def on_kill(self) -> None:
         """Cancel what is still queued, if nobody else waits for it, and say what goes on."""
         if self._is_submitting:
-            self.log.warning("Killed while a clip was being submitted: it may have been bought and may be billed.")
+            self.log.warning(
+                "Killed while a %s was being submitted: it may have been bought and may be billed.", self._product
+            )
         elif self._cancel is not None:
             self.log.warning("%s", self._cancel())
         elif self._minimax_task_id:
             self.log.warning(
-                "MiniMax task %s goes on and will be billed: it is not cancelled. %s", self._minimax_task_id, _GET_IT
+                "MiniMax task %s goes on and will be billed: it is not cancelled. %s",
+                self._minimax_task_id,
+                self._get_it,
             )
 
 
-def _clip_of(request: VideoRequest, receipt: Receipt) -> dict[str, Any]:
+def _clip_of(request: PaidRequest, receipt: Receipt) -> dict[str, Any]:
     """Return what the pace of looks depends on, as plain values for a trigger."""
+    is_clip = request.task_type == "generation"
     return {
-        "model": request.model,
-        "resolution": request.resolution,
-        "duration": request.duration,
+        "model": request.model if is_clip else f"{request.model} {request.task_type}",
+        "resolution": request.get("resolution"),
+        "duration": request.get("duration"),
         "bought_at": receipt.began_at.timestamp(),
     }
 

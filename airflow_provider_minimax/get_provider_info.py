@@ -86,7 +86,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ]
         for kind, modules in (
-            ("operators", ("video", "contact_sheet")),
+            ("operators", ("video", "h3", "contact_sheet")),
             ("sensors", ("video",)),
             ("hooks", ("minimax",)),
             ("triggers", ("video", "turn")),

@@ -15,7 +15,7 @@ from openlineage.client.facet_v2 import RunFacet, dataset_version_dataset, outpu
 
 from airflow_provider_minimax.downstream import Delivered, parts_of
 
-_NOT_STORAGE = ("http://", "https://", "data:")
+_NOT_STORAGE = ("http://", "https://", "data:", "mm_file://")
 
 
 @attrs.define

@@ -169,7 +169,7 @@ def test_a_lost_answer_is_never_bought_again(hook, minimax_emulator, kind, detai
     with pytest.raises(MinimaxSubmissionUnknownError) as raised:
         hook.submit(REQUEST)
     assert len(minimax_emulator.purchases) == 1
-    assert "A clip may have been bought" in str(raised.value)
+    assert "It may have been bought" in str(raised.value)
 
 
 def test_an_answer_that_trips_our_own_reading_is_never_bought_again(hook, minimax_emulator, monkeypatch):

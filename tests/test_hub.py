@@ -332,7 +332,7 @@ def listing(monkeypatch, minimax_emulator):
     pages: list[list[str]] = []
     told: dict[str, VideoTask] = {}
 
-    def list_tasks(page, size, model, minimax_task_ids):
+    def list_tasks(page, size, model, minimax_task_ids, task_type):
         pages.append(list(minimax_task_ids))
         return HttpRequest("GET", "/v1/query/video_generation", {"task_id": minimax_task_ids[0]})
 

@@ -51,6 +51,7 @@ class Model:
     :param modes: what it takes in each mode that it has.
     :param api: which version of MiniMax's API has it: ``v1`` or ``v2``.
     :param extra: the keys of ``extra`` and their values, where that is an option.
+    :param also: what it has besides clips: ``regeneration``, ``h3_context_ir``.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Model:
     modes: Mapping[Mode, ModeLimits]
     api: str = "v1"
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    also: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -97,9 +99,20 @@ def models() -> Mapping[str, Model]:
             },
             row.get("api", "v1"),
             {key: tuple(values) for key, values in row.get("extra", {}).items()},
+            frozenset(row.get("also", ())),
         )
         for name, row in _data()["models"].items()
     }
+
+
+def facts_of(task_type: str) -> Mapping[str, Any]:
+    """
+    Return the facts of what a model has besides clips, as they are in the file.
+
+    :param task_type: ``regeneration`` or ``h3_context_ir``.
+    """
+    facts: Mapping[str, Any] = _data()[task_type]
+    return facts
 
 
 def api_of(model: str) -> str:
@@ -163,8 +176,19 @@ def check(request: VideoRequest, *, model_name: str | None = None, later: frozen
         that need them are left for when they are.
     :return: all that was found; nothing is raised.
     """
+    return hold_against(models().get(model_name or request.model), request, later)
+
+
+def hold_against(model: Model | None, request: VideoRequest, later: frozenset[str]) -> Findings:
+    """
+    Hold a request against a model.
+
+    :param model: the model; ``None`` if it is not known.
+    :param request: what to check.
+    :param later: fields to which no rule is applied that needs their values.
+    :return: all that was found; nothing is raised.
+    """
     findings = Findings()
-    model = models().get(model_name or request.model)
     _check_prompt(request, model, later, findings)
     _check_media(request, model, later, findings)
     if request.callback_url and not request.callback_url.startswith(("https://", "http://")):

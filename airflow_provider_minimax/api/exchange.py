@@ -218,8 +218,8 @@ def explained(
         http_status=error.http_status,
         code=error.code,
         trace_id=error.trace_id,
-        money="A clip may have been bought and may be billed.",
-        hint="Look at the platform's console or bill before running this task again: doing so may buy a second clip. "
+        money="It may have been bought and may be billed.",
+        hint="Look at the platform's console or bill before running this task again: doing so may buy it again. "
         "If you find the task there, wait for it with MinimaxTaskSensor and its id.",
     )
 

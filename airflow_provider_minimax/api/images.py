@@ -12,12 +12,14 @@ import binascii
 import mimetypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.request import IMAGE_FIELDS, VideoRequest, invalid
+from airflow_provider_minimax.api.request import IMAGE_FIELDS, PaidRequest, invalid
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, MinimaxStorageError
+
+R = TypeVar("R", bound=PaidRequest)
 
 RATIO_FROM, RATIO_TO = 2 / 5, 5 / 2
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
@@ -62,9 +64,7 @@ V2_PICTURES = PictureRules(
 """https://platform.minimax.io/docs/api-reference/video-generation-v2-create, field content"""
 
 
-def with_images(
-    request: VideoRequest, open_file: OpenFile, *, check: bool = True, rules: PictureRules = V1_PICTURES
-) -> VideoRequest:
+def with_images(request: R, open_file: OpenFile, *, check: bool = True, rules: PictureRules = V1_PICTURES) -> R:
     """
     Return the request with every image in a form that the API takes.
 
@@ -79,12 +79,12 @@ def with_images(
     images: dict[str, Any] = {
         name: _prepared(name, source, open_file, check, rules)
         for name in IMAGE_FIELDS
-        if (source := getattr(request, name)) is not None
+        if (source := request.get(name)) is not None
     }
-    if request.reference_images is not None:
+    if (references := request.get("reference_images")) is not None:
         images["reference_images"] = tuple(
             _prepared(f"reference_images[{number}]", source, open_file, check, rules)
-            for number, source in enumerate(request.reference_images)
+            for number, source in enumerate(references)
         )
     return request.model_copy(update=images)
 

@@ -2,7 +2,7 @@
 All that a request carries besides words, in the form that the API takes: pictures, and for H3 videos and sounds.
 
 Only what costs nothing to find out is looked at: type by content, size, and the size of the whole. How long a video or
-sound is, the platform finds out.
+sound is, the platform finds out; only a clip that is to be made anew is opened, with PyAV (the extra ``media``).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeVar
 
 from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.images import (
@@ -21,7 +22,10 @@ from airflow_provider_minimax.api.images import (
     with_images,
 )
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.request import MEDIA_FIELDS, VideoRequest, invalid
+from airflow_provider_minimax.api.request import MEDIA_FIELDS, UNCHECKED, PaidRequest, invalid
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+
+R = TypeVar("R", bound=PaidRequest)
 
 # https://platform.minimax.io/docs/api-reference/video-generation-v2-create, field content
 WHOLE_LIMIT = 64 * 1000 * 1000
@@ -36,12 +40,14 @@ class _Recording:
     :param limit: its largest size in bytes.
     :param formats: its formats in words.
     :param type_of: the media type by the first bytes; ``None`` for any other format.
+    :param unfit: what else keeps a file from being taken, if it has to be opened to know.
     """
 
     kind: str
     limit: int
     formats: str
     type_of: Callable[[bytes], str | None]
+    unfit: Callable[[BinaryIO], list[str]] | None = None
 
 
 def _video_type(data: bytes) -> str | None:
@@ -58,15 +64,25 @@ def _audio_type(data: bytes) -> str | None:
     return "audio/mp3" if is_mp3 else None
 
 
+def _mp4_type(data: bytes) -> str | None:
+    return _video_type(data) if data[8:12] != b"qt  " else None
+
+
+def _unfit_for_regeneration(file: BinaryIO) -> list[str]:
+    from airflow_provider_minimax.media.base_video import unfit_for_regeneration
+
+    return unfit_for_regeneration(file)
+
+
 _RECORDINGS = {
     "reference_videos": _Recording("video", 50 * 1000 * 1000, "MP4 and MOV", _video_type),
     "reference_audios": _Recording("audio", 15 * 1000 * 1000, "WAV and MP3", _audio_type),
 }
+# https://platform.minimax.io/docs/api-reference/video-generation-v2-regeneration, field content
+_BASE_VIDEO = _Recording("video", 50 * 1000 * 1000, "MP4", _mp4_type, _unfit_for_regeneration)
 
 
-def with_media(
-    request: VideoRequest, open_file: OpenFile, *, check: bool = True, rules: PictureRules = V1_PICTURES
-) -> VideoRequest:
+def with_media(request: R, open_file: OpenFile, *, check: bool = True, rules: PictureRules = V1_PICTURES) -> R:
     """
     Return the request with every picture, video and sound in a form that the API takes.
 
@@ -79,14 +95,16 @@ def with_media(
     :raises MinimaxStorageError: there is no room for a copy of it.
     """
     request = with_images(request, open_file, check=check, rules=rules)
-    recordings = {
+    recordings: dict[str, Any] = {
         name: tuple(
             _prepared(f"{name}[{number}]", source, _RECORDINGS[name], open_file, check)
             for number, source in enumerate(sources)
         )
         for name in _RECORDINGS
-        if (sources := getattr(request, name)) is not None
+        if (sources := request.get(name)) is not None
     }
+    if (base_video := request.get("base_video")) is not None:
+        recordings["base_video"] = _prepared("base_video", base_video, _BASE_VIDEO, open_file, check)
     request = request.model_copy(update=recordings)
     if check:
         _check_whole(request)
@@ -121,7 +139,25 @@ def _checked(name: str, what: str, data: FileBytes, rules: _Recording) -> str:
     media_type = rules.type_of(data.part(0, 12))
     if media_type is None:
         raise invalid([f"{name}={what}: is no {rules.kind} in a format that the API takes: {rules.formats}"])
+    if rules.unfit is not None:
+        _check_fit(name, what, data, rules.unfit)
     return media_type
+
+
+def _check_fit(name: str, what: str, data: FileBytes, unfit: Callable[[BinaryIO], list[str]]) -> None:
+    try:
+        with data.open() as file:
+            reasons = unfit(file)
+    except ImportError:
+        raise MinimaxRequestError(
+            f"{name}={what}: cannot be checked, because PyAV is not installed",
+            money=NOTHING_BOUGHT,
+            hint="Install airflow-provider-minimax[media], or send it unchecked with validate=False.",
+        ) from None
+    if reasons:
+        raise invalid(
+            [f"{name}={what}: {'; '.join(reasons)}. Give the clip as MiniMax-H3 made it in 768P"], hint=UNCHECKED
+        )
 
 
 def _guessed(source: str, rules: _Recording) -> str:
@@ -129,10 +165,10 @@ def _guessed(source: str, rules: _Recording) -> str:
     return guess if guess.startswith(f"{rules.kind}/") else {"video": "video/mp4", "audio": "audio/mp3"}[rules.kind]
 
 
-def _check_whole(request: VideoRequest) -> None:
+def _check_whole(request: PaidRequest) -> None:
     carried: dict[str, int] = {}
-    for name in MEDIA_FIELDS:
-        value = getattr(request, name) or ()
+    for name in (*MEDIA_FIELDS, "base_video"):
+        value = request.get(name) or ()
         sources = value if isinstance(value, tuple) else (value,)
         if size := sum(map(_carried, sources)):
             carried[name] = size

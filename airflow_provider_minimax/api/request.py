@@ -1,10 +1,10 @@
-"""What to make: one request for a clip, the same for every platform. Types only; the rules are in ``catalogue.py``."""
+"""What to make: one request for a clip, the same for every platform. Types only; the rules are in ``rules.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, ValidationError
 
@@ -34,11 +34,13 @@ def _not_empty(value: Any) -> Any:
     return value
 
 
-def _upper(value: Any) -> Any:
+def as_upper(value: Any) -> Any:
+    """Read a word in any spelling as one in capitals, for use as a validator."""
     return value.strip().upper() if isinstance(value, str) else value
 
 
-def _lower(value: Any) -> Any:
+def as_lower(value: Any) -> Any:
+    """Read a word in any spelling as one in small letters, for use as a validator."""
     return value.strip().lower() if isinstance(value, str) else value
 
 
@@ -64,7 +66,60 @@ Image = Annotated[Source | None, Field(repr=False)]
 References = Annotated[tuple[Source, ...] | None, BeforeValidator(_several), Field(repr=False)]
 
 
-class VideoRequest(BaseModel):
+class PaidRequest(BaseModel):
+    """
+    What all requests have in common that cost money.
+
+    :param model: the model's name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_max_length=None)
+
+    task_type: ClassVar[str] = "generation"
+    """What the second version of the API calls the remote tasks of such requests."""
+
+    model: Text
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """
+        Read a request from plain values, such as rendered templates (``"6"`` is a length, ``"true"`` a switch).
+
+        :param fields: field name to value; ``None`` is the same as leaving the field out.
+        :return: the request.
+        :raises MinimaxRequestError: naming each field whose value has the wrong type, with the value and the rule.
+        """
+        try:
+            return cls(**{name: value for name, value in fields.items() if value is not None})
+        except ValidationError as error:
+            raise invalid(
+                [
+                    f"{'.'.join(map(str, item['loc']))}={_shown(item['input'])}: {_rule(item['msg'])}"
+                    for item in error.errors(include_url=False, include_context=False)
+                ]
+            ) from None
+
+    @property
+    def mode(self) -> Mode:
+        """What the clip starts from, by what is given."""
+        if any(self.get(name) is not None for name in REFERENCE_FIELDS):
+            return Mode.REFERENCE
+        if self.get("subject_reference") is not None:
+            return Mode.SUBJECT_REFERENCE
+        if self.get("last_frame_image") is not None:
+            return Mode.FIRST_AND_LAST_FRAME
+        return Mode.TEXT if self.get("first_frame_image") is None else Mode.FIRST_FRAME
+
+    def get(self, name: str) -> Any:
+        """Return the value of a field; ``None`` where it is not set, or requests of this kind have no such field."""
+        return getattr(self, name) if name in type(self).model_fields else None
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that are set, in their order of declaration."""
+        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+
+
+class VideoRequest(PaidRequest):
     """
     A request for one clip.
 
@@ -99,9 +154,6 @@ class VideoRequest(BaseModel):
     :param extra_body: further fields of the request's body, sent as they are.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_max_length=None)
-
-    model: Text
     prompt: Text | None = None
     first_frame_image: Image = None
     last_frame_image: Image = None
@@ -110,48 +162,14 @@ class VideoRequest(BaseModel):
     reference_videos: References = None
     reference_audios: References = None
     duration: int | None = None
-    resolution: Annotated[Text | None, BeforeValidator(_upper)] = None
-    ratio: Annotated[Text | None, BeforeValidator(_lower)] = None
+    resolution: Annotated[Text | None, BeforeValidator(as_upper)] = None
+    ratio: Annotated[Text | None, BeforeValidator(as_lower)] = None
     prompt_optimizer: bool | None = None
     fast_pretreatment: bool | None = None
     aigc_watermark: bool | None = None
     callback_url: Text | None = Field(default=None, repr=False)
     extra: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = Field(default=None, repr=False)
-
-    @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> VideoRequest:
-        """
-        Read a request from plain values, such as rendered templates (``"6"`` is a length, ``"true"`` a switch).
-
-        :param fields: field name to value; ``None`` is the same as leaving the field out.
-        :return: the request.
-        :raises MinimaxRequestError: naming each field whose value has the wrong type, with the value and the rule.
-        """
-        try:
-            return cls(**{name: value for name, value in fields.items() if value is not None})
-        except ValidationError as error:
-            raise invalid(
-                [
-                    f"{'.'.join(map(str, item['loc']))}={_shown(item['input'])}: {_rule(item['msg'])}"
-                    for item in error.errors(include_url=False, include_context=False)
-                ]
-            ) from None
-
-    @property
-    def mode(self) -> Mode:
-        """What the clip starts from, by what is given."""
-        if any(getattr(self, name) is not None for name in REFERENCE_FIELDS):
-            return Mode.REFERENCE
-        if self.subject_reference is not None:
-            return Mode.SUBJECT_REFERENCE
-        if self.last_frame_image is not None:
-            return Mode.FIRST_AND_LAST_FRAME
-        return Mode.TEXT if self.first_frame_image is None else Mode.FIRST_FRAME
-
-    def given(self) -> dict[str, Any]:
-        """Return the fields that are set, in their order of declaration."""
-        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
 
 
 def invalid(problems: list[str], *, hint: str | None = None) -> MinimaxRequestError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -86,6 +86,9 @@ class VideoTask:
     :param model: the model, where the platform tells: only v2 does, as with the next two.
     :param resolution: the clip's resolution in the API's words.
     :param ratio: the clip's width to height in the API's words.
+    :param task_type: what the task is for, where the platform tells: v2 has ``generation``, ``regeneration`` and
+        ``h3_context_ir``, which is the rewriting of a prompt.
+    :param prompt: the prompt that such a task has written. Not shown by ``repr``, and in no event: it may be long.
     """
 
     minimax_task_id: str
@@ -106,15 +109,22 @@ class VideoTask:
     model: str | None = None
     resolution: str | None = None
     ratio: str | None = None
+    task_type: str | None = None
+    prompt: str | None = field(default=None, repr=False)
 
     @property
     def has_output(self) -> bool:
-        """Whether the clip can be asked for: a finished task that names neither file nor URL has to be read again."""
-        return self.file is not None or self.file_id is not None
+        """Whether the result is there: a finished task that names no file, URL or prompt has to be read again."""
+        return self.file is not None or self.file_id is not None or self.prompt is not None
+
+    @property
+    def is_rewriting(self) -> bool:
+        """Whether the task writes a prompt, and makes no clip."""
+        return self.task_type == "h3_context_ir"
 
     def as_result(self) -> dict[str, Any]:
         """Return the facts that are worth an XCom: small, JSON, and without any URL."""
-        return {
+        facts = {
             "task_id": self.minimax_task_id or None,
             "state": str(self.state),
             "file_id": self.file_id,
@@ -122,6 +132,7 @@ class VideoTask:
             "height": self.height,
             "duration": self.duration,
         }
+        return facts if self.prompt is None else facts | {"prompt": self.prompt}
 
     def as_event(self) -> dict[str, Any]:
         """Return what a trigger's event carries: the result's facts, and the times and the bill if they were told."""
@@ -130,9 +141,11 @@ class VideoTask:
             "started_at": self.started_at and self.started_at.isoformat(),
             "finished_at": self.finished_at and self.finished_at.isoformat(),
             "billed": self.billed and self.billed.as_dict(),
+            "task_type": self.task_type,
         }
         known = {name: value for name, value in told.items() if value is not None}
-        return self.as_result() | {"status": self.status, "api_version": self.api_version} | known
+        facts = replace(self, prompt=None).as_result()
+        return facts | {"status": self.status, "api_version": self.api_version} | known
 
     @classmethod
     def of_event(cls, values: Mapping[str, Any]) -> VideoTask:
@@ -155,6 +168,7 @@ class VideoTask:
             finished_at=_moment(values.get("finished_at")),
             billed=Billed.of_dict(values.get("billed")),
             api_version=str(values.get("api_version", "v1")),
+            task_type=values.get("task_type"),
         )
 
 

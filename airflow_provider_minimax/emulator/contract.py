@@ -95,6 +95,8 @@ def list_price(order: Order) -> dict[str, float] | None:
     for row in catalogue()["prices"]:
         if (order.resolution, order.duration) == (row["resolution"], row["duration"]) and order.model in row["models"]:
             return {"usd": row["usd"], "cny": row["cny"]}
+    if order.task_type == "regeneration":
+        return {"usd": round(catalogue()["regeneration"]["usd"] * (order.duration or 0), 4)}
     for row in catalogue()["prices_per_second"]:
         if order.task_type == "generation" and order.resolution == row["resolution"] and order.model in row["models"]:
             return _price_by_the_second(order, row)

@@ -22,11 +22,13 @@ from airflow_provider_minimax.emulator.contract import (
     Order,
     catalogue,
 )
+from airflow_provider_minimax.emulator.cutting import seconds_of
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 
 MIB = 1024 * 1024
 LARGEST_BODY = 64 * MIB
 MOST_FILES = 12
+LONGEST_FINAL_PROMPT = 40_000
 
 H3 = "MiniMax-H3"
 ADAPTIVE = "adaptive"
@@ -116,7 +118,8 @@ def read_context_ir(body: Mapping[str, Any], kind_of_file: KindOfFile) -> Order:
 def read_regeneration(body: Mapping[str, Any], kind_of_file: KindOfFile, order_of: Callable[[str], Order]) -> Order:
     """What a body of ``/v2/video_regeneration`` orders: a clip of 768P made anew in 2K.
 
-    ``order_of`` tells what a task that succeeded was.
+    ``order_of`` tells what a task that succeeded was. The other way is to send the clip, and with it all that it was
+    made of; whether that is what it was made of, nobody can see.
     """
     _check_fields(body, REGENERATION_FIELDS, ("model", "resolution"))
     _check_is_h3(body["model"])
@@ -125,8 +128,8 @@ def read_regeneration(body: Mapping[str, Any], kind_of_file: KindOfFile, order_o
     if ("source_task_id" in body) == ("content" in body):
         raise invalid("exactly one of source_task_id and content is required")
     if "content" in body:
-        _check_base_video(body["content"], kind_of_file)
-        return _regeneration("base_video", "", SECONDS_OF_A_REFERENCE)
+        base, content = _base_video_and_content(body["content"], kind_of_file)
+        return _regeneration("base_video", content.text, _seconds_of(base["video_url"]["url"]))
     source = order_of(body["source_task_id"])
     if (source.model, source.resolution, source.task_type) != (H3, "768P", "generation"):
         raise invalid(f"source_task_id: only a generation of {H3} in 768P can be regenerated")
@@ -134,6 +137,8 @@ def read_regeneration(body: Mapping[str, Any], kind_of_file: KindOfFile, order_o
 
 
 def _regeneration(mode: str, prompt: str, duration: int | None) -> Order:
+    if REFUSED_AT_ONCE in prompt.lower():
+        raise Refusal(1026)
     return Order(H3, mode, prompt, "2K", duration, api="v2", task_type="regeneration")
 
 
@@ -250,12 +255,22 @@ def _check_roles(roles: Counter[str]) -> None:
         raise invalid("content: reference_audio needs a reference_image or reference_video beside it")
 
 
-def _check_base_video(items: object, kind_of_file: KindOfFile) -> None:
-    match items:
-        case [dict(item)] if (item.get("type"), item.get("role")) == ("video_url", "base_video"):
-            _check_file(item, kind_of_file)
-        case _:
-            raise invalid("content: must be exactly one video_url of role base_video")
+def _base_video_and_content(items: object, kind_of_file: KindOfFile) -> tuple[Mapping[str, Any], Content]:
+    if not isinstance(items, list):
+        raise invalid("content: must be an array of objects")
+    bases = [item for item in items if isinstance(item, dict) and item.get("role") == "base_video"]
+    if len(bases) != 1 or bases[0].get("type") != "video_url":
+        raise invalid("content must include exactly one video_url of role base_video")
+    _check_file(bases[0], kind_of_file)
+    rest = [item for item in items if item is not bases[0]]
+    return bases[0], _content(rest, kind_of_file, LONGEST_FINAL_PROMPT)
+
+
+def _seconds_of(url: str) -> int:
+    """How long a clip is that was sent; one that lies elsewhere is not fetched, and counts as a reference does."""
+    start = DATA_URL.match(url)
+    seconds = seconds_of(base64.b64decode(url[start.end() :])) if start else None
+    return min(max(int(seconds), 4), 15) if seconds else SECONDS_OF_A_REFERENCE
 
 
 def _check_file(item: Mapping[str, Any], kind_of_file: KindOfFile) -> FileKind:

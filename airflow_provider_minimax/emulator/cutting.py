@@ -1,8 +1,8 @@
 """Shortens a film by writing its index anew: no picture is decoded, and no encoder is needed.
 
-Made for the films of v2 and no others: each track has one chunk, samples of one length and none that depends on a
-later one, and the pictures are the last thing in the file. There are 24 of them a second. Tables keep their room, of
-which players read as much as the tables count; so nothing in the file has to move.
+Cutting is made for the films of v2 and no others: each track has one chunk, samples of one length and none that depends
+on a later one, and the pictures are the last thing in the file. There are 24 of them a second. Tables keep their room,
+of which players read as much as the tables count; so nothing in the file has to move.
 """
 
 from __future__ import annotations
@@ -32,6 +32,18 @@ def cut(film: bytes, frames: int) -> bytes:
     return bytes(whole[:end])
 
 
+def seconds_of(film: bytes) -> float | None:
+    """How long any film says that it is; None where it is none, or does not say."""
+    content = bytearray(film)
+    try:
+        for kind, at, _ in _boxes(content, 0, len(content)):
+            if kind == b"mvhd" and content[at + 8] == 0:
+                return _number(content, at + 24) / _number(content, at + 20)
+    except (struct.error, IndexError, ZeroDivisionError):
+        pass
+    return None
+
+
 def _shorten(film: bytearray, track: int, size: int, frames: int) -> int:
     """Leave in a track's tables what goes with so many pictures, and say where its last sample ends."""
     at = {kind: start for kind, start, _ in _boxes(film, track, track + size)}
@@ -54,6 +66,8 @@ def _boxes(film: bytearray, start: int, stop: int) -> Iterator[tuple[bytes, int,
         yield kind, start, size
         if kind in INSIDE:
             yield from _boxes(film, start + 8, start + size)
+        if size < 8:
+            return
         start += size
 
 

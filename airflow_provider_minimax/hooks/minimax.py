@@ -11,19 +11,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_minimax.airflow_names import AirflowNotFoundException
-from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.api import rules
 from airflow_provider_minimax.api.async_transport import AsyncTransport
 from airflow_provider_minimax.api.exchange import IN_FLIGHT, Endpoint
 from airflow_provider_minimax.api.media import with_media
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact, without_key
-from airflow_provider_minimax.api.request import UNCHECKED, VideoRequest, invalid
+from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.arguments import checked_id
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.balance import Balance
     from airflow_provider_minimax.api.cost import ListPrice
+
+R = TypeVar("R", bound=PaidRequest)
 
 
 # Some object stores would fetch fifty megabytes at a time into memory.
@@ -185,7 +187,7 @@ class MinimaxHook(BaseHook):
 
     # -- buying a clip -------------------------------------------------------------------------------------------------
 
-    def prepare(self, request: VideoRequest, *, validate: bool = True) -> VideoRequest:
+    def prepare(self, request: R, *, validate: bool = True) -> R:
         """
         Do all of a submission that costs nothing: check the request, and read its pictures, videos and sounds.
 
@@ -196,7 +198,7 @@ class MinimaxHook(BaseHook):
         :raises MinimaxRequestError: the request is invalid.
         :raises MinimaxStorageError: the worker's folder for temporary files has no room for a copy of a file.
         """
-        platform = self._resolve()[0].for_model(request.model)
+        platform = self._resolve()[0].for_request(request)
         self._check(request, platform, validate)
         return with_media(request, open_file, check=validate, rules=platform.pictures)
 
@@ -222,11 +224,12 @@ class MinimaxHook(BaseHook):
         """Return how many clips may be submitted in a minute through this connection, if its author said so."""
         return self._resolve()[1].rate_limit_per_minute
 
-    def submit(self, request: VideoRequest, *, validate: bool = True, after_refusals: bool = True) -> str:
+    def submit(self, request: PaidRequest, *, validate: bool = True, after_refusals: bool = True) -> str:
         """
-        Buy a clip.
+        Buy a clip, or what else is asked for.
 
-        :param request: what to make. What it carries may be paths, which are read here.
+        :param request: what to make: a :class:`~airflow_provider_minimax.api.request.VideoRequest`, or at MiniMax one
+            of :mod:`~airflow_provider_minimax.api.side_requests`. What it carries may be paths, which are read here.
         :param validate: whether to check the request against the catalogue and the platform's documentation first.
         :param after_refusals: whether to wait and submit again when there are too many requests; otherwise the first
             such refusal is raised.
@@ -236,49 +239,51 @@ class MinimaxHook(BaseHook):
         :raises MinimaxError: the platform refused; nothing was bought.
         """
         family, endpoint = self._resolve()
-        platform = family.for_model(request.model)
-        ready = platform.submit(self.prepare(request, validate=validate))
+        platform = family.for_request(request)
+        ready = platform.order(self.prepare(request, validate=validate))
         minimax_task_id = self.get_conn().send(ready, platform.read_submission, after_refusals=after_refusals)
         self._log_submission(minimax_task_id, request, endpoint)
         return minimax_task_id
 
-    async def asubmit(self, request: VideoRequest, *, validate: bool = True) -> str:
+    async def asubmit(self, request: PaidRequest, *, validate: bool = True) -> str:
         """Do what :meth:`submit` does, on an event loop."""
         family, transport = await self._aconn()
-        platform = family.for_model(request.model)
+        platform = family.for_request(request)
         self._check(request, platform, validate)
         with_data = await asyncio.to_thread(with_media, request, open_file, check=validate, rules=platform.pictures)
-        minimax_task_id = await transport.send(platform.submit(with_data), platform.read_submission)
+        minimax_task_id = await transport.send(platform.order(with_data), platform.read_submission)
         self._log_submission(minimax_task_id, request, transport.endpoint)
         return minimax_task_id
 
-    def _check(self, request: VideoRequest, platform: Platform, validate: bool) -> None:
+    def _check(self, request: PaidRequest, platform: Platform, validate: bool) -> None:
         if not validate:
             return
-        findings = catalogue.check(request, model_name=platform.official_model(request))
+        findings = rules.check(request, model_name=platform.official_model(request))
         for warning in findings.warnings:
             self.log.warning("%s", warning)
         if problems := findings.problems + platform.problems(request):
             raise invalid(problems, hint=UNCHECKED)
 
-    def _log_submission(self, minimax_task_id: str, request: VideoRequest, endpoint: Endpoint) -> None:
+    def _log_submission(self, minimax_task_id: str, request: PaidRequest, endpoint: Endpoint) -> None:
         price = _list_price(request, endpoint)
         self.log.info(
-            "Bought at %s: MiniMax task %s, %s%s",
+            "Bought at %s: MiniMax task %s, %s%s%s",
             endpoint.platform,
             minimax_task_id,
             request.model,
+            "" if request.task_type == "generation" else f" {request.task_type}",
             f", {price}" if price else "",
         )
 
-    def list_price(self, request: VideoRequest) -> ListPrice | None:
+    def list_price(self, request: PaidRequest, *, seconds: float | None = None) -> ListPrice | None:
         """
         Return what a clip lists at for this account: an estimate of its cost.
 
         :param request: what to buy.
+        :param seconds: the length of the clip, where the request does not say it and the platform did.
         :return: the price in the account's currency; ``None`` where none is known, as on every gateway.
         """
-        return _list_price(request, self._resolve()[1])
+        return _list_price(request, self._resolve()[1], seconds)
 
     # -- looking at it -------------------------------------------------------------------------------------------------
 
@@ -337,7 +342,7 @@ class MinimaxHook(BaseHook):
         platform = family.of_version(api_version)
         if platform.list_tasks is None or platform.read_list is None:
             return {}
-        request = platform.list_tasks(1, len(minimax_task_ids), None, minimax_task_ids)
+        request = platform.list_tasks(1, len(minimax_task_ids), None, minimax_task_ids, "")
         page = await transport.send(request, platform.read_list, retries=0)
         return {
             task.minimax_task_id: task
@@ -389,7 +394,13 @@ class MinimaxHook(BaseHook):
         return land(self, task, place, no_receipt, None, Wishes(overwrite), log=self.log).facts
 
     def list_tasks(
-        self, *, model: str | None = None, page: int = 1, page_size: int = 20, api_version: str = "v2"
+        self,
+        *,
+        model: str | None = None,
+        page: int = 1,
+        page_size: int = 20,
+        task_type: str = "generation",
+        api_version: str = "v2",
     ) -> TaskPage:
         """
         List the account's remote tasks of the last seven days, on platforms that can.
@@ -397,6 +408,7 @@ class MinimaxHook(BaseHook):
         :param model: of which model; all by default.
         :param page: which page, from 1.
         :param page_size: how many a page.
+        :param task_type: what the tasks are for: ``generation``, ``regeneration`` or ``h3_context_ir``.
         :param api_version: of which version of MiniMax's API; ``v1`` has no list.
         :return: the tasks of that page, and how many there are in all.
         :raises MinimaxRequestError: the platform has no list.
@@ -406,7 +418,7 @@ class MinimaxHook(BaseHook):
             raise MinimaxRequestError(
                 f"{platform.title} has no list of tasks in version {api_version!r} of its API", platform=platform.name
             )
-        return self.get_conn().send(platform.list_tasks(page, page_size, model, ()), platform.read_list)
+        return self.get_conn().send(platform.list_tasks(page, page_size, model, (), task_type), platform.read_list)
 
     # -- cancelling it -------------------------------------------------------------------------------------------------
 
@@ -496,10 +508,11 @@ def _reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply], V
         task = platform.read_task(reply, minimax_task_id)
         if task.state is TaskState.SUCCEEDED and not task.has_output:
             # Seen in the field for the first seconds after the end; it must not be waited for without end.
+            what = "prompt" if task.is_rewriting else "clip"
             raise MinimaxUnavailableError(
-                "the task succeeded, but the platform does not name its clip",
+                f"the task succeeded, but the platform does not name its {what}",
                 minimax_task_id=minimax_task_id,
-                money="The clip was bought.",
+                money=f"The {what} was bought.",
                 hint="Look again later, or ask the platform's support with this id.",
             )
         return task
@@ -542,6 +555,13 @@ def _own_file(task: VideoTask, platform: Platform) -> VideoFile:
             f"file_id={task.file_id!r}: {platform.title} has no file ids; give the minimax_task_id of the clip",
             platform=platform.name,
         )
+    if task.is_rewriting or task.prompt is not None:
+        raise MinimaxRequestError(
+            f"task {task.minimax_task_id} is the rewriting of a prompt, and has no clip",
+            platform=platform.name,
+            minimax_task_id=task.minimax_task_id,
+            hint="MinimaxTaskSensor returns its prompt.",
+        )
     if task.file is None:
         raise MinimaxUnavailableError(
             f"{platform.title} has no clip for this task (its status is {task.status or 'unknown'})",
@@ -552,10 +572,10 @@ def _own_file(task: VideoTask, platform: Platform) -> VideoFile:
     return task.file
 
 
-def _list_price(request: VideoRequest, endpoint: Endpoint) -> ListPrice | None:
+def _list_price(request: PaidRequest, endpoint: Endpoint, seconds: float | None = None) -> ListPrice | None:
     if endpoint.platform != "minimax":
         return None
-    return catalogue.list_price(request, currency="cny" if endpoint.region == "cn" else "usd")
+    return rules.list_price(request, currency="cny" if endpoint.region == "cn" else "usd", seconds=seconds)
 
 
 def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> VideoTask:

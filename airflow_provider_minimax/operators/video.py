@@ -229,10 +229,7 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
 
     def _pictures(self) -> tuple[str, ...]:
         """Return where the pictures came from that went into the clip, for lineage."""
-        given = self._content()
-        values = [given[name] for name in _PICTURES]
-        listed = [[value] if isinstance(value, str) else value or () for value in values]
-        return tuple(picture for pictures in listed for picture in pictures if isinstance(picture, str))
+        return self._named(*_PICTURES)
 
 
 class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):

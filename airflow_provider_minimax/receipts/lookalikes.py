@@ -14,7 +14,7 @@ from airflow_provider_minimax.exceptions import MinimaxError
 from airflow_provider_minimax.receipts.decision import CLOCKS_DIFFER_BY, OTHERS_SUBMIT_WITHIN
 
 if TYPE_CHECKING:
-    from airflow_provider_minimax.api.request import VideoRequest
+    from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
@@ -23,7 +23,7 @@ _PAGES = 4
 _SHOWN = 10
 
 
-def told_lookalikes(hook: MinimaxHook, request: VideoRequest, intended_at: datetime) -> str | None:
+def told_lookalikes(hook: MinimaxHook, request: PaidRequest, intended_at: datetime) -> str | None:
     """
     Say which remote tasks look like a submission whose answer was lost.
 
@@ -45,11 +45,11 @@ def told_lookalikes(hook: MinimaxHook, request: VideoRequest, intended_at: datet
     return f"Tasks of this model and size that the platform lists from that time: {shown}{more}; not all may be yours."
 
 
-def _lookalikes(hook: MinimaxHook, request: VideoRequest, intended_at: datetime) -> list[VideoTask]:
+def _lookalikes(hook: MinimaxHook, request: PaidRequest, intended_at: datetime) -> list[VideoTask]:
     begin, end = intended_at - CLOCKS_DIFFER_BY, intended_at + OTHERS_SUBMIT_WITHIN + CLOCKS_DIFFER_BY
     found: list[VideoTask] = []
     for page in range(1, _PAGES + 1):
-        tasks = hook.list_tasks(model=request.model, page=page, page_size=_PAGE_SIZE).tasks
+        tasks = hook.list_tasks(model=request.model, page=page, page_size=_PAGE_SIZE, task_type=request.task_type).tasks
         found += [
             task for task in tasks if task.created_at and begin <= task.created_at <= end and _is_like(task, request)
         ]
@@ -58,6 +58,8 @@ def _lookalikes(hook: MinimaxHook, request: VideoRequest, intended_at: datetime)
     return found
 
 
-def _is_like(task: VideoTask, request: VideoRequest) -> bool:
-    same_size = (task.resolution, task.duration) == (request.resolution, request.duration)
-    return same_size and request.ratio in (None, "adaptive", task.ratio)
+def _is_like(task: VideoTask, request: PaidRequest) -> bool:
+    # A clip that is made anew has the length of another one, and the ratio is not always told.
+    same_length = request.get("duration") in (None, task.duration)
+    same_size = request.get("resolution") == task.resolution
+    return same_length and same_size and request.get("ratio") in (None, "adaptive", task.ratio)

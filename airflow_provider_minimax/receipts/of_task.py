@@ -14,7 +14,7 @@ from airflow_provider_minimax.receipts.record import Owner, Phase, Receipt, fing
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_minimax.api.request import VideoRequest
+    from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
 
 
@@ -39,7 +39,7 @@ def ledger_of(context: Context, output: str | None, log: Log) -> Ledger:
 
 def order_of(
     context: Context,
-    request: VideoRequest,
+    request: PaidRequest,
     account: Mapping[str, str],
     output: str | None,
     cost: Mapping[str, Any] | None,

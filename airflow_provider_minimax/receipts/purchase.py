@@ -150,7 +150,7 @@ class Buyer:
             # Whatever this is, it is no proof that nothing was bought.
             raise MinimaxSubmissionUnknownError(
                 f"the submission broke off ({redact(f'{type(error).__name__}: {error}')})",
-                money="A clip may have been bought and may be billed.",
+                money="It may have been bought and may be billed.",
                 hint=WAYS_ON,
             ) from error
         receipt = intent.submitted(minimax_task_id, self._clock())

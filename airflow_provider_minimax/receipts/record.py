@@ -23,7 +23,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxReceiptError
 
@@ -253,7 +253,7 @@ def _unreadable(where: str, problem: str, way_out: str | None = None) -> Minimax
     )
 
 
-def fingerprint_of(request: VideoRequest, account: Mapping[str, str]) -> str:
+def fingerprint_of(request: PaidRequest, account: Mapping[str, str]) -> str:
     """
     Return what tells this request from any other: equal for equal clips.
 
@@ -264,13 +264,15 @@ def fingerprint_of(request: VideoRequest, account: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def told(request: VideoRequest) -> dict[str, Any]:
+def told(request: PaidRequest) -> dict[str, Any]:
     """
     Return what a request asked for, fit to be kept next to the clip: pictures by their hash, URLs without signatures.
 
     :param request: the request, its images as URLs, data URLs or contents of files.
     """
-    return {name: _shape(value) for name, value in request.given().items() if name not in _SHAPELESS}
+    # Receipts of clips say nothing of a kind, and their fingerprints must stay the same.
+    kind = {} if request.task_type == "generation" else {"task_type": request.task_type}
+    return kind | {name: _shape(value) for name, value in request.given().items() if name not in _SHAPELESS}
 
 
 def _shape(value: Any) -> Any:

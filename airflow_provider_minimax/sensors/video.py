@@ -58,7 +58,8 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     :param preview: whether to make a poster frame and a contact sheet next to the clip.
     :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height`` and ``duration``, each ``None``
         where the platform does not tell, and with ``output_path`` also ``output_path``, ``size`` in bytes and
-        ``sha256``. The id is pushed to XCom by itself too, under the key ``task_id``.
+        ``sha256``; for the rewriting of a prompt, also ``prompt``. The id is pushed to XCom by itself too, under the
+        key ``task_id``.
     """
 
     template_fields: Sequence[str] = ("minimax_task_id", "api_version", "minimax_conn_id", "output_path")
@@ -179,7 +180,14 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             self._fail(error)
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
         with closing(self.hook):
-            return self._done(context, task.as_result())
+            return self._done(context, self._with_prompt(task).as_result())
+
+    def _with_prompt(self, task: VideoTask) -> VideoTask:
+        """Return a task as the trigger saw it; what a rewriting wrote, its event does not carry."""
+        try:
+            return self._look() if task.is_rewriting else task
+        except MinimaxError as error:
+            self._fail(error)
 
     def _done(self, context: Context, facts: Any) -> dict[str, Any]:
         """Deliver the clip if asked to; publish the id so that ``sensor.output["task_id"]`` is what it looks like."""

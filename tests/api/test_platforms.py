@@ -741,9 +741,10 @@ def test_a_task_that_is_being_made_is_not_cancelled():
 
 
 def test_a_list_is_read_page_by_page():
-    request = V2.list_tasks(2, 50, "MiniMax-H3", ())
-    assert request.query["page_num"] == "2"
-    assert V2.list_tasks(1, 2, None, ["1", "2"]).query["filter.task_ids"] == ["1", "2"]
+    request = V2.list_tasks(2, 50, "MiniMax-H3", (), "regeneration")
+    assert (request.query["page_num"], request.query["filter.task_type"]) == ("2", "regeneration")
+    some = V2.list_tasks(1, 2, None, ["1", "2"], "generation").query
+    assert (some["filter.task_ids"], "filter.task_type" in some) == (["1", "2"], False)
     page = V2.read_list(reply("minimax_v2", "list"))
     assert [(task.minimax_task_id, task.state) for task in page.tasks] == [
         ("424635601932571", TaskState.SUCCEEDED),

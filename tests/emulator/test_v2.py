@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import time
 
 import httpx
 import pytest
 
 from airflow_provider_minimax.emulator import EmulatorClient
+from airflow_provider_minimax.emulator.clips import film_v2
 from tests.emulator.customer import V2Customer, browser
 from tests.emulator.test_contract_v2 import assert_refused, audio, image, text, video
 
@@ -243,7 +245,17 @@ def test_a_clip_can_be_made_again_in_2k(h3, emulator):
 
 
 def test_a_clip_that_is_sent_can_be_made_again_in_2k(h3):
-    assert regenerate(h3, content=[video("base_video")], aigc_watermark=True).json()["task_id"]
+    sent = [text(), image("first_frame"), video("base_video")]
+    assert regenerate(h3, content=sent, aigc_watermark=True).json()["task_id"]
+    assert regenerate(h3, content=[text(), *[video() for _ in range(3)], video("base_video")]).json()["task_id"]
+
+
+def test_a_clip_that_is_sent_is_made_as_long_as_it_is(h3, emulator):
+    film = base64.b64encode(film_v2("768P", 9)).decode()
+    base = {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{film}"}, "role": "base_video"}
+    done = h3.finish(regenerate(h3, content=[text(), base]).json()["task_id"])
+    assert done["duration"] == 9
+    assert emulator.purchases[0]["price"] == {"usd": 0.45}
 
 
 def test_only_a_clip_of_h3_that_was_made_in_768p_is_made_again(h3, emulator):
@@ -257,11 +269,21 @@ def test_only_a_clip_of_h3_that_was_made_in_768p_is_made_again(h3, emulator):
         {"source_task_id": other_size},
         {"source_task_id": "1"},
         {"source_task_id": 1},
-        {"source_task_id": unfinished, "content": [video("base_video")]},
-        {"content": [video()]},
-        {"content": [video("base_video"), text()]},
-        {"content": [video("base_video")], "resolution": "768P"},
-        {"content": [video("base_video")], "model": "MiniMax-H3-Max"},
+        {"source_task_id": unfinished, "content": [text(), video("base_video")]},
+        {"content": [text(), video()]},
+        {"content": [video("base_video")]},
+        {"content": [text(), video("base_video"), video("base_video")]},
+        {
+            "content": [
+                text(),
+                video("base_video"),
+                {"type": "image_url", "image_url": {"url": "x"}, "role": "base_video"},
+            ]
+        },
+        {"content": [text("x" * 40_001), video("base_video")]},
+        {"content": "a clip"},
+        {"content": [text(), video("base_video")], "resolution": "768P"},
+        {"content": [text(), video("base_video")], "model": "MiniMax-H3-Max"},
     ):
         assert_refused(regenerate(h3, **fields), 400, "bad_request_error", 2013)
     assert len(emulator.purchases) == 3

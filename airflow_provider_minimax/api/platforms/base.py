@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_provider_minimax.api.balance import Balance
 from airflow_provider_minimax.api.catalogue import api_of, models
 from airflow_provider_minimax.api.images import V1_PICTURES, PictureRules
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
-from airflow_provider_minimax.api.request import Mode, VideoRequest, invalid
+from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 
@@ -30,7 +31,8 @@ class Platform:
     :param base_urls: region to base URL; the first region is the default.
     :param path_prefix: what comes between the base URL and every path.
     :param submit: makes the request that buys a clip. Raises ``MinimaxRequestError`` for what it cannot express.
-    :param read_submission: reads the remote task id from the answer to that.
+    :param also: makes the requests that buy something else than a clip of a description, by their kind.
+    :param read_submission: reads the remote task id from the answer to any of those.
     :param query: makes the request for a task's state.
     :param read_task: reads the answer to that; the second argument is the task id that was asked for.
     :param locate: makes the request for a finished task's file; absent where the task itself names its URL.
@@ -44,8 +46,8 @@ class Platform:
     :param pictures: what it takes as a picture.
     :param cancel: makes the request that cancels a queued task, and erases a finished one.
     :param read_cancellation: reads from the answer to that what was done: ``cancelled`` or ``deleted``.
-    :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, a model or all, and
-        ids or all.
+    :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, a model or all, ids
+        or all, and what the tasks are for.
     :param read_list: reads the answer to that, which need not name all that were asked for.
     :param page_size: how many tasks to look at with one such request; 1 where there is none.
     :param balance: makes the request for what is left in the account of an API key.
@@ -61,6 +63,7 @@ class Platform:
     read_task: Callable[[HttpReply, str], VideoTask]
     recognises: Callable[[HttpReply], bool]
     path_prefix: str = ""
+    also: Mapping[type[PaidRequest], Callable[[Any], HttpRequest]] = field(default_factory=dict)
     locate: Callable[[VideoTask], HttpRequest] | None = None
     read_file: Callable[[HttpReply], VideoFile] | None = None
     model_names: Mapping[tuple[str, Mode], str] = field(default_factory=dict)
@@ -71,7 +74,7 @@ class Platform:
     pictures: PictureRules = V1_PICTURES
     cancel: Callable[[str], HttpRequest] | None = None
     read_cancellation: Callable[[HttpReply], str] | None = None
-    list_tasks: Callable[[int, int, str | None, Sequence[str]], HttpRequest] | None = None
+    list_tasks: Callable[[int, int, str | None, Sequence[str], str], HttpRequest] | None = None
     read_list: Callable[[HttpReply], TaskPage] | None = None
     page_size: int = 1
     balance: Callable[[str], HttpRequest] | None = None
@@ -84,6 +87,29 @@ class Platform:
         :param model: the model's name.
         """
         return self.newer if self.newer and api_of(model) == self.newer.api_version else self
+
+    def for_request(self, request: PaidRequest) -> Platform:
+        """
+        Return the version of the platform's API that sells what is asked for.
+
+        :param request: the request.
+        :raises MinimaxRequestError: none does.
+        """
+        platform = self.for_model(request.model)
+        if isinstance(request, VideoRequest) or type(request) in platform.also:
+            return platform
+        if self.newer is not None and type(request) in self.newer.also:
+            raise invalid([f"model={request.model!r}: has no {request.task_type}; use MiniMax-H3"])
+        raise invalid([f"{request.task_type}: {self.title} is not known to have it; use MiniMax itself"])
+
+    def order(self, request: PaidRequest) -> HttpRequest:
+        """
+        Make the request that buys what is asked for.
+
+        :param request: the request, for which this is the version of the API.
+        :raises MinimaxRequestError: the platform cannot express it.
+        """
+        return self.submit(request) if isinstance(request, VideoRequest) else self.also[type(request)](request)
 
     def of_version(self, api_version: str) -> Platform:
         """
@@ -99,7 +125,7 @@ class Platform:
         known = " and ".join(repr(platform.api_version) for platform in versions)
         raise MinimaxRequestError(f"api_version={api_version!r}: {self.title} has {known}", platform=self.name)
 
-    def problems(self, request: VideoRequest, later: frozenset[str] = frozenset()) -> list[str]:
+    def problems(self, request: PaidRequest, later: frozenset[str] = frozenset()) -> list[str]:
         """
         Say what of a request this platform does not document, so that it is refused before anything is sent.
 
@@ -114,9 +140,9 @@ class Platform:
         ]
         if self.newer is None and "model" not in later and api_of(self.official_model(request)) != self.api_version:
             undocumented.append(f"model={request.model!r}: {self.title} is not known to have it; use MiniMax itself")
-        return undocumented + self.check(request, later)
+        return undocumented + (self.check(request, later) if isinstance(request, VideoRequest) else [])
 
-    def official_model(self, request: VideoRequest) -> str:
+    def official_model(self, request: PaidRequest) -> str:
         """Return the official name of the request's model, for the catalogue; an unknown name is returned as it is."""
         for (official, mode), own in self.model_names.items():
             if own == request.model and mode is request.mode:

@@ -2,13 +2,15 @@
 MiniMax itself, API v2 (H3): https://platform.minimax.io/docs/api-reference/video-generation-v2-create.
 
 One create call with a list of contents, one query that names the clip's URL, a list of the last seven days, and a call
-that cancels a task which is still queued. Errors come with a real HTTP status; the inner code is in brackets at the end
+that cancels a task which is still queued. Two more calls make such tasks: one makes a clip anew in 2K, one a better
+prompt. Errors come with a real HTTP status; the inner code is in brackets at the end
 of their text. A task tells the seconds and tokens that it used, and not what they cost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -35,7 +37,8 @@ from airflow_provider_minimax.api.platforms.replies import (
     read,
 )
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.request import PaidRequest
+from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
 
@@ -61,6 +64,7 @@ class _Error(Reply):
 
 class _Content(Reply):
     url: Text = ""
+    prompt: Text = ""
 
 
 class _Task(Reply):
@@ -71,6 +75,7 @@ class _Task(Reply):
     content: Annotated[_Content | None, MaybeObject] = None
     resolution: Word = ""
     ratio: Word = ""
+    task_type: Word = ""
     duration: Seconds = None
     created_at: Moment = None
     updated_at: Moment = None
@@ -99,15 +104,23 @@ def _contents(fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name, (kind, role) in _REFERENCES.items():
         for url in fields.pop(name, ()):
             yield {"type": kind, kind: {"url": url}, "role": role}
+    if (url := fields.pop("base_video", None)) is not None:
+        yield {"type": "video_url", "video_url": {"url": url}, "role": "base_video"}
 
 
-def submit(request: VideoRequest) -> HttpRequest:
-    """Make the create call: only what was set, then what ``extra_body`` adds."""
+def _create(path: str, request: PaidRequest) -> HttpRequest:
+    """Make a call that buys: only what was set, then what ``extra_body`` adds."""
     fields = request.given()
     extra_body = fields.pop("extra_body", {})
     contents = list(_contents(fields))
-    body = with_extra({"model": fields.pop("model"), "content": contents, **fields}, extra_body)
-    return HttpRequest("POST", "/v2/video_generation", body=body, buys=True)
+    content = {"content": contents} if contents else {}
+    body = with_extra({"model": fields.pop("model"), **content, **fields}, extra_body)
+    return HttpRequest("POST", path, body=body, buys=True)
+
+
+submit = partial(_create, "/v2/video_generation")
+regenerate = partial(_create, "/v2/video_regeneration")
+rewrite = partial(_create, "/v2/h3_context_ir")
 
 
 def read_submission(reply: HttpReply) -> str:
@@ -141,12 +154,13 @@ def _task_of(answer: _Task, minimax_task_id: str) -> VideoTask:
     is_over = state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
     ended_badly = state in (TaskState.FAILED, TaskState.CANCELLED)
     failure = (answer.error if ended_badly else None) or _Error()
-    url = answer.content.url if answer.content else ""
+    content = answer.content or _Content()
     return VideoTask(
         minimax_task_id,
         state,
         status=answer.status,
-        file=VideoFile(url) if url else None,
+        file=VideoFile(content.url) if content.url else None,
+        prompt=content.prompt or None,
         duration=answer.duration,
         code=plain_code(failure.code) if failure.code else None,
         reason=redact(failure.message) or None,
@@ -156,6 +170,7 @@ def _task_of(answer: _Task, minimax_task_id: str) -> VideoTask:
         model=answer.model or None,
         resolution=answer.resolution or None,
         ratio=answer.ratio or None,
+        task_type=answer.task_type or None,
     )
 
 
@@ -173,13 +188,16 @@ def read_cancellation(reply: HttpReply) -> str:
     return read(reply, _Deletion).action
 
 
-def list_tasks(page: int, size: int, model: str | None, minimax_task_ids: Sequence[str]) -> HttpRequest:
-    """Make the call for one page of the account's tasks of the last seven days, or for some of them by their ids."""
+def list_tasks(page: int, size: int, model: str | None, minimax_task_ids: Sequence[str], task_type: str) -> HttpRequest:
+    """Make the call for one page of the account's tasks of the last seven days, or for some of them by their ids.
+
+    Ids tell their tasks by themselves, so the kind of task is no filter then.
+    """
     query: dict[str, str | Sequence[str]] = {"page_num": str(page), "page_size": str(size)}
     if minimax_task_ids:
         query["filter.task_ids"] = list(minimax_task_ids)
     else:
-        query["filter.task_type"] = "generation"
+        query["filter.task_type"] = task_type
     if model is not None:
         query["filter.model"] = model
     return HttpRequest("GET", "/v2/query/video_generation", query=query)
@@ -201,6 +219,7 @@ PLATFORM = Platform(
     title="MiniMax",
     base_urls=BASE_URLS,
     submit=submit,
+    also={RegenerationRequest: regenerate, PromptRewriteRequest: rewrite},
     read_submission=read_submission,
     query=query,
     read_task=read_task,

@@ -1,0 +1,128 @@
+"""
+What each kind of request is held against before paying, and what it lists at.
+
+The rules of clips are in ``catalogue.py``; here is what is different for what ``MiniMax-H3`` has besides. Pure, and the
+facts are data in ``catalogue.toml``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.api.catalogue import Findings, Model
+from airflow_provider_minimax.api.cost import ListPrice
+from airflow_provider_minimax.api.request import PaidRequest, VideoRequest
+from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
+
+# What a regeneration takes besides the clip it starts from; with an id, the platform knows all of it.
+_OF_THE_CLIP = (
+    "prompt",
+    "first_frame_image",
+    "last_frame_image",
+    "reference_images",
+    "reference_videos",
+    "reference_audios",
+)
+
+
+def check(request: PaidRequest, *, model_name: str | None = None, later: frozenset[str] = frozenset()) -> Findings:
+    """
+    Hold a request against the catalogue.
+
+    :param request: what to check.
+    :param model_name: the official name of the model, where the request uses a gateway's own.
+    :param later: fields that are given but whose values are not known yet, such as templates before rendering; rules
+        that need them are left for when they are.
+    :return: all that was found; nothing is raised.
+    """
+    match request:
+        case RegenerationRequest():
+            return _check_regeneration(request, later)
+        case PromptRewriteRequest():
+            return _check_rewriting(request, later)
+        case VideoRequest():
+            return catalogue.check(request, model_name=model_name, later=later)
+    raise TypeError(f"no rules for {type(request).__name__}")
+
+
+def list_price(request: PaidRequest, *, currency: str = "usd", seconds: float | None = None) -> ListPrice | None:
+    """
+    Return what a request lists at on the official API: an estimate of its cost.
+
+    :param request: the request; what it leaves unset counts as the API's defaults.
+    :param currency: ``usd`` (global accounts) or ``cny`` (mainland accounts).
+    :param seconds: the length of the clip, where the request does not say it and the platform did.
+    :return: the price with its date, or ``None`` where none is published, or a part of it is not known.
+    """
+    match request:
+        case RegenerationRequest():
+            row = catalogue.facts_of(request.task_type)
+            if seconds is None or currency not in row or request.reference_videos:
+                return None
+            return ListPrice(Decimal(str(seconds)) * Decimal(row[currency]), currency.upper(), row["read"])
+        case VideoRequest():
+            return catalogue.list_price(request, currency=currency)
+    # Rewriting is charged by the tokens, which nobody knows before.
+    return None
+
+
+def _check_rewriting(request: PromptRewriteRequest, later: frozenset[str]) -> Findings:
+    model = catalogue.models().get(request.model)
+    if problem := _lacking(request, model, later):
+        return Findings([problem])
+    return _check_description(request, model, later | {"resolution"}, "say what the clip shall show")
+
+
+def _check_regeneration(request: RegenerationRequest, later: frozenset[str]) -> Findings:
+    model, facts = catalogue.models().get(request.model), catalogue.facts_of(request.task_type)
+    if problem := _lacking(request, model, later):
+        return Findings([problem])
+    given = [name for name in type(request).model_fields if name in later or request.get(name) is not None]
+    findings = Findings()
+    match "source_task_id" in given, "base_video" in given:
+        case True, False:
+            findings.problems += [
+                f"{name}: goes with base_video; the platform knows it of source_task_id, so leave it out"
+                for name in given
+                if name in _OF_THE_CLIP
+            ]
+        case False, True:
+            # Clips are made of prompts that may have been made longer.
+            lenient = model and replace(model, prompt_limit=facts["prompt_limit"])
+            needless = later | {"resolution", "duration", "ratio"}
+            missing = "give all that the clip was made of, exactly as it was sent then"
+            findings = _check_description(request, lenient, needless, missing)
+        case both, _:
+            findings.problems.append(
+                "source_task_id and base_video: exclude each other; keep one of them"
+                if both
+                else "source_task_id: missing; give the task that made the clip, or the clip itself as base_video"
+            )
+    if "resolution" not in later and request.resolution not in facts["resolutions"]:
+        findings.problems.append(f"resolution={request.resolution!r}: must be {' or '.join(facts['resolutions'])}")
+    return findings
+
+
+def _check_description(request: PaidRequest, model: Model | None, later: frozenset[str], missing: str) -> Findings:
+    """Hold what describes a clip against the model that makes or made it."""
+    has_prompt = "prompt" in later or request.get("prompt") is not None
+    findings = catalogue.hold_against(model, _as_clip(request), later | {"prompt"} if not has_prompt else later)
+    if not has_prompt:
+        findings.problems.append(f"prompt: missing; {missing}")
+    return findings
+
+
+def _as_clip(request: PaidRequest) -> VideoRequest:
+    """Return the request for the clip that a request is about, as far as it is described."""
+    shared = request.given().keys() & VideoRequest.model_fields.keys() - {"resolution"}
+    return VideoRequest.model_construct(**{name: request.get(name) for name in shared})
+
+
+def _lacking(request: PaidRequest, model: Model | None, later: frozenset[str]) -> str | None:
+    """Say that a known model has nothing of the kind; others may have."""
+    if model is None or "model" in later or request.task_type in model.also:
+        return None
+    having = " or ".join(name for name, other in catalogue.models().items() if request.task_type in other.also)
+    return f"model={request.model!r}: has no {request.task_type}; use {having}"

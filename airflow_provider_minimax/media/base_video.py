@@ -1,0 +1,43 @@
+"""Whether a clip can be made anew in 2K: only what ``MiniMax-H3`` made in 768P can, as its maker left it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from airflow_provider_minimax.api.catalogue import facts_of
+from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError, opened
+
+# Files tell the pictures a second as a fraction that need not be exact.
+_FPS_TOLERANCE = 0.1
+
+
+def unfit_for_regeneration(file: BinaryIO) -> list[str]:
+    """
+    Say what keeps a clip from being made anew.
+
+    :param file: the clip's file, open for reading; it stays open.
+    :return: one clause a rule that is broken: what it is, and what it must be. None if nothing is known against it.
+    """
+    try:
+        with opened(file) as clip:
+            return list(_broken_rules(clip.facts))
+    except UnreadableClipError as error:
+        return [str(error)]
+
+
+def _broken_rules(clip: MediaFacts) -> Iterator[str]:
+    rules = facts_of("regeneration")["base_video"]
+    if not clip.has_sound:
+        yield "it has no sound track, and must have one"
+    if abs(clip.fps - rules["fps"]) > _FPS_TOLERANCE:
+        yield f"it has {clip.fps:g} pictures a second, and must have {rules['fps']}"
+    size, step = f"{clip.width} x {clip.height} px", rules["sides_multiple_of"]
+    if clip.width % step or clip.height % step:
+        yield f"it is {size}, and both sides must be multiples of {step}"
+    (a, b), (c, d) = rules["least_area"], rules["largest_area"]
+    if not a * b <= clip.width * clip.height <= c * d:
+        yield f"it is {size}, and its area must be from {a} x {b} to {c} x {d}"
+    least, most, step = rules["least_frames"], rules["most_frames"], rules["frames_step"]
+    if clip.frames not in range(least, most + 1, step):
+        yield f"it has {clip.frames} pictures, and must have from {least} to {most} in steps of {step}"

@@ -1,0 +1,315 @@
+"""The operators for what MiniMax-H3 has besides clips: a clip made anew in 2K, and a better prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_minimax.airflow_names import conf
+from airflow_provider_minimax.arguments import check_literals
+from airflow_provider_minimax.buys import BuysClips
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
+    from airflow_provider_minimax.api.task import VideoTask
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
+    from airflow_provider_minimax.receipts.ledger import Ledger
+    from airflow_provider_minimax.receipts.record import Receipt
+
+_PICTURES = ("first_frame_image", "last_frame_image", "reference_images")
+_DESCRIPTION = ("prompt", *_PICTURES, "reference_videos", "reference_audios")
+_SECRETS = (*_PICTURES, "reference_videos", "reference_audios", "callback_url", "extra_body")
+_REGENERATION = (
+    "model",
+    "source_task_id",
+    "base_video",
+    *_DESCRIPTION,
+    "resolution",
+    "aigc_watermark",
+    "callback_url",
+    "extra_body",
+)
+_REWRITING = ("model", *_DESCRIPTION, "duration", "ratio", "callback_url", "extra_body")
+
+
+class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
+    """
+    Buy a clip of MiniMax-H3 once more, in 2K: the one of 768P that is worth it, after somebody has seen it.
+
+    It buys, waits, cancels and delivers as
+    :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator` does, with the same receipts. On
+    MiniMax itself only, and for clips that ``MiniMax-H3`` made in 768P.
+
+    .. seealso:: :doc:`/h3` and :doc:`/never-pay-twice`
+
+    Either ``source_task_id`` is given, or ``base_video`` with all that the clip was made of: ``prompt``, frames and
+    references, exactly as they were sent then. What is not listed here is as in
+    :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator`.
+
+    :param source_task_id: the remote task that made the clip, usually the XCom of the task that submitted it: of the
+        same account, succeeded, at most seven days old. MiniMax has to enable an account for it. Templated, like all
+        fields down to ``extra_body``.
+    :param base_video: the clip itself: a path (local, or any that Airflow's object storage knows), a public URL,
+        ``mm_file://{file_id}``, or a ``data:video/mp4;base64,`` URL. What the worker reads is checked, with PyAV (extra
+        ``[media]``): an MP4 of up to 50 MB with sound, 24 pictures a second, sides that are multiples of 32, an area
+        from 768x768 to 768x1344, and from 107 to 362 pictures in steps of 17.
+    :param prompt: with ``base_video``: what the clip was made of. If a prompt was rewritten, the rewritten one; at most
+        40000 characters.
+    :param first_frame_image: with ``base_video``: the opening frame, if the clip was made of one.
+    :param last_frame_image: with ``base_video``: likewise.
+    :param reference_images: with ``base_video``: likewise.
+    :param reference_videos: with ``base_video``: likewise.
+    :param reference_audios: with ``base_video``: likewise.
+    :param resolution: ``2K``, the only one there is.
+    :param aigc_watermark: whether to mark the clip as made by a machine.
+    :param callback_url: where the platform may post state changes; its receiver is yours, and is not needed here.
+    :param extra_body: further fields of the request's body, sent as they are.
+    :param model: the model's name.
+    :param minimax_conn_id: the connection that the clip of 768P was bought through. Templated.
+    :param wait_for_completion: whether to wait for the clip; otherwise a
+        :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` does.
+    :param deferrable: whether that wait is in the triggerer, without a worker slot.
+    :param output_path: where the clip shall land. Templated.
+    :param overwrite: whether a file that is already there may be replaced.
+    :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``.
+    :param preview: whether to make a poster frame and a contact sheet next to the clip.
+    :param durable: whether to keep a receipt.
+    :param on_clear: what a person's clearing of the task means for a clip that is bought but not delivered.
+    :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost.
+    :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass.
+    :param poll_interval: seconds between looks. By default every ten seconds, until some clips have been seen to end.
+    :param timeout: seconds until the wait of each try ends.
+    :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued.
+    :param validate: whether to check the request before paying.
+    :return: as ``MinimaxVideoGenerationOperator``.
+    :raises MinimaxRequestError: the request is invalid: literals are checked when the DAG is parsed, the rest before
+        anything is sent; or the platform refuses it, such as a ``source_task_id`` of an account that is not enabled.
+    :raises MinimaxError: as ``MinimaxVideoGenerationOperator``.
+    """
+
+    template_fields: Sequence[str] = (*_REGENERATION, "output_path", "minimax_conn_id")
+    template_fields_renderers = {"prompt": "md", "extra_body": "json"}  # noqa: RUF012 - Airflow reads it from the class
+    ui_color = "#ffc4d6"
+    _content_fields = _REGENERATION
+    _secret_fields = ("base_video", *_SECRETS)
+
+    def __init__(
+        self,
+        *,
+        source_task_id: str | None = None,
+        base_video: str | None = None,
+        prompt: str | None = None,
+        first_frame_image: str | None = None,
+        last_frame_image: str | None = None,
+        reference_images: str | list[str] | None = None,
+        reference_videos: str | list[str] | None = None,
+        reference_audios: str | list[str] | None = None,
+        resolution: str = "2K",
+        aigc_watermark: bool | str | None = None,
+        callback_url: str | None = None,
+        extra_body: dict[str, Any] | None = None,
+        model: str = "MiniMax-H3",
+        minimax_conn_id: str = "minimax_default",
+        wait_for_completion: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        output_path: str | None = None,
+        overwrite: bool = False,
+        check: Literal["none", "basic", "full"] = "none",
+        preview: bool = False,
+        durable: bool = True,
+        on_clear: Literal["resubmit", "reuse"] = "resubmit",
+        on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
+        max_submissions: int = 1,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = 1800.0,
+        cancel_on_timeout: bool = False,
+        validate: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.source_task_id = source_task_id
+        self.base_video = base_video
+        self.prompt = prompt
+        self.first_frame_image = first_frame_image
+        self.last_frame_image = last_frame_image
+        self.reference_images = reference_images
+        self.reference_videos = reference_videos
+        self.reference_audios = reference_audios
+        self.resolution = resolution
+        self.aigc_watermark = aigc_watermark
+        self.callback_url = callback_url
+        self.extra_body = extra_body
+        self._keep_choices(
+            minimax_conn_id=minimax_conn_id,
+            wait_for_completion=wait_for_completion,
+            deferrable=deferrable,
+            output_path=output_path,
+            overwrite=overwrite,
+            check=check,
+            preview=preview,
+            durable=durable,
+            on_clear=on_clear,
+            on_orphaned_intent=on_orphaned_intent,
+            max_submissions=max_submissions,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            cancel_on_timeout=cancel_on_timeout,
+            validate=validate,
+        )
+        if validate:
+            from airflow_provider_minimax.api.side_requests import RegenerationRequest
+
+            check_literals(self._content(), RegenerationRequest)
+
+    def _request(self) -> RegenerationRequest:
+        from airflow_provider_minimax.api.side_requests import RegenerationRequest
+
+        return RegenerationRequest.of(self._content())
+
+    def _pictures(self) -> tuple[str, ...]:
+        """Return where the clip and the pictures came from that went into the new one, for lineage."""
+        return self._named("base_video", *_PICTURES)
+
+    def _handed_over(
+        self, context: Context, hook: MinimaxHook, ledger: Ledger, receipt: Receipt | None, task: VideoTask
+    ) -> Any:
+        """Deliver the clip; how long it is, and so what it lists at, is known only now."""
+        if receipt is not None and receipt.cost is None:
+            price = hook.list_price(self._request(), seconds=task.duration)
+            receipt = receipt.model_copy(update={"cost": price and price.as_dict()})
+        return super()._handed_over(context, hook, ledger, receipt, task)
+
+
+class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
+    """
+    Buy a better prompt for a clip of MiniMax-H3: a description of shots and sounds, written by MiniMax's own model.
+
+    It returns the prompt, so that it can be another operator's ``prompt``. A rewriting is charged by the token and
+    costs a cent or two; it is bought once all the same: on Airflow 3.3 and later a receipt is kept in the task state
+    store, and a retry goes on with what an earlier try bought. On MiniMax itself only.
+
+    .. seealso:: :doc:`/h3`
+
+    What it shall be written for is described as for a clip; frames and references are looked at too. Give the same ones
+    in the same order to the operator that makes the clip. What is not listed here is as in
+    :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator`.
+
+    :param prompt: what to show, in any words; at most 7000 characters. Templated, like all fields down to
+        ``extra_body``.
+    :param duration: how long the clip shall be that the prompt is for: from 4 to 15 seconds.
+    :param ratio: its width to height: ``21:9``, ``16:9``, ``4:3``, ``1:1``, ``3:4`` or ``9:16``, needed for text alone;
+        or ``adaptive``, the default wherever there are pictures to go by.
+    :param first_frame_image: the opening frame of the clip.
+    :param last_frame_image: the closing frame.
+    :param reference_images: up to 9 pictures to go by; not together with frames.
+    :param reference_videos: up to 3 videos to go by.
+    :param reference_audios: up to 3 sounds to go by; never the only references.
+    :param callback_url: where the platform may post state changes; its receiver is yours, and is not needed here.
+    :param extra_body: further fields of the request's body, sent as they are.
+    :param model: the model's name.
+    :param minimax_conn_id: the connection. Templated.
+    :param deferrable: whether to wait in the triggerer, without a worker slot; by default what Airflow's option
+        ``[operators] default_deferrable`` says. A rewriting takes about half a minute.
+    :param durable: whether to keep a receipt. Without one (also on Airflow before 3.3) every failure after the purchase
+        is final, and a task whose worker dies buys again when it is retried.
+    :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost: ``"fail"`` stops and says
+        so, ``"resubmit"`` submits again.
+    :param max_submissions: how many rewritings may be bought in all if the remote task fails for a reason that may
+        pass, one a try.
+    :param poll_interval: seconds between looks. By default every ten seconds, until some have been seen to end.
+    :param timeout: seconds until the wait of each try ends, more than 0.
+    :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued.
+    :param validate: whether to check the request before paying.
+    :return: the prompt, a text. The remote task's id is pushed to XCom under the key ``task_id``.
+    :raises MinimaxRequestError: the request is invalid.
+    :raises MinimaxModerationError: the platform refused the prompt, or what goes with it, as sensitive.
+    :raises MinimaxError: as ``MinimaxVideoGenerationOperator``, but for what is about files.
+    """
+
+    template_fields: Sequence[str] = (*_REWRITING, "minimax_conn_id")
+    template_fields_renderers = {"prompt": "md", "extra_body": "json"}  # noqa: RUF012 - Airflow reads it from the class
+    ui_color = "#e8dcff"
+    operator_extra_links: Collection[BaseOperatorLink] = ()
+    _content_fields = _REWRITING
+    _secret_fields = _SECRETS
+    _product = "prompt"
+    _get_it = "MinimaxTaskSensor returns it for this id and api_version='v2', free of charge."
+    _without_receipt = "Set retries=0."
+
+    def __init__(
+        self,
+        *,
+        prompt: str,
+        duration: int | str,
+        ratio: str | None = None,
+        first_frame_image: str | None = None,
+        last_frame_image: str | None = None,
+        reference_images: str | list[str] | None = None,
+        reference_videos: str | list[str] | None = None,
+        reference_audios: str | list[str] | None = None,
+        callback_url: str | None = None,
+        extra_body: dict[str, Any] | None = None,
+        model: str = "MiniMax-H3",
+        minimax_conn_id: str = "minimax_default",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        durable: bool = True,
+        on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
+        max_submissions: int = 1,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = 1800.0,
+        cancel_on_timeout: bool = False,
+        validate: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.prompt = prompt
+        self.duration = duration
+        self.ratio = ratio
+        self.first_frame_image = first_frame_image
+        self.last_frame_image = last_frame_image
+        self.reference_images = reference_images
+        self.reference_videos = reference_videos
+        self.reference_audios = reference_audios
+        self.callback_url = callback_url
+        self.extra_body = extra_body
+        self._keep_choices(
+            minimax_conn_id=minimax_conn_id,
+            wait_for_completion=True,
+            deferrable=deferrable,
+            output_path=None,
+            overwrite=False,
+            check="none",
+            preview=False,
+            durable=durable,
+            on_clear="resubmit",
+            on_orphaned_intent=on_orphaned_intent,
+            max_submissions=max_submissions,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            cancel_on_timeout=cancel_on_timeout,
+            validate=validate,
+        )
+        if validate:
+            from airflow_provider_minimax.api.side_requests import PromptRewriteRequest
+
+            check_literals(self._content(), PromptRewriteRequest)
+
+    def _request(self) -> PromptRewriteRequest:
+        from airflow_provider_minimax.api.side_requests import PromptRewriteRequest
+
+        return PromptRewriteRequest.of(self._content())
+
+    def _handed_over(
+        self, context: Context, hook: MinimaxHook, ledger: Ledger, receipt: Receipt | None, task: VideoTask
+    ) -> Any:
+        """Return the prompt; a trigger's event does not carry it."""
+        if task.prompt is None:
+            task = hook.get_task(task.minimax_task_id, api_version=task.api_version)
+        return task.prompt
