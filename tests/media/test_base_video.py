@@ -77,4 +77,4 @@ def test_without_pyav_it_is_said_what_to_install(monkeypatch):
 
 
 def reader(content: bytes):
-    return lambda path, limit: content[:limit]
+    return lambda path: BytesIO(content)
