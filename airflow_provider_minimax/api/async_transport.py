@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.request import getproxies
 
 import httpx
+from tenacity import AsyncRetrying
 
 from airflow_provider_minimax.api.exchange import (
     IN_FLIGHT,
@@ -17,8 +18,8 @@ from airflow_provider_minimax.api.exchange import (
     connection_options,
     explained,
     network_error,
-    pause,
     read_reply,
+    repetition,
     reply_of,
     request_options,
     timeouts,
@@ -151,18 +152,12 @@ class AsyncTransport:
 
     async def send(self, request: HttpRequest, read: Read[T], *, retries: int | None = None) -> T:
         """Do what the synchronous :class:`~.transport.Transport` does, with the same parameters and errors."""
-        queue = self._for_looks() if retries == 0 and request.method == "GET" else self._queue
-        retries = self.endpoint.max_retries if retries is None else retries
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._once(queue, request, read)
-            except MinimaxError as error:
-                seconds = pause(error, request, attempt, retries)
-                if seconds is None:
-                    raise
-            await self._sleep(seconds)
+        if retries == 0:
+            # A trigger's look: its own loop repeats it, so a thousand of them should not build a retrying loop each.
+            queue = self._for_looks() if request.method == "GET" else self._queue
+            return await self._once(queue, request, read)
+        options = repetition(self.endpoint, request, retries)
+        return await AsyncRetrying(sleep=self._sleep, **options)(self._once, self._queue, request, read)
 
     def _for_looks(self) -> _Queue:
         if self._queue_of_looks is None:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cache
-from random import uniform
 from typing import Any, TypeVar
 
 import httpx
+from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.body import json_body
@@ -249,24 +249,32 @@ def may_repeat(error: MinimaxError, request: HttpRequest, *, after_refusals: boo
     return isinstance(error, MinimaxUnavailableError if not request.buys else MinimaxUnreachableError)
 
 
-def backoff(attempt: int) -> float:
-    """Return how many seconds to wait after an attempt, counted from 1: any up to a time that doubles, to 20 s."""
-    return uniform(0.0, min(20.0, 0.5 * 2 ** (attempt - 1)))  # noqa: S311 - no secret
+backoff = wait_random_exponential(multiplier=0.5, max=20)
 
 
-def pause(
-    error: MinimaxError, request: HttpRequest, attempt: int, retries: int, *, after_refusals: bool = True
-) -> float | None:
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return max(backoff(state), getattr(error, "retry_after", None) or 0.0)
+
+
+def repetition(
+    endpoint: Endpoint, request: HttpRequest, retries: int | None, *, after_refusals: bool = True
+) -> dict[str, Any]:
     """
-    Return how many seconds to wait before a request is sent again.
+    Return how tenacity is to repeat a request.
 
-    :param error: what became of it.
+    :param endpoint: where it goes.
     :param request: the request.
-    :param attempt: how often it was sent.
-    :param retries: how often it may be repeated.
+    :param retries: how often it may be repeated; the endpoint's ``max_retries`` by default.
     :param after_refusals: whether also after the platform said that there are too many requests.
-    :return: the seconds; ``None`` if it is not sent again.
     """
-    if attempt > retries or not may_repeat(error, request, after_refusals=after_refusals):
-        return None
-    return max(backoff(attempt), error.retry_after or 0.0)
+
+    def decide(error: BaseException) -> bool:
+        return isinstance(error, MinimaxError) and may_repeat(error, request, after_refusals=after_refusals)
+
+    return {
+        "retry": retry_if_exception(decide),
+        "stop": stop_after_attempt(1 + (endpoint.max_retries if retries is None else retries)),
+        "wait": _wait,
+        "reraise": True,
+    }

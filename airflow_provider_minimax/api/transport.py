@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.request import getproxies
 
 import httpx
+from tenacity import Retrying
 
 from airflow_provider_minimax.api.exchange import (
     Endpoint,
@@ -20,8 +21,8 @@ from airflow_provider_minimax.api.exchange import (
     connection_options,
     explained,
     network_error,
-    pause,
     read_reply,
+    repetition,
     reply_of,
     request_options,
     retry_after,
@@ -30,7 +31,7 @@ from airflow_provider_minimax.api.exchange import (
 from airflow_provider_minimax.api.file_host import address_of, check_address, check_host, is_inside, part_of
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.exceptions import MinimaxDownloadError, MinimaxError
+from airflow_provider_minimax.exceptions import MinimaxDownloadError
 
 REDIRECTS = 5
 LINK_IS_SPENT = frozenset({401, 403, 404, 410})
@@ -72,17 +73,9 @@ class Transport:
         :return: what ``read`` made of the answer.
         :raises MinimaxError: what went wrong, by what the reader has to do about it.
         """
-        retries = self.endpoint.max_retries if retries is None else retries
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return self._once(request, read)
-            except MinimaxError as error:
-                seconds = pause(error, request, attempt, retries, after_refusals=after_refusals)
-                if seconds is None:
-                    raise
-            self._sleep(seconds)
+        options = repetition(self.endpoint, request, retries, after_refusals=after_refusals)
+        answer: T = Retrying(sleep=self._sleep, **options)(self._once, request, read)
+        return answer
 
     def _once(self, request: HttpRequest, read: Read[T]) -> T:
         try:
