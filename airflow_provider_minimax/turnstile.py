@@ -42,7 +42,7 @@ class _Waiting:
 
 class Turnstile:
     """
-    Hands out turns on the event loop that it was made on.
+    Hands out turns on the event loop that it was made on; ``waiting`` is how many wait for one.
 
     It knows nothing of what was before it, such as turns of a triggerer that died. So its first turn is as far away as
     any other from the one before.
@@ -50,6 +50,7 @@ class Turnstile:
 
     def __init__(self, per_minute: int) -> None:
         self.users = 0
+        self.waiting = 0
         self._loop = asyncio.get_running_loop()
         self._queue: list[_Waiting] = []
         self._came = count()
@@ -77,11 +78,6 @@ class Turnstile:
         self._next = max(self._next, self._loop.time() + until - time.time())
         self._set_timer()
 
-    @property
-    def queue(self) -> int:
-        """How many wait."""
-        return sum(not waiting.turn.done() for waiting in self._queue)
-
     async def turn(self, asked_at: float) -> None:
         """
         Wait for a turn.
@@ -92,9 +88,15 @@ class Turnstile:
         waiting = _Waiting(asked_at, next(self._came), self._loop.create_future())
         heapq.heappush(self._queue, waiting)
         self._set_timer()
-        await waiting.turn
+        self.waiting += 1
+        try:
+            await waiting.turn
+        finally:
+            self.waiting -= 1
 
     def _set_timer(self) -> None:
+        if self._timer is not None and self._timer.when() == self._next:
+            return
         self.close()
         if self._queue:
             # A context of its own, because it is nobody's in particular.
@@ -102,6 +104,7 @@ class Turnstile:
 
     def _let_one_pass(self) -> None:
         """Give the turn to the first who still wants it, so that those who left make no gap."""
+        self._timer = None
         while self._queue:
             waiting = heapq.heappop(self._queue)
             if not waiting.turn.done():

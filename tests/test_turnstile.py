@@ -109,7 +109,7 @@ async def test_how_many_wait_is_known_without_those_who_left():
         await asyncio.sleep(0)
         waiting[0].cancel()
         await asyncio.sleep(0)
-        assert turnstile.queue == 2
+        assert turnstile.waiting == 2
         for task in waiting:
             task.cancel()
 

@@ -90,7 +90,7 @@ class MinimaxTurnTrigger(BaseTrigger):
             self.log.info(
                 "Waiting for a turn to buy through connection %r; %d others wait too. Nothing is bought yet.",
                 self.minimax_conn_id,
-                turnstile.queue,
+                turnstile.waiting,
             )
             await turnstile.turn(self.asked_at)
 
