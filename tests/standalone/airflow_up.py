@@ -256,9 +256,10 @@ class Run:
         keys = [entry["key"] for entry in self._get(path)["xcom_entries"]]
         return {key: self._get(f"{path}/{key}")["value"] for key in keys}
 
-    def log(self, task: str) -> str:
-        """Return what the UI shows as the log of a task's last try."""
-        return self.api.get(f"{self.path}/taskInstances/{task}/logs/{self.tasks[task]['try_number']}").text
+    def log(self, task: str, try_number: int | None = None) -> str:
+        """Return what the UI shows as the log of a try of a task, the last one if none is given."""
+        number = self.tasks[task]["try_number"] if try_number is None else try_number
+        return self.api.get(f"{self.path}/taskInstances/{task}/logs/{number}").text
 
     def clear(self, task: str) -> None:
         """Clear a task, as a person does in the UI."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from tests.standalone.airflow_up import Airflow, Run, free_ports, until, up
 
 pytestmark = pytest.mark.slow
 TASKS = ("submit", "wait", "download")
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    with Airflow(tmp_path_factory.mktemp("standalone")) as airflow:
-        yield airflow
 
 
 @pytest.fixture
