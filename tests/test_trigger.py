@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from types import SimpleNamespace
 
@@ -66,6 +67,24 @@ async def test_a_failed_task_is_an_event_with_the_reason(bought, minimax_emulato
     minimax_emulator.set_job(bought, state="failed", code=1027)
     error = (await outcome(trigger(bought))).error
     assert (error.code, error.minimax_task_id) == ("1027", bought)
+
+
+async def test_a_log_that_nobody_reads_holds_up_no_other_trigger(bought, minimax_emulator, log_of):
+    """A busy triggerer reads its pipe of logs seldom, and a line waits for room in it."""
+    loop, is_said, is_read, was_read = asyncio.get_running_loop(), asyncio.Event(), threading.Event(), []
+
+    def wait_for_a_reader(*_):
+        loop.call_soon_threadsafe(is_said.set)
+        was_read.append(is_read.wait(5))
+
+    log_of(MinimaxTaskTrigger).log.side_effect = wait_for_a_reader
+    minimax_emulator.set_job(bought, state="processing")
+    waiting = asyncio.create_task(outcome(trigger(bought)))
+    await is_said.wait()
+    minimax_emulator.set_job(bought, state="success")
+    is_read.set()
+    assert (await waiting).result().minimax_task_id == bought
+    assert was_read == [True]
 
 
 async def test_the_deadline_is_a_wall_clock_that_a_restart_does_not_move(bought, minimax_emulator):

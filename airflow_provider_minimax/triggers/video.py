@@ -7,6 +7,7 @@ plain text and read back by other versions of this code: new ones need defaults.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -99,7 +100,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         step: Wait | Outcome = watch.start(time.time())
         while isinstance(step, Wait):
             if step.note:
-                self.log.log(logging.WARNING if step.warn else logging.INFO, "%s", step.note)
+                await self._say(step.note, warn=step.warn)
             step = watch.after(await self._look(hub, step.seconds), time.time())
         if isinstance(pace, Foreseen) and step.error is None:
             pace.learn(watch.seen_running_at, time.time())
@@ -134,10 +135,14 @@ class MinimaxTaskTrigger(BaseTrigger):
         if self.cancel_on_kill:
             async with shared_hub(self.minimax_conn_id) as hub:
                 seen = await agive_up(hub.hook, self.minimax_task_id, self.api_version)
-            self.log.warning("No longer watching. %s", told(seen, self.minimax_task_id))
+            await self._say(f"No longer watching. {told(seen, self.minimax_task_id)}", warn=True)
         else:
-            self.log.warning(
-                "No longer watching MiniMax task %s. It is not cancelled, so it goes on and will be billed; wait for "
-                "it again with MinimaxTaskSensor and this id.",
-                self.minimax_task_id,
+            await self._say(
+                f"No longer watching MiniMax task {self.minimax_task_id}. It is not cancelled, so it goes on and will "
+                "be billed; wait for it again with MinimaxTaskSensor and this id.",
+                warn=True,
             )
+
+    async def _say(self, text: str, *, warn: bool) -> None:
+        """Log from a thread: a busy triggerer reads its pipe of logs seldom, and a full one would hold up the loop."""
+        await asyncio.to_thread(self.log.log, logging.WARNING if warn else logging.INFO, "%s", text)
