@@ -133,7 +133,21 @@ def test_every_example_runs(name, connect, minimax_emulator, tmp_path, monkeypat
     assert str(done.state) == "success"
     clips = list(tmp_path.glob("*.mp4"))
     assert all(clip.read_bytes()[4:8] == b"ftyp" for clip in clips)
-    assert len(clips) == len(minimax_emulator.purchases) > 0
+    bought = [one for one in minimax_emulator.purchases if one["task_type"] != "h3_context_ir"]
+    assert len(clips) == len(bought) > 0
+
+
+def test_a_better_prompt_is_what_the_clip_and_its_2k_are_made_of(connect, minimax_emulator, tmp_path, monkeypatch):
+    monkeypatch.setattr("airflow_provider_minimax.api.foresight.Foreseen.delay", lambda *_: 0.05)
+    connect()
+    minimax_emulator.configure(looks=1)
+    done = run("minimax_h3_2k", tmp_path)
+    prompt = result(done, "rewrite")
+    assert [one["task_type"] for one in minimax_emulator.purchases] == ["h3_context_ir", "generation", "regeneration"]
+    draft, final = (one["body"]["content"] for one in minimax_emulator.purchases[1:])
+    assert draft[0] == final[0] == {"type": "text", "text": prompt}
+    assert "overall_soundscape" in prompt
+    assert final[1]["role"] == "base_video"
 
 
 def test_the_content_of_these_dags_is_documented_on_every_platform():

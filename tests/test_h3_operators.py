@@ -23,7 +23,10 @@ from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.h3 import MinimaxPromptRewriteOperator, MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
-from tests.fakes import FakeStore, FakeTaskInstance
+from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
+from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
+
+needs_store = pytest.mark.skipif(not HAS_STORE, reason="this Airflow has no task state store")
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 REWRITING = {"prompt": "a paper boat", "duration": 5, "ratio": "16:9"}
@@ -199,6 +202,7 @@ def test_the_pictures_of_the_clip_go_with_it(hook, minimax_emulator, context):
     }
 
 
+@needs_store
 def test_a_retry_returns_the_prompt_that_an_earlier_try_bought(hook, minimax_emulator):
     minimax_emulator.configure(lifecycle="manual")
     store = FakeStore()
@@ -209,6 +213,7 @@ def test_a_retry_returns_the_prompt_that_an_earlier_try_bought(hook, minimax_emu
     assert len(minimax_emulator.purchases) == 1
 
 
+@needs_store
 async def test_a_prompt_that_cannot_be_fetched_just_now_is_not_bought_again(connect, minimax_emulator, log_of):
     connect(extra={"max_retries": 0})
     minimax_emulator.configure(lifecycle="looks", looks=1)
@@ -247,6 +252,15 @@ def test_a_refused_prompt_is_told_by_its_code(hook, minimax_emulator, context):
     minimax_emulator.configure(lifecycle="looks", looks=1, outcome="failed", failure_code=1026)
     with pytest.raises(MinimaxModerationError, match="code 1026"):
         rewrite().execute(context)
+
+
+def test_a_purchase_of_either_kind_waits_for_its_turn(connect, minimax_emulator, context):
+    connect(extra={"rate_limit_per_minute": 60})
+    for operator in (regenerate(source_task_id="1", deferrable=True), rewrite(deferrable=True)):
+        with pytest.raises(TaskDeferred) as deferral:
+            operator.execute(context)
+        assert isinstance(deferral.value.trigger, MinimaxTurnTrigger)
+    assert minimax_emulator.requests == []
 
 
 # -- those who know them by their id -----------------------------------------------------------------------------------

@@ -122,6 +122,9 @@ class PricesPerSecond(Table):
             cny = f"{row['cny']:.2f}" if "cny" in row else NONE
             pictures = f"{row['free_images']} free, then {row['image_usd']} USD"
             yield [models, literal(row["resolution"]), f"{row['usd']:.2f}", cny, pictures, str(row["read"])]
+        row = catalogue()["regeneration"]
+        resolution = f"{literal(row['resolutions'][0])}, made anew"
+        yield [literal("MiniMax-H3"), resolution, f"{row['usd']:.2f}", NONE, NONE, str(row["read"])]
 
 
 class Sources(Table):

@@ -262,6 +262,7 @@ def test_a_task_is_done_only_if_its_own_status_says_so(platform, answer):
         word = next(filter(None, words))
         assert answer.status < 300
         assert found.status == word
+        assert found.prompt in (None, str(at(told, ("task", "content", "prompt"))))
         assert word.lower().removeprefix("task_status_") in SUCCESS_WORDS
 
 
