@@ -87,7 +87,9 @@ class MinimaxTurnTrigger(BaseTrigger):
         with shared_turnstile(self.minimax_conn_id, self.rate_limit_per_minute) as turnstile:
             turnstile.pause(self.not_before)
             await asyncio.sleep(_FIRST_OF_ALL)
-            self.log.info(
+            # From a thread, because a full pipe of logs would hold up the loop.
+            await asyncio.to_thread(
+                self.log.info,
                 "Waiting for a turn to buy through connection %r; %d others wait too. Nothing is bought yet.",
                 self.minimax_conn_id,
                 turnstile.waiting,
@@ -106,4 +108,4 @@ class MinimaxTurnTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Say what became of the money when the waiting task is cleared or marked."""
         if not self._is_over:
-            self.log.warning("No longer waiting for a turn to buy. %s", NOTHING_BOUGHT)
+            await asyncio.to_thread(self.log.warning, "No longer waiting for a turn to buy. %s", NOTHING_BOUGHT)
