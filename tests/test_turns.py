@@ -339,12 +339,12 @@ async def test_patience_that_ends_before_the_turn_comes_is_a_failure_that_may_be
 
 
 async def test_a_trigger_that_is_killed_while_it_waits_says_that_nothing_was_bought(log_of):
-    log = log_of(MinimaxTurnTrigger)
+    log, loop, is_said = log_of(MinimaxTurnTrigger), asyncio.get_running_loop(), asyncio.Event()
+    log.info.side_effect = lambda *_: loop.call_soon_threadsafe(is_said.set)
     trigger = MinimaxTurnTrigger(minimax_conn_id="c", asked_at=1.0, deadline=time.time() + 60)
     waiting = asyncio.create_task(event_of(trigger))
-    async with asyncio.timeout(5):
-        while "Nothing is bought yet." not in log.said():
-            await asyncio.sleep(0.01)
+    await is_said.wait()
+    assert "Nothing is bought yet." in log.said()
     waiting.cancel()
     await trigger.on_kill()
     assert "No longer waiting for a turn to buy. Nothing was bought." in log.said()
