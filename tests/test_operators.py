@@ -470,7 +470,7 @@ def test_importing_the_operators_and_sensors_brings_no_client_along():
             sys.executable,
             "-c",
             "import sys; from airflow.sdk import DAG, BaseOperator, BaseSensorOperator; before = set(sys.modules)\n"
-            "import airflow_provider_minimax.operators.video, airflow_provider_minimax.sensors.video\n"
+            "from airflow_provider_minimax.operators import h3, video; import airflow_provider_minimax.sensors.video\n"
             "print(*sorted(set(sys.modules) - before))",
         ],
         capture_output=True,

@@ -20,6 +20,7 @@ from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.get_provider_info import get_provider_info
 from airflow_provider_minimax.hooks.connection import Extra
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.operators.h3 import MinimaxPromptRewriteOperator, MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
@@ -85,6 +86,8 @@ def test_all_classes_have_the_same_default_connection():
         MinimaxVideoGenerationOperator(task_id="a", **with_literals),
         MinimaxVideoDownloadOperator(task_id="b", minimax_task_id="1", output_path="/tmp/x"),
         MinimaxTaskSensor(task_id="c", minimax_task_id="1"),
+        MinimaxVideoRegenerationOperator(task_id="d", source_task_id="1"),
+        MinimaxPromptRewriteOperator(task_id="e", prompt="p", duration=5, ratio="1:1"),
     ]
     assert {it.minimax_conn_id for it in operators} == {MinimaxHook.default_conn_name}
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.catalogue import Findings, Model
 from airflow_provider_minimax.api.cost import ListPrice
-from airflow_provider_minimax.api.request import PaidRequest, VideoRequest
+from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest
 from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
 
 # What a regeneration takes besides the clip it starts from; with an id, the platform knows all of it.
@@ -59,7 +59,8 @@ def list_price(request: PaidRequest, *, currency: str = "usd", seconds: float | 
     match request:
         case RegenerationRequest():
             row = catalogue.facts_of(request.task_type)
-            if seconds is None or currency not in row or request.reference_videos:
+            # Whether references are charged once more is not documented.
+            if seconds is None or currency not in row or request.mode is Mode.REFERENCE:
                 return None
             return ListPrice(Decimal(str(seconds)) * Decimal(row[currency]), currency.upper(), row["read"])
         case VideoRequest():

@@ -134,6 +134,8 @@ def test_a_clip_that_is_made_anew_lists_by_its_seconds_once_they_are_known():
     price = rules.list_price(request, seconds=5.0)
     assert (price.amount, price.currency) == (Decimal("0.25"), "USD")
     assert rules.list_price(request, currency="cny", seconds=5) is None
+    references = RegenerationRequest.of(BY_CLIP | {"reference_images": [IMAGE]})
+    assert rules.list_price(references, seconds=5) is None
 
 
 def test_what_a_rewriting_costs_is_not_known_before():
