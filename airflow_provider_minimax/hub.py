@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import heapq
+import time
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
 from itertools import chain
@@ -28,6 +30,9 @@ TICK = 0.1
 COOL_DOWN = 5.0
 
 
+Again = Callable[[VideoTask, float], float | None]
+
+
 @dataclass(slots=True, eq=False)
 class _Look:
     """
@@ -37,6 +42,7 @@ class _Look:
     :param latest: when its answer is no longer waited for.
     :param minimax_task_id: the remote task.
     :param api_version: which version of MiniMax's API knows it.
+    :param again: asked of each answer after how many seconds to look again, or ``None`` to hand the answer over.
     :param answer: what was seen, once it is known; cancelled with the trigger that awaits it.
     """
 
@@ -44,16 +50,13 @@ class _Look:
     latest: float
     minimax_task_id: str
     api_version: str
+    again: Again | None
     answer: asyncio.Future[VideoTask]
 
-    def tell(self, seen: VideoTask | Exception) -> None:
-        """Hand the answer to whoever waits for it, if anybody still does."""
-        if self.answer.done():
-            return
-        if isinstance(seen, Exception):
-            self.answer.set_exception(seen)
-        else:
-            self.answer.set_result(seen)
+    def fail(self, error: Exception) -> None:
+        """Tell whoever waits for the answer, if anybody still does, why there is none."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class Hub:
@@ -78,15 +81,26 @@ class Hub:
         self._resume = 0.0
         self._refusal: MinimaxRateLimitError | None = None
 
-    async def look(self, minimax_task_id: str, api_version: str = "v1", *, after: float, patience: float) -> VideoTask:
+    async def look(
+        self,
+        minimax_task_id: str,
+        api_version: str = "v1",
+        *,
+        after: float,
+        patience: float,
+        again: Again | None = None,
+    ) -> VideoTask:
         """
-        Look at a task once, some time from now.
+        Look at a task some time from now, once or as long as there is nothing new.
 
         :param minimax_task_id: the remote task.
         :param api_version: which version of MiniMax's API knows it.
         :param after: seconds to wait first, to the nearest tenth of a second if they are one or more.
         :param patience: seconds after which an answer is of no use, so that a pause which the platform asked for is not
             waited out.
+        :param again: called with each task that was seen and the time in epoch seconds; returns the seconds after which
+            to look again, or ``None`` if that is to be handed to the caller. Waking one of many for an answer costs
+            about as much as getting it.
         :return: what was seen.
         :raises MinimaxError: the look failed, or fell into such a pause.
         :raises Exception: the connection could not be looked up.
@@ -99,23 +113,27 @@ class Hub:
             await asyncio.sleep(after)
             raise
         try:
-            return await self._queued(minimax_task_id, api_version, after, patience)
+            return await self._queued(minimax_task_id, api_version, after, patience, again)
         except MinimaxAuthError:
             if not await self.hook.areload_after(endpoint):
                 raise
-            return await self._queued(minimax_task_id, api_version, 0.0, patience)
+            return await self._queued(minimax_task_id, api_version, 0.0, patience, again)
 
     def _queued(
-        self, minimax_task_id: str, api_version: str, after: float, patience: float
+        self, minimax_task_id: str, api_version: str, after: float, patience: float, again: Again | None
     ) -> asyncio.Future[VideoTask]:
-        now = self._loop.time()
-        due = now + after if after < 1 else round((now + after) / TICK) * TICK
-        latest = now + patience
-        due = max(due, min(self._resume, latest))
-        look = _Look(due, latest, minimax_task_id, api_version, self._loop.create_future())
+        latest = self._loop.time() + patience
+        due = self._due(after, latest)
+        look = _Look(due, latest, minimax_task_id, api_version, again, self._loop.create_future())
         self._put_off(look)
         self._set_timer()
         return look.answer
+
+    def _due(self, after: float, latest: float) -> float:
+        due = self._loop.time() + after
+        if after >= 1:
+            due = round(due / TICK) * TICK
+        return max(due, min(self._resume, latest))
 
     def _put_off(self, look: _Look) -> None:
         looks = self._later.get(look.due)
@@ -143,7 +161,7 @@ class Hub:
                 if look.answer.done():
                     continue
                 if self._refusal is not None and now < self._resume:
-                    look.tell(copy.copy(self._refusal))
+                    look.fail(copy.copy(self._refusal))
                 else:
                     self._now.append(look)
         for _ in range(min(len(self._now), self.hook.looks_at_once - len(self._senders))):
@@ -170,16 +188,29 @@ class Hub:
             page.append(self._now.popleft())
         return page
 
+    def _tell(self, look: _Look, seen: VideoTask) -> None:
+        """Hand an answer over, or look again later if the one who waits has no use for it."""
+        if look.answer.done():
+            return
+        after = look.again(seen, time.time()) if look.again else None
+        if after is None:
+            look.answer.set_result(seen)
+        else:
+            look.due = self._due(after, look.latest)
+            self._put_off(look)
+            self._set_timer()
+
     async def _ask(self, look: _Look) -> None:
         if look.answer.done():
             return
         try:
-            look.tell(await self.hook.aget_task(look.minimax_task_id, api_version=look.api_version, retries=0))
+            seen = await self.hook.aget_task(look.minimax_task_id, api_version=look.api_version, retries=0)
+            self._tell(look, seen)
         except Exception as error:
             # Whatever it is, it is for the one who waits for this task to judge, and touches no other.
             if isinstance(error, MinimaxRateLimitError):
                 self._pause(error)
-            look.tell(error)
+            look.fail(error)
 
     async def _not_listed(self, page: list[_Look]) -> list[_Look]:
         """Look at a page of tasks with one request; return those that have to be looked at one by one."""
@@ -193,12 +224,12 @@ class Hub:
             if isinstance(error, MinimaxRateLimitError):
                 self._pause(error)
             for look in page:
-                look.tell(copy.copy(error))
+                look.fail(copy.copy(error))
             return []
         for look in page:
             if look.minimax_task_id in seen:
-                look.tell(seen[look.minimax_task_id])
-        return [look for look in page if not look.answer.done()]
+                self._tell(look, seen[look.minimax_task_id])
+        return [look for look in page if look.minimax_task_id not in seen]
 
     def _pause(self, refusal: MinimaxRateLimitError) -> None:
         """Put off all looks by as long as the platform asked for, so that they stay as spread as they were."""

@@ -129,6 +129,37 @@ async def test_a_look_that_falls_due_as_all_others_end_is_not_left_lying(hub, mo
     await others
 
 
+async def test_an_answer_with_nothing_new_wakes_nobody_and_is_followed_by_another_look(hub, buy, minimax_emulator):
+    (bought,), seen = buy(), []
+
+    def again(task, now):
+        seen.append((task.status, round(now - time.time())))
+        if len(seen) == 3:
+            minimax_emulator.set_job(bought, state="success")
+        return 0.05 if task.state is not TaskState.SUCCEEDED else None
+
+    assert (await hub.look(bought, after=0, patience=PATIENCE, again=again)).state is TaskState.SUCCEEDED
+    assert len(seen) == 4
+    assert seen[-1] == ("Success", 0)
+
+
+async def test_one_who_left_is_not_looked_for_again(hub, buy, minimax_emulator):
+    (bought,) = buy()
+    waiting = asyncio.create_task(hub.look(bought, after=0, patience=PATIENCE, again=lambda *_: 0.1))
+    await asyncio.sleep(0.25)
+    waiting.cancel()
+    await asyncio.sleep(0.05)
+    before = queries(minimax_emulator)
+    await asyncio.sleep(0.3)
+    assert queries(minimax_emulator) == before
+
+
+async def test_a_mistake_in_judging_an_answer_is_told_to_the_one_who_made_it(hub, buy):
+    (bought,) = buy()
+    with pytest.raises(ZeroDivisionError):
+        await hub.look(bought, after=0, patience=PATIENCE, again=lambda *_: 1 / 0)
+
+
 # -- a pause that the platform asked for -------------------------------------------------------------------------------
 
 
@@ -353,6 +384,19 @@ async def test_a_page_of_tasks_is_one_request(hub, buy, minimax_emulator, listin
     before = queries(minimax_emulator)
     assert [task.minimax_task_id for task in await looks(hub, bought[1:], after=0.1)] == bought[1:]
     assert (len(pages), queries(minimax_emulator) - before) == (1, 1)
+
+
+async def test_what_a_page_shows_to_go_on_is_on_the_next_page_too(hub, buy, listing):
+    pages, told = listing
+    bought = buy(10)
+    told |= {it: VideoTask(it, TaskState.RUNNING, "Processing") for it in bought}
+    await look(hub, bought[0])
+
+    def again(task, now):
+        return None if len(pages) == 3 else 0.05
+
+    await asyncio.gather(*(hub.look(it, after=0.1, patience=PATIENCE, again=again) for it in bought))
+    assert len(pages) == 3
 
 
 async def test_what_the_page_does_not_tell_is_asked_for_by_itself(hub, buy, listing):

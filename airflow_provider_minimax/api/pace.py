@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -217,6 +217,19 @@ class Watch:
             note=f"MiniMax task {self._minimax_task_id}: {seen.status or 'no status'}" if changed else None,
             warn=seen.state is TaskState.UNKNOWN,
         )
+
+    def again(self, seen: VideoTask, now: float) -> float | None:
+        """
+        Return how long to wait after a look that showed nothing new, so that nobody need be woken for it.
+
+        :param seen: the task as it was seen.
+        :param now: the time, in epoch seconds.
+        :return: seconds to the next look; ``None``, and nothing was noted, if this one is for :meth:`after` to judge.
+        """
+        last = self._task
+        if last is None or seen.status != last.status or seen.state is not last.state or now >= self._deadline:
+            return None
+        return cast("Wait", self.after(seen, now)).seconds
 
     def _after_failure(self, error: MinimaxError, now: float) -> Wait | Outcome:
         self._failures += 1

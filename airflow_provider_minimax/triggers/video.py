@@ -106,7 +106,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         while isinstance(step, Wait):
             if step.note:
                 await self._say(step.note, warn=step.warn)
-            step = watch.after(await self._look(hub, step.seconds), time.time())
+            step = watch.after(await self._look(hub, step.seconds, watch), time.time())
         if isinstance(pace, Foreseen) and step.error is None:
             pace.learn(watch.seen_running_at, time.time())
         return step
@@ -118,13 +118,14 @@ class MinimaxTaskTrigger(BaseTrigger):
             return Pace()
         return foreseen(self.minimax_conn_id, self.clip)
 
-    async def _look(self, hub: Hub, after: float) -> VideoTask | MinimaxError:
+    async def _look(self, hub: Hub, after: float, watch: Watch) -> VideoTask | MinimaxError:
         try:
             return await hub.look(
                 self.minimax_task_id,
                 self.api_version,
                 after=after,
                 patience=self.deadline - time.time(),
+                again=watch.again,
             )
         except MinimaxError as error:
             return error

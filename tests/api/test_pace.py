@@ -62,6 +62,34 @@ def test_a_state_is_noted_when_it_changes_and_not_at_every_look():
     assert notes == ["MiniMax task T: Processing", None]
 
 
+def test_a_look_that_shows_nothing_new_is_judged_without_a_word_as_any_other():
+    quietly, aloud = watch(), watch()
+    for it in (quietly, aloud):
+        it.after(RUNNING, 0.0)
+        it.after(MinimaxUnavailableError("down"), 5.0)
+    assert quietly.again(RUNNING, 10.0) == aloud.after(RUNNING, 10.0).seconds
+    assert vars(quietly) == vars(aloud)
+
+
+@pytest.mark.parametrize(
+    ("before", "seen", "now"),
+    [
+        ([], RUNNING, 1.0),
+        ([RUNNING], replace(RUNNING, status="Queueing"), 1.0),
+        ([RUNNING], replace(RUNNING, state=TaskState.FAILED), 1.0),
+        ([RUNNING], DONE, 1.0),
+        ([RUNNING], RUNNING, 1000.0),
+    ],
+)
+def test_what_is_new_is_left_for_the_one_who_waits(before, seen, now):
+    it = watch()
+    for task in before:
+        it.after(task, 0.0)
+    noted = dict(vars(it))
+    assert it.again(seen, now) is None
+    assert vars(it) == noted
+
+
 def test_a_status_that_nobody_documents_is_waited_on_with_one_warning():
     it, odd = watch(), VideoTask("T", TaskState.UNKNOWN, "Polishing")
     first, second = it.after(odd, 0.0), it.after(odd, 10.0)
