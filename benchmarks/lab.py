@@ -76,9 +76,14 @@ def middle(results: Sequence[Mapping[str, Any]], key: str) -> float:
     return statistics.median(result[key] for result in results)
 
 
+def ratios(runs: Runs, name: str, to: str, key: str) -> list[float]:
+    """Return one name's figure by another's of the same round, a round each."""
+    return [one[key] / other[key] for one, other in zip(runs[name], runs[to], strict=True)]
+
+
 def ratio(runs: Runs, name: str, to: str, key: str) -> float:
     """Return the median over rounds of one name's figure by another's of the same round."""
-    return statistics.median(one[key] / other[key] for one, other in zip(runs[name], runs[to], strict=True))
+    return statistics.median(ratios(runs, name, to, key))
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -20,7 +20,7 @@ import submit
 import triggers
 from lab import Row, say, table
 from server import capacity, running
-from systems import PEERS, environment, is_installed
+from systems import COMPARED, PEERS, environment, is_installed
 
 THEMES = ("imports", "polls", "dense", "honest", "download", "submit")
 
@@ -34,7 +34,7 @@ def main() -> None:
     if unknown := set(arguments.themes) - set(THEMES):
         parser.error(f"no such theme: {', '.join(sorted(unknown))}")
     short, crowd = arguments.rounds or 7, arguments.rounds or 3
-    without = tuple(name for name in arguments.without.split(",") if name)
+    names = [name for name in COMPARED if name not in arguments.without.split(",")]
     for peer in PEERS:
         if not is_installed(peer):
             say(f"SKIPPED {peer}: not installed; see benchmarks/README.md")
@@ -45,8 +45,8 @@ def main() -> None:
         themes: dict[str, Callable[[], list[Row]]] = {
             "imports": lambda: imports.measure(env, short),
             "polls": lambda: polls.measure(server, env, short),
-            "dense": lambda: triggers.measure(server, env, "dense", crowd, without),
-            "honest": lambda: triggers.measure(server, env, "honest", crowd, without),
+            "dense": lambda: triggers.measure(server, env, "dense", crowd, names),
+            "honest": lambda: triggers.measure(server, env, "honest", crowd, names),
             "download": lambda: download.measure(server, env, short),
             "submit": lambda: submit.measure(server, env, short),
         }

@@ -1,8 +1,9 @@
 """
 A fake platform that is never what a benchmark measures: raw asyncio (uvloop if installed), answers made by formatting.
 
-It speaks MiniMax's official v1 API, the status calls of the peers, and serves clips of any size from memory on a second
-port. When a job finishes is on ``CLOCK_MONOTONIC``, which all processes of a machine share, so a client can subtract.
+It speaks MiniMax's official v1 API, v2's look and list, and the status calls of the peers, and serves clips of any size
+from memory on a second port. When a job finishes is on ``CLOCK_MONOTONIC``, which all processes of a machine share, so
+a client can subtract.
 
 ``python benchmarks/server.py`` prints its two ports, then serves until its standard input closes.
 ``python benchmarks/server.py capacity`` measures how much it could serve.
@@ -47,16 +48,22 @@ class Jobs:
         self.ends = [now + first + (last - first) * chance.random() for _ in range(jobs)]
         self.looks_left = [looks] * jobs
         self.delay = delay
-        self.requests = self.accepted = 0
+        self.requests = self.accepted = self.looks = 0
         return self.ends
 
     def is_done(self, job: int) -> bool:
+        self.looks += 1
         self.looks_left[job] -= 1
         return self.looks_left[job] <= 0 and time.monotonic() >= self.ends[job]
 
     def stats(self) -> dict[str, float]:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        return {"requests": self.requests, "accepted": self.accepted, "cpu": used.ru_utime + used.ru_stime}
+        return {
+            "requests": self.requests,
+            "looks": self.looks,
+            "accepted": self.accepted,
+            "cpu": used.ru_utime + used.ru_stime,
+        }
 
 
 def _minimax(job: int, done: bool) -> bytes:
@@ -64,6 +71,18 @@ def _minimax(job: int, done: bool) -> bytes:
     return (
         b'{"task_id":"%d","status":"%s","file_id":"%s","video_width":1366,"video_height":768,'
         b'"base_resp":{"status_code":0,"status_msg":"success"}}' % (job, status, file_id)
+    )
+
+
+def _minimax_v2(job: int, done: bool) -> bytes:
+    return (
+        b'{"id":"%d","model":"MiniMax-H3","status":"%s","created_at":1790000000,"updated_at":1790000100,%s'
+        b'"resolution":"2K","duration":5,"usage":{},"ratio":"16:9","task_type":"generation"}'
+        % (
+            job,
+            b"succeeded" if done else b"running",
+            b'"content":{"url":"https://files.example/h3.mp4?Expires=1&Signature=x"},' if done else b"",
+        )
     )
 
 
@@ -99,6 +118,8 @@ _STATUS = (
     (b"/v1/batches/", _openai),
     (b"/v1/messages/batches/", _anthropic),
 )
+_V2 = b"/v2/query/video_generation"
+_LISTED = re.compile(rb"filter\.task_ids=(\d+)")
 _SUBMITTED = b'{"task_id":"106916112212032","base_resp":{"status_code":0,"status_msg":"success"}}'
 
 
@@ -139,6 +160,10 @@ class Answers(asyncio.Protocol):
     def route(self, method: bytes, path: bytes, body: bytes) -> bytes:
         if method == b"POST":
             return _SUBMITTED
+        if path.startswith(_V2):
+            ids = list(map(int, _LISTED.findall(path)))
+            told = [_minimax_v2(job, self.jobs.is_done(job)) for job in ids or [int(path.rpartition(b"/")[2])]]
+            return b'{"items":[%b],"total":%d}' % (b",".join(told), len(told)) if ids else b'{"task":%b}' % told[0]
         for part, make in _STATUS:
             if part in path:
                 job = int(_NUMBER.findall(body or path)[-1])

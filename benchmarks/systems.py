@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -151,7 +152,7 @@ def _raw(url: str, interval: float) -> Make:
     return lambda job: Raw(wires, url, job, interval, in_flight)
 
 
-def _minimax(url: str, interval: float) -> Make:
+def _minimax(url: str, interval: float, api_version: str = "v1") -> Make:
     from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
     return lambda job: MinimaxTaskTrigger(
@@ -159,7 +160,23 @@ def _minimax(url: str, interval: float) -> Make:
         minimax_conn_id="minimax_default",
         deadline=time.time() + 3600,
         poll_interval=interval,
+        api_version=api_version,
     )
+
+
+def _minimax_over_aiohttp(url: str, interval: float) -> Make:
+    import airflow_provider_minimax.api.aiohttp_client  # noqa: F401 - an error where it cannot be used
+
+    return _minimax(url, interval)
+
+
+def _minimax_over_httpx(url: str, interval: float) -> Make:
+    sys.modules["airflow_provider_minimax.api.aiohttp_client"] = None  # type: ignore[assignment] - as if not installed
+    return _minimax(url, interval)
+
+
+def _minimax_by_the_page(url: str, interval: float) -> Make:
+    return _minimax(url, interval, "v2")
 
 
 def _databricks(url: str, interval: float) -> Make:
@@ -182,6 +199,9 @@ def _anthropic(url: str, interval: float) -> Make:
 
 SYSTEMS: dict[str, Callable[[str, float], Make]] = {
     "ours": _minimax,
+    "ours (aiohttp)": _minimax_over_aiohttp,
+    "ours (httpx)": _minimax_over_httpx,
+    "ours (v2 list)": _minimax_by_the_page,
     "raw sockets": _raw,
     "httpx shared": _bare,
     "httpx shared, 8 in flight": _bounded,
@@ -190,10 +210,14 @@ SYSTEMS: dict[str, Callable[[str, float], Make]] = {
     "anthropic": _anthropic,
 }
 PEERS = ("databricks", "openai", "anthropic")
+COMPARED = tuple(name for name in SYSTEMS if name not in ("ours", "httpx shared"))
+"""What is compared unless other systems are asked for: ours as what it can be, and no bare httpx that collapses."""
 
 
 def is_installed(name: str) -> bool:
-    """Whether a system can be run; everything but the peers always can."""
+    """Whether a system can be run: the peers are providers that may be missing, and so may aiohttp."""
+    if name == "ours (aiohttp)":
+        return find_spec("aiohttp") is not None
     return name not in PEERS or (
         find_spec("airflow.providers") is not None and find_spec(f"airflow.providers.{name}") is not None
     )
