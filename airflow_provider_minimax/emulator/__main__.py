@@ -84,9 +84,10 @@ def _introduce(emulator: Emulator) -> None:
 def _tell_purchase(purchase: dict[str, Any]) -> None:
     clock = time.strftime("%H:%M:%S", time.localtime(purchase["time"]))
     size = f" {purchase['resolution']} {purchase['duration']} s" if purchase["resolution"] else ""
+    kind = "" if purchase["task_type"] == "generation" else f" {purchase['task_type']}"
     price = f"${purchase['price']['usd']:.2f}" if purchase["price"] else "no list price"
     print(
-        f"{clock} bought {purchase['task_id']} on {purchase['platform']}: {purchase['model']}{size}, {price}",
+        f"{clock} bought {purchase['task_id']} on {purchase['platform']}: {purchase['model']}{kind}{size}, {price}",
         flush=True,
     )
 
