@@ -65,7 +65,7 @@ def test_one_task_buys_waits_and_fetches(dag_id, connect, minimax_emulator, tmp_
     assert len(minimax_emulator.purchases) == 1
 
 
-@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting"])
+@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "made_anew", "better_prompt"])
 def test_a_failed_task_is_not_bought_again_and_its_id_stays(dag_id, connect, minimax_emulator, tmp_path):
     connect()
     minimax_emulator.configure(outcome="failed")
@@ -92,7 +92,7 @@ def test_values_of_other_tasks_and_templates_reach_the_request(connect, minimax_
     assert (bought["prompt"], bought["duration"], bought["prompt_optimizer"]) == ("a horse", 10, False)
 
 
-@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting"])
+@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "made_anew", "better_prompt"])
 def test_a_submission_whose_answer_was_lost_is_not_tried_again(dag_id, connect, minimax_emulator, tmp_path):
     connect()
     minimax_emulator.fault("lost_answer", operation="submit")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param, task
 
+from airflow_provider_minimax.operators.h3 import MinimaxPromptRewriteOperator, MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
@@ -48,6 +49,22 @@ for deferrable in (True, False):
             **CONTENT,
             **QUICK,
         )
+
+with DAG("made_anew", params=FOLDER, default_args=RETRIES) as dag:
+    dags[dag.dag_id] = dag
+    MinimaxVideoRegenerationOperator(
+        task_id="generate",
+        base_video="https://files.example/768p.mp4",
+        prompt="a cat",
+        wait_for_completion=True,
+        deferrable=True,
+        output_path="{{ params.folder }}/clip.mp4",
+        **QUICK,
+    )
+
+with DAG("better_prompt", params=FOLDER, default_args=RETRIES) as dag:
+    dags[dag.dag_id] = dag
+    MinimaxPromptRewriteOperator(task_id="generate", prompt="a cat", duration=5, ratio="1:1", deferrable=True, **QUICK)
 
 with DAG("mapped", params=FOLDER, default_args=RETRIES) as dag:
     dags[dag.dag_id] = dag
