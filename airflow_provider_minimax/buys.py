@@ -35,7 +35,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
 )
-from airflow_provider_minimax.turns import IN_TURN, TakesTurns, Turn, resume_in_turn
+from airflow_provider_minimax.turns import IN_TURN, TakesTurns, resume_in_turn
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -161,7 +161,7 @@ class BuysClips(TakesTurns, DeliversClips):
 
     def execute_in_turn(self, context: Context, event: dict[str, Any]) -> Any:
         """Do the same once it is this task's turn to buy, or say why that never came."""
-        self._turn = Turn.of_event(event)
+        self._come_in_turn(event)
         return self._get(context)
 
     def _get(self, context: Context) -> Any:

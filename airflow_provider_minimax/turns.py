@@ -81,8 +81,15 @@ class TakesTurns:
 
     def _take_turn(self, hook: MinimaxHook) -> None:
         """Leave the worker until it is this task's turn, if the connection has a limit and it is not its turn yet."""
-        if self.deferrable and self._turn is None and hook.rate_limit_per_minute() is not None:
+        limit = hook.rate_limit_per_minute()
+        if self.deferrable and self._turn is None and limit is not None:
+            self.log.info("This task leaves its worker until its turn to buy; there are %d a minute.", limit)
             self._defer_for(Turn(time.time()), hook)
+
+    def _come_in_turn(self, event: Any) -> None:
+        """Note that it is this task's turn, or raise why that never came."""
+        self._turn = Turn.of_event(event)
+        self.log.info("It is this task's turn to buy, %.0f s after it asked.", time.time() - self._turn.asked_at)
 
     def _give_way(self, refusal: MinimaxRateLimitError, hook: MinimaxHook) -> None:
         """Leave the worker after a refusal, and let nobody pass for a while; stay if there is no time for that."""

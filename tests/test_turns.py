@@ -227,6 +227,17 @@ def resumed_in_turn(context, next_method=IN_TURN, **changes):
     return generate(**changes).resume_execution(next_method, kwargs, context)
 
 
+def test_the_workers_log_says_that_the_task_goes_and_comes_back(connect, minimax_emulator, context, log_of):
+    """Airflow drops what a trigger logged when the task is deferred again."""
+    log = log_of(MinimaxVideoGenerationOperator)
+    connect(extra={"rate_limit_per_minute": 20})
+    deferred(generate(), context)
+    assert "leaves its worker until its turn to buy; there are 20 a minute" in log.said()
+    with pytest.raises(TaskDeferred):
+        resumed_in_turn(context)
+    assert "It is this task's turn to buy, 0 s after it asked." in log.said()
+
+
 def test_what_somebody_bought_meanwhile_is_not_bought_again(connect, minimax_emulator, context, tmp_path):
     connect(extra={"rate_limit_per_minute": 20})
     output = {"output_path": str(tmp_path / "clip.mp4")}
