@@ -191,8 +191,7 @@ def hold_against(model: Model | None, request: VideoRequest, later: frozenset[st
     findings = Findings()
     _check_prompt(request, model, later, findings)
     _check_media(request, model, later, findings)
-    if request.callback_url and not request.callback_url.startswith(("https://", "http://")):
-        findings.problems.append("callback_url: must be an http(s) URL that the platform can reach")
+    findings.problems += callback_problems(request.callback_url)
     if model is None:
         findings.warnings.append(
             f"model={request.model!r} is not in the catalogue of known models, so its modes, resolutions and "
@@ -213,6 +212,13 @@ def hold_against(model: Model | None, request: VideoRequest, later: frozenset[st
                 if getattr(request, name) is not None and name not in limits.options
             ]
     return findings
+
+
+def callback_problems(callback_url: str | None) -> list[str]:
+    """Say what is wrong with an address for callbacks, if anything is."""
+    if callback_url is None or callback_url.startswith(("https://", "http://")):
+        return []
+    return ["callback_url: must be an http(s) URL that the platform can reach"]
 
 
 def _check_prompt(request: VideoRequest, model: Model | None, later: frozenset[str], findings: Findings) -> None:

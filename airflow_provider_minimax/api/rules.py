@@ -89,6 +89,7 @@ def _check_regeneration(request: RegenerationRequest, later: frozenset[str]) -> 
                 for name in given
                 if name in _OF_THE_CLIP
             ]
+            findings.problems += catalogue.callback_problems(request.callback_url)
         case False, True:
             # Clips are made of prompts that may have been made longer.
             lenient = model and replace(model, prompt_limit=facts["prompt_limit"])

@@ -60,6 +60,7 @@ def test_a_clip_can_be_made_anew_from_its_task_or_from_itself_and_all_it_was_mad
         (BY_ID | {"resolution": "768P"}, "resolution='768P': must be 2K"),
         (BY_ID | {"model": "MiniMax-H3-Max"}, "model='MiniMax-H3-Max': has no regeneration; use MiniMax-H3"),
         (BY_CLIP | {"callback_url": "example.com"}, "callback_url: must be an http(s) URL"),
+        (BY_ID | {"callback_url": "example.com"}, "callback_url: must be an http(s) URL"),
     ],
 )
 def test_what_cannot_be_made_anew_is_said_before_anything_is_paid(fields, said):
