@@ -78,6 +78,7 @@ class BuysClips(TakesTurns, DeliversClips):
     defer: Callable[..., Any]
 
     _minimax_task_id: str | None = None
+    _ready: PaidRequest | None = None
     _is_submitting = False
     _cancel: Callable[[], str] | None = None
 
@@ -214,7 +215,7 @@ class BuysClips(TakesTurns, DeliversClips):
         from airflow_provider_minimax.receipts.lookalikes import told_lookalikes
 
         try:
-            return buyer.obtain(lambda: self._submit(hook, request))
+            return buyer.obtain(lambda: self._submit(hook, self._ready or request))
         except MinimaxRateLimitError as refusal:
             self._give_way(refusal, hook)
             raise
@@ -261,6 +262,8 @@ class BuysClips(TakesTurns, DeliversClips):
             if place is not None and (place.check_leaves_no_trace or not self.durable):
                 place.check()
             self._take_turn(hook)
+            # Before the receipt says that a purchase begins: uploads take long, and whoever dies in one bought nothing.
+            self._ready = hook.upload_files(request)
 
         look_at_output = (lambda _: Clip.ABSENT) if place is None else place.look
         return Buyer(ledger, order, policy, look_at_output, before_buying=before_buying, log=self.log)

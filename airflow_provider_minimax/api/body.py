@@ -9,12 +9,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from airflow_provider_minimax.api.content import FileContent
+from airflow_provider_minimax.api.message import HttpRequest
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import invalid
+
+
+class Part(Protocol):
+    """What is sent in blocks."""
+
+    @property
+    def length(self) -> int:
+        """How many bytes it has."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """Return it in blocks, from the beginning on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,7 @@ class Body:
 
     content_type: str
     words: Sequence[bytes]
-    files: Sequence[FileContent] = ()
+    files: Sequence[Part] = ()
 
     @property
     def length(self) -> int:
@@ -42,6 +54,18 @@ class Body:
         for file, words in zip(self.files, self.words[1:], strict=True):
             yield from file.blocks()
             yield words
+
+
+def body_of(request: HttpRequest) -> Body | None:
+    """
+    Return the body of a request.
+
+    :param request: the request.
+    :raises MinimaxRequestError: something in it has no place in JSON.
+    """
+    if request.file is not None:
+        return form_body(request.body or {}, request.file)
+    return None if request.body is None else json_body(request.body)
 
 
 def json_body(fields: Mapping[str, Any]) -> Body:
@@ -67,3 +91,24 @@ def json_body(fields: Mapping[str, Any]) -> Body:
     except (TypeError, ValueError) as error:
         raise invalid([f"it holds what JSON cannot say: {redact(str(error))}"]) from error
     return Body("application/json", words, files)
+
+
+def form_body(fields: Mapping[str, str], file: FileContent) -> Body:
+    """
+    Return the body of a form with a file, as RFC 7578 has it.
+
+    :param fields: its other fields.
+    :param file: what goes into the field ``file``.
+    """
+    # It is in no file, because it did not exist before.
+    boundary = uuid4().hex
+    before = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+    before += (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file.filename}"\r\n'
+        f"Content-Type: {file.media_type}\r\n\r\n"
+    )
+    after = f"\r\n--{boundary}--\r\n"
+    return Body(f"multipart/form-data; boundary={boundary}", (before.encode(), after.encode()), (file.data,))

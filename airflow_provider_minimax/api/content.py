@@ -28,6 +28,7 @@ from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxStorageEr
 IN_MEMORY = 256 * 1024
 # A multiple of three, so that the blocks can be encoded one by one.
 _BLOCK = 3 * 64 * 1024
+_SUFFIXES = {"quicktime": "mov"}
 
 
 class FileBytes:
@@ -38,7 +39,8 @@ class FileBytes:
     """
 
     def __init__(self, data: bytes) -> None:
-        self.size = len(data)
+        self.length = len(data)
+        """How many bytes there are."""
         self._data = data
         self._fd: int | None = None
         self._state: os.stat_result | None = None
@@ -86,12 +88,12 @@ class FileBytes:
     @classmethod
     def _behind(cls, fd: int, size: int) -> FileBytes:
         found = cls(b"")
-        found._fd, found.size = fd, size
+        found._fd, found.length = fd, size
         weakref.finalize(found, os.close, fd)
         return found
 
     def __repr__(self) -> str:
-        return f"<{self.size} bytes>"
+        return f"<{self.length} bytes>"
 
     @cached_property
     def sha256(self) -> str:
@@ -114,7 +116,7 @@ class FileBytes:
             block, at the latest.
         """
         self._check_unchanged()
-        for start in range(0, self.size, _BLOCK):
+        for start in range(0, self.length, _BLOCK):
             try:
                 block = self.part(start, _BLOCK)
             except OSError as error:
@@ -157,7 +159,13 @@ class FileContent:
     @property
     def length(self) -> int:
         """How long the data URL is."""
-        return len(self._head) + 4 * -(-self.data.size // 3)
+        return len(self._head) + 4 * -(-self.data.length // 3)
+
+    @property
+    def filename(self) -> str:
+        """A name that says what it is, and nothing of where it came from."""
+        kind, _, subtype = self.media_type.partition("/")
+        return f"{kind}.{_SUFFIXES.get(subtype, subtype)}"
 
     def blocks(self) -> Iterator[bytes]:
         """Return the data URL in blocks, from the beginning on."""
@@ -184,7 +192,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._data.size}[whence]
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._data.length}[whence]
         return self._position
 
     def readinto(self, buffer: Any) -> int:

@@ -20,7 +20,7 @@ import httpx
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from airflow_provider_minimax import __version__
-from airflow_provider_minimax.api.body import json_body
+from airflow_provider_minimax.api.body import body_of
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.redaction import SHORTEST_KEY, redact, without_key
 from airflow_provider_minimax.exceptions import (
@@ -136,8 +136,7 @@ def request_options(
     }
     if request.query:
         options["params"] = dict(request.query)
-    if request.body is not None:
-        body = json_body(request.body)
+    if (body := body_of(request)) is not None:
         options["headers"] |= {"Content-Type": body.content_type, "Content-Length": str(body.length)}
         options["content"] = stream(body.blocks()) if body.files else body.words[0]
     return options

@@ -94,20 +94,21 @@ def _prepared(
 ) -> str | FileContent:
     if isinstance(source, FileContent):
         if check:
-            _checked(name, "the file", source.data, rules)
+            checked_picture(name, "the file", source.data, rules)
         return source
     if source.startswith(("https://", "http://")) or (rules.uploads and source.startswith("mm_file://")):
         return source
     if source.startswith("data:"):
         if check:
             media_type, data = split_data_url(name, source, "image")
-            found = _checked(name, f"the data URL ({media_type})", data, rules)
+            found = checked_picture(name, f"the data URL ({media_type})", data, rules)
             if found != media_type.replace("image/jpg", "image/jpeg"):
                 raise invalid([f"{name}: the data URL says {media_type} but holds {found}; correct its media type"])
         return source
     data = read_once(name, source, open_file, rules.below if check else None, "image")
-    media_type = _checked(name, repr(source), data, rules) if check else mimetypes.guess_type(source)[0] or "image/jpeg"
-    return FileContent(media_type, data)
+    if check:
+        return FileContent(checked_picture(name, repr(source), data, rules), data)
+    return FileContent(mimetypes.guess_type(source)[0] or "image/jpeg", data)
 
 
 def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, kind: str) -> FileBytes:
@@ -156,14 +157,22 @@ def split_data_url(name: str, source: str, kind: str) -> tuple[str, FileBytes]:
         raise invalid([f"{name}: the data URL is not valid base64 ({error}); encode the {kind} again"]) from None
 
 
-def _checked(name: str, what: str, data: FileBytes, rules: PictureRules) -> str:
-    """Check one image and return its media type."""
+def checked_picture(name: str, what: str, data: FileBytes, rules: PictureRules) -> str:
+    """
+    Check one image.
+
+    :param name: the field, for the error.
+    :param what: what to call it there.
+    :param data: its bytes.
+    :param rules: what the API takes.
+    :return: its media type.
+    :raises MinimaxRequestError: it breaks a rule.
+    """
     what = redact(what, limit=200)
-    if data.size >= rules.below:
+    if data.length >= rules.below:
         raise invalid([f"{name}={what}: is too large; the API takes {rules.size}, so scale it down"])
-    brand = data.part(8, 4)
-    if rules.heif and data.part(4, 4) == b"ftyp" and brand in _HEIF:
-        return _HEIF[brand]
+    if rules.heif and (heif := heif_type(data)):
+        return heif
     kind, width, height = _header(name, what, data)
     if kind not in FORMATS:
         raise invalid([f"{name}={what}: is {kind}; the API takes {rules.formats}, so convert it"])
@@ -174,6 +183,11 @@ def _checked(name: str, what: str, data: FileBytes, rules: PictureRules) -> str:
     if not RATIO_FROM <= width / height <= RATIO_TO:
         raise invalid([f"{name}={what}: is {width} x {height} px; width to height must be from 2:5 to 5:2, so crop it"])
     return FORMATS[kind]
+
+
+def heif_type(data: FileBytes) -> str | None:
+    """Return the media type of a HEIC or HEIF picture; ``None`` for anything else."""
+    return _HEIF.get(data.part(8, 4)) if data.part(4, 4) == b"ftyp" else None
 
 
 def _header(name: str, what: str, data: FileBytes) -> tuple[str, int, int]:

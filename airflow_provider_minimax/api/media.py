@@ -8,7 +8,7 @@ sound is, the platform finds out; only a clip that is to be made anew is opened,
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
@@ -17,6 +17,8 @@ from airflow_provider_minimax.api.images import (
     V1_PICTURES,
     OpenFile,
     PictureRules,
+    checked_picture,
+    heif_type,
     read_once,
     split_data_url,
     with_images,
@@ -29,6 +31,7 @@ R = TypeVar("R", bound=PaidRequest)
 
 # https://platform.minimax.io/docs/api-reference/video-generation-v2-create, field content
 WHOLE_LIMIT = 64 * 1000 * 1000
+CARRYING_FIELDS = (*MEDIA_FIELDS, "base_video")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def with_media(request: R, open_file: OpenFile, *, check: bool = True, rules: Pi
         recordings["base_video"] = _prepared("base_video", base_video, _BASE_VIDEO, open_file, check)
     request = request.model_copy(update=recordings)
     if check:
-        _check_whole(request)
+        _check_whole(request, uploads=rules.uploads)
     return request
 
 
@@ -132,7 +135,7 @@ def _prepared(
 def _checked(name: str, what: str, data: FileBytes, rules: _Recording) -> str:
     """Check one video or sound and return its media type."""
     what = redact(what, limit=200)
-    if data.size > rules.limit:
+    if data.length > rules.limit:
         raise invalid(
             [f"{name}={what}: is too large; the API takes at most {rules.limit // 1_000_000} MB, so shorten it"]
         )
@@ -165,25 +168,56 @@ def _guessed(source: str, rules: _Recording) -> str:
     return guess if guess.startswith(f"{rules.kind}/") else {"video": "video/mp4", "audio": "audio/mp3"}[rules.kind]
 
 
-def _check_whole(request: PaidRequest) -> None:
-    carried: dict[str, int] = {}
-    for name in (*MEDIA_FIELDS, "base_video"):
-        value = request.get(name) or ()
-        sources = value if isinstance(value, tuple) else (value,)
-        if size := sum(map(_carried, sources)):
-            carried[name] = size
-    if (whole := sum(carried.values())) > WHOLE_LIMIT:
-        raise invalid(
-            [
-                f"{' and '.join(carried)}: make the request {whole // 1_000_000} MB long, encoded as they are; the API "
-                f"takes at most {WHOLE_LIMIT // 1_000_000} MB, so for the largest give a public URL, or upload it and "
-                "give mm_file://{file_id}"
-            ]
-        )
+def file_at(path: str, open_file: OpenFile, *, check: bool, rules: PictureRules) -> FileContent:
+    """
+    Read a picture, video or sound; its content tells which it is.
+
+    :param path: where it is.
+    :param open_file: opens it.
+    :param check: whether to check it against the API's rules.
+    :param rules: those for pictures.
+    :raises MinimaxRequestError: it cannot be read, or breaks a rule.
+    :raises MinimaxStorageError: there is no room for a copy of it.
+    """
+    most = max(recording.limit for recording in _RECORDINGS.values()) + 1
+    data = read_once("path", path, open_file, most if check else None, "image")
+    kinds = () if heif_type(data) else _RECORDINGS.values()
+    recording = next((kind for kind in kinds if kind.type_of(data.part(0, 12))), None)
+    if not check:
+        return FileContent(mimetypes.guess_type(path)[0] or "application/octet-stream", data)
+    if recording is None:
+        return FileContent(checked_picture("path", repr(path), data, rules), data)
+    return FileContent(_checked("path", repr(path), data, recording), data)
 
 
-def _carried(source: str | FileContent) -> int:
+def sources_of(request: PaidRequest) -> Iterator[tuple[str, str | FileContent]]:
+    """Return every picture, video and sound of a request, each with what to call it in an error."""
+    for name in CARRYING_FIELDS:
+        value = request.get(name)
+        if isinstance(value, tuple):
+            yield from ((f"{name}[{number}]", source) for number, source in enumerate(value))
+        elif value is not None:
+            yield name, value
+
+
+def carried(source: str | FileContent) -> int:
     """Return how much longer a picture, video or sound makes a request."""
     if isinstance(source, FileContent):
         return source.length
     return len(source) if source.startswith("data:") else 0
+
+
+def _check_whole(request: PaidRequest, *, uploads: bool) -> None:
+    """Check what has to travel inside the request: all that is no file where files can be uploaded."""
+    lengths: dict[str, int] = {}
+    for name, source in sources_of(request):
+        if (length := carried(source)) and not (uploads and isinstance(source, FileContent)):
+            lengths[name] = length
+    if (whole := sum(lengths.values())) > WHOLE_LIMIT:
+        raise invalid(
+            [
+                f"{' and '.join(lengths)}: make the request {whole // 1_000_000} MB long, encoded as they are; the API "
+                f"takes at most {WHOLE_LIMIT // 1_000_000} MB, so give the largest as a public URL"
+                f"{', or as a path, which is uploaded' if uploads else ''}"
+            ]
+        )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from airflow_provider_minimax.api.content import FileContent
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
@@ -15,7 +17,8 @@ class HttpRequest:
     :param method: the HTTP method.
     :param path: the path below the connection's base URL and path prefix, with its leading slash.
     :param query: the query string's fields; one with several values comes several times.
-    :param body: the JSON body, if any. Not shown by ``repr``: it may hold an image.
+    :param body: the fields of the JSON body, if there is one. Not shown by ``repr``: it may hold an image.
+    :param file: a file to send as a form's ``file``; ``body`` has the form's other fields then.
     :param buys: whether an accepted request costs money, so that it must never be sent twice by itself.
     """
 
@@ -23,6 +26,7 @@ class HttpRequest:
     path: str
     query: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
+    file: FileContent | None = None
     buys: bool = False
 
 

@@ -137,7 +137,7 @@ class VideoRequest(PaidRequest):
     :param reference_images: up to 9 pictures to go by, each like ``first_frame_image``; H3 only, as are the next two,
         and not together with frames.
     :param reference_videos: up to 3 videos to go by, 15 s together: public URLs, ``mm_file://{file_id}``,
-        ``data:video/mp4;base64,`` URLs, or paths that are read.
+        ``data:video/mp4;base64,`` URLs, or paths that are read. Large files are uploaded before the clip is bought.
     :param reference_audios: up to 3 sounds to go by, likewise; never the only references.
     :param duration: the clip's length in whole seconds: 6 or 10, by model and resolution, and by default 6; for H3 from
         4 or 5 to 15, and always needed.

@@ -90,7 +90,9 @@ def _nowhere(world: World, platform: str) -> Answerer:
 async def _answered(exchange: Exchange, owner: str | None, operation: str, work: Work) -> Response:
     """Do the work, or whatever a waiting fault makes of it, and write down how it went."""
     note = _note(exchange.world, exchange.request, owner, operation)
-    fault = exchange.world.take_fault(operation, owner, await exchange.subject())
+    # Only then, because making a text of an upload takes longer than the rest of the answer.
+    subject = await exchange.subject() if exchange.world.faults else ""
+    fault = exchange.world.take_fault(operation, owner, subject)
     if fault is None:
         response = await work()
     else:

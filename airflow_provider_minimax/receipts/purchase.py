@@ -58,8 +58,8 @@ class Buyer:
     :param order: what is wanted.
     :param policy: what the author chose.
     :param look_at_output: says what is at the output's place.
-    :param before_buying: finds out whether the clip would have a place, and whether it is this task's turn; raises if
-        not.
+    :param before_buying: finds out whether the clip would have a place, and whether it is this task's turn, and makes
+        ready what takes long; raises if it cannot.
     :param log: where to say what was found and done.
     :param clock: the time; for tests.
     :param sleep: how to wait; for tests.

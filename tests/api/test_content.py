@@ -50,7 +50,7 @@ def take(request, tmp_path):
 def test_all_of_a_file_is_there_wherever_it_lies(size, take):
     data = os.urandom(size)
     taken = take(data)
-    assert (taken.size, b"".join(taken.blocks())) == (size, data)
+    assert (taken.length, b"".join(taken.blocks())) == (size, data)
     assert taken.sha256 == hashlib.sha256(data).hexdigest()
     assert taken.part(size // 2, 5) == data[size // 2 :][:5]
     with taken.open() as file:
@@ -92,7 +92,7 @@ def test_taking_a_large_file_takes_little_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
         tracemalloc.stop()
-    assert taken.size == 8 * MIB
+    assert taken.length == 8 * MIB
 
 
 def test_a_copy_is_gone_with_the_last_who_holds_it(take):
@@ -134,8 +134,8 @@ def test_a_worker_without_room_for_a_copy_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with pytest.raises(MinimaxStorageError, match=r"folder for temporary files.*Nothing was bought.*TMPDIR"):
         elsewhere(tmp_path, bytes(MIB))
-    assert elsewhere(tmp_path, b"small").size == 5
-    assert on_disk(tmp_path, bytes(MIB)).size == MIB
+    assert elsewhere(tmp_path, b"small").length == 5
+    assert on_disk(tmp_path, bytes(MIB)).length == MIB
 
 
 def test_the_bytes_are_not_shown(take):

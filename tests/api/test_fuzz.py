@@ -293,6 +293,19 @@ def test_a_list_says_of_each_task_what_its_own_item_says(platform, answer):
             assert task.status.lower().removeprefix("task_status_") in SUCCESS_WORDS
 
 
+@fuzz("read_upload", "upload", examples=100)
+def test_an_upload_is_the_file_that_the_answer_names(platform, answer):
+    found = outcome(CONTRACTS[platform].read_upload, answer)
+    check_shown(found)
+    if isinstance(found, MinimaxError):
+        return
+    told = from_json(answer.body)
+    assert answer.status < 300
+    assert found == f"mm_file://{as_text(at(told, ('file', 'file_id')))}"
+    assert found != "mm_file://"
+    assert as_text(at(told, ("base_resp", "status_code"))).strip("0") == ""
+
+
 @fuzz("read_cancellation", "cancel", examples=100)
 def test_a_cancellation_is_what_the_answer_says(platform, answer):
     found = outcome(CONTRACTS[platform].read_cancellation, answer)

@@ -735,6 +735,23 @@ def test_a_cancellation_says_what_was_done(case, action):
     assert V2.read_cancellation(reply("minimax_v2", case)) == action
 
 
+def test_an_upload_says_how_requests_name_the_file():
+    assert V2.read_upload(reply("minimax_v2", "upload")) == "mm_file://424010985738630"
+
+
+@pytest.mark.parametrize(
+    ("case", "error", "said"),
+    [
+        ("upload_refused", MinimaxRequestError, "must not be larger than 50 MB"),
+        ("upload_wrong_key", MinimaxAuthError, "invalid api key"),
+        ("upload_without_file_id", MinimaxUnavailableError, "names no file"),
+    ],
+)
+def test_an_upload_that_was_not_taken_says_why(case, error, said):
+    with pytest.raises(error, match=said):
+        V2.read_upload(reply("minimax_v2", case))
+
+
 def test_a_task_that_is_being_made_is_not_cancelled():
     with pytest.raises(MinimaxRequestError, match="task is running"):
         V2.read_cancellation(reply("minimax_v2", "cancel_running"))

@@ -214,6 +214,13 @@ def test_a_file_that_was_uploaded_can_be_named(h3, emulator):
     assert answer.json() == {"task_id": emulator.purchases[0]["task_id"]}
 
 
+def test_a_file_lives_for_seven_days(h3, emulator, monkeypatch):
+    file_id = h3.upload("fox.png", PICTURE).json()["file"]["file_id"]
+    monkeypatch.setattr("airflow_provider_minimax.emulator.world.SEVEN_DAYS", 0)
+    assert_refused(h3.order(with_content(text(), image(url=f"mm_file://{file_id}"))), 400, "bad_request_error", 2013)
+    assert emulator.purchases == []
+
+
 def test_a_file_of_another_kind_or_another_account_is_refused(customer, h3):
     file_id = h3.upload("fox.png", PICTURE).json()["file"]["file_id"]
     address = f"mm_file://{file_id}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_minimax.api.balance import Balance
 from airflow_provider_minimax.api.catalogue import api_of, models
+from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.images import V1_PICTURES, PictureRules
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest, invalid
@@ -44,6 +45,8 @@ class Platform:
     :param api_version: which version of MiniMax's API this is or resembles.
     :param newer: the same system's next version of the API, which has models of its own.
     :param pictures: what it takes as a picture.
+    :param upload: makes the request that uploads a file, for requests to name it by its address.
+    :param read_upload: reads that address from the answer.
     :param cancel: makes the request that cancels a queued task, and erases a finished one.
     :param read_cancellation: reads from the answer to that what was done: ``cancelled`` or ``deleted``.
     :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, a model or all, ids
@@ -72,6 +75,8 @@ class Platform:
     api_version: str = "v1"
     newer: Platform | None = None
     pictures: PictureRules = V1_PICTURES
+    upload: Callable[[FileContent], HttpRequest] | None = None
+    read_upload: Callable[[HttpReply], str] | None = None
     cancel: Callable[[str], HttpRequest] | None = None
     read_cancellation: Callable[[HttpReply], str] | None = None
     list_tasks: Callable[[int, int, str | None, Sequence[str], str], HttpRequest] | None = None
@@ -87,6 +92,11 @@ class Platform:
         :param model: the model's name.
         """
         return self.newer if self.newer and api_of(model) == self.newer.api_version else self
+
+    @property
+    def latest(self) -> Platform:
+        """The newest version of the platform's API."""
+        return self.newer or self
 
     def for_request(self, request: PaidRequest) -> Platform:
         """

@@ -76,7 +76,7 @@ class File(Reply):
 
 
 class Retrieval(Reply):
-    """The answer to a file's retrieval."""
+    """The answer to a file's retrieval, and to its upload."""
 
     file: Annotated[File | None, MaybeObject] = None
     base_resp: Annotated[BaseResp | None, MaybeObject] = None

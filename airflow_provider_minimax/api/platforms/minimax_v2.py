@@ -1,10 +1,10 @@
 """
 MiniMax itself, API v2 (H3): https://platform.minimax.io/docs/api-reference/video-generation-v2-create.
 
-One create call with a list of contents, one query that names the clip's URL, a list of the last seven days, and a call
-that cancels a task which is still queued. Two more calls make such tasks: one makes a clip anew in 2K, one a better
-prompt. Errors come with a real HTTP status; the inner code is in brackets at the end
-of their text. A task tells the seconds and tokens that it used, and not what they cost.
+One create call with a list of contents, one query that names the clip's URL, a list of the last seven days, a call that
+cancels a task which is still queued, and one of v1 that uploads what is too large for the create call. Two more calls
+make such tasks: one makes a clip anew in 2K, one a better prompt. Errors come with a real HTTP status; the inner code
+is in brackets at the end of their text. A task tells the seconds and tokens that it used, and not what they cost.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
 
+from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.images import V2_PICTURES
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms.base import Platform
-from airflow_provider_minimax.api.platforms.minimax import BASE_URLS, with_extra
+from airflow_provider_minimax.api.platforms.minimax import BASE_URLS, Retrieval, refuse, refuse_enveloped, with_extra
 from airflow_provider_minimax.api.platforms.replies import (
     Id,
     MaybeId,
@@ -131,6 +132,21 @@ def read_submission(reply: HttpReply) -> str:
     return accepted(reply, answer.task_id)
 
 
+def upload(file: FileContent) -> HttpRequest:
+    """Make the call that uploads a file for requests to come. It is of v1, and what it takes lives for seven days."""
+    return HttpRequest("POST", "/v1/files/upload", body={"purpose": "video_generation_input"}, file=file)
+
+
+def read_upload(reply: HttpReply) -> str:
+    """Read the address by which requests name the file."""
+    answer = read(reply, Retrieval)
+    refuse(reply, answer.base_resp)
+    if answer.file is None or not answer.file.file_id:
+        refuse_enveloped(reply)
+        raise MinimaxUnavailableError("the answer to the upload names no file", http_status=reply.status)
+    return f"mm_file://{answer.file.file_id}"
+
+
 def query(minimax_task_id: str) -> HttpRequest:
     """Make the query call."""
     return HttpRequest("GET", f"/v2/query/video_generation/{quote(minimax_task_id, safe='')}")
@@ -226,6 +242,8 @@ PLATFORM = Platform(
     recognises=recognises,
     api_version="v2",
     pictures=V2_PICTURES,
+    upload=upload,
+    read_upload=read_upload,
     cancel=cancel,
     read_cancellation=read_cancellation,
     list_tasks=list_tasks,
