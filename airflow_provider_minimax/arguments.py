@@ -120,6 +120,53 @@ def checked_id(minimax_task_id: Any) -> str:
     return str(minimax_task_id).strip()
 
 
+def check_adoption(model: Any, durable: bool) -> None:
+    """
+    Check that what a submission bought whose answer was lost can be found out.
+
+    :param model: the model.
+    :param durable: whether receipts are kept.
+    :raises MinimaxRequestError: the model has no list of its tasks, or nothing tells a retry of the submission.
+    """
+    from airflow_provider_minimax.api.catalogue import api_of
+
+    if not durable:
+        raise MinimaxRequestError(
+            "on_orphaned_intent='adopt': needs durable=True: without a receipt a retry does not know of the submission",
+            money=NOTHING_BOUGHT,
+        )
+    if isinstance(model, str) and is_literal(model) and api_of(model) == "v1":
+        raise _no_list(model)
+
+
+def check_search(model: str, has_list: bool, keeps: bool) -> None:
+    """
+    Check what :func:`check_adoption` could not when the DAG was parsed.
+
+    :param model: the model, as it was rendered.
+    :param has_list: whether the platform can list its tasks.
+    :param keeps: whether a receipt can be kept.
+    :raises MinimaxRequestError: likewise.
+    """
+    if not has_list:
+        raise _no_list(model)
+    if not keeps:
+        raise MinimaxRequestError(
+            "on_orphaned_intent='adopt': needs a receipt, or a retry does not know of the submission, and none can be "
+            "kept: before Airflow 3.3 that takes an output_path",
+            money=NOTHING_BOUGHT,
+        )
+
+
+def _no_list(model: str) -> MinimaxRequestError:
+    return MinimaxRequestError(
+        f"on_orphaned_intent='adopt': the platform cannot list tasks of model={model!r}, so it cannot be found out "
+        "what a lost answer was about; MiniMax itself can list those of MiniMax-H3 and its kin. Leave it out to stop "
+        "then, and have a person look",
+        money=NOTHING_BOUGHT,
+    )
+
+
 def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest] | None = None) -> None:
     """
     Check the fields of a request that are literals.

@@ -13,13 +13,20 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
+from airflow_provider_minimax.adopts import SETTLED, FindsOut
 from airflow_provider_minimax.airflow_names import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowTaskTimeout,
 )
-from airflow_provider_minimax.arguments import at_least_one, check_delivery, one_of, seconds
+from airflow_provider_minimax.arguments import (
+    at_least_one,
+    check_adoption,
+    check_delivery,
+    one_of,
+    seconds,
+)
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.discreet import Discreet
@@ -51,7 +58,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.receipts.record import Receipt
 
 
-class BuysClips(TakesTurns, DeliversClips):
+class BuysClips(FindsOut, TakesTurns, DeliversClips):
     """
     Makes an operator buy a clip once, wait for it if asked to, and deliver it; or what else is bought like one.
 
@@ -94,7 +101,7 @@ class BuysClips(TakesTurns, DeliversClips):
         preview: bool,
         durable: bool,
         on_clear: Literal["resubmit", "reuse"],
-        on_orphaned_intent: Literal["fail", "resubmit"],
+        on_orphaned_intent: Literal["fail", "resubmit", "adopt"],
         max_submissions: int,
         poll_interval: timedelta | float | None,
         timeout: timedelta | float,
@@ -111,13 +118,15 @@ class BuysClips(TakesTurns, DeliversClips):
         self.preview = preview
         self.durable = durable
         self.on_clear = one_of("on_clear", on_clear, ("resubmit", "reuse"))
-        self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
+        self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit", "adopt"))
         self.max_submissions = at_least_one("max_submissions", max_submissions)
         self.poll_interval = None if poll_interval is None else seconds("poll_interval", poll_interval)
         self.timeout = seconds("timeout", timeout)
         self.cancel_on_timeout = cancel_on_timeout
         self.validate = validate
         check_delivery(check, preview, output_path, delivers=wait_for_completion)
+        if on_orphaned_intent == "adopt":
+            check_adoption(self.model, durable)
         if on_clear == "reuse" and (output_path is None or not durable):
             raise MinimaxRequestError(
                 "on_clear='reuse': needs output_path and durable=True: the receipt next to the output is all that "
@@ -163,6 +172,10 @@ class BuysClips(TakesTurns, DeliversClips):
     def execute_in_turn(self, context: Context, event: dict[str, Any]) -> Any:
         """Do the same once it is this task's turn to buy, or say why that never came."""
         self._come_in_turn(event)
+        return self._get(context)
+
+    def execute_settled(self, context: Context, event: Any = None) -> Any:
+        """Do the same once the platform's list may tell more of a submission without an answer."""
         return self._get(context)
 
     def _get(self, context: Context) -> Any:
@@ -220,8 +233,9 @@ class BuysClips(TakesTurns, DeliversClips):
             self._give_way(refusal, hook)
             raise
         except MinimaxSubmissionUnknownError as error:
-            receipt = self._ledger(context).read_if_possible()
-            if receipt is not None and (listed := told_lookalikes(hook, request, receipt.intended_at)):
+            # Who was to adopt one of them has told of them already.
+            receipt = None if self.on_orphaned_intent == "adopt" else self._ledger(context).read_if_possible()
+            if receipt is not None and (listed := told_lookalikes(hook, receipt)):
                 error.hint = " ".join(filter(None, (listed, error.hint)))
             raise
 
@@ -266,7 +280,10 @@ class BuysClips(TakesTurns, DeliversClips):
             self._ready = hook.upload_files(request)
 
         look_at_output = (lambda _: Clip.ABSENT) if place is None else place.look
-        return Buyer(ledger, order, policy, look_at_output, before_buying=before_buying, log=self.log)
+        find_out = self._find_out(context, hook, ledger, order)
+        return Buyer(
+            ledger, order, policy, look_at_output, before_buying=before_buying, find_out=find_out, log=self.log
+        )
 
     def _submit(self, hook: MinimaxHook, request: PaidRequest) -> str:
         self._is_submitting = True
@@ -367,7 +384,9 @@ class BuysClips(TakesTurns, DeliversClips):
             return self._conclude(context, hook, self._ledger(context), outcome)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume; whatever becomes of the wait, the clip is bought, unless it was for a turn to buy it."""
+        """Resume; whatever becomes of the wait, the clip is bought, unless it was to buy it or to find that out."""
+        if next_method == SETTLED:
+            return self.execute_settled(context)
         if next_method == IN_TURN or (next_method != "execute_complete" and self._has_bought_nothing(context)):
             return resume_in_turn(cast("BaseOperator", self), next_method, next_kwargs, context)
         minimax_task_id = _id_of_event(next_kwargs) or _pushed_id(context) or self._recorded_id(context)

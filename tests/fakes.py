@@ -22,12 +22,16 @@ class FakeTaskInstance:
         self.max_tries = max_tries
         self.try_number = try_number
         self.xcoms: dict[str, object] = {}
+        self.others: list[object] = []
+        """What other tasks of the run pushed."""
 
     def xcom_push(self, key: str, value: object) -> None:
         json.dumps(value)
         self.xcoms[key] = value
 
-    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> object:
+    def xcom_pull(self, task_ids: str | list[str], key: str, map_indexes: int = -1) -> object:
+        if isinstance(task_ids, list):
+            return [*self.others, self.xcoms.get(key)]
         assert (task_ids, map_indexes) == (self.task_id, self.map_index)
         return self.xcoms.get(key)
 

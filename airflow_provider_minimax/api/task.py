@@ -178,11 +178,11 @@ class TaskPage:
     One page of an account's remote tasks.
 
     :param tasks: the tasks.
-    :param total: how many there are on all pages.
+    :param total: how many there are on all pages; ``None`` if the platform does not say.
     """
 
     tasks: tuple[VideoTask, ...]
-    total: int
+    total: int | None
 
 
 def _moment(text: Any) -> datetime | None:

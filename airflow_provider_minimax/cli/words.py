@@ -86,7 +86,11 @@ def origin(receipt: Receipt) -> Iterator[Row]:
 
 def times(receipt: Receipt) -> Iterator[Row]:
     """Say what happened when, each with the time since the one before."""
-    bought = [("Requested", receipt.intended_at), ("Submitted", receipt.submitted_at)]
+    bought = [
+        ("Requested", receipt.intended_at),
+        ("Answer lost", receipt.lost_at),
+        ("Adopted" if receipt.lost_at else "Submitted", receipt.submitted_at),
+    ]
     made = [("Started", receipt.started_at), ("Ready", receipt.finished_at)]
     delivered = [("Delivered", receipt.delivered_at)]
     if receipt.fingerprint is None:
@@ -134,10 +138,11 @@ def next_step(receipt: Receipt, seen: Clip) -> str:
     if receipt.phase is Phase.INTENT:
         return (
             "Look for it in the platform's console. If it is there, give its id to `adopt`; if it surely is not, "
-            "`forget` this receipt. Then clear the Airflow task."
+            "`forget` this receipt. Then clear the Airflow task. With on_orphaned_intent='adopt' its retries ask the "
+            "platform's list themselves."
         )
     if receipt.phase is Phase.SUBMITTED:
-        # Without max_tries it was adopted.
+        # Without max_tries a person wrote it down.
         clear = "and so does a clear" if receipt.max_tries is None else "a clear only with on_clear='reuse'"
         return f"A retry of the Airflow task goes on with it, {clear}."
     if receipt.phase is Phase.FAILED:

@@ -75,6 +75,8 @@ class Settings(BaseModel):
     """How many jobs of v2 may be waiting or running at once, 30 on the real platform; None: any number."""
     v2_window_seconds: int = Field(SEVEN_DAYS, ge=0)
     """How long after it was made a job of v2 can be seen, listed and deleted."""
+    v2_list_lag_seconds: float = Field(0.0, ge=0)
+    """How long after it was made a job of v2 is first listed."""
 
     chainhub_submit: Literal["plain", "wrapped"] = "plain"
     chainhub_file_inline: bool = True

@@ -214,6 +214,14 @@ class MinimaxHook(BaseHook):
         """
         return self._resolve()[0].for_model(model).api_version
 
+    def has_list(self, api_version: str) -> bool:
+        """
+        Return whether :meth:`list_tasks` can list the tasks of a version of the API.
+
+        :param api_version: which version of MiniMax's API.
+        """
+        return self._resolve()[0].of_version(api_version).list_tasks is not None
+
     def account(self) -> dict[str, str]:
         """Return where clips are bought through this connection: ``platform``, ``base_url``, ``minimax_conn_id``."""
         platform, endpoint = self._resolve()

@@ -80,7 +80,8 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
     :param preview: whether to make a poster frame and a contact sheet next to the clip.
     :param durable: whether to keep a receipt.
     :param on_clear: what a person's clearing of the task means for a clip that is bought but not delivered.
-    :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost.
+    :param on_orphaned_intent: what to do if the answer to a submission was lost: ``"fail"``, ``"resubmit"`` or
+        ``"adopt"``, as ``MinimaxVideoGenerationOperator``.
     :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass.
     :param poll_interval: seconds between looks. By default every ten seconds, until some clips have been seen to end.
     :param timeout: seconds until the wait of each try ends.
@@ -123,7 +124,7 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
         preview: bool = False,
         durable: bool = True,
         on_clear: Literal["resubmit", "reuse"] = "resubmit",
-        on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
+        on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail",
         max_submissions: int = 1,
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 1800.0,
@@ -219,7 +220,7 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
     :param durable: whether to keep a receipt. Without one (also on Airflow before 3.3) every failure after the purchase
         is final, and a task whose worker dies buys again when it is retried.
     :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost: ``"fail"`` stops and says
-        so, ``"resubmit"`` submits again.
+        so, ``"resubmit"`` submits again, ``"adopt"`` asks the platform's list first.
     :param max_submissions: how many rewritings may be bought in all if the remote task fails for a reason that may
         pass, one a try.
     :param poll_interval: seconds between looks. By default every ten seconds, until some have been seen to end.
@@ -259,7 +260,7 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
         minimax_conn_id: str = "minimax_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         durable: bool = True,
-        on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
+        on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail",
         max_submissions: int = 1,
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 1800.0,

@@ -116,7 +116,10 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
         ``"resubmit"`` buys another, ``"reuse"`` goes on with it (needs ``output_path``, since Airflow 3.4 forgets what
         a cleared task had stored).
     :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost, so that a clip may have
-        been bought: ``"fail"`` stops and says so, ``"resubmit"`` submits again.
+        been bought: ``"fail"`` stops and says so, ``"resubmit"`` submits again. ``"adopt"``, H3 only, asks the
+        platform's list for a minute: the one task that it can be is gone on with; if there is none, nothing was bought
+        and it is submitted again; if it may be several, it stops and names them. The list shows no prompts: see
+        :ref:`adopting`.
     :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
         one a try; 1 buys none again by itself.
     :param poll_interval: seconds between looks, more than 0. By default looks are rare before the clip can be done, and
@@ -176,7 +179,7 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
         preview: bool = False,
         durable: bool = True,
         on_clear: Literal["resubmit", "reuse"] = "resubmit",
-        on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
+        on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail",
         max_submissions: int = 1,
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 1800.0,

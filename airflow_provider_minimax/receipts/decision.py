@@ -29,6 +29,8 @@ from airflow_provider_minimax.receipts.record import Owner, Phase, Receipt
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 # A submission in another task's hands, with its time-outs and repetitions, is over by then.
 OTHERS_SUBMIT_WITHIN = timedelta(minutes=3)
+# So far back the platform's list reaches, less what clocks may differ by.
+LISTED_FOR = timedelta(days=7) - CLOCKS_DIFFER_BY
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Order:
     cost: Mapping[str, Any] | None = None
     api_version: str = "v1"
 
-    def intent(self, now: datetime, *, submissions: int, replaced: tuple[str, ...]) -> Receipt:
+    def intent(self, now: datetime, *, submissions: int, replaced: tuple[str, ...], unanswered: int = 0) -> Receipt:
         """Return the receipt of a purchase that is about to begin."""
         return Receipt(
             phase=Phase.INTENT,
@@ -74,6 +76,7 @@ class Order:
             try_number=self.try_number,
             submissions=submissions,
             replaced=replaced,
+            unanswered=unanswered,
             request=None if self.request is None else dict(self.request),
             cost=None if self.cost is None else dict(self.cost),
             intended_at=now,
@@ -88,14 +91,14 @@ class Policy:
 
     :param on_clear: whether a task that a person cleared buys anew (``resubmit``) or goes on with what was bought
         (``reuse``).
-    :param on_orphaned_intent: whether a submission whose outcome is unknown stops the task (``fail``) or is made again
-        (``resubmit``).
+    :param on_orphaned_intent: whether a submission whose outcome is unknown stops the task (``fail``), is made again
+        (``resubmit``) or is looked for in the platform's list (``adopt``).
     :param max_submissions: how many purchases there may be in all if the remote task fails in a way that may pass.
     :param overwrite: whether the output may be replaced.
     """
 
     on_clear: Literal["resubmit", "reuse"] = "resubmit"
-    on_orphaned_intent: Literal["fail", "resubmit"] = "fail"
+    on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail"
     max_submissions: int = 1
     overwrite: bool = False
 
@@ -116,11 +119,16 @@ LookAtOutput = Callable[[str | None], Clip]
 
 @dataclass(frozen=True, slots=True)
 class Buy:
-    """Buy; ``note`` says why if an earlier receipt was found."""
+    """
+    Buy; ``note`` says why if an earlier receipt was found.
+
+    ``unanswered`` counts submissions before this one that bought nothing, as the platform's list shows.
+    """
 
     submissions: int = 1
     replaced: tuple[str, ...] = ()
     note: str | None = None
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,15 @@ class Wait:
     note: str
 
 
-Step = Buy | Resume | Done | Wait
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Look for the purchase of this receipt in the platform's list: its answer is lost."""
+
+    receipt: Receipt
+    note: str
+
+
+Step = Buy | Resume | Done | Wait | Search
 
 
 def decide(
@@ -176,8 +192,8 @@ def decide(
         return _buy(order, policy, look_at_output, None, Buy())
     if found.began_at > now + CLOCKS_DIFFER_BY:
         raise MinimaxReceiptError(
-            f"the receipt {where} is from the future: it says {_time(found.began_at)}, and this worker's clock "
-            f"{_time(now)}",
+            f"the receipt {where} is from the future: it says {time_of(found.began_at)}, and this worker's clock "
+            f"{time_of(now)}",
             minimax_task_id=found.minimax_task_id,
             money=NOTHING_BOUGHT,
             hint="Set the clocks of the workers, then run this task again.",
@@ -261,7 +277,7 @@ class _Case:
 
     def what_goes_on(self) -> str:
         if self.found.phase is Phase.INTENT:
-            return f"An earlier submission, of {_time(self.found.intended_at)}, may have bought a clip too."
+            return f"An earlier submission, of {time_of(self.found.intended_at)}, may have bought a clip too."
         return f"{self.task}, which was bought before, is left alone; it was or will be billed."
 
     def after_failure(self) -> Step:
@@ -294,6 +310,12 @@ class _Case:
             return self.buy(
                 "An earlier submission was never answered and may have bought a clip; submitting again, as "
                 "on_orphaned_intent='resubmit' says."
+            )
+        if self.policy.on_orphaned_intent == "adopt" and age < LISTED_FOR:
+            return Search(
+                self.found,
+                f"The submission of {time_of(self.found.intended_at)} for {self.found.owner} got no answer; the "
+                "platform's list is asked whether it bought a clip, as on_orphaned_intent='adopt' says.",
             )
         raise orphaned(self.found, self.where)
 
@@ -353,8 +375,8 @@ class _Case:
 def orphaned(receipt: Receipt, where: str) -> MinimaxSubmissionUnknownError:
     """Return the error for a submission of which nobody knows whether it bought a clip."""
     return MinimaxSubmissionUnknownError(
-        f"a clip of {receipt.model} was submitted for {receipt.owner} at {_time(receipt.intended_at)}, and its answer "
-        f"was never written down (receipt: {where})",
+        f"a clip of {receipt.model} was submitted for {receipt.owner} at {time_of(receipt.intended_at)}, and its "
+        f"answer was never written down (receipt: {where})",
         platform=receipt.platform,
         money="It may have been bought and billed; nothing was bought now.",
         hint=WAYS_ON,
@@ -365,11 +387,12 @@ WAYS_ON = (
     "Look for it in the platform's console. If it is there: for a receipt next to an output, give its id to `airflow "
     "minimax receipts adopt` and clear this task, which goes on with it; otherwise fetch it with MinimaxTaskSensor "
     "and MinimaxVideoDownloadOperator. If it is not there, clear this task: with on_clear='resubmit' it buys anew. "
-    "on_orphaned_intent='resubmit' does so without asking."
+    "on_orphaned_intent='resubmit' does so without asking, and for MiniMax-H3 'adopt' asks the platform's list first."
 )
 
 
-def _time(when: datetime) -> str:
+def time_of(when: datetime) -> str:
+    """Return a time as errors and logs tell it."""
     return f"{when:%Y-%m-%d %H:%M:%S %Z}"
 
 

@@ -93,11 +93,11 @@ class Ledger:
 
     def claim(self, intent: Receipt, found: Receipt | None) -> bool:
         """
-        Write down that a clip is about to be bought.
+        Write down that a clip is about to be bought, or what became of a purchase that nobody else may have taken up.
 
         :param intent: the receipt to write.
         :param found: the one whose place it takes, as :meth:`read` returned it.
-        :return: whether the purchase is ours; otherwise somebody else was faster, and there is another receipt to read.
+        :return: whether it is ours; otherwise somebody else was faster, and there is another receipt to read.
         :raises MinimaxReceiptStoreError: a place cannot be written, so nothing may be bought.
         """
         if not self._homes:
@@ -109,7 +109,7 @@ class Ledger:
                 return False
             may_have_raced = first.create_may_race
         else:
-            if found is None or there.attempt != found.attempt:
+            if there != found:
                 return False
             first.write(intent)
             may_have_raced = first.write_may_race

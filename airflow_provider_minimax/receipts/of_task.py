@@ -101,3 +101,17 @@ def owner_of(context: Context) -> Owner:
     """Return whose the purchases of the task that runs are; the same for all its tries."""
     ti: Any = context["ti"]
     return Owner(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index)
+
+
+def published_in_run(context: Context, buys: type) -> set[str]:
+    """
+    Return the remote tasks that the tasks of this dag run published as theirs, one look for each that buys.
+
+    :param context: the context of the task that asks; it published none yet.
+    :param buys: the class of the operators that buy.
+    """
+    ti: Any = context["ti"]
+    tasks = context["dag"].task_dict
+    # A mapped task is no operator yet, and has the class of its operators.
+    buyers = [name for name, task in tasks.items() if issubclass(getattr(task, "operator_class", type(task)), buys)]
+    return {str(minimax_task_id) for minimax_task_id in ti.xcom_pull(task_ids=buyers, key="task_id") if minimax_task_id}

@@ -1,8 +1,9 @@
 """
 Buying once: the order in which a receipt is read, an intent written, the request sent, and the answer written down.
 
-The intent is there before the request leaves, and only a definite refusal takes it away. Whatever dies in between, the
-next try finds either the remote task's id or the trace of a submission whose outcome nobody knows.
+The intent is there before the request leaves, and only a definite refusal takes it away, or the platform's list where
+the author said that it may. Whatever dies in between, the next try finds either the remote task's id or the trace of a
+submission whose outcome nobody knows.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from airflow_provider_minimax.airflow_names import AirflowTaskTimeout
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
@@ -27,8 +29,10 @@ from airflow_provider_minimax.receipts.decision import (
     Order,
     Policy,
     Resume,
+    Search,
     Wait,
     decide,
+    orphaned,
 )
 from airflow_provider_minimax.receipts.ledger import Ledger, Log
 from airflow_provider_minimax.receipts.record import Phase, Receipt
@@ -36,6 +40,16 @@ from airflow_provider_minimax.receipts.record import Phase, Receipt
 _LOOK_AGAIN_AFTER = 2.0
 # Each lost race leaves a receipt to go on with; storage where that does not hold is broken.
 _RACES = 5
+# Who takes longer from its intent to its request stood still, and may have been given up for dead meanwhile.
+_STOOD_STILL = timedelta(seconds=10)
+
+
+FindOut = Callable[[Receipt], tuple[Receipt, Buy | Resume] | None]
+"""
+Finds out what the submission of a receipt bought whose answer is lost.
+
+It returns the receipt as it is now and what to do, or nothing if somebody else wrote meanwhile.
+"""
 
 
 def now() -> datetime:
@@ -60,6 +74,7 @@ class Buyer:
     :param look_at_output: says what is at the output's place.
     :param before_buying: finds out whether the clip would have a place, and whether it is this task's turn, and makes
         ready what takes long; raises if it cannot.
+    :param find_out: finds out what a submission without an answer bought, if the author chose that.
     :param log: where to say what was found and done.
     :param clock: the time; for tests.
     :param sleep: how to wait; for tests.
@@ -73,6 +88,7 @@ class Buyer:
         look_at_output: LookAtOutput,
         *,
         before_buying: Callable[[], None] | None = None,
+        find_out: FindOut | None = None,
         log: Log,
         clock: Callable[[], datetime] = now,
         sleep: Callable[[float], None] = time.sleep,
@@ -82,6 +98,7 @@ class Buyer:
         self._policy = policy
         self._look_at_output = look_at_output
         self._before_buying = before_buying
+        self._find_out = find_out
         self._log = log
         self._clock = clock
         self._sleep = sleep
@@ -103,20 +120,28 @@ class Buyer:
                     return self._taken_up(step)
                 if self._before_buying is not None:
                     self._before_buying()
-                intent = self._order.intent(self._clock(), submissions=step.submissions, replaced=step.replaced)
-                if not self._ledger.claim(intent, found):
+                intent = self._order.intent(
+                    self._clock(), submissions=step.submissions, replaced=step.replaced, unanswered=step.unanswered
+                )
+                if not self._ledger.claim(intent, found) or self._is_overtaken(intent):
                     continue
             except MinimaxStorageError as error:
-                error.money = "Nothing was bought now."
+                error.money = error.money or "Nothing was bought now."
                 raise
-            return Bought(self._buy(intent, found, submit))
+            try:
+                # What surely bought nothing is not worth getting its place back.
+                return Bought(self._buy(intent, None if step.unanswered else found, submit))
+            except MinimaxSubmissionUnknownError as error:
+                if self._find_out is None or isinstance(error.__cause__, AirflowTaskTimeout):
+                    raise
+                self._log.warning("%s", error.message)
         raise MinimaxReceiptStoreError(
             f"the receipt {self._ledger.where} was changed by somebody else each of {_RACES} times that it was written",
             money="Nothing was bought now.",
         )
 
     def _settled(self) -> tuple[Receipt | None, Buy | Resume | Done]:
-        """Return the receipt and what to do about it, once nobody else is in the middle of a submission."""
+        """Return the receipt and what to do about it, once no submission is in doubt that need not be."""
         waited_for = None
         while True:
             found = self._ledger.read()
@@ -128,14 +153,30 @@ class Buyer:
                 where=self._ledger.where,
                 now=self._clock(),
             )
-            if not isinstance(step, Wait):
+            if isinstance(step, Search):
+                if found_out := self._searched(step):
+                    return found_out
+            elif not isinstance(step, Wait):
                 if step.note:
                     self._log.warning("%s", step.note)
                 return found, step
-            if step.note != waited_for:
+            elif step.note != waited_for:
                 self._log.info("%s", step.note)
             waited_for = step.note
             self._sleep(_LOOK_AGAIN_AFTER)
+
+    def _searched(self, search: Search) -> tuple[Receipt, Buy | Resume] | None:
+        if self._find_out is None:
+            raise orphaned(search.receipt, self._ledger.where)
+        self._log.warning("%s", search.note)
+        return self._find_out(search.receipt)
+
+    def _is_overtaken(self, intent: Receipt) -> bool:
+        """Whether this process stood still before its request, and somebody who took it for dead went on without it."""
+        if not self._ledger.keeps or self._clock() - intent.intended_at < _STOOD_STILL:
+            return False
+        there = self._ledger.read()
+        return there is None or (there.attempt, there.phase, there.lost_at) != (intent.attempt, intent.phase, None)
 
     def _buy(self, intent: Receipt, found: Receipt | None, submit: Callable[[], str]) -> Receipt:
         try:

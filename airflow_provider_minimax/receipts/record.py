@@ -91,7 +91,9 @@ class Receipt(_Record):
     :param try_number: the try that bought.
     :param submissions: how many purchases there were for the same request without a person having asked for another.
     :param replaced: remote tasks that earlier purchases of the same task left behind.
+    :param unanswered: how many submissions of the same try before this one were never answered and bought nothing.
     :param intended_at: when the request was about to go out.
+    :param lost_at: when it was found out that no answer will come, by whoever is to ask the platform's list instead.
     :param minimax_task_id: the remote task.
     :param api_version: which version of MiniMax's API knows it.
     :param submitted_at: when it was known.
@@ -125,10 +127,12 @@ class Receipt(_Record):
     try_number: int
     submissions: int = 1
     replaced: tuple[str, ...] = ()
+    unanswered: int = 0
     provider_version: str = __version__
     request: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None
     intended_at: AwareDatetime
+    lost_at: AwareDatetime | None = None
     minimax_task_id: str | None = None
     api_version: str = "v1"
     submitted_at: AwareDatetime | None = None
@@ -150,6 +154,10 @@ class Receipt(_Record):
         if self.phase is Phase.DELIVERED and not self.sha256:
             raise ValueError("phase delivered without a sha256")
         return self
+
+    def lost(self, now: datetime) -> Receipt:
+        """Return the receipt of a submission whose answer will not come."""
+        return self.model_copy(update={"lost_at": now})
 
     def submitted(self, minimax_task_id: str, now: datetime) -> Receipt:
         """Return the receipt of a purchase whose remote task is known."""

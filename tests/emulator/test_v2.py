@@ -165,6 +165,15 @@ def test_a_list_shows_the_newest_first_and_counts_as_no_look(h3, emulator):
     assert emulator.requests[-2]["operation"] == "list"
 
 
+def test_a_list_can_lag_behind(h3, emulator):
+    emulator.configure(v2_list_lag_seconds=0.3)
+    task_id = h3.buy()
+    assert h3.list() == {"items": [], "total": 0}
+    assert h3.look(task_id)["id"] == task_id
+    time.sleep(0.35)
+    assert h3.list()["total"] == 1
+
+
 def test_a_list_comes_in_pages(h3):
     task_ids = [h3.buy() for _ in range(25)][::-1]
 

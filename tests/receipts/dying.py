@@ -14,20 +14,23 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
+from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.pace import settle
-from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.transport import FileStream
 from airflow_provider_minimax.delivery.places import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
-from airflow_provider_minimax.receipts import ledger
+from airflow_provider_minimax.receipts import adoption, ledger
 from airflow_provider_minimax.receipts.homes import SidecarHome, StateStoreHome
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from tests.fakes import FakeStore, FakeTaskInstance
@@ -59,6 +62,8 @@ class World:
     refusals: list[Exception] = field(default_factory=list)
     rate_limit_per_minute: int | None = None
     turns: int = 0
+    lost: list[bool] = field(default_factory=list)
+    """Of which submissions the answer is lost, and whether they bought something."""
     code: str | None = None
     store: FakeStore = field(default_factory=FakeStore)
     max_tries: int = 3
@@ -81,8 +86,12 @@ class World:
         self.step("before the submission")
         if self.refusals:
             raise self.refusals.pop(0)
-        self.purchases.append(f"T{len(self.purchases) + 1}")
+        is_lost, is_sold = (True, self.lost.pop(0)) if self.lost else (False, True)
+        if is_sold:
+            self.purchases.append(f"T{len(self.purchases) + 1}")
         self.step("after the submission")
+        if is_lost:
+            raise MinimaxSubmissionUnknownError("no answer", money="It may have been bought.")
         return self.purchases[-1]
 
     def look(self, minimax_task_id: str) -> VideoTask:
@@ -91,6 +100,12 @@ class World:
         if self.code is not None:
             return VideoTask(minimax_task_id, TaskState.FAILED, "Fail", code=self.code)
         return VideoTask(minimax_task_id, TaskState.SUCCEEDED, "Success", file_id=f"F-{minimax_task_id}")
+
+    def listed(self) -> TaskPage:
+        self.step("the list")
+        when = datetime.now(UTC)
+        tasks = [VideoTask(task, TaskState.RUNNING, "running", created_at=when) for task in self.purchases]
+        return TaskPage(tuple(tasks), len(tasks))
 
     def chunks(self, minimax_task_id: str, first: int) -> Iterator[bytes]:
         content = clip_of(minimax_task_id)
@@ -104,7 +119,8 @@ class World:
         ti = FakeTaskInstance(max_tries=self.max_tries, try_number=self.tries)
         push = ti.xcom_push
         ti.xcom_push = lambda key, value: (self.step("XCom"), push(key, value))  # type: ignore[method-assign]
-        context: Any = {"ti": ti} | ({"task_state_store": self.store} if self.has_store else {})
+        dag = SimpleNamespace(task_dict={})
+        context: Any = {"ti": ti, "dag": dag} | ({"task_state_store": self.store} if self.has_store else {})
         goes_on: Callable[[], Any] = partial(self._operator().execute, context)
         try:
             while True:
@@ -147,7 +163,7 @@ class World:
 
     def _operator(self) -> MinimaxVideoGenerationOperator:
         return MinimaxVideoGenerationOperator(
-            task_id="generate", model="MiniMax-Hailuo-2.3", prompt="a cat", validate=False, **self.options
+            task_id="generate", prompt="a cat", validate=False, **{"model": "MiniMax-Hailuo-2.3"} | self.options
         )
 
     @property
@@ -193,7 +209,13 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             return {"platform": "minimax", "base_url": "https://api.example", "minimax_conn_id": "c"}
 
         def api_version(self, model: str) -> str:
-            return "v1"
+            return api_of(model)
+
+        def has_list(self, api_version: str) -> bool:
+            return api_version == "v2"
+
+        def list_tasks(self, *, model: str, page: int, page_size: int, task_type: str) -> TaskPage:
+            return self.world.listed()
 
         def rate_limit_per_minute(self) -> int | None:
             return self.world.rate_limit_per_minute
@@ -230,6 +252,8 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     monkeypatch.setattr("airflow_provider_minimax.hooks.minimax.MinimaxHook", Hook)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(ledger, "SETTLING_TIME", 0.0)
+    for name in ("OTHERS_WRITE_WITHIN", "LISTED_WITHIN"):
+        monkeypatch.setattr(adoption, name, timedelta(0))
     monkeypatch.setattr(LocalPlace, "put", stepping(LocalPlace.put, "the naming"))
     for home in (SidecarHome, StateStoreHome):
         for name in ("create", "write", "erase"):

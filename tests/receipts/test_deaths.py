@@ -10,6 +10,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxModerationError,
     MinimaxRateLimitError,
     MinimaxSubmissionUnknownError,
+    MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
 from airflow_provider_minimax.receipts.homes import SidecarHome
@@ -106,6 +107,53 @@ def test_an_author_who_dares_buys_again_only_where_nobody_can_know(new_world, op
         end = world.run()
         assert not isinstance(end, BaseException)
         assert len(world.purchases) == (before + 1 if unknown else 1)
+
+
+def check_found_out(world, end) -> None:
+    assert not isinstance(end, BaseException), end
+    assert world.purchases == ["T1"]
+    if world.options.get("wait_for_completion") and "output_path" in world.options:
+        assert world.delivered == end["task_id"] == "T1"
+
+
+ADOPTING = {"model": "MiniMax-H3", "on_orphaned_intent": "adopt"}
+
+
+def test_an_author_who_has_the_list_asked_never_pays_twice_and_never_has_to_look(new_world, options):
+    """Each step once, and each step of finding out: where the list tells all, nothing stays in doubt."""
+    for death in range(1, steps_of(new_world(**options, **ADOPTING)) + 1):
+        world = new_world(**options, **ADOPTING)
+        assert isinstance(world.run_try(death), Death)
+        check_found_out(world, world.run())
+
+
+@pytest.mark.slow
+def test_so_it_is_if_it_dies_again_while_it_finds_out(new_world, options):
+    for first, second in product(range(1, steps_of(new_world(**options, **ADOPTING)) + 1), range(1, 12)):
+        world = new_world(**options, **ADOPTING)
+        end = world.run_try(first)
+        assert isinstance(end, Death)
+        end = world.run_try(second)
+        check_found_out(world, world.run() if isinstance(end, Death) else end)
+
+
+@pytest.mark.parametrize("sold", [True, False])
+def test_a_lost_answer_is_found_out_about_in_the_same_try(new_world, options, sold):
+    world = new_world(**options, **ADOPTING)
+    world.lost = [sold]
+    check_found_out(world, world.run_try())
+
+
+def test_a_platform_that_never_answers_and_sells_nothing_is_left_to_the_next_try(new_world, options):
+    """Twice in one try, then a failure that a retry may help: nothing was bought, and nothing is in its way."""
+    world = new_world(**options, **ADOPTING)
+    world.lost = [False, False]
+    end = world.run_try()
+    assert isinstance(end, MinimaxUnavailableError)
+    assert not is_final(end)
+    assert "Nothing was bought." in str(end)
+    assert world.knows
+    check_found_out(world, world.run_try())
 
 
 @pytest.mark.parametrize(

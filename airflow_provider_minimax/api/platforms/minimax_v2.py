@@ -88,7 +88,7 @@ class _Query(Reply):
 
 class _Page(Reply):
     items: Annotated[list[_Task], BeforeValidator(objects)] = Field(default_factory=list)
-    total: int = 0
+    total: int | None = None
 
 
 class _Deletion(Reply):

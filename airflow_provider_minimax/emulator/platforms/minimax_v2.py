@@ -112,6 +112,7 @@ async def list_jobs(exchange: Exchange) -> Response:
         job
         for job in reversed(exchange.world.jobs.values())
         if _is_known(exchange, job)
+        and job.made_at <= time.time() - exchange.settings.v2_list_lag_seconds
         and status in (None, STATUSES[job.state()])
         and task_type in (None, job.order.task_type)
         and model in (None, job.order.model)
