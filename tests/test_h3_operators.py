@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
-from airflow_provider_minimax.emulator.clips import film_v2
+from airflow_provider_minimax.emulator.clips import clip_of, film_v2
 from airflow_provider_minimax.exceptions import (
     MinimaxModerationError,
     MinimaxRequestError,
@@ -113,6 +113,20 @@ def test_a_clip_on_disk_is_sent_with_what_it_was_made_of_and_is_an_input_of_the_
     assert [item.get("role") for item in content] == [None, "reference_image", "base_video"]
     assert content[2]["video_url"]["url"].startswith("sha256:")
     assert operator._delivered.inputs == (str(tmp_path / "boat.mp4"), "https://files.example/boat.png")
+
+
+def test_a_large_clip_is_uploaded_first_and_known_by_its_bytes(hook, minimax_emulator, context, tmp_path):
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    large = clip_of("boat", 9_000_000, film_v2("768P", 8))
+    (tmp_path / "boat.mp4").write_bytes(b"".join(large.pieces(0, large.size)))
+    operator = regenerate(
+        base_video=str(tmp_path / "boat.mp4"), prompt="a boat", output_path=str(tmp_path / "boat-2k.mp4")
+    )
+    operator.execute(context)
+    (upload,), (purchase,) = minimax_emulator.uploads, minimax_emulator.purchases
+    assert purchase["body"]["content"][1]["video_url"]["url"] == f"mm_file://{upload['file_id']}"
+    receipt = json.loads((tmp_path / "boat-2k.mp4.receipt.json").read_text())
+    assert receipt["request"]["base_video"].startswith("sha256:")
 
 
 def test_a_clip_that_cannot_be_made_anew_buys_nothing(hook, minimax_emulator, context, tmp_path):
