@@ -13,6 +13,7 @@ from airflow_provider_minimax.airflow_names import AirflowFailException, Airflow
 from airflow_provider_minimax.api import exchange
 from airflow_provider_minimax.api.content import FileBytes
 from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.side_requests import RegenerationRequest
 from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
@@ -128,6 +129,14 @@ def test_a_large_picture_of_a_hailuo_clip_travels_inside_the_request(hook, minim
     frame = {"first_frame_image": str(tmp_path / "frame.png")}
     hook.submit(VideoRequest.of({"model": "MiniMax-Hailuo-02", "prompt": "a paper boat"} | frame))
     assert operations(minimax_emulator) == ["submit"]
+
+
+def test_a_clip_that_is_to_be_made_anew_is_uploaded_too(hook, minimax_emulator, film):
+    fields = {"model": "MiniMax-H3", "resolution": "2K", "base_video": str(film), "prompt": "a paper boat"}
+    hook.submit(RegenerationRequest.of(fields), validate=False)
+    assert operations(minimax_emulator) == ["upload", "submit"]
+    _, item = minimax_emulator.purchases[0]["body"]["content"]
+    assert item["video_url"]["url"] == f"mm_file://{minimax_emulator.uploads[0]['file_id']}"
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "non_json", "http"])
