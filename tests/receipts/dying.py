@@ -220,6 +220,10 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         def rate_limit_per_minute(self) -> int | None:
             return self.world.rate_limit_per_minute
 
+        def upload_files(self, request: Any) -> Any:
+            self.world.step("the uploads")
+            return request
+
         def submit(self, request: Any, *, validate: bool, after_refusals: bool) -> str:
             return self.world.submit()
 
