@@ -152,6 +152,21 @@ def _raw(url: str, interval: float) -> Make:
     return lambda job: Raw(wires, url, job, interval, in_flight)
 
 
+class Asleep:
+    """Nothing but a wait: what Airflow itself, a task and its portal take."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    async def run(self) -> AsyncIterator[str]:
+        await asyncio.sleep(self.seconds)
+        yield "Success"
+
+
+def _asleep(url: str, interval: float) -> Make:
+    return lambda job: Asleep(3.5 * interval if job else 0)
+
+
 def _minimax(url: str, interval: float, api_version: str = "v1") -> Make:
     from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
@@ -202,6 +217,7 @@ SYSTEMS: dict[str, Callable[[str, float], Make]] = {
     "ours (aiohttp)": _minimax_over_aiohttp,
     "ours (httpx)": _minimax_over_httpx,
     "ours (v2 list)": _minimax_by_the_page,
+    "asleep": _asleep,
     "raw sockets": _raw,
     "httpx shared": _bare,
     "httpx shared, 8 in flight": _bounded,
@@ -210,8 +226,11 @@ SYSTEMS: dict[str, Callable[[str, float], Make]] = {
     "anthropic": _anthropic,
 }
 PEERS = ("databricks", "openai", "anthropic")
-COMPARED = tuple(name for name in SYSTEMS if name not in ("ours", "httpx shared"))
-"""What is compared unless other systems are asked for: ours as what it can be, and no bare httpx that collapses."""
+COMPARED = tuple(name for name in SYSTEMS if name not in ("ours", "asleep", "httpx shared"))
+"""
+What is compared unless other systems are asked for: ours as what it can be, no bare httpx that collapses, and nothing
+that does not look.
+"""
 
 
 def is_installed(name: str) -> bool:
