@@ -26,6 +26,9 @@ from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 # Looks that are due at nearly the same time share one wake-up of the loop, which costs about as much as a look.
 TICK = 0.1
+# As many at most begin to be sent at once, and as many more a tick later if some still wait: answers that come together
+# are read in one turn of the loop, which nobody else has meanwhile.
+BURST = 8
 # How long all wait after a refusal that names no time.
 COOL_DOWN = 5.0
 
@@ -126,7 +129,7 @@ class Hub:
         due = self._due(after, latest)
         look = _Look(due, latest, minimax_task_id, api_version, again, self._loop.create_future())
         self._put_off(look)
-        self._set_timer()
+        self._set_timer(look.due)
         return look.answer
 
     def _due(self, after: float, latest: float) -> float:
@@ -143,8 +146,7 @@ class Hub:
         else:
             looks.append(look)
 
-    def _set_timer(self) -> None:
-        due = self._dues[0]
+    def _set_timer(self, due: float) -> None:
         if self._timer is not None:
             if self._timer.when() <= due:
                 return
@@ -164,10 +166,14 @@ class Hub:
                     look.fail(copy.copy(self._refusal))
                 else:
                     self._now.append(look)
-        for _ in range(min(len(self._now), self.hook.looks_at_once - len(self._senders))):
+        room = self.hook.looks_at_once - len(self._senders)
+        more = min(len(self._now), room, BURST)
+        for _ in range(more):
             self._senders.add(self._loop.create_task(self._send()))
+        if more == BURST < min(len(self._now), room):
+            self._set_timer(now + TICK)
         if self._dues:
-            self._set_timer()
+            self._set_timer(self._dues[0])
 
     async def _send(self) -> None:
         try:
@@ -198,7 +204,7 @@ class Hub:
         else:
             look.due = self._due(after, look.latest)
             self._put_off(look)
-            self._set_timer()
+            self._set_timer(look.due)
 
     async def _ask(self, look: _Look) -> None:
         if look.answer.done():
@@ -247,7 +253,7 @@ class Hub:
                 look.due = max(look.due, min(max(look.due + longer, resume), look.latest))
             self._put_off(look)
         if looks:
-            self._set_timer()
+            self._set_timer(self._dues[0])
 
     async def __aenter__(self) -> Hub:
         self._users += 1
