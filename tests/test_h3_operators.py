@@ -228,6 +228,18 @@ def test_a_retry_returns_the_prompt_that_an_earlier_try_bought(hook, minimax_emu
 
 
 @needs_store
+def test_a_retry_after_a_lost_answer_says_what_may_have_been_bought(connect, minimax_emulator):
+    connect(extra={"max_retries": 0, "timeout": 0.5})
+    store = FakeStore()
+    minimax_emulator.fault("lost_answer", operation="submit")
+    with pytest.raises(MinimaxSubmissionUnknownError):
+        rewrite().execute({"ti": FakeTaskInstance(), "task_state_store": store})
+    with pytest.raises(MinimaxSubmissionUnknownError, match="a better prompt of MiniMax-H3 was submitted for dag"):
+        rewrite().execute({"ti": FakeTaskInstance(try_number=2), "task_state_store": store})
+    assert len(minimax_emulator.purchases) == 1
+
+
+@needs_store
 async def test_a_prompt_that_cannot_be_fetched_just_now_is_not_bought_again(connect, minimax_emulator, log_of):
     connect(extra={"max_retries": 0})
     minimax_emulator.configure(lifecycle="looks", looks=1)

@@ -372,10 +372,14 @@ class _Case:
         )
 
 
+_PRODUCTS = {"regeneration": "a clip in 2K", "h3_context_ir": "a better prompt"}
+
+
 def orphaned(receipt: Receipt, where: str) -> MinimaxSubmissionUnknownError:
-    """Return the error for a submission of which nobody knows whether it bought a clip."""
+    """Return the error for a submission of which nobody knows whether it bought anything."""
+    what = _PRODUCTS.get((receipt.request or {}).get("task_type", ""), "a clip")
     return MinimaxSubmissionUnknownError(
-        f"a clip of {receipt.model} was submitted for {receipt.owner} at {time_of(receipt.intended_at)}, and its "
+        f"{what} of {receipt.model} was submitted for {receipt.owner} at {time_of(receipt.intended_at)}, and its "
         f"answer was never written down (receipt: {where})",
         platform=receipt.platform,
         money="It may have been bought and billed; nothing was bought now.",
