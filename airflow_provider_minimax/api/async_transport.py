@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from importlib import import_module
 from typing import Protocol
 from urllib.request import getproxies
 
@@ -94,15 +95,17 @@ def _may_need_proxy(endpoint: Endpoint) -> bool:
     return bool(endpoint.proxy or getproxies())
 
 
-def _client_for_looks(endpoint: Endpoint) -> Client | None:
+async def _client_for_looks(endpoint: Endpoint) -> Client | None:
     """Return the faster client, where aiohttp is installed; what concerns proxies is left to httpx."""
     if _may_need_proxy(endpoint):
         return None
     try:
-        from airflow_provider_minimax.api.aiohttp_client import AiohttpClient
+        # In a thread: the first import of aiohttp takes long enough for a triggerer to say that its loop was blocked.
+        module = await asyncio.to_thread(import_module, "airflow_provider_minimax.api.aiohttp_client")
     except ImportError:
         return None
-    return AiohttpClient(endpoint)
+    client: Client = module.AiohttpClient(endpoint)
+    return client
 
 
 class _Queue:
@@ -132,7 +135,7 @@ class AsyncTransport:
     Sends requests of one endpoint from one event loop, over connections that are kept open.
 
     Looks that are not repeated from here, which are those of triggers, go over aiohttp where that is installed: it
-    takes a fifth of httpx's CPU. Nothing else does, because aiohttp repeats by itself what it sent over a connection
+    takes a fraction of httpx's CPU. Nothing else does, because aiohttp repeats by itself what it sent over a connection
     that turns out to be closed, cancellations included.
 
     :param endpoint: where to send them.
@@ -144,6 +147,7 @@ class AsyncTransport:
         self._sleep = sleep
         self._queue = _Queue(HttpxClient(endpoint))
         self._queue_of_looks: _Queue | None = None
+        self._opening = asyncio.Lock()
 
     @property
     def looks_at_once(self) -> int:
@@ -154,15 +158,18 @@ class AsyncTransport:
         """Do what the synchronous :class:`~.transport.Transport` does, with the same parameters and errors."""
         if retries == 0:
             # A trigger's look: its own loop repeats it, so a thousand of them should not build a retrying loop each.
-            queue = self._for_looks() if request.method == "GET" else self._queue
+            queue = self._queue
+            if request.method == "GET":
+                queue = self._queue_of_looks or await self._open_for_looks()
             return await self._once(queue, request, read)
         options = repetition(self.endpoint, request, retries)
         return await AsyncRetrying(sleep=self._sleep, **options)(self._once, self._queue, request, read)
 
-    def _for_looks(self) -> _Queue:
-        if self._queue_of_looks is None:
-            client = _client_for_looks(self.endpoint)
-            self._queue_of_looks = _Queue(client) if client else self._queue
+    async def _open_for_looks(self) -> _Queue:
+        async with self._opening:
+            if self._queue_of_looks is None:
+                client = await _client_for_looks(self.endpoint)
+                self._queue_of_looks = _Queue(client) if client else self._queue
         return self._queue_of_looks
 
     async def _once(self, queue: _Queue, request: HttpRequest, read: Read[T]) -> T:
@@ -174,8 +181,9 @@ class AsyncTransport:
 
     async def aclose(self) -> None:
         """Close the connections, once all who are using them have their answers."""
-        try:
-            if self._queue_of_looks not in (None, self._queue):
-                await self._queue_of_looks.aclose()
-        finally:
-            await self._queue.aclose()
+        async with self._opening:
+            try:
+                if self._queue_of_looks not in (None, self._queue):
+                    await self._queue_of_looks.aclose()
+            finally:
+                await self._queue.aclose()

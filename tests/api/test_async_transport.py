@@ -9,10 +9,12 @@ import ipaddress
 import logging
 import ssl
 import sys
+import threading
 import warnings
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -358,6 +360,20 @@ def test_aiohttp_is_not_imported_before_it_is_used():
         "assert 'aiohttp' not in set(sys.modules) - before"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+async def test_aiohttp_is_imported_once_for_all_and_off_the_loop(peer, monkeypatch):
+    threads = []
+
+    def noted(name):
+        threads.append(threading.current_thread())
+        return import_module(name)
+
+    monkeypatch.setattr("airflow_provider_minimax.api.async_transport.import_module", noted)
+    async with transport_to(peer.url) as transport:
+        await asyncio.gather(*(transport.send(LOOK, lambda reply: reply, retries=0) for _ in range(5)))
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 async def test_neither_key_nor_address_is_logged(peer, caplog):
