@@ -246,9 +246,9 @@ class Run:
     def tasks(self) -> dict[str, Any]:
         return {task["task_id"]: task for task in self._get("/taskInstances")["task_instances"]}
 
-    def count(self, state: str) -> int:
-        """Return how many of its tasks are in a state."""
-        answer = self.api.get(f"{self.path}/taskInstances", params={"state": state, "limit": 1})
+    def count(self, *states: str) -> int:
+        """Return how many of its tasks are in any of these states."""
+        answer = self.api.get(f"{self.path}/taskInstances", params={"state": states, "limit": 1})
         return answer.raise_for_status().json()["total_entries"]
 
     def xcoms(self, task: str) -> dict[str, Any]:
