@@ -42,7 +42,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
 )
-from airflow_provider_minimax.turns import IN_TURN, TakesTurns, resume_in_turn
+from airflow_provider_minimax.turns import IN_TURN, TakesTurns, resume_before_purchase
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -169,7 +169,7 @@ class BuysClips(FindsOut, TakesTurns, DeliversClips):
         """Buy the clip unless that was done, then wait for it as asked."""
         return self._get(context)
 
-    def execute_in_turn(self, context: Context, event: dict[str, Any]) -> Any:
+    def execute_in_turn(self, context: Context, event: Any) -> Any:
         """Do the same once it is this task's turn to buy, or say why that never came."""
         self._come_in_turn(event)
         return self._get(context)
@@ -387,8 +387,10 @@ class BuysClips(FindsOut, TakesTurns, DeliversClips):
         """Resume; whatever becomes of the wait, the clip is bought, unless it was to buy it or to find that out."""
         if next_method == SETTLED:
             return self.execute_settled(context)
-        if next_method == IN_TURN or (next_method != "execute_complete" and self._has_bought_nothing(context)):
-            return resume_in_turn(cast("BaseOperator", self), next_method, next_kwargs, context)
+        if next_method == IN_TURN:
+            return self.execute_in_turn(context, (next_kwargs or {}).get("event"))
+        if next_method != "execute_complete" and (money := self._told_without_clip(context)):
+            return resume_before_purchase(cast("BaseOperator", self), next_method, next_kwargs, context, money)
         minimax_task_id = _id_of_event(next_kwargs) or _pushed_id(context) or self._recorded_id(context)
         self._minimax_task_id = minimax_task_id
         with self._bought(context, minimax_task_id):
@@ -398,19 +400,25 @@ class BuysClips(FindsOut, TakesTurns, DeliversClips):
         receipt = self._ledger(context).read_if_possible()
         return receipt.minimax_task_id if receipt else None
 
-    def _has_bought_nothing(self, context: Context) -> bool:
-        """Whether a trigger that broke, and so tells nothing, was one that waited for a turn."""
-        if self.do_xcom_push:
-            # The id is pushed before any other wait.
-            return _pushed_id(context) is None
+    def _told_without_clip(self, context: Context) -> str | None:
+        """Return what was bought, in words, if a trigger broke before this try knew of a clip; it tells nothing."""
+        from airflow_provider_minimax.receipts.record import Phase
+
+        if _pushed_id(context) is not None:
+            return None
         try:
             ledger = self._ledger(context)
             receipt = ledger.read()
         except MinimaxError:
-            return False
+            return None
+        if receipt is not None and receipt.phase is Phase.INTENT:
+            return "It may have been bought and may be billed."
+        if self.do_xcom_push:
+            # The id is pushed before any other wait.
+            return NOTHING_BOUGHT
         ti: Any = context["ti"]
         is_of_this_round = receipt is not None and receipt.max_tries == ti.max_tries
-        return ledger.keeps and not is_of_this_round
+        return NOTHING_BOUGHT if ledger.keeps and not is_of_this_round else None
 
     def _conclude(self, context: Context, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> Any:
         receipt = ledger.read_of(self._minimax_task_id)

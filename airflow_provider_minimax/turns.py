@@ -92,13 +92,16 @@ class TakesTurns:
         self.log.info("It is this task's turn to buy, %.0f s after it asked.", time.time() - self._turn.asked_at)
 
     def _give_way(self, refusal: MinimaxRateLimitError, hook: MinimaxHook) -> None:
-        """Leave the worker after a refusal, and let nobody pass for a while; stay if there is no time for that."""
+        """Leave the worker after a refusal to buy, and let nobody pass for a while; stay if there is no time for it."""
+        if not self.deferrable or refusal.money != NOTHING_BOUGHT:
+            # Another request was refused: whether an earlier one bought a clip is still to be found out.
+            return
         asked = self._turn or Turn(time.time())
         pause = refusal.retry_after
         if pause is None:
             pause = min(_COOL_DOWN * 2**asked.refusals, _LONGEST_COOL_DOWN)
         not_before = time.time() + pause * random.uniform(1, 1 + _SPREAD)  # noqa: S311 - no secret
-        if not self.deferrable or not_before >= asked.asked_at + self._patience():
+        if not_before >= asked.asked_at + self._patience():
             return
         self.log.warning("%s This task asks for a turn to submit again, no sooner than in %.0f s.", refusal, pause)
         self._defer_for(Turn(asked.asked_at, asked.refusals + 1), hook, not_before)
@@ -121,23 +124,24 @@ class TakesTurns:
         )
 
 
-def resume_in_turn(
-    operator: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None, context: Context
+def resume_before_purchase(
+    operator: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None, context: Context, money: str
 ) -> Any:
     """
-    Resume an operator that waited for its turn, as ``BaseOperator`` does.
+    Resume an operator that knew of no clip when it left its worker, as ``BaseOperator`` does.
 
     :param operator: the operator.
     :param next_method: what Airflow wants to call.
     :param next_kwargs: with what.
     :param context: the task's context.
-    :raises MinimaxUnavailableError: there was no answer from the trigger; a retry asks for another turn.
+    :param money: what was bought if the trigger failed, a whole sentence.
+    :raises MinimaxUnavailableError: there was no answer from the trigger; a retry waits anew.
     """
     try:
         return BaseOperator.resume_execution(operator, next_method, dict(next_kwargs or {}), context)
     except TaskDeferralTimeout as error:
         problem = "the triggerer handed out no turn to buy within the time allowed; is one running?"
-        raise MinimaxUnavailableError(problem, money=NOTHING_BOUGHT) from error
+        raise MinimaxUnavailableError(problem, money=money) from error
     except TaskDeferralError as error:
-        problem = f"the trigger that waited for a turn to buy broke, see the log above: {error}"
-        raise MinimaxUnavailableError(problem, money=NOTHING_BOUGHT) from error
+        problem = f"the trigger that this task waited with before its purchase broke, see the log above: {error}"
+        raise MinimaxUnavailableError(problem, money=money) from error

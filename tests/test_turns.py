@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from airflow_provider_minimax import turns
+from airflow_provider_minimax.adopts import SETTLED
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxConfigurationError,
@@ -300,6 +301,31 @@ def test_a_trigger_that_broke_after_the_purchase_never_says_so(
         generate(**options).resume_execution("__fail__", {"error": "Trigger failure"}, context)
     assert NOTHING_BOUGHT not in str(broken.value)
     assert isinstance(broken.value, AirflowFailException) == (not keeps)
+
+
+def test_a_trigger_that_broke_after_a_lost_answer_does_not_say_that_nothing_was_bought(
+    connect, minimax_emulator, context, tmp_path
+):
+    connect()
+    minimax_emulator.fault("reset_before", operation="submit")
+    options = V2 | {"on_orphaned_intent": "adopt", "output_path": str(tmp_path / "clip.mp4")}
+    assert deferred(generate(**options), context).method_name == SETTLED
+    with pytest.raises(MinimaxUnavailableError, match="may have been bought") as raised:
+        generate(**options).resume_execution("__fail__", {"error": "Trigger failure"}, context)
+    assert not raised.value.is_final
+
+
+def test_a_list_that_is_refused_after_a_lost_answer_is_no_reason_to_wait_for_a_turn(
+    connect, minimax_emulator, context, tmp_path
+):
+    """Whoever waits for a turn has bought nothing, and that is not known here."""
+    connect(extra={"max_retries": 0})
+    minimax_emulator.fault("lost_answer", operation="submit")
+    minimax_emulator.fault("base_resp", operation="list", code=1002)
+    options = V2 | {"on_orphaned_intent": "adopt", "output_path": str(tmp_path / "clip.mp4")}
+    with pytest.raises(MinimaxRateLimitError, match="may have been bought"):
+        generate(**options).execute(context)
+    assert len(minimax_emulator.purchases) == 1
 
 
 def test_a_cleared_task_whose_trigger_broke_is_not_told_of_its_old_clip(connect, minimax_emulator, context, tmp_path):

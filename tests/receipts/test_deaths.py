@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from airflow_provider_minimax.exceptions import (
+    NOTHING_BOUGHT,
     MinimaxModerationError,
     MinimaxRateLimitError,
     MinimaxSubmissionUnknownError,
@@ -194,7 +195,7 @@ def test_one_that_was_refused_for_being_one_too_many_dies_at_any_step_and_still_
 
     def refused_world():
         world = new_world(**options)
-        world.refusals = [MinimaxRateLimitError("too many requests")]
+        world.refusals = [MinimaxRateLimitError("too many requests", money=NOTHING_BOUGHT)]
         return world
 
     world = refused_world()
@@ -213,7 +214,7 @@ def test_a_turn_is_waited_for_once_for_each_purchase_and_refusal(new_world):
     world.run_try()
     assert world.turns == 1
     world = new_world(**IN_TURN)
-    world.refusals = [MinimaxRateLimitError("too many requests")] * 3
+    world.refusals = [MinimaxRateLimitError("too many requests", money=NOTHING_BOUGHT)] * 3
     world.run_try()
     assert world.turns == 4
 
