@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
@@ -44,7 +45,7 @@ def quickly(monkeypatch, minimax_emulator):
 
 @pytest.fixture
 def context():
-    return {"ti": FakeTaskInstance()}
+    return {"ti": FakeTaskInstance(), "dag": SimpleNamespace(task_dict={})}
 
 
 def generate(**changes) -> MinimaxVideoGenerationOperator:
