@@ -67,7 +67,7 @@ def generate(**changes) -> MinimaxVideoGenerationOperator:
             {"on_clear": "reuse", "output_path": "/tmp/clip.mp4", "durable": False},
             "on_clear='reuse': needs output_path",
         ),
-        ({"on_orphaned_intent": "adopt"}, "on_orphaned_intent='adopt': must be one of 'fail', 'resubmit'"),
+        ({"on_orphaned_intent": "ask"}, "on_orphaned_intent='ask': must be one of 'fail', 'resubmit', 'adopt'"),
         ({"max_submissions": 0}, "max_submissions=0: must be a whole number, 1 or more"),
         ({"max_submissions": True}, "max_submissions=True: must be a whole number, 1 or more"),
     ],
