@@ -50,6 +50,7 @@ CLIPS = {
 }
 OPERATOR = {"minimax_conn_id": "minimax_default", "wait_for_completion": True, "deferrable": True, "timeout": 3600}
 BLOCKED = re.compile(r"^(\S+Z) .*async thread was blocked for ([\d.]+) seconds", re.MULTILINE)
+STARTED = re.compile(r'^{"timestamp":"([^"]+)","level":"info","event":"trigger [^"]* starting"', re.MULTILINE)
 FIRED = re.compile(r'^{"timestamp":"([^"]+)".*Trigger fired event.*?\'task_id\': \'([^\']+)\'', re.MULTILINE)
 MIB = 2**20
 Command = Callable[..., "psutil.Popen"]
@@ -278,10 +279,16 @@ def events() -> dict[str, float]:
     return found
 
 
-def fired(logs: Path) -> dict[str, float]:
+def fired(logs: list[str]) -> dict[str, float]:
     """Return when the triggers sent their events, by the id in the event, from the logs of the tasks."""
-    lines = (FIRED.search(path.read_text()) for path in logs.rglob("*.log"))
+    lines = (FIRED.search(log) for log in logs)
     return {line[2]: datetime.fromisoformat(line[1]).timestamp() for line in lines if line}
+
+
+def last_start(logs: list[str]) -> float:
+    """Return when the last trigger was started, from the logs of the tasks."""
+    lines = (STARTED.search(log) for log in logs)
+    return max((datetime.fromisoformat(line[1]).timestamp() for line in lines if line), default=math.inf)
 
 
 @dataclass
@@ -317,7 +324,6 @@ class Crowd:
         self.platform = Watched(self.emulator)
         self.clock: list[float] = []
         self.states: list[dict[str, int]] = []
-        self.all_taken_at = math.inf
         self.connections: list[int] = []
         self.files: list[int] = []
 
@@ -330,11 +336,8 @@ class Crowd:
         open_now = self.runner.process.net_connections("tcp")
         self.connections.append(sum(bool(one.raddr) and one.raddr.port == port for one in open_now))
         self.files.append(self.triggerer.num_fds())
-        self.states.append(seen := states())
-        if self.all_taken_at == math.inf and seen["taken"] >= seen.get("deferred", 0) > 0:
-            # The last of them are still to be started.
-            self.all_taken_at = time.time() + 5
-        return seen
+        self.states.append(states())
+        return self.states[-1]
 
     def line(self) -> str:
         seen, runner, supervisor = self.states[-1], self.runner, self.supervisor
@@ -364,12 +367,14 @@ def watch(crowd: Crowd, port: int, patience: float) -> None:
 
 def figures(crowd: Crowd, platform: EmulatorClient, bought: dict[str, float], folder: Path) -> dict[str, Any]:
     log = (folder / "triggerer.log").read_text()
-    found, sent, jobs = events(), fired(folder / "logs"), {job["task_id"]: job for job in platform.jobs}
+    logs = [path.read_text() for path in (folder / "logs").rglob("*.trigger.*.log")]
+    found, sent, jobs = events(), fired(logs), {job["task_id"]: job for job in platform.jobs}
     seen = [one for one in bought if one in found and one in sent]
     late = [sent[one] - jobs[one]["made_at"] - bought[one] for one in seen]
     handled = [found[one] - sent[one] for one in seen]
     blocked = [(datetime.fromisoformat(when).timestamp(), float(seconds)) for when, seconds in BLOCKED.findall(log)]
-    later = [seconds for when, seconds in blocked if when - seconds > crowd.all_taken_at]
+    all_started = last_start(logs)
+    later = [seconds for when, seconds in blocked if when - seconds > all_started]
     requests = platform.requests
     runner, supervisor = crowd.runner, crowd.supervisor
     return {
