@@ -226,7 +226,7 @@ def test_a_poking_sensor_keeps_one_client_and_closes_it(bought, context, minimax
             closed.append(self)
             super().close()
 
-    monkeypatch.setattr("airflow_provider_minimax.hooks.minimax.Transport", Counted)
+    monkeypatch.setattr("airflow_provider_minimax.hooks.connected.Transport", Counted)
     minimax_emulator.fault("http", operation="query", status=503, times=8)
     sensor(bought, silent_fail=True).execute(context)
     assert len(opened) == 1

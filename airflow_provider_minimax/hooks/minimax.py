@@ -1,5 +1,5 @@
 """
-The hook: a connection turned into a platform and the transport to reach it.
+The hook: all that can be asked of MiniMax, and of the gateways that resell it.
 
 Everything is there twice, for synchronous code and (with an ``a`` in front) for an event loop. Clients are opened at
 the first use and kept; all triggers of an event loop that use one connection share one, through the hub.
@@ -8,52 +8,47 @@ the first use and kept; all triggers of an event loop that use one connection sh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
-
-from airflow_provider_minimax.airflow_names import AirflowNotFoundException
 from airflow_provider_minimax.api import rules
-from airflow_provider_minimax.api.async_transport import AsyncTransport
 from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.exchange import IN_FLIGHT, Endpoint
 from airflow_provider_minimax.api.media import file_at, with_media
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.api.uploads import to_upload, with_addresses
 from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
-    MinimaxConfigurationError,
     MinimaxError,
     MinimaxRequestError,
-    MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks.connection import read_connection
+from airflow_provider_minimax.hooks.calls import (
+    balance,
+    cancellation,
+    cancelled,
+    list_price_at,
+    own_file,
+    task_reader,
+)
+from airflow_provider_minimax.hooks.connected import ConnectedHook
 from airflow_provider_minimax.hooks.probe import probe
 from airflow_provider_minimax.hooks.uploading import calls_of, uploading
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection
-
     from airflow_provider_minimax.api.balance import Balance
     from airflow_provider_minimax.api.cost import ListPrice
 
 R = TypeVar("R", bound=PaidRequest)
 
-
 # Some object stores would fetch fifty megabytes at a time into memory.
 _READ_AHEAD = 4 * 1024**2
 
 
-class MinimaxHook(BaseHook):
+class MinimaxHook(ConnectedHook):
     """
     MiniMax, or one of the gateways that resell it, through an Airflow connection.
 
@@ -62,131 +57,6 @@ class MinimaxHook(BaseHook):
         ``ai302``. MiniMax itself has two versions of its API: the model decides which one a clip is bought through, and
         what asks for a remote task says it as ``api_version``.
     """
-
-    conn_name_attr = "minimax_conn_id"
-    default_conn_name = "minimax_default"
-    conn_type = "minimax"
-    hook_name = "MiniMax"
-
-    def __init__(self, minimax_conn_id: str = default_conn_name, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.minimax_conn_id = minimax_conn_id
-        self._resolved: tuple[Platform, Endpoint] | None = None
-        self._transport: Transport | None = None
-        self._async_transport: AsyncTransport | None = None
-        self._resolving: asyncio.Lock | None = None
-
-    # -- the connection ------------------------------------------------------------------------------------------------
-
-    def get_conn(self) -> Transport:
-        """Return the transport to the connection's endpoint, opened at the first call."""
-        if self._transport is None:
-            _, endpoint = self._resolve()
-            self._transport = Transport(endpoint)
-        return self._transport
-
-    def _resolve(self) -> tuple[Platform, Endpoint]:
-        if self._resolved is None:
-            try:
-                connection = self.get_connection(self.minimax_conn_id)
-            except AirflowNotFoundException as error:
-                raise self._no_connection() from error
-            self._resolved = self._read(connection, connection.extra_dejson)
-        return self._resolved
-
-    async def _aresolve(self) -> tuple[Platform, Endpoint]:
-        if self._resolved is not None:
-            return self._resolved
-        self._resolving = self._resolving or asyncio.Lock()
-        async with self._resolving:
-            if self._resolved is None:
-                self._resolved = await self._alook_up()
-        return self._resolved
-
-    async def _alook_up(self) -> tuple[Platform, Endpoint]:
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-
-        try:
-            connection = await get_async_connection(self.minimax_conn_id, hook=self)
-        except AirflowNotFoundException as error:
-            raise self._no_connection() from error
-        return self._read(connection, await get_async_extra_dejson(connection))
-
-    def _read(self, connection: Connection, extra: dict[str, Any]) -> tuple[Platform, Endpoint]:
-        return read_connection(
-            self.minimax_conn_id,
-            host=connection.host,
-            port=connection.port,
-            password=connection.password,
-            extra=extra,
-        )
-
-    def _no_connection(self) -> MinimaxConfigurationError:
-        return MinimaxConfigurationError(
-            f"there is no connection {self.minimax_conn_id!r}",
-            hint="Add it in the UI (Admin, Connections), with `airflow connections add`, or as AIRFLOW_CONN_"
-            f"{self.minimax_conn_id.upper()}.",
-        )
-
-    def reload(self) -> bool:
-        """
-        Look the connection up again, for instance after its key was refused.
-
-        :return: whether anything in it changed; if so, the next request uses it.
-        """
-        stale, self._resolved = self._resolved, None
-        if self._resolve() == stale:
-            return False
-        self.close()
-        return True
-
-    async def areload(self) -> bool:
-        """Do what :meth:`reload` does, on an event loop."""
-        fresh = await self._alook_up()
-        if fresh == self._resolved:
-            return False
-        stale, self._resolved, self._async_transport = self._async_transport, fresh, None
-        if stale is not None:
-            await stale.aclose()
-        return True
-
-    async def aendpoint(self) -> Endpoint:
-        """Return where the connection leads; looked up at the first call."""
-        return (await self._aresolve())[1]
-
-    async def areload_after(self, refused: Endpoint) -> bool:
-        """
-        Look the connection up again after its key was refused, where others may share this hook.
-
-        :param refused: where the connection led then.
-        :return: whether the next request uses another: one of the others, refused too, may have looked it up meanwhile.
-        """
-        await self.areload()
-        return await self.aendpoint() != refused
-
-    async def _aconn(self) -> tuple[Platform, AsyncTransport]:
-        platform, endpoint = await self._aresolve()
-        if self._async_transport is None:
-            self._async_transport = AsyncTransport(endpoint)
-        return platform, self._async_transport
-
-    def apart(self) -> MinimaxHook:
-        """Return a hook for the same connection, which it knows already, with a client of its own."""
-        other = MinimaxHook(self.minimax_conn_id)
-        other._resolved = self._resolved
-        return other
-
-    def close(self) -> None:
-        """Close the synchronous client."""
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
-
-    async def aclose(self) -> None:
-        """Close the event loop's client."""
-        if self._async_transport is not None:
-            await self._async_transport.aclose()
-            self._async_transport = None
 
     # -- buying a clip -------------------------------------------------------------------------------------------------
 
@@ -343,7 +213,7 @@ class MinimaxHook(BaseHook):
             raise invalid(problems, hint=UNCHECKED)
 
     def _log_submission(self, minimax_task_id: str, request: PaidRequest, endpoint: Endpoint) -> None:
-        price = _list_price(request, endpoint)
+        price = list_price_at(request, endpoint)
         self.log.info(
             "Bought at %s: MiniMax task %s, %s%s%s",
             endpoint.platform,
@@ -361,7 +231,7 @@ class MinimaxHook(BaseHook):
         :param seconds: the length of the clip, where the request does not say it and the platform did.
         :return: the price in the account's currency; ``None`` where none is known, as on every gateway.
         """
-        return _list_price(request, self._resolve()[1], seconds)
+        return list_price_at(request, self._resolve()[1], seconds)
 
     # -- looking at it -------------------------------------------------------------------------------------------------
 
@@ -380,7 +250,7 @@ class MinimaxHook(BaseHook):
         platform = self._resolve()[0].of_version(api_version)
         minimax_task_id = checked_id(minimax_task_id)
         return self.get_conn().send(
-            platform.query(minimax_task_id), _reader(platform, minimax_task_id), retries=retries
+            platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries
         )
 
     async def aget_task(
@@ -391,7 +261,7 @@ class MinimaxHook(BaseHook):
         platform = family.of_version(api_version)
         minimax_task_id = checked_id(minimax_task_id)
         return await transport.send(
-            platform.query(minimax_task_id), _reader(platform, minimax_task_id), retries=retries
+            platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries
         )
 
     @property
@@ -439,7 +309,7 @@ class MinimaxHook(BaseHook):
         """
         platform = self._resolve()[0].of_version(task.api_version)
         if platform.locate is None or platform.read_file is None or task.file_id is None:
-            return _own_file(task, platform)
+            return own_file(task, platform)
         return self.get_conn().send(platform.locate(task), platform.read_file)
 
     async def aget_file(self, task: VideoTask) -> VideoFile:
@@ -447,7 +317,7 @@ class MinimaxHook(BaseHook):
         family, transport = await self._aconn()
         platform = family.of_version(task.api_version)
         if platform.locate is None or platform.read_file is None or task.file_id is None:
-            return _own_file(task, platform)
+            return own_file(task, platform)
         return await transport.send(platform.locate(task), platform.read_file)
 
     def download(self, task: VideoTask, output_path: str, *, overwrite: bool = False) -> dict[str, Any]:
@@ -513,20 +383,20 @@ class MinimaxHook(BaseHook):
         :raises MinimaxError: the look or the cancellation failed, by what to do about it.
         """
         platform = self._resolve()[0].of_version(api_version)
-        request, read = _cancellation(platform, checked_id(minimax_task_id))
+        request, read = cancellation(platform, checked_id(minimax_task_id))
         task = self.get_task(minimax_task_id, api_version=api_version)
         if task.state is not TaskState.PENDING:
             return task
-        return _cancelled(task, self.get_conn().send(request, read, retries=0))
+        return cancelled(task, self.get_conn().send(request, read, retries=0))
 
     async def acancel(self, minimax_task_id: str, *, api_version: str = "v2") -> VideoTask:
         """Do what :meth:`cancel` does, on an event loop."""
         family, transport = await self._aconn()
-        request, read = _cancellation(family.of_version(api_version), checked_id(minimax_task_id))
+        request, read = cancellation(family.of_version(api_version), checked_id(minimax_task_id))
         task = await self.aget_task(minimax_task_id, api_version=api_version)
         if task.state is not TaskState.PENDING:
             return task
-        return _cancelled(task, await transport.send(request, read, retries=0))
+        return cancelled(task, await transport.send(request, read, retries=0))
 
     # -- the account ---------------------------------------------------------------------------------------------------
 
@@ -539,13 +409,13 @@ class MinimaxHook(BaseHook):
         :raises MinimaxError: the look failed, by what to do about it.
         """
         platform, endpoint = self._resolve()
-        request, read = _balance(platform, endpoint)
+        request, read = balance(platform, endpoint)
         return self.get_conn().send(request, read)
 
     async def aget_balance(self) -> Balance:
         """Do what :meth:`get_balance` does, on an event loop."""
         platform, transport = await self._aconn()
-        request, read = _balance(platform, transport.endpoint)
+        request, read = balance(platform, transport.endpoint)
         return await transport.send(request, read)
 
     # -- the connection test -------------------------------------------------------------------------------------------
@@ -587,81 +457,6 @@ def open_file(path: str) -> BinaryIO:
 
     file: BinaryIO = ObjectStoragePath(path).open("rb", block_size=_READ_AHEAD)  # type: ignore[no-untyped-call]
     return file
-
-
-def _reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply], VideoTask]:
-    def read(reply: HttpReply) -> VideoTask:
-        task = platform.read_task(reply, minimax_task_id)
-        if task.state is TaskState.SUCCEEDED and not task.has_output:
-            # Seen in the field for the first seconds after the end; it must not be waited for without end.
-            what = "prompt" if task.is_rewriting else "clip"
-            raise MinimaxUnavailableError(
-                f"the task succeeded, but the platform does not name its {what}",
-                minimax_task_id=minimax_task_id,
-                money=f"The {what} was bought.",
-                hint="Look again later, or ask the platform's support with this id.",
-            )
-        return task
-
-    return read
-
-
-def _cancellation(platform: Platform, minimax_task_id: str) -> tuple[HttpRequest, Callable[[HttpReply], str]]:
-    if platform.cancel is None or platform.read_cancellation is None:
-        raise MinimaxRequestError(
-            f"{platform.title} cannot cancel tasks of version {platform.api_version!r} of its API",
-            platform=platform.name,
-            minimax_task_id=minimax_task_id,
-        )
-    return platform.cancel(minimax_task_id), platform.read_cancellation
-
-
-def _cancelled(task: VideoTask, action: str) -> VideoTask:
-    if action != "cancelled":
-        # "deleted" means that the task ended between the look and this, and that its record is gone.
-        raise MinimaxUnavailableError(
-            f"the platform answered the cancellation with {action!r}", minimax_task_id=task.minimax_task_id
-        )
-    return replace(task, state=TaskState.CANCELLED, status=action)
-
-
-def _balance(platform: Platform, endpoint: Endpoint) -> tuple[HttpRequest, Callable[[HttpReply], Balance]]:
-    if platform.balance is None or platform.read_balance is None:
-        raise MinimaxRequestError(
-            f"{platform.title} has no documented call for what is left in an account",
-            platform=platform.name,
-            hint="Look at its console.",
-        )
-    return platform.balance(endpoint.api_key), partial(platform.read_balance, endpoint.region)
-
-
-def _own_file(task: VideoTask, platform: Platform) -> VideoFile:
-    if task.file_id is not None and platform.locate is None and task.file is None:
-        raise MinimaxRequestError(
-            f"file_id={task.file_id!r}: {platform.title} has no file ids; give the minimax_task_id of the clip",
-            platform=platform.name,
-        )
-    if task.is_rewriting or task.prompt is not None:
-        raise MinimaxRequestError(
-            f"task {task.minimax_task_id} is the rewriting of a prompt, and has no clip",
-            platform=platform.name,
-            minimax_task_id=task.minimax_task_id,
-            hint="MinimaxTaskSensor returns its prompt.",
-        )
-    if task.file is None:
-        raise MinimaxUnavailableError(
-            f"{platform.title} has no clip for this task (its status is {task.status or 'unknown'})",
-            platform=platform.name,
-            minimax_task_id=task.minimax_task_id or None,
-            hint="Wait for the task to succeed, with MinimaxTaskSensor, before fetching its clip.",
-        )
-    return task.file
-
-
-def _list_price(request: PaidRequest, endpoint: Endpoint, seconds: float | None = None) -> ListPrice | None:
-    if endpoint.platform != "minimax":
-        return None
-    return rules.list_price(request, currency="cny" if endpoint.region == "cn" else "usd", seconds=seconds)
 
 
 def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> VideoTask:

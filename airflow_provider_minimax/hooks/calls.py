@@ -1,0 +1,138 @@
+"""What the hook asks of a platform, and what it makes of the answers, whoever sends the one and reads the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from airflow_provider_minimax.api import rules
+from airflow_provider_minimax.api.exchange import Endpoint
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.platforms import Platform
+from airflow_provider_minimax.api.request import PaidRequest
+from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.balance import Balance
+    from airflow_provider_minimax.api.cost import ListPrice
+
+
+def task_reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply], VideoTask]:
+    """
+    Return what reads the answer to a look at a task.
+
+    :param platform: who was asked.
+    :param minimax_task_id: about which task.
+    """
+
+    def read(reply: HttpReply) -> VideoTask:
+        task = platform.read_task(reply, minimax_task_id)
+        if task.state is TaskState.SUCCEEDED and not task.has_output:
+            # Seen in the field for the first seconds after the end; it must not be waited for without end.
+            what = "prompt" if task.is_rewriting else "clip"
+            raise MinimaxUnavailableError(
+                f"the task succeeded, but the platform does not name its {what}",
+                minimax_task_id=minimax_task_id,
+                money=f"The {what} was bought.",
+                hint="Look again later, or ask the platform's support with this id.",
+            )
+        return task
+
+    return read
+
+
+def cancellation(platform: Platform, minimax_task_id: str) -> tuple[HttpRequest, Callable[[HttpReply], str]]:
+    """
+    Return the call that cancels a queued task, and what reads its answer.
+
+    :param platform: who is asked.
+    :param minimax_task_id: the task.
+    :raises MinimaxRequestError: the platform cannot cancel.
+    """
+    if platform.cancel is None or platform.read_cancellation is None:
+        raise MinimaxRequestError(
+            f"{platform.title} cannot cancel tasks of version {platform.api_version!r} of its API",
+            platform=platform.name,
+            minimax_task_id=minimax_task_id,
+        )
+    return platform.cancel(minimax_task_id), platform.read_cancellation
+
+
+def cancelled(task: VideoTask, action: str) -> VideoTask:
+    """
+    Return a task as it is after its cancellation.
+
+    :param task: the task as it was seen before.
+    :param action: what the platform says it did.
+    :raises MinimaxUnavailableError: it did something else.
+    """
+    if action != "cancelled":
+        # "deleted" means that the task ended between the look and this, and that its record is gone.
+        raise MinimaxUnavailableError(
+            f"the platform answered the cancellation with {action!r}", minimax_task_id=task.minimax_task_id
+        )
+    return replace(task, state=TaskState.CANCELLED, status=action)
+
+
+def balance(platform: Platform, endpoint: Endpoint) -> tuple[HttpRequest, Callable[[HttpReply], Balance]]:
+    """
+    Return the call that asks what is left in an account, and what reads its answer.
+
+    :param platform: who is asked.
+    :param endpoint: whose account.
+    :raises MinimaxRequestError: the platform has no such call.
+    """
+    if platform.balance is None or platform.read_balance is None:
+        raise MinimaxRequestError(
+            f"{platform.title} has no documented call for what is left in an account",
+            platform=platform.name,
+            hint="Look at its console.",
+        )
+    return platform.balance(endpoint.api_key), partial(platform.read_balance, endpoint.region)
+
+
+def own_file(task: VideoTask, platform: Platform) -> VideoFile:
+    """
+    Return the clip that a task names itself, where there is nothing else to ask for it.
+
+    :param task: the task as it was seen.
+    :param platform: where it is.
+    :raises MinimaxRequestError: it has no clip, or is not known by what was given.
+    :raises MinimaxUnavailableError: it has no clip yet.
+    """
+    if task.file_id is not None and platform.locate is None and task.file is None:
+        raise MinimaxRequestError(
+            f"file_id={task.file_id!r}: {platform.title} has no file ids; give the minimax_task_id of the clip",
+            platform=platform.name,
+        )
+    if task.is_rewriting or task.prompt is not None:
+        raise MinimaxRequestError(
+            f"task {task.minimax_task_id} is the rewriting of a prompt, and has no clip",
+            platform=platform.name,
+            minimax_task_id=task.minimax_task_id,
+            hint="MinimaxTaskSensor returns its prompt.",
+        )
+    if task.file is None:
+        raise MinimaxUnavailableError(
+            f"{platform.title} has no clip for this task (its status is {task.status or 'unknown'})",
+            platform=platform.name,
+            minimax_task_id=task.minimax_task_id or None,
+            hint="Wait for the task to succeed, with MinimaxTaskSensor, before fetching its clip.",
+        )
+    return task.file
+
+
+def list_price_at(request: PaidRequest, endpoint: Endpoint, seconds: float | None = None) -> ListPrice | None:
+    """
+    Return what a request lists at, where that is known: at MiniMax itself.
+
+    :param request: what is paid for.
+    :param endpoint: whose account; its region decides the currency.
+    :param seconds: how long the result is, where only that decides.
+    """
+    if endpoint.platform != "minimax":
+        return None
+    return rules.list_price(request, currency="cny" if endpoint.region == "cn" else "usd", seconds=seconds)
