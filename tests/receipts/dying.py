@@ -224,10 +224,6 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             self.world.step("the uploads")
             return request
 
-        def upload_files(self, request: Any) -> Any:
-            self.world.step("the upload")
-            return request
-
         def submit(self, request: Any, *, validate: bool, after_refusals: bool) -> str:
             return self.world.submit()
 
