@@ -5,19 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psutil
 
-from airflow_provider_minimax.emulator.clips import clip_of
+from airflow_provider_minimax.emulator.clips import clip_of, film_v2
 from tests.chaos.journal import Journal
 from tests.standalone.airflow_up import Airflow, Run, until
 
 # How long one errand may take; far more than it does, since many share one machine.
 PATIENCE = 300
 Plan = dict[str, list[tuple[str, str]]]
+RATIOS = ("21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
+# Kinds of clips of H3, one for each errand in turn: none is there twice within the time that a lost answer matters.
+KINDS = [
+    {"model": model, "resolution": resolution, "duration": duration, "ratio": ratio}
+    for model, resolution, shortest in (
+        ("MiniMax-H3", "768P", 4),
+        ("MiniMax-H3", "2K", 4),
+        ("MiniMax-H3-Max", "480P", 5),
+    )
+    for duration in range(shortest, 16)
+    for ratio in RATIOS
+]
+_kinds = cycle(KINDS)
 
 
 @dataclass(frozen=True)
@@ -28,10 +42,11 @@ class Errand:
     run: Run
     prompt: str
     folder: Path
+    output: Path | None = None
 
     @property
     def purchases(self) -> list[dict[str, Any]]:
-        return [item for item in self.airflow.emulator.purchases if self.prompt in item["body"]["prompt"]]
+        return [item for item in self.airflow.emulator.purchases if self.prompt in prompt_of(item)]
 
     @property
     def downloads(self) -> list[dict[str, Any]]:
@@ -75,7 +90,12 @@ class Errand:
 
     @property
     def clip(self) -> Path:
-        return self.folder / "clip.mp4"
+        return self.output or self.folder / "clip.mp4"
+
+    @property
+    def clips(self) -> list[Path]:
+        """What is at the clip's place or looks like it."""
+        return list(self.clip.parent.glob(f"{self.clip.stem}*.mp4"))
 
     @property
     def sidecar(self) -> Path:
@@ -128,9 +148,9 @@ class Errand:
         bought = purchases[0]["task_id"]
         if self.receipt["phase"] != "delivered" or self.receipt["minimax_task_id"] != bought:
             return f"the receipt is {self.receipt}, bought was {bought}"
-        if not sha256_of(self.clip) == self.receipt["sha256"] == sha256_of_clip(bought):
+        if not sha256_of(self.clip) == self.receipt["sha256"] == sha256_of_clip(purchases[0]):
             return "the file is not the clip"
-        if (files := list(self.folder.glob("*.mp4"))) != [self.clip]:
+        if (files := self.clips) != [self.clip]:
             return f"there are {files}"
         return None
 
@@ -145,7 +165,7 @@ class Errand:
             return f"the run is {self.run.state}"
         if "may have been bought" not in self.run.log(task):
             return f"the log of {task} does not say that a clip may have been bought"
-        if files := list(self.folder.glob("*.mp4")):
+        if files := self.clips:
             return f"there are {files}"
         if self.sidecar.exists() and self.receipt["phase"] != "intent":
             return f"the receipt is {self.receipt}"
@@ -157,9 +177,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of_clip(minimax_task_id: str) -> str:
-    """Return the hash of what the emulator serves for a job."""
-    clip = clip_of(minimax_task_id, None)
+def prompt_of(purchase: dict[str, Any]) -> str:
+    """Return the words of what was bought; the second version of the API has them in a list."""
+    body = purchase["body"]
+    return body["prompt"] if purchase["api"] == "v1" else body["content"][0]["text"]
+
+
+def sha256_of_clip(purchase: dict[str, Any]) -> str:
+    """Return the hash of what the emulator serves for a purchase."""
+    shown = film_v2(purchase["resolution"], purchase["duration"]) if purchase["api"] == "v2" else None
+    clip = clip_of(purchase["task_id"], None, shown)
     return hashlib.sha256(b"".join(clip.pieces(0, clip.size))).hexdigest()
 
 
@@ -183,5 +210,6 @@ def send_on_errand(
         trouble = [*(trouble or []), {"kind": "hold", "operation": "submit"}]
     for fault in trouble or []:
         airflow.emulator.fault(**fault, containing=prompt)
-    run = airflow.trigger(dag, prompt=prompt, plan=plan, emulator=airflow.emulator.url, **conf)
-    return Errand(airflow, run, prompt, run.folder)
+    kind = next(_kinds)
+    run = airflow.trigger(dag, prompt=prompt, plan=plan, emulator=airflow.emulator.url, **kind, **conf)
+    return Errand(airflow, run, prompt, run.folder, Path(conf["output"]) if "output" in conf else None)

@@ -10,12 +10,17 @@ from tests.chaos.journal import IN_DOUBT
 from tests.chaos.lab import Plan
 
 BUYING = ("start", "before intent", *IN_DOUBT, "receipt half written", "receipt written")
+ADOPTING = (*BUYING, "asking")
 FETCHING = ("downloading", "hash written", "renamed", "delivered", "finished")
 # The points of each task, in the order in which a purchase comes by them.
 POINTS = {
     "scheduled_deferring": {"generate": (*BUYING, "deferring", "looking", "resumed", *FETCHING)},
     "scheduled_waiting": {"generate": (*BUYING, "looking", *FETCHING)},
     "scheduled_without_output": {"generate": (*BUYING, "deferring", "looking", "resumed", "finished")},
+    "scheduled_h3": {"generate": (*BUYING, "deferring", "looking", "resumed", *FETCHING)},
+    "scheduled_adopting": {"generate": (*ADOPTING, "deferring", "looking", "resumed", *FETCHING)},
+    "scheduled_adopting_waiting": {"generate": (*ADOPTING, "looking", *FETCHING)},
+    "scheduled_adopting_together": {"generate": (*ADOPTING, "deferring", "looking", "resumed", *FETCHING)},
     "scheduled_three_tasks": {
         "submit": (*BUYING, "finished"),
         "wait": ("start", "looking", "deferring", "resumed", "finished"),
@@ -24,6 +29,9 @@ POINTS = {
 }
 MOST_DEATHS = 4
 SHARE_OF_DEATHS_IN_DOUBT = 0.1
+# Where doubts can be settled there are to be many.
+SHARE_OF_DEATHS_IN_DOUBT_WHERE_IT_IS_SETTLED = 0.4
+TIMES_MORE_LOST_ANSWERS_THERE = 5
 SHARE_OF_WORKERS_AMONG_THE_DEAD = 0.3
 
 
@@ -48,12 +56,22 @@ class Schedule:
         """The task that buys."""
         return next(iter(POINTS[self.dag]))
 
+    @property
+    def settles_doubts(self) -> bool:
+        """Whether the platform's list is asked after a lost answer."""
+        return "adopting" in self.dag
+
+    @property
+    def is_together(self) -> bool:
+        """Whether other runs buy clips of the same kind, which the list shows too."""
+        return "together" in self.dag
+
 
 def draw(seed: int, number: int) -> Schedule:
     """Return a schedule, always the same for the same numbers."""
     luck = random.Random(f"{seed}/{number}")
     dag = luck.choice(list(POINTS))
-    return Schedule(number, dag, _plan(luck, dag), _trouble(luck))
+    return Schedule(number, dag, _plan(luck, dag), _trouble(luck, dag))
 
 
 def _plan(luck: random.Random, dag: str) -> Plan:
@@ -61,7 +79,10 @@ def _plan(luck: random.Random, dag: str) -> Plan:
     plan: Plan = {task: [] for task in tasks}
     for _ in range(luck.randint(0, MOST_DEATHS)):
         task = luck.choice(list(tasks))
-        in_doubt = luck.random() < SHARE_OF_DEATHS_IN_DOUBT
+        settles = "adopting" in dag
+        in_doubt = luck.random() < (
+            SHARE_OF_DEATHS_IN_DOUBT_WHERE_IT_IS_SETTLED if settles else SHARE_OF_DEATHS_IN_DOUBT
+        )
         points = [point for point in tasks[task] if (point in IN_DOUBT) == in_doubt]
         if points:
             victim = "worker" if luck.random() < SHARE_OF_WORKERS_AMONG_THE_DEAD else "task"
@@ -71,12 +92,16 @@ def _plan(luck: random.Random, dag: str) -> Plan:
     return plan
 
 
-def _trouble(luck: random.Random) -> list[dict[str, Any]]:
+def _trouble(luck: random.Random, dag: str) -> list[dict[str, Any]]:
+    more = TIMES_MORE_LOST_ANSWERS_THERE if "adopting" in dag else 1
     possible = [
-        (0.05, {"kind": "lost_answer", "operation": "submit"}),
-        (0.03, {"kind": "http", "operation": "submit", "status": luck.choice([500, 502, 504]), "job_made": True}),
-        (0.02, {"kind": "http", "operation": "submit", "status": 503}),
-        (0.02, {"kind": "reset_before", "operation": "submit"}),
+        (0.05 * more, {"kind": "lost_answer", "operation": "submit"}),
+        (
+            0.03 * more,
+            {"kind": "http", "operation": "submit", "status": luck.choice([500, 502, 504]), "job_made": True},
+        ),
+        (0.02 * more, {"kind": "http", "operation": "submit", "status": 503}),
+        (0.02 * more, {"kind": "reset_before", "operation": "submit"}),
         (0.10, {"kind": "base_resp", "operation": "submit", "code": 1002, "times": luck.randint(1, 3)}),
         (0.20, {"kind": "http", "operation": "query", "status": 503, "times": luck.randint(1, 5)}),
         (0.10, {"kind": "reset_before", "operation": "query", "times": luck.randint(1, 5)}),

@@ -34,6 +34,13 @@ def test_who_comes_back_after_its_intent_is_the_only_one_to_buy(errand):
     assert len(errand.purchases) <= 1
 
 
+@pytest.mark.errand("adopting", dies=["intent written"], victim="frozen")
+def test_who_comes_back_after_its_intent_does_not_buy_what_was_bought_without_it(errand):
+    """The other try asked the list, which showed nothing, and bought; this one looks again before it sends."""
+    comes_back(errand)
+    assert errand.why_not_delivered_once() is None
+
+
 @pytest.mark.errand("deferring", dies=["answer received"], victim="frozen")
 def test_who_comes_back_with_an_answer_writes_it_down(errand):
     """The other try could not know of it and stopped; with the id in the receipt, nobody has to search for the clip."""

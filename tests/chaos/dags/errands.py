@@ -14,6 +14,16 @@ from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 CLIP = "{{ params.folder }}/clip.mp4"
 ORDER = {"model": "MiniMax-Hailuo-2.3", "prompt": "{{ params.prompt }}"}
 WAITING = {**ORDER, "wait_for_completion": True}
+# Each run has clips of a kind of its own, so that the platform's list can tell them apart, which shows no prompts.
+H3 = {
+    "model": "{{ params.model }}",
+    "resolution": "{{ params.resolution }}",
+    "duration": "{{ params.duration }}",
+    "ratio": "{{ params.ratio }}",
+}
+ADOPTING = {**H3, "on_orphaned_intent": "adopt"}
+# All of these are of one kind, and lie in one folder, where their receipts tell them apart.
+TOGETHER = {"model": "MiniMax-H3-Max", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 
 
 def errand(name: str, at_once: int = 100, retry_delay: float = 5) -> DAG:
@@ -23,6 +33,10 @@ def errand(name: str, at_once: int = 100, retry_delay: float = 5) -> DAG:
             "folder": Param("/nowhere", type="string"),
             "prompt": Param("", type="string"),
             "connection": Param("minimax_default", type="string"),
+            "model": Param("MiniMax-H3", type="string"),
+            "resolution": Param("768P", type="string"),
+            "duration": Param(5, type="integer"),
+            "ratio": Param("16:9", type="string"),
         },
         max_active_runs=at_once,
         max_active_tasks=100,
@@ -56,6 +70,18 @@ for prefix, how in (("", {}), ("scheduled_", {"at_once": 9, "retry_delay": 1})):
     one_task(f"{prefix}waiting", how, deferrable=False)
     one_task(f"{prefix}without_output", how, deferrable=True, output_path=None)
     three_tasks(f"{prefix}three_tasks", how)
+    one_task(f"{prefix}h3", how, deferrable=True, **H3)
+    one_task(f"{prefix}adopting", how, deferrable=True, **ADOPTING)
+    one_task(f"{prefix}adopting_waiting", how, deferrable=False, **ADOPTING)
+
+one_task(
+    "scheduled_adopting_together",
+    {"at_once": 9, "retry_delay": 1},
+    deferrable=True,
+    on_orphaned_intent="adopt",
+    output_path="{{ dag_run.conf['output'] }}",
+    **TOGETHER,
+)
 
 one_task("reusing", deferrable=True, on_clear="reuse")
 one_task("slowly_polling", deferrable=True, poll_interval=3)

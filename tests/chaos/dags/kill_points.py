@@ -126,6 +126,8 @@ def _watch(life: _Life, conf: dict[str, Any]) -> None:
     for operator in (MinimaxVideoGenerationOperator, MinimaxTaskSensor):
         before("deferring", operator, "defer")
         before("resumed", operator, "execute_complete")
+    before("resumed", MinimaxVideoGenerationOperator, "execute_settled")
+    before("asking", MinimaxHook, "list_tasks")
     before("looking", MinimaxHook, "get_task")
     _notice_chunks(life)
     after("hash written", Ledger, "keep", _is(Phase.SUBMITTED, fetched=True))
@@ -161,7 +163,7 @@ def _die_once_bought(life: _Life, conf: dict[str, Any]) -> bool:
     emulator = EmulatorClient(conf["emulator"])
 
     def wait() -> None:
-        while not any(purchase["body"]["prompt"] == conf["prompt"] for purchase in emulator.purchases):
+        while not any(conf["prompt"] in json.dumps(purchase["body"]) for purchase in emulator.purchases):
             time.sleep(0.1)
         life.ends("answer awaited")
 
