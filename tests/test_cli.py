@@ -344,6 +344,15 @@ def test_times_are_told_with_what_lies_between(shown, clip):
     assert told["Delivered"] == "2026-11-21 08:03:12 UTC, 2 h later"
 
 
+def test_a_clip_that_was_adopted_says_when_its_answer_was_lost(shown, clip):
+    start = datetime(2026, 11, 21, 6, tzinfo=UTC)
+    lost, adopted = start + timedelta(minutes=1), start + timedelta(minutes=1, seconds=15)
+    keep(clip, intent(intended_at=start).lost(lost).submitted("T1", adopted))
+    told = rows(shown(clip)[1])
+    assert told["Answer lost"] == "2026-11-21 06:01:00 UTC, 1 min later"
+    assert told["Adopted"] == "2026-11-21 06:01:15 UTC, 15 s later"
+
+
 @pytest.mark.parametrize("receipt", [intent(), submitted(replaced=("T0",)), failed("1"), delivered()])
 def test_a_clip_that_is_still_to_come_says_how_far_it_is(receipt, shown, clip):
     keep(clip, receipt)
