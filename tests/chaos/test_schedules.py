@@ -149,7 +149,7 @@ class Case:
 def summary(cases: list[Case], killer: Killer, seconds: float) -> str:
     deaths = Counter(point for case in cases for journal in case.errand.journals.values() for point in journal.deaths)
     verdicts = Counter(case.verdict for case in cases if not case.schedule.settles_doubts)
-    least = verdicts[Verdict.KNOWN] + sum(case.schedule.settles_doubts for case in cases)
+    least = verdicts[Verdict.KNOWN] + sum(case.schedule.settles_doubts and not case.is_stopped for case in cases)
     killed = ", ".join(f"{point} {count}" for point, count in (*killer.kills.items(), *deaths.most_common()))
     return (
         f"chaos: seed {SEED}, {len(cases)} schedules in {seconds:.0f} s. "
@@ -157,6 +157,7 @@ def summary(cases: list[Case], killer: Killer, seconds: float) -> str:
         f"Purchases: {least} to {len(cases)} expected, {sum(len(case.purchases) for case in cases)} seen, "
         f"{max((len(case.purchases) for case in cases), default=0)} at most in one run. "
         f"Stopped as unknowable: {sum(case.is_stopped for case in cases)} "
-        f"({verdicts[Verdict.UNKNOWABLE]} had to, {verdicts[Verdict.EITHER]} might). "
+        f"({verdicts[Verdict.UNKNOWABLE]} had to, {verdicts[Verdict.EITHER]} might, "
+        f"{sum(case.schedule.settles_doubts and case.is_stopped for case in cases)} could not be told apart). "
         f"In doubt and settled by the platform's list: {sum(case.is_settled for case in cases)}."
     )
