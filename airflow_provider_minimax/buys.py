@@ -6,9 +6,8 @@ From the request on, they are the same; what to ask for is each operator's own.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -27,7 +26,7 @@ from airflow_provider_minimax.arguments import (
     one_of,
     seconds,
 )
-from airflow_provider_minimax.deferral import SAFETY_NET, resume
+from airflow_provider_minimax.deferral import resume
 from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.discreet import Discreet
 from airflow_provider_minimax.exceptions import (
@@ -43,6 +42,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
 )
 from airflow_provider_minimax.turns import IN_TURN, TakesTurns, resume_before_purchase
+from airflow_provider_minimax.waits import WaitsForTasks, clip_of
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.receipts.record import Receipt
 
 
-class BuysClips(FindsOut, TakesTurns, DeliversClips):
+class BuysClips(FindsOut, WaitsForTasks, TakesTurns, DeliversClips):
     """
     Makes an operator buy a clip once, wait for it if asked to, and deliver it; or what else is bought like one.
 
@@ -78,16 +78,12 @@ class BuysClips(FindsOut, TakesTurns, DeliversClips):
     _without_receipt: ClassVar[str] = "Set output_path, or retries=0."
     """What to do where no receipt can be kept."""
 
-    model: Any
     retries: int | None
-    execution_timeout: timedelta | None
     do_xcom_push: bool
-    defer: Callable[..., Any]
 
     _minimax_task_id: str | None = None
     _ready: PaidRequest | None = None
     _is_submitting = False
-    _cancel: Callable[[], str] | None = None
 
     def _keep_choices(
         self,
@@ -200,7 +196,7 @@ class BuysClips(FindsOut, TakesTurns, DeliversClips):
                 if isinstance(held, Done):
                     return self._announced(context, Landed.of(held.receipt), self._pictures())
                 deadline = time.time() + self._patience()
-                clip = _clip_of(request, held.receipt)
+                clip = clip_of(request, held.receipt)
                 if outcome is None and self.deferrable:
                     self._defer(context, held.receipt, deadline, clip)
                 outcome = outcome or self._wait(context, hook, held.receipt, deadline, clip)
@@ -297,83 +293,6 @@ class BuysClips(FindsOut, TakesTurns, DeliversClips):
             ) from error
         finally:
             self._is_submitting = False
-
-    def _look_first(self, hook: MinimaxHook, receipt: Receipt) -> Outcome | None:
-        """Look at a task that was bought before: it may be over long since."""
-        from airflow_provider_minimax.api.pace import Outcome, settle
-        from airflow_provider_minimax.hooks.minimax import look
-
-        try:
-            return settle(look(hook, str(receipt.minimax_task_id), receipt.api_version))
-        except MinimaxError as error:
-            if error.is_final:
-                return Outcome(None, error)
-            self.log.warning("The first look failed, looking on: %s", error)
-            return None
-
-    def _patience(self) -> float:
-        limit: timedelta | None = self.execution_timeout
-        return self.timeout if limit is None else min(self.timeout, limit.total_seconds())
-
-    def _may_cancel(self, context: Context, receipt: Receipt) -> bool:
-        """Whether the remote task may be cancelled with this one: nobody else waits for it, nor does the next try."""
-        from airflow_provider_minimax.receipts.of_task import owner_of
-
-        is_own = receipt.owner == owner_of(context)
-        return receipt.api_version == "v2" and self.on_clear == "resubmit" and is_own
-
-    def _defer(self, context: Context, receipt: Receipt, deadline: float, clip: dict[str, Any]) -> None:
-        from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
-
-        self.defer(
-            trigger=MinimaxTaskTrigger(
-                minimax_task_id=str(receipt.minimax_task_id),
-                minimax_conn_id=self.minimax_conn_id,
-                deadline=deadline,
-                poll_interval=self.poll_interval,
-                api_version=receipt.api_version,
-                cancel_on_kill=self._may_cancel(context, receipt),
-                clip=clip,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self._patience() + SAFETY_NET),
-        )
-
-    def _wait(
-        self, context: Context, hook: MinimaxHook, receipt: Receipt, deadline: float, clip: dict[str, Any]
-    ) -> Outcome:
-        from airflow_provider_minimax.api.foresight import foreseen
-        from airflow_provider_minimax.api.pace import Pace, Wait, Watch
-        from airflow_provider_minimax.hooks.minimax import look
-
-        minimax_task_id = str(receipt.minimax_task_id)
-        if self._may_cancel(context, receipt):
-            # A signal may come in the middle of a request, so the cancellation does not share its client.
-            self._cancel = lambda: self._given_up(hook.apart(), minimax_task_id, receipt.api_version)[1]
-        pace = foreseen(self.minimax_conn_id, clip) if self.poll_interval is None else Pace(self.poll_interval)
-        watch = Watch(minimax_task_id, deadline=deadline, pace=pace)
-        step: Wait | Outcome = watch.start(time.time())
-        while isinstance(step, Wait):
-            if step.note:
-                self.log.log(logging.WARNING if step.warn else logging.INFO, "%s", step.note)
-            time.sleep(step.seconds)
-            try:
-                seen: VideoTask | MinimaxError = look(hook, minimax_task_id, receipt.api_version)
-            except MinimaxError as error:
-                seen = error
-            step = watch.after(seen, time.time())
-        self._cancel = None
-        return step
-
-    def _given_up(
-        self, hook: MinimaxHook, minimax_task_id: str, api_version: str
-    ) -> tuple[VideoTask | MinimaxError, str]:
-        """Cancel a remote task if that is still possible; return what was seen of it, and the same in words."""
-        from airflow_provider_minimax.cancelling import give_up, told
-
-        with closing(hook):
-            seen = give_up(hook, minimax_task_id, api_version)
-        return seen, told(seen, minimax_task_id)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Turn the trigger's event into the result, and fetch the clip if asked to."""
@@ -480,24 +399,6 @@ class BuysClips(FindsOut, TakesTurns, DeliversClips):
                 f"{minimax_task_id}) and a retry would buy another. {self._get_it}"
             ) from error
 
-    def _cancel_after(self, context: Context, error: MinimaxTaskTimeoutError, ledger: Ledger | None) -> None:
-        """Cancel what was waited for too long, if that is still possible and nobody else's, and write that down."""
-        from airflow_provider_minimax.api.catalogue import api_of
-        from airflow_provider_minimax.api.pace import settle
-        from airflow_provider_minimax.receipts.of_task import owner_of
-
-        minimax_task_id = str(error.minimax_task_id)
-        receipt = ledger.read_of(minimax_task_id) if ledger is not None else None
-        if receipt is not None and receipt.owner != owner_of(context):
-            return
-        seen, error.money = self._given_up(self._hook(), minimax_task_id, api_of(self.model))
-        outcome = None if isinstance(seen, MinimaxError) else settle(seen)
-        if outcome is None or outcome.error is None or outcome.error.code != CANCELLED:
-            return
-        error.hint = "Clear this task to buy anew."
-        if ledger is not None and receipt is not None:
-            ledger.keep(receipt.failed(outcome.error))
-
     def on_kill(self) -> None:
         """Cancel what is still queued, if nobody else waits for it, and say what goes on."""
         if self._is_submitting:
@@ -512,17 +413,6 @@ class BuysClips(FindsOut, TakesTurns, DeliversClips):
                 self._minimax_task_id,
                 self._get_it,
             )
-
-
-def _clip_of(request: PaidRequest, receipt: Receipt) -> dict[str, Any]:
-    """Return what the pace of looks depends on, as plain values for a trigger."""
-    is_clip = request.task_type == "generation"
-    return {
-        "model": request.model if is_clip else f"{request.model} {request.task_type}",
-        "resolution": request.get("resolution"),
-        "duration": request.get("duration"),
-        "bought_at": receipt.began_at.timestamp(),
-    }
 
 
 def _id_of_event(next_kwargs: dict[str, Any] | None) -> str | None:

@@ -73,11 +73,9 @@ class TakesTurns:
     deferrable: bool
     defer: Callable[..., Any]
     log: Any
+    # Returns how many seconds a wait may take.
+    _patience: Callable[[], float]
     _turn: Turn | None = None
-
-    def _patience(self) -> float:
-        """Return how many seconds a wait may take."""
-        raise NotImplementedError
 
     def _take_turn(self, hook: MinimaxHook) -> None:
         """Leave the worker until it is this task's turn, if the connection has a limit and it is not its turn yet."""

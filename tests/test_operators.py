@@ -369,7 +369,7 @@ def test_a_deferred_wait_paces_itself_by_the_clip_unless_the_author_says_otherwi
 
 def test_a_wait_in_the_worker_paces_itself_by_the_clip(connect, context, mocker):
     connect()
-    naps = mocker.patch("airflow_provider_minimax.buys.time.sleep")
+    naps = mocker.patch("airflow_provider_minimax.waits.time.sleep")
     generate(wait_for_completion=True, poll_interval=None).execute(context)
     assert 0 <= naps.call_args_list[0].args[0] <= 16
 
