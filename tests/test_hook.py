@@ -418,6 +418,8 @@ def test_a_refused_prompt_is_told_apart_from_a_bad_request(hook):
     [
         ({"host": "api.minimax.io"}, "host='api.minimax.io': must be a base URL with its scheme"),
         ({"host": "ftp://api.minimax.io"}, "must be a base URL with its scheme"),
+        ({"host": "http://[::zz]"}, "must be a base URL with its scheme"),
+        ({"host": "https://api.minimax.io:99999"}, "must be a base URL with its scheme"),
         ({"host": "https://user:pw@api.minimax.io"}, "the key is the password"),
         ({"host": "https://api.minimax.io/v1"}, "use https://api.minimax.io"),
         ({"password": ""}, "password: the API key is missing"),

@@ -113,8 +113,12 @@ def _rule(item: Any) -> str:
 
 def _base_url(conn_id: str, host: str, port: int | None) -> str:
     base_url = host.strip().rstrip("/")
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
+    try:
+        parts = urlsplit(base_url)
+        is_address = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no address, or no port, as its form goes
+        is_address = False
+    if not is_address:
         raise _unusable(
             conn_id, f"host={redact(host)!r}: must be a base URL with its scheme, such as https://api.minimax.io"
         )
