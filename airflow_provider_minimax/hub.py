@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import chain
 from typing import cast
 from weakref import WeakKeyDictionary
@@ -224,8 +225,9 @@ class Hub:
             ids = [look.minimax_task_id for look in page]
             seen = await self.hook.aget_tasks(ids, api_version=page[0].api_version)
         except Exception as error:
-            if not isinstance(error, MinimaxError) or error.is_final:
-                # A single task may have spoilt the page; asked for alone, each is told what is its own.
+            if not isinstance(error, MinimaxError) or error.is_final or error.http_status == HTTPStatus.OK:
+                # A single task may have spoilt the page; asked for alone, each is told what is its own. Nor is an
+                # answer that cannot be read any better the next time.
                 return page
             if isinstance(error, MinimaxRateLimitError):
                 self._pause(error)

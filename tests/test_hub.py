@@ -20,6 +20,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
     MinimaxRateLimitError,
+    MinimaxRequestError,
     MinimaxTaskGoneError,
     MinimaxUnavailableError,
 )
@@ -422,6 +423,19 @@ async def test_a_page_that_one_task_spoils_is_asked_for_one_by_one(hub, buy, lis
     seen = await looks(hub, ["no-such-task", *bought], after=0.1)
     assert isinstance(seen[0], MinimaxTaskGoneError)
     assert [task.minimax_task_id for task in seen[1:]] == bought
+
+
+async def test_a_page_that_cannot_be_read_is_asked_for_one_by_one(hub, buy, minimax_emulator, listing):
+    bought = buy(3)
+    await look(hub, bought[0])
+    minimax_emulator.fault("non_json", operation="query")
+    assert [task.minimax_task_id for task in await looks(hub, bought, after=0.1)] == bought
+
+
+async def test_a_version_that_the_platform_does_not_have_is_told_to_who_asked_for_it(connect):
+    async with asyncio.timeout(5), shared_hub(connect("novita")) as hub:
+        with pytest.raises(MinimaxRequestError, match="Novita has 'v1'"):
+            await hub.look("a-task", "v2", after=0, patience=PATIENCE)
 
 
 async def test_a_page_that_fails_is_told_to_each_in_an_error_of_its_own(hub, buy, minimax_emulator, listing):

@@ -273,9 +273,13 @@ class MinimaxHook(ConnectedHook):
         """
         Return how many tasks one request can look at: 1 where there is no list, and before the connection is looked up.
 
-        :param api_version: which version of MiniMax's API knows them.
+        :param api_version: which version of MiniMax's API knows them; 1 if the platform has no such version, which a
+            look says.
         """
-        return self._resolved[0].of_version(api_version).page_size if self._resolved else 1
+        try:
+            return self._resolved[0].of_version(api_version).page_size if self._resolved else 1
+        except MinimaxRequestError:
+            return 1
 
     async def aget_tasks(self, minimax_task_ids: Sequence[str], *, api_version: str) -> dict[str, VideoTask]:
         """
