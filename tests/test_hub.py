@@ -234,6 +234,28 @@ async def test_a_changed_key_is_found_by_all(hub, buy, connect, minimax_emulator
     assert [task.minimax_task_id for task in await looks(hub, bought)] == bought
 
 
+async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_open_and_hinders_nobody(
+    hub, buy, connect, minimax_emulator, mocker
+):
+    bought = buy(6)
+    await look(hub, bought[0])
+    closed = mocker.spy(hub.hook._async_transport._queue_of_looks.client, "aclose")
+    minimax_emulator.fault("hold", operation="query", times=len(bought))
+    others = asyncio.create_task(looks(hub, bought))
+    await asyncio.sleep(0.3)
+    connect(extra={"timeout": 33})
+    change = asyncio.create_task(hub.hook.areload())
+    await asyncio.sleep(0.1)
+    change.cancel()
+    await asyncio.sleep(0.1)
+    assert change.cancelled()
+    minimax_emulator.clear_faults()
+    minimax_emulator.release()
+    assert [task.minimax_task_id for task in await others] == bought
+    await asyncio.sleep(0.1)
+    assert closed.call_count == 1
+
+
 async def test_a_wrong_key_is_told_to_all_after_one_more_look_up_each(connect, buy, mocker):
     bought, look_up = buy(3), mocker.spy(MinimaxHook, "_alook_up")
     async with shared_hub(connect(password="sk-wrong")) as hub:

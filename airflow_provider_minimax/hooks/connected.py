@@ -108,7 +108,8 @@ class ConnectedHook(BaseHook):
             return False
         stale, self._resolved, self._async_transport = self._async_transport, fresh, None
         if stale is not None:
-            await stale.aclose()
+            # Whoever noticed may be cancelled; the others still wait for their answers, and it is to be closed then.
+            await asyncio.shield(stale.aclose())
         return True
 
     async def aendpoint(self) -> Endpoint:
