@@ -428,6 +428,7 @@ def test_a_refused_prompt_is_told_apart_from_a_bad_request(hook):
         ({"extra": {"platform": "minmax"}}, "platform='minmax': no such platform; use one of minimax, bltcy"),
         ({"extra": {"region": "mars"}}, "region='mars'"),
         ({"extra": {"timeout": 0}}, "timeout=0"),
+        ({"extra": {"proxy": "proxy.example:3128"}}, "extra field proxy: must be a URL with its scheme"),
         ({"extra": {"plattform": "bltcy"}}, "plattform='bltcy': no such field; the fields are platform"),
         ({"extra": {"platform": "novita", "region": "cn"}, "host": ""}, "Novita has no regions"),
     ],
@@ -437,6 +438,19 @@ def test_a_connection_that_cannot_work_says_which_field_and_why(connect, changes
         MinimaxHook(connect(**changes)).submit(REQUEST)
     assert said in str(raised.value)
     assert "'minimax_default'" in str(raised.value)
+
+
+def test_a_password_in_an_address_that_no_proxy_has_is_not_told(connect):
+    with pytest.raises(MinimaxConfigurationError) as raised:
+        MinimaxHook(connect(extra={"proxy": "socks9://me:hush@proxy.example"})).submit(REQUEST)
+    assert "hush" not in str(raised.value)
+
+
+async def test_a_bundle_of_authorities_that_is_not_there_is_named(connect):
+    with pytest.raises(MinimaxConfigurationError, match=r"verify='/nowhere\.pem'.*Nothing was bought"):
+        MinimaxHook(connect(extra={"verify": "/nowhere.pem"})).submit(REQUEST)
+    with pytest.raises(MinimaxConfigurationError, match=r"verify='/nowhere\.pem'"):
+        await MinimaxHook("minimax_default").aget_task("1")
 
 
 def test_a_connection_that_is_not_there_says_how_to_add_it():

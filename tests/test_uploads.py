@@ -215,6 +215,16 @@ async def test_a_file_can_be_uploaded_once_for_many_clips(is_async, connect, min
 def test_a_file_that_cannot_be_read_is_not_uploaded(hook, minimax_emulator):
     with pytest.raises(MinimaxRequestError, match=r"path='/nowhere.mp4': cannot be read.*Nothing was bought"):
         hook.upload("/nowhere.mp4")
+    with pytest.raises(MinimaxRequestError) as raised:
+        hook.upload("https://files.example/boat.mp4")
+    assert "Give a path" in str(raised.value)
+    assert operations(minimax_emulator) == []
+
+
+def test_a_film_that_is_none_is_told_what_a_film_must_be(hook, minimax_emulator, tmp_path):
+    (tmp_path / "boat.webm").write_bytes(b"\x1a\x45\xdf\xa3" * 99)
+    with pytest.raises(MinimaxRequestError, match=r"Nothing was bought.*video must be MP4 or MOV"):
+        hook.upload(str(tmp_path / "boat.webm"))
     assert operations(minimax_emulator) == []
 
 

@@ -87,7 +87,14 @@ class Endpoint:
 def ssl_context(verify: bool | str) -> ssl.SSLContext:
     """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
     if isinstance(verify, str):
-        return ssl.create_default_context(cafile=verify)
+        try:
+            return ssl.create_default_context(cafile=verify)
+        except OSError as error:
+            raise MinimaxConfigurationError(
+                f"the connection's extra field verify={verify!r}: must be a bundle of authorities that can be read, and is "
+                f"none ({_told(error)})",
+                money=NOTHING_BOUGHT,
+            ) from error
     return httpx.create_ssl_context(verify=verify)
 
 

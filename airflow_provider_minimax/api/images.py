@@ -111,7 +111,7 @@ def _prepared(
     return FileContent(mimetypes.guess_type(source)[0] or "image/jpeg", data)
 
 
-def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, kind: str) -> FileBytes:
+def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, kind: str | None) -> FileBytes:
     """
     Read a path.
 
@@ -119,7 +119,7 @@ def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, ki
     :param source: the path.
     :param open_file: opens it.
     :param limit: how many bytes are enough to know that it is too large; ``None`` where nobody wants to know.
-    :param kind: what should be there: ``image``, ``video`` or ``audio``.
+    :param kind: what should be there: ``image``, ``video`` or ``audio``; ``None`` where only a path will do.
     :raises MinimaxRequestError: it cannot be read.
     :raises MinimaxStorageError: there is no room for a copy of it.
     """
@@ -131,10 +131,11 @@ def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, ki
         raise
     except Exception as error:
         # Object stores fail in ways of their own; whatever it is, this file is not there for us.
+        instead = "" if kind is None else f"an http(s) URL, a data:{kind}/…;base64, URL, or "
         raise MinimaxRequestError(
             f"{what}: cannot be read: {redact(f'{type(error).__name__}: {error}')}",
             money=NOTHING_BOUGHT,
-            hint=f"Give an http(s) URL, a data:{kind}/…;base64, URL, or a path that the worker can read.",
+            hint=f"Give {instead}a path that the worker can read.",
         ) from error
 
 

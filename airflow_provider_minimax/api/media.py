@@ -180,14 +180,27 @@ def file_at(path: str, open_file: OpenFile, *, check: bool, rules: PictureRules)
     :raises MinimaxStorageError: there is no room for a copy of it.
     """
     most = max(recording.limit for recording in _RECORDINGS.values()) + 1
-    data = read_once("path", path, open_file, most if check else None, "image")
+    data = read_once("path", path, open_file, most if check else None, None)
     kinds = () if heif_type(data) else _RECORDINGS.values()
     recording = next((kind for kind in kinds if kind.type_of(data.part(0, 12))), None)
     if not check:
         return FileContent(mimetypes.guess_type(path)[0] or "application/octet-stream", data)
     if recording is None:
-        return FileContent(checked_picture("path", repr(path), data, rules), data)
+        return FileContent(_checked_unless_recording(path, data, rules), data)
     return FileContent(_checked("path", repr(path), data, recording), data)
+
+
+def _checked_unless_recording(path: str, data: FileBytes, rules: PictureRules) -> str:
+    try:
+        return checked_picture("path", repr(path), data, rules)
+    except MinimaxRequestError as error:
+        if not (mimetypes.guess_type(path)[0] or "").startswith("image/"):
+            formats = (
+                f"{recording.kind} must be {recording.formats.replace(' and ', ' or ')}"
+                for recording in _RECORDINGS.values()
+            )
+            error.hint = f"If it is no picture: {', '.join(formats)}."
+        raise
 
 
 def sources_of(request: PaidRequest) -> Iterator[tuple[str, str | FileContent]]:

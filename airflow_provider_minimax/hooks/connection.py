@@ -88,7 +88,7 @@ def read_connection(
         timeout=settings.timeout,
         max_retries=settings.max_retries,
         rate_limit_per_minute=settings.rate_limit_per_minute,
-        proxy=settings.proxy,
+        proxy=_proxy(conn_id, settings.proxy),
         verify=settings.verify,
         auth_hint=_auth_hint(conn_id, platform, settings.region),
     )
@@ -113,15 +113,11 @@ def _rule(item: Any) -> str:
 
 def _base_url(conn_id: str, host: str, port: int | None) -> str:
     base_url = host.strip().rstrip("/")
-    try:
-        parts = urlsplit(base_url)
-        is_address = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # no address, or no port, as its form goes
-        is_address = False
-    if not is_address:
+    if not _is_address(base_url, "https", "http"):
         raise _unusable(
             conn_id, f"host={redact(host)!r}: must be a base URL with its scheme, such as https://api.minimax.io"
         )
+    parts = urlsplit(base_url)
     if parts.query or parts.fragment or parts.username or parts.password:
         raise _unusable(conn_id, f"host={redact(host)!r}: must be scheme, host and path only; the key is the password")
     if base_url.endswith(("/v1", "/v2")):
@@ -129,6 +125,21 @@ def _base_url(conn_id: str, host: str, port: int | None) -> str:
     if port and not parts.port:
         base_url = f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
     return base_url
+
+
+def _proxy(conn_id: str, proxy: str | None) -> str | None:
+    if proxy is not None and not _is_address(proxy, "http", "https", "socks5", "socks5h"):
+        # What it is may hold a password.
+        raise _unusable(conn_id, "extra field proxy: must be a URL with its scheme, such as http://proxy.example:3128")
+    return proxy
+
+
+def _is_address(text: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no address, or no port, as its form goes
+        return False
 
 
 def _api_key(conn_id: str, password: str | None) -> str:
