@@ -223,7 +223,7 @@ def test_a_file_that_cannot_be_read_is_not_uploaded(hook, minimax_emulator):
 
 def test_a_film_that_is_none_is_told_what_a_film_must_be(hook, minimax_emulator, tmp_path):
     (tmp_path / "boat.webm").write_bytes(b"\x1a\x45\xdf\xa3" * 99)
-    with pytest.raises(MinimaxRequestError, match=r"Nothing was bought.*video must be MP4 or MOV"):
+    with pytest.raises(MinimaxRequestError, match=r"Nothing was bought.*takes MP4 and MOV as video"):
         hook.upload(str(tmp_path / "boat.webm"))
     assert operations(minimax_emulator) == []
 

@@ -91,8 +91,8 @@ def ssl_context(verify: bool | str) -> ssl.SSLContext:
             return ssl.create_default_context(cafile=verify)
         except OSError as error:
             raise MinimaxConfigurationError(
-                f"the connection's extra field verify={verify!r}: must be a bundle of authorities that can be read, and is "
-                f"none ({_told(error)})",
+                f"the connection's extra field verify={verify!r}: must be a bundle of authorities that can be read "
+                f"here ({_told(error)})",
                 money=NOTHING_BOUGHT,
             ) from error
     return httpx.create_ssl_context(verify=verify)

@@ -195,11 +195,7 @@ def _checked_unless_recording(path: str, data: FileBytes, rules: PictureRules) -
         return checked_picture("path", repr(path), data, rules)
     except MinimaxRequestError as error:
         if not (mimetypes.guess_type(path)[0] or "").startswith("image/"):
-            formats = (
-                f"{recording.kind} must be {recording.formats.replace(' and ', ' or ')}"
-                for recording in _RECORDINGS.values()
-            )
-            error.hint = f"If it is no picture: {', '.join(formats)}."
+            error.hint = " ".join(f"The API takes {kind.formats} as {kind.kind}." for kind in _RECORDINGS.values())
         raise
 
 
