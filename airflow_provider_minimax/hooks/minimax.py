@@ -1,7 +1,7 @@
 """
 The hook: all that can be asked of MiniMax, and of the gateways that resell it.
 
-Everything is there twice, for synchronous code and (with an ``a`` in front) for an event loop. Clients are opened at
+What an event loop may need is there twice, for synchronous code and with an ``a`` in front. Clients are opened at
 the first use and kept; all triggers of an event loop that use one connection share one, through the hub.
 """
 

@@ -57,7 +57,8 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
     :param base_video: the clip itself: a path (local, or any that Airflow's object storage knows), a public URL,
         ``mm_file://{file_id}``, or a ``data:video/mp4;base64,`` URL. What the worker reads is checked, with PyAV (extra
         ``[media]``): an MP4 of up to 50 MB with sound, 24 pictures a second, sides that are multiples of 32, an area
-        from 768x768 to 768x1344, and from 107 to 362 pictures in steps of 17.
+        from 768x768 to 768x1344, and from 107 to 362 pictures in steps of 17. Files of more than 8 MB are uploaded just
+        before the purchase, free of charge.
     :param prompt: with ``base_video``: what the clip was made of. If a prompt was rewritten, the rewritten one; at most
         40000 characters.
     :param first_frame_image: with ``base_video``: the opening frame, if the clip was made of one.

@@ -76,7 +76,8 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
     :param reference_images: up to 9 pictures to go by, each like ``first_frame_image``. H3 only, as are the next two;
         not together with frames, and not more than 12 of all three kinds.
     :param reference_videos: up to 3 videos to go by, 2 to 15 s long and 15 s together: public URLs,
-        ``mm_file://{file_id}``, ``data:video/mp4;base64,`` URLs, or paths that are read. MP4 or MOV, up to 50 MB.
+        ``mm_file://{file_id}``, ``data:video/mp4;base64,`` URLs, or paths that are read. MP4 or MOV, up to 50 MB. Files
+        of more than 8 MB that H3 goes by, of all kinds, are uploaded just before the purchase, free of charge.
     :param reference_audios: up to 3 sounds to go by, likewise; WAV or MP3, up to 15 MB; never the only references.
     :param duration: length in seconds: 6 or 10, by model and resolution, and by default 6; for H3 from 4 or 5 to 15,
         and always needed.
@@ -135,6 +136,7 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
         also ``output_path``, ``size`` in bytes and ``sha256``.
     :raises MinimaxRequestError: the request is invalid: literals are checked when the DAG is parsed, the rest before
         anything is sent.
+    :raises MinimaxRateLimitError: the platform refused, or no turn to buy came in time; nothing was bought.
     :raises MinimaxSubmissionUnknownError: no usable answer came, now or in an earlier try, so a clip may have been
         bought.
     :raises MinimaxReceiptError: the receipt cannot be read, or is that of another request; nothing was bought.
