@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_minimax.arguments import check_search
+from airflow_provider_minimax.deferral import SAFETY_NET
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 SETTLED = "execute_settled"
 """The method that a task is resumed with when the list may show more."""
 
+# Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
+# 5 s ([workers] min_heartbeat_interval).
+_SHORTEST_DEFERRAL = 6.0
 # How often a worker that waits itself looks.
 _LOOK_EVERY = 5.0
 
@@ -36,6 +40,8 @@ class FindsOut:
     defer: Callable[..., Any]
     log: Any
     _is_submitting: bool
+    # Returns how many seconds a wait may take.
+    _patience: Callable[[], float]
 
     def _find_out(self, context: Context, hook: MinimaxHook, ledger: Ledger, order: Order) -> FindOut | None:
         """Return what finds out, if it is wanted; refuse where that can never be, before anything is bought."""
@@ -56,8 +62,12 @@ class FindsOut:
         if self.deferrable:
             from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
-            moment = datetime.now(UTC) + timedelta(seconds=seconds)
-            self.defer(trigger=DateTimeTrigger(moment=moment), method_name=SETTLED)
+            wait = max(seconds, _SHORTEST_DEFERRAL)
+            self.defer(
+                trigger=DateTimeTrigger(moment=datetime.now(UTC) + timedelta(seconds=wait)),
+                method_name=SETTLED,
+                timeout=timedelta(seconds=max(wait, self._patience()) + SAFETY_NET),
+            )
         # Who is killed meanwhile does not know either what was bought.
         self._is_submitting = True
         time.sleep(min(seconds, _LOOK_EVERY))

@@ -138,7 +138,7 @@ def resume_before_purchase(
     try:
         return BaseOperator.resume_execution(operator, next_method, dict(next_kwargs or {}), context)
     except TaskDeferralTimeout as error:
-        problem = "the triggerer handed out no turn to buy within the time allowed; is one running?"
+        problem = "the triggerer did not answer before the purchase within the time allowed; is one running?"
         raise MinimaxUnavailableError(problem, money=money) from error
     except TaskDeferralError as error:
         problem = f"the trigger that this task waited with before its purchase broke, see the log above: {error}"

@@ -267,6 +267,17 @@ def test_the_wait_for_the_list_is_in_the_triggerer_if_that_of_the_clip_is(genera
     assert type(deferral.value.trigger).__module__ == "airflow.providers.standard.triggers.temporal"
 
 
+@pytest.mark.parametrize(("asked", "waits"), [(0.5, 6), (45, 45)])
+def test_that_wait_is_neither_too_short_for_airflow_nor_without_end(asked, waits):
+    """Airflow fails a task that is back before its executor has heard that it left."""
+    operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS | {"deferrable": True, "timeout": 600})
+    before = datetime.now(UTC)
+    with pytest.raises(TaskDeferred) as deferral:
+        operator._settle(asked)
+    assert waits <= (deferral.value.trigger.moment - before).total_seconds() < waits + 5
+    assert deferral.value.timeout == timedelta(seconds=600 + 120)
+
+
 def test_who_is_killed_while_the_list_is_asked_is_told_of_the_doubt(log_of, mocker):
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS)
