@@ -15,9 +15,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
+    MinimaxRateLimitError,
     MinimaxReceiptError,
     MinimaxRequestError,
     MinimaxSubmissionUnknownError,
+    MinimaxTaskFailedError,
     MinimaxUnavailableError,
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -284,6 +286,41 @@ def test_who_is_killed_while_the_list_is_asked_is_told_of_the_doubt(log_of, mock
     mocker.patch("time.sleep", side_effect=lambda _: operator.on_kill())
     operator._settle(5)
     assert "it may have been bought and may be billed" in log.said()
+
+
+# -- what was bought before --------------------------------------------------------------------------------------------
+
+
+def lost_as_the_second_of_two(generate, minimax_emulator, output) -> None:
+    """Leave the receipt of a second purchase whose answer was lost some minutes ago, and that bought nothing."""
+    lose(minimax_emulator, sold=False)
+    with pytest.raises(MinimaxSubmissionUnknownError):
+        generate(on_orphaned_intent="fail")
+    then = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
+    changes = {"submissions": 2, "replaced": ["900000000000009"], "intended_at": then, "lost_at": then}
+    Path(f"{output}.receipt.json").write_text(json.dumps(receipt_of(output) | changes))
+
+
+def test_a_refusal_after_a_lost_answer_forgets_no_earlier_purchase(generate, minimax_emulator, output):
+    """Otherwise more clips could be bought than max_submissions says."""
+    lost_as_the_second_of_two(generate, minimax_emulator, output)
+    minimax_emulator.fault("http", operation="submit", status=429)
+    with pytest.raises(MinimaxRateLimitError, match=r"Nothing was bought\."):
+        generate(FakeTaskInstance(try_number=2), max_submissions=2)
+    minimax_emulator.configure(outcome="failed", failure_code=1000)
+    with pytest.raises(MinimaxTaskFailedError):
+        generate(FakeTaskInstance(try_number=3), max_submissions=2)
+    receipt = receipt_of(output)
+    assert (receipt["phase"], receipt["submissions"], receipt["replaced"]) == ("failed", 2, ["900000000000009"])
+
+
+def test_nor_do_answers_that_are_lost_again_and_again(generate, minimax_emulator, output):
+    lost_as_the_second_of_two(generate, minimax_emulator, output)
+    lose(minimax_emulator, sold=False)
+    with pytest.raises(MinimaxUnavailableError, match=r"Nothing was bought\."):
+        generate(FakeTaskInstance(try_number=2), max_submissions=2)
+    assert generate(FakeTaskInstance(try_number=3), max_submissions=2)["state"] == "succeeded"
+    assert (receipt_of(output)["submissions"], receipt_of(output)["replaced"]) == (2, ["900000000000009"])
 
 
 # -- whose it is -------------------------------------------------------------------------------------------------------

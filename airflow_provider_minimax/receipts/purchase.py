@@ -129,8 +129,9 @@ class Buyer:
                 error.money = error.money or "Nothing was bought now."
                 raise
             try:
-                # What surely bought nothing is not worth getting its place back.
-                return Bought(self._buy(intent, None if step.unanswered else found, submit))
+                # What surely bought nothing gets its place back only if it tells of earlier purchases, which count.
+                worth_keeping = step.replaced or not step.unanswered
+                return Bought(self._buy(intent, found if worth_keeping else None, submit))
             except MinimaxSubmissionUnknownError as error:
                 if self._find_out is None or isinstance(error.__cause__, AirflowTaskTimeout):
                     raise

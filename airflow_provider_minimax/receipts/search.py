@@ -84,7 +84,9 @@ class Searcher:
             return self._adopted(orphan, step)
         self._log.warning("%s", step.note)
         if step.unanswered >= _UNANSWERED_IN_A_TRY:
-            self._ledger.withdraw(orphan, None)
+            if not orphan.replaced:
+                # Nothing in it counts for the next try.
+                self._ledger.withdraw(orphan, None)
             raise MinimaxUnavailableError(
                 f"{step.unanswered} submissions in a row got no answer, and none bought a clip, as the platform's list "
                 "shows",
