@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -178,11 +178,12 @@ class BuysClips(FindsOut, WaitsForTasks, TakesTurns, DeliversClips):
         from airflow_provider_minimax.delivery.landing import Landed
         from airflow_provider_minimax.receipts.decision import Done
 
-        request = self._request()
         place = self._place(context)
-        self._wishes().check_means()
         with closing(self._hook()) as hook:
-            ready = hook.prepare(request, validate=self.validate)
+            with self._mindful_of_earlier_tries(context):
+                request = self._request()
+                self._wishes().check_means()
+                ready = hook.prepare(request, validate=self.validate)
             held, outcome = self._obtain(context, hook, ready, place)
             minimax_task_id = self._minimax_task_id = str(held.receipt.minimax_task_id)
             with self._bought(context, minimax_task_id) as ledger:
@@ -314,6 +315,24 @@ class BuysClips(FindsOut, WaitsForTasks, TakesTurns, DeliversClips):
         self._minimax_task_id = minimax_task_id
         with self._bought(context, minimax_task_id):
             return resume(cast("BaseOperator", self), next_method, next_kwargs, context, minimax_task_id)
+
+    @contextmanager
+    def _mindful_of_earlier_tries(self, context: Context) -> Iterator[None]:
+        """Let no error in here say that nothing was bought if an earlier submission of this task did or may have."""
+        from airflow_provider_minimax.receipts.of_task import owner_of
+        from airflow_provider_minimax.receipts.record import Phase
+
+        try:
+            yield
+        except MinimaxError as error:
+            receipt = None
+            with suppress(MinimaxError):
+                receipt = self._ledger(context).read()
+            if receipt is not None and receipt.owner == owner_of(context) and receipt.phase is not Phase.FAILED:
+                error.minimax_task_id = receipt.minimax_task_id
+                did = "bought" if receipt.minimax_task_id else "may have bought"
+                error.money = f"Nothing was bought now; an earlier submission {did} a {self._product}."
+            raise
 
     def _recorded_id(self, context: Context) -> str | None:
         receipt = self._ledger(context).read_if_possible()

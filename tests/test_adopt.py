@@ -323,6 +323,24 @@ def test_nor_do_answers_that_are_lost_again_and_again(generate, minimax_emulator
     assert (receipt_of(output)["submissions"], receipt_of(output)["replaced"]) == (2, ["900000000000009"])
 
 
+@pytest.mark.parametrize("sold", [True, False])
+def test_a_request_that_is_spoilt_by_then_does_not_say_that_nothing_was_bought(sold, generate, minimax_emulator):
+    lose(minimax_emulator, sold=sold)
+    with pytest.raises(MinimaxSubmissionUnknownError):
+        generate(on_orphaned_intent="fail")
+    with pytest.raises(MinimaxRequestError) as raised:
+        generate(FakeTaskInstance(try_number=2), first_frame_image="/gone.png", ratio=None)
+    assert raised.value.money == "Nothing was bought now; an earlier submission may have bought a clip."
+
+
+def test_nor_does_one_after_a_purchase(generate, minimax_emulator):
+    minimax_task_id = generate(wait_for_completion=False)
+    with pytest.raises(MinimaxRequestError) as raised:
+        generate(FakeTaskInstance(try_number=2), first_frame_image="/gone.png", ratio=None)
+    assert raised.value.money == "Nothing was bought now; an earlier submission bought a clip."
+    assert raised.value.minimax_task_id == minimax_task_id
+
+
 # -- whose it is -------------------------------------------------------------------------------------------------------
 
 
