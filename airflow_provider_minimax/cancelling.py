@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
 
@@ -39,6 +41,22 @@ async def agive_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) ->
         return MinimaxUnavailableError(f"the platform did not answer within {_PATIENCE:g} s")
     except Exception as error:
         return _as_ours(error)
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """
+    Await something to its end, even if whoever awaits it is cancelled.
+
+    Airflow cancels a trigger that was killed once a second until it has ended, and its ``on_kill`` with it, which would
+    break off the cancellation of a remote task.
+
+    :param work: what to await.
+    """
+    task = asyncio.create_task(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    await task
 
 
 def told(seen: VideoTask | MinimaxError, minimax_task_id: str) -> str:

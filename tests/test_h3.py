@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from contextlib import closing
@@ -358,6 +359,25 @@ async def test_a_killed_trigger_cancels_if_it_may(cancel_on_kill, hook, minimax_
     await trigger.on_kill()
     assert (minimax_emulator.jobs[0]["state"] == "cancelled") is cancel_on_kill
     assert ("free of charge" if cancel_on_kill else "goes on and will be billed") in log.said()
+
+
+async def test_a_killed_trigger_cancels_although_airflow_kills_it_again_every_second(hook, minimax_emulator, log_of):
+    minimax_emulator.configure(lifecycle="manual")
+    log = log_of(MinimaxTaskTrigger)
+    trigger = MinimaxTaskTrigger(
+        minimax_task_id=hook.submit(REQUEST),
+        minimax_conn_id="minimax_default",
+        deadline=0.0,
+        api_version="v2",
+        cancel_on_kill=True,
+    )
+    minimax_emulator.fault("slow", operation="query", seconds=0.5)
+    killed = asyncio.create_task(asyncio.wait_for(trigger.on_kill(), 30))
+    async with asyncio.timeout(10):
+        while "free of charge" not in log.said():
+            await asyncio.sleep(0.1)
+            killed.cancel("user-action")
+    assert minimax_emulator.jobs[0]["state"] == "cancelled"
 
 
 async def test_a_killed_trigger_that_cannot_reach_the_platform_says_so(connect, log_of):

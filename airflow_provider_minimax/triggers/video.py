@@ -19,7 +19,7 @@ from airflow_provider_minimax.api.foresight import Foreseen, foreseen
 from airflow_provider_minimax.api.pace import MAX_FAILURES, Outcome, Pace, Wait, Watch
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.task import VideoTask
-from airflow_provider_minimax.cancelling import agive_up, told
+from airflow_provider_minimax.cancelling import agive_up, to_the_end, told
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
 from airflow_provider_minimax.hub import Hub, shared_hub
 
@@ -139,15 +139,18 @@ class MinimaxTaskTrigger(BaseTrigger):
         if self._is_over:
             return
         if self.cancel_on_kill:
-            async with shared_hub(self.minimax_conn_id) as hub:
-                seen = await agive_up(hub.hook, self.minimax_task_id, self.api_version)
-            await self._say(f"No longer watching. {told(seen, self.minimax_task_id)}", warn=True)
+            await to_the_end(self._give_up())
         else:
             await self._say(
                 f"No longer watching MiniMax task {self.minimax_task_id}. It is not cancelled, so it goes on and will "
                 "be billed; wait for it again with MinimaxTaskSensor and this id.",
                 warn=True,
             )
+
+    async def _give_up(self) -> None:
+        async with shared_hub(self.minimax_conn_id) as hub:
+            seen = await agive_up(hub.hook, self.minimax_task_id, self.api_version)
+        await self._say(f"No longer watching. {told(seen, self.minimax_task_id)}", warn=True)
 
     async def _say(self, text: str, *, warn: bool) -> None:
         """Log from a thread: a busy triggerer reads its pipe of logs seldom, and a full one would hold up the loop."""
