@@ -9,7 +9,7 @@ import time
 from lab import Row, child, interleaved, middle, say
 from systems import PEERS, is_installed
 
-LIMIT_MS = 1.0
+LIMIT_MS = 0.5
 FLOOR = "two empty classes"
 STATEMENTS = {
     "nothing": "pass",
