@@ -13,7 +13,7 @@ from lab import Row, child, cpu, interleaved, middle, ratio, say
 from server import Server
 from systems import PEERS, SYSTEMS, is_installed, log_to_nowhere
 
-FIRST_MS, LATER = 1.0, 1.2
+FIRST_MS, LATER = 0.6, 1.2
 POLLS, BLOCKS, REPEATS = 20, 15, 5
 INTERVAL = 1e-6
 BARE, ALONE, BESIDE = "httpx shared", "ours", "ours, beside another"
