@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -41,6 +41,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
 )
+from airflow_provider_minimax.recalls import RecallsEarlierTries, id_of_event, pushed_id
 from airflow_provider_minimax.turns import IN_TURN, TakesTurns, resume_before_purchase
 from airflow_provider_minimax.waits import WaitsForTasks, clip_of
 
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.receipts.record import Receipt
 
 
-class BuysClips(FindsOut, WaitsForTasks, TakesTurns, DeliversClips):
+class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, DeliversClips):
     """
     Makes an operator buy a clip once, wait for it if asked to, and deliver it; or what else is bought like one.
 
@@ -236,15 +237,6 @@ class BuysClips(FindsOut, WaitsForTasks, TakesTurns, DeliversClips):
                 error.hint = " ".join(filter(None, (listed, error.hint)))
             raise
 
-    def _ledger(self, context: Context) -> Ledger:
-        from airflow_provider_minimax.receipts.ledger import Ledger
-        from airflow_provider_minimax.receipts.of_task import ledger_of
-
-        if not self.durable:
-            return Ledger((), log=self.log)
-        place = self._place(context)
-        return ledger_of(context, place.url if place else None, self.log)
-
     def _buyer(self, context: Context, hook: MinimaxHook, request: PaidRequest, place: Place | None) -> Buyer:
         from airflow_provider_minimax.receipts.decision import Clip, Policy
         from airflow_provider_minimax.receipts.of_task import order_of
@@ -311,52 +303,10 @@ class BuysClips(FindsOut, WaitsForTasks, TakesTurns, DeliversClips):
             return self.execute_in_turn(context, (next_kwargs or {}).get("event"))
         if next_method != "execute_complete" and (money := self._told_without_clip(context)):
             return resume_before_purchase(cast("BaseOperator", self), next_method, next_kwargs, context, money)
-        minimax_task_id = _id_of_event(next_kwargs) or _pushed_id(context) or self._recorded_id(context)
+        minimax_task_id = id_of_event(next_kwargs) or pushed_id(context) or self._recorded_id(context)
         self._minimax_task_id = minimax_task_id
         with self._bought(context, minimax_task_id):
             return resume(cast("BaseOperator", self), next_method, next_kwargs, context, minimax_task_id)
-
-    @contextmanager
-    def _mindful_of_earlier_tries(self, context: Context) -> Iterator[None]:
-        """Let no error in here say that nothing was bought if an earlier submission of this task did or may have."""
-        from airflow_provider_minimax.receipts.of_task import owner_of
-        from airflow_provider_minimax.receipts.record import Phase
-
-        try:
-            yield
-        except MinimaxError as error:
-            receipt = None
-            with suppress(MinimaxError):
-                receipt = self._ledger(context).read()
-            if receipt is not None and receipt.owner == owner_of(context) and receipt.phase is not Phase.FAILED:
-                error.minimax_task_id = receipt.minimax_task_id
-                did = "bought" if receipt.minimax_task_id else "may have bought"
-                error.money = f"Nothing was bought now; an earlier submission {did} a {self._product}."
-            raise
-
-    def _recorded_id(self, context: Context) -> str | None:
-        receipt = self._ledger(context).read_if_possible()
-        return receipt.minimax_task_id if receipt else None
-
-    def _told_without_clip(self, context: Context) -> str | None:
-        """Return what was bought, in words, if a trigger broke before this try knew of a clip; it tells nothing."""
-        from airflow_provider_minimax.receipts.record import Phase
-
-        if _pushed_id(context) is not None:
-            return None
-        try:
-            ledger = self._ledger(context)
-            receipt = ledger.read()
-        except MinimaxError:
-            return None
-        if receipt is not None and receipt.phase is Phase.INTENT:
-            return "It may have been bought and may be billed."
-        if self.do_xcom_push:
-            # The id is pushed before any other wait.
-            return NOTHING_BOUGHT
-        ti: Any = context["ti"]
-        is_of_this_round = receipt is not None and receipt.max_tries == ti.max_tries
-        return NOTHING_BOUGHT if ledger.keeps and not is_of_this_round else None
 
     def _conclude(self, context: Context, hook: MinimaxHook, ledger: Ledger, outcome: Outcome) -> Any:
         receipt = ledger.read_of(self._minimax_task_id)
@@ -432,19 +382,3 @@ class BuysClips(FindsOut, WaitsForTasks, TakesTurns, DeliversClips):
                 self._minimax_task_id,
                 self._get_it,
             )
-
-
-def _id_of_event(next_kwargs: dict[str, Any] | None) -> str | None:
-    """Return the id that the trigger's event is about, if it sent one that we understand."""
-    from airflow_provider_minimax.api.pace import Outcome
-
-    outcome = Outcome.of_event((next_kwargs or {}).get("event"))
-    known = outcome.task or outcome.error
-    return known.minimax_task_id if known else None
-
-
-def _pushed_id(context: Context) -> str | None:
-    """Return the id that this try pushed before it deferred; Airflow keeps it until the next try."""
-    ti: Any = context["ti"]
-    pushed = ti.xcom_pull(task_ids=ti.task_id, key="task_id", map_indexes=ti.map_index)
-    return None if pushed is None else str(pushed)
