@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -184,8 +185,9 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
             with self._mindful_of_earlier_tries(context):
                 request = self._request()
                 self._wishes().check_means()
-                ready = hook.prepare(request, validate=self.validate)
-            held, outcome = self._obtain(context, hook, ready, place)
+                ready, unread = self._prepared(context, hook, request)
+                buyer = self._buyer(context, hook, ready, place, unread)
+            held, outcome = self._obtain(context, hook, ready, buyer)
             minimax_task_id = self._minimax_task_id = str(held.receipt.minimax_task_id)
             with self._bought(context, minimax_task_id) as ledger:
                 if self.do_xcom_push:
@@ -204,13 +206,24 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
                 outcome = outcome or self._wait(context, hook, held.receipt, deadline, clip)
                 return self._conclude(context, hook, ledger, outcome)
 
+    def _prepared(
+        self, context: Context, hook: MinimaxHook, request: PaidRequest
+    ) -> tuple[PaidRequest, MinimaxError | None]:
+        """Return the checked request with its files; if it is bought already and they are gone, why they are unread."""
+        try:
+            return hook.prepare(request, validate=self.validate), None
+        except MinimaxError as error:
+            if not self._is_bought(context, request):
+                raise
+            self.log.warning("The request cannot be made again (%s), and need not be.", error.message)
+            return request, error
+
     def _obtain(
-        self, context: Context, hook: MinimaxHook, request: PaidRequest, place: Place | None
+        self, context: Context, hook: MinimaxHook, request: PaidRequest, buyer: Buyer
     ) -> tuple[Bought | Resume | Done, Outcome | None]:
         """Buy unless that was done; if it was, see how it ended, should it be over."""
         from airflow_provider_minimax.receipts.decision import Resume
 
-        buyer = self._buyer(context, hook, request, place)
         held = self._buy(context, hook, request, buyer)
         if not isinstance(held, Resume) or not self.wait_for_completion:
             return held, None
@@ -237,7 +250,14 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
                 error.hint = " ".join(filter(None, (listed, error.hint)))
             raise
 
-    def _buyer(self, context: Context, hook: MinimaxHook, request: PaidRequest, place: Place | None) -> Buyer:
+    def _buyer(
+        self,
+        context: Context,
+        hook: MinimaxHook,
+        request: PaidRequest,
+        place: Place | None,
+        unread: MinimaxError | None,
+    ) -> Buyer:
         from airflow_provider_minimax.receipts.decision import Clip, Policy
         from airflow_provider_minimax.receipts.of_task import order_of
         from airflow_provider_minimax.receipts.purchase import Buyer
@@ -258,9 +278,13 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
             price.as_dict() if price else None,
             hook.api_version(request.model),
         )
+        if unread is not None:
+            order = replace(order, fingerprint=None)
         policy = Policy(self.on_clear, self.on_orphaned_intent, self.max_submissions, self.overwrite)
 
         def before_buying() -> None:
+            if unread is not None:
+                raise unread
             # Writing the receipt tries a storage as well, and leaves nothing behind that was not wanted.
             if place is not None and (place.check_leaves_no_trace or not self.durable):
                 place.check()

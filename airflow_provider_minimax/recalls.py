@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.delivery.places import Place
     from airflow_provider_minimax.receipts.ledger import Ledger
 
@@ -20,6 +21,7 @@ class RecallsEarlierTries:
 
     _product: ClassVar[str]
     durable: bool
+    on_clear: Literal["resubmit", "reuse"]
     do_xcom_push: bool
     log: Any
     # Returns the output's place, if there is an output.
@@ -51,6 +53,18 @@ class RecallsEarlierTries:
                 did = "bought" if receipt.minimax_task_id else "may have bought"
                 error.money = f"Nothing was bought now; an earlier submission {did} a {self._product}."
             raise
+
+    def _is_bought(self, context: Context, request: PaidRequest) -> bool:
+        """Whether this try goes on with an earlier one's purchase, as far as that shows without the request's files."""
+        from airflow_provider_minimax.receipts.of_task import owner_of
+        from airflow_provider_minimax.receipts.record import Phase, may_be
+
+        receipt = self._ledger(context).read_if_possible()
+        if receipt is None or receipt.phase not in (Phase.SUBMITTED, Phase.DELIVERED):
+            return False
+        ti: Any = context["ti"]
+        goes_on = self.on_clear == "reuse" or receipt.max_tries in (None, ti.max_tries)
+        return goes_on and receipt.owner == owner_of(context) and may_be(request, receipt.request)
 
     def _recorded_id(self, context: Context) -> str | None:
         receipt = self._ledger(context).read_if_possible()

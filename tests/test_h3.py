@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
+from PIL import Image
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
@@ -320,6 +321,17 @@ def test_a_retry_after_a_cancellation_buys_anew(connect, minimax_emulator, tmp_p
     assert facts["task_id"] == second
     receipt = json.loads(receipt_of(tmp_path / "boat.mp4"))
     assert (receipt["replaced"], receipt["submissions"]) == ([first], 1)
+
+
+def test_a_retry_after_a_cancellation_needs_its_pictures(connect, minimax_emulator, tmp_path):
+    picture = tmp_path / "boat.png"
+    Image.new("RGB", (400, 400)).save(picture)
+    given = {"output_path": str(tmp_path / "boat.mp4"), "first_frame_image": str(picture), "ratio": None}
+    killed(connect, minimax_emulator, {"ti": FakeTaskInstance()}, **given)
+    picture.unlink()
+    with pytest.raises(MinimaxRequestError, match="first_frame_image=.*boat.png"):
+        generate(**given).execute({"ti": FakeTaskInstance(try_number=2)})
+    assert len(minimax_emulator.purchases) == 1
 
 
 @pytest.mark.parametrize(("on_clear", "cancels"), [("resubmit", True), ("reuse", False)])

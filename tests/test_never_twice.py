@@ -16,6 +16,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxReceiptStoreError,
     MinimaxRequestError,
     MinimaxSubmissionUnknownError,
+    MinimaxTaskTimeoutError,
 )
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
@@ -268,6 +269,70 @@ def test_a_clear_goes_on_with_what_was_bought_if_the_author_says_so(generate, mi
     assert generate(FakeTaskInstance(max_tries=7), on_clear="reuse")["task_id"] == job["task_id"]
     assert f"MiniMax task {job['task_id']} is bought already; this task was cleared" in log.said()
     assert len(minimax_emulator.purchases) == 1
+
+
+# -- a picture that is gone --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    picture = tmp_path / "frame.png"
+    Image.new("RGB", (400, 400), "red").save(picture)
+    return picture
+
+
+@pytest.fixture
+def unfinished(generate, minimax_emulator, picture) -> str:
+    """A clip that an earlier try bought and could not wait for; its picture is gone since."""
+    minimax_emulator.configure(lifecycle="manual")
+    with pytest.raises(MinimaxTaskTimeoutError):
+        generate(first_frame_image=str(picture), timeout=0.05)
+    picture.unlink()
+    (job,) = minimax_emulator.jobs
+    minimax_emulator.set_job(job["task_id"], "success")
+    return job["task_id"]
+
+
+@pytest.mark.parametrize(
+    ("ti", "changes"),
+    [
+        pytest.param(FakeTaskInstance(try_number=2), {}, id="retried"),
+        pytest.param(FakeTaskInstance(max_tries=7), {"on_clear": "reuse"}, id="cleared"),
+    ],
+)
+def test_what_goes_on_with_a_clip_does_not_need_its_picture(
+    ti, changes, generate, minimax_emulator, unfinished, picture, output, log_of
+):
+    log = log_of(MinimaxVideoGenerationOperator)
+    assert generate(ti, first_frame_image=str(picture), **changes)["task_id"] == unfinished
+    assert output.exists()
+    assert "The request cannot be made again (first_frame_image=" in log.said()
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_a_retry_does_not_need_the_picture_of_a_clip_that_is_delivered(generate, minimax_emulator, picture):
+    facts = generate(first_frame_image=str(picture))
+    picture.unlink()
+    assert generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture)) == facts
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.mark.parametrize(
+    ("ti", "changes"),
+    [
+        pytest.param(FakeTaskInstance(max_tries=7), {}, id="cleared"),
+        pytest.param(FakeTaskInstance(try_number=2), {"prompt": "a dog"}, id="of another prompt"),
+        pytest.param(FakeTaskInstance(try_number=2), {"duration": 10}, id="of another length"),
+        pytest.param(FakeTaskInstance(run_id="another"), {}, id="in another run"),
+    ],
+)
+def test_any_other_task_is_told_that_its_picture_is_gone(
+    ti, changes, generate, minimax_emulator, unfinished, picture, output
+):
+    with pytest.raises(MinimaxRequestError, match="first_frame_image="):
+        generate(ti, **{"first_frame_image": str(picture)} | changes)
+    assert len(minimax_emulator.purchases) == 1
+    assert not output.exists()
 
 
 def test_who_keeps_no_receipt_is_warned_if_there_are_retries(generate, log_of):

@@ -38,7 +38,8 @@ class Order:
     """
     What a try wants to buy.
 
-    :param fingerprint: of the request.
+    :param fingerprint: of the request; ``None`` if its files cannot be read any more, and as far as can be told without
+        them the task bought it before.
     :param platform: where.
     :param minimax_conn_id: through which connection.
     :param model: which model.
@@ -51,7 +52,7 @@ class Order:
     :param api_version: through which version of the API.
     """
 
-    fingerprint: str
+    fingerprint: str | None
     platform: str
     minimax_conn_id: str
     model: str
@@ -240,6 +241,8 @@ class _Case:
 
     @property
     def is_same_request(self) -> bool:
+        if self.order.fingerprint is None:
+            return self.is_mine
         return self.found.fingerprint == self.order.fingerprint
 
     @property

@@ -30,6 +30,8 @@ from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, Mi
 KIND: Final = "minimax video receipt"
 SCHEMA: Final = 1
 
+# A picture is told by the hash of its bytes.
+_HASH = "sha256:"
 # What does not shape the clip.
 _SHAPELESS = ("callback_url",)
 # The parameters with which S3, GCS, Azure, OSS and CloudFront sign a URL: they change whenever the URL is signed anew,
@@ -283,13 +285,34 @@ def told(request: PaidRequest) -> dict[str, Any]:
     return kind | {name: _shape(value) for name, value in request.given().items() if name not in _SHAPELESS}
 
 
+def may_be(request: PaidRequest, told_before: Mapping[str, Any] | None) -> bool:
+    """
+    Return whether a request whose files cannot be read may be one that was told of: equal in all but their contents.
+
+    :param request: the request, its images as URLs, data URLs or paths.
+    :param told_before: what :func:`told` told; nothing can be said without it.
+    """
+    return told_before is not None and _may_be(told(request), told_before)
+
+
+def _may_be(value: Any, before: Any) -> bool:
+    if isinstance(value, Mapping) and isinstance(before, Mapping):
+        return value.keys() == before.keys() and all(_may_be(value[name], before[name]) for name in value)
+    if isinstance(value, list) and isinstance(before, list):
+        return len(value) == len(before) and all(map(_may_be, value, before))
+    if value == before:
+        return True
+    is_unread = isinstance(value, str) and not value.startswith((_HASH, "https://", "http://"))
+    return is_unread and isinstance(before, str) and before.startswith(_HASH)
+
+
 def _shape(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _shape(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_shape(item) for item in value]
     if isinstance(value, FileContent):
-        return f"sha256:{value.data.sha256}"
+        return f"{_HASH}{value.data.sha256}"
     if isinstance(value, str) and value.startswith("data:"):
         return _digest(value)
     if isinstance(value, str) and value.startswith(("https://", "http://")):
@@ -304,7 +327,7 @@ def _digest(data_url: str) -> str:
         data = base64.b64decode(payload, validate=True)
     except binascii.Error:
         data = data_url.encode()
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return f"{_HASH}{hashlib.sha256(data).hexdigest()}"
 
 
 def _unsigned(url: str) -> str:

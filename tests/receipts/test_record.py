@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxReceiptError, error_from_event
-from airflow_provider_minimax.receipts.record import Receipt, fingerprint_of, read_receipt
+from airflow_provider_minimax.receipts.record import Receipt, fingerprint_of, may_be, read_receipt
 from tests.receipts.samples import delivered, failed, intent, submitted
 
 ACCOUNT = {"platform": "minimax", "base_url": "https://api.minimax.io", "minimax_conn_id": "minimax_default"}
@@ -113,6 +113,32 @@ def test_pictures_count_by_their_bytes():
     assert frame == mark(first_frame_image=f"data:image/jpeg;base64,{PICTURE}")
     assert frame != mark(first_frame_image=f"data:image/png;base64,{base64.b64encode(b'other').decode()}")
     assert frame != mark(last_frame_image=f"data:image/png;base64,{PICTURE}")
+
+
+BOUGHT = {"prompt": "a cat", "first_frame_image": f"sha256:{'a' * 64}", "reference_images": ["https://files.example/a"]}
+FILES = {"first_frame_image": "/a.png", "reference_images": ["https://files.example/a?X-Amz-Signature=s"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_possible"),
+    [
+        ({}, True),
+        ({"first_frame_image": "s3://bucket/a.png"}, True),
+        ({"first_frame_image": "https://files.example/a.png"}, False),
+        ({"first_frame_image": f"data:image/png;base64,{PICTURE}"}, False),
+        ({"first_frame_image": None}, False),
+        ({"last_frame_image": "/b.png"}, False),
+        ({"reference_images": ["/a.png"]}, False),
+        ({"reference_images": ["https://files.example/a", "/b.png"]}, False),
+        ({"prompt": "a dog"}, False),
+        ({"duration": 10}, False),
+    ],
+)
+def test_a_request_without_its_files_may_be_what_was_told_in_all_else(fields, is_possible):
+    values = {"model": "MiniMax-H3", "prompt": "a cat"} | FILES | fields
+    request = VideoRequest.of(values)
+    assert may_be(request, {"model": "MiniMax-H3"} | BOUGHT) is is_possible
+    assert not may_be(request, None)
 
 
 @pytest.mark.parametrize(
