@@ -22,6 +22,7 @@ from typing import cast
 from weakref import WeakKeyDictionary
 
 from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.cancelling import to_the_end
 from airflow_provider_minimax.exceptions import MinimaxAuthError, MinimaxError, MinimaxRateLimitError
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
@@ -265,7 +266,7 @@ class Hub:
         self._users -= 1
         if not self._users:
             del _hubs[self._loop][self.hook.minimax_conn_id]
-            await self._aclose()
+            await to_the_end(self._aclose())
 
     async def _aclose(self) -> None:
         """Stop sending, and close the connection's client."""

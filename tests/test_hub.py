@@ -326,6 +326,24 @@ async def test_the_last_one_out_closes_the_client(connect, buy):
     assert not hubs._hubs[asyncio.get_running_loop()]
 
 
+async def test_who_is_cancelled_again_while_the_client_is_being_closed_closes_it_all_the_same(connect, buy):
+    async def watch():
+        async with shared_hub(connect()) as hub:
+            await look(hub, bought)
+            looked.set_result(hub.hook)
+            await asyncio.Event().wait()
+
+    (bought,), looked = buy(), asyncio.get_running_loop().create_future()
+    watching = asyncio.create_task(watch())
+    hook = await looked
+    for _ in range(2):
+        watching.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+    assert hook._async_transport is None
+
+
 async def test_a_cancelled_look_takes_only_itself_away(hub, buy, minimax_emulator):
     gone, stays = buy(2)
     cancelled = asyncio.create_task(look(hub, gone, after=0.3))
