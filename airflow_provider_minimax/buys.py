@@ -213,7 +213,7 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
         try:
             return hook.prepare(request, validate=self.validate), None
         except MinimaxError as error:
-            if not self._is_bought(context, request):
+            if not self._is_bought(context, request, hook.account()):
                 raise
             self.log.warning("The request cannot be made again (%s), and need not be.", error.message)
             return request, error

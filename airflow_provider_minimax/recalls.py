@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -54,7 +54,7 @@ class RecallsEarlierTries:
                 error.money = f"Nothing was bought now; an earlier submission {did} a {self._product}."
             raise
 
-    def _is_bought(self, context: Context, request: PaidRequest) -> bool:
+    def _is_bought(self, context: Context, request: PaidRequest, account: Mapping[str, str]) -> bool:
         """Whether this try goes on with an earlier one's purchase, as far as that shows without the request's files."""
         from airflow_provider_minimax.receipts.of_task import owner_of
         from airflow_provider_minimax.receipts.record import Phase, may_be
@@ -64,7 +64,8 @@ class RecallsEarlierTries:
             return False
         ti: Any = context["ti"]
         goes_on = self.on_clear == "reuse" or receipt.max_tries in (None, ti.max_tries)
-        return goes_on and receipt.owner == owner_of(context) and may_be(request, receipt.request)
+        is_here = all(getattr(receipt, name) == account[name] for name in ("platform", "minimax_conn_id"))
+        return goes_on and is_here and receipt.owner == owner_of(context) and may_be(request, receipt.request)
 
     def _recorded_id(self, context: Context) -> str | None:
         receipt = self._ledger(context).read_if_possible()

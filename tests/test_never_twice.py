@@ -317,6 +317,14 @@ def test_a_retry_does_not_need_the_picture_of_a_clip_that_is_delivered(generate,
     assert len(minimax_emulator.purchases) == 1
 
 
+def test_nor_is_the_clip_of_another_platform_gone_on_with(generate, connect, minimax_emulator, unfinished, picture):
+    connect("novita")
+    with pytest.raises(MinimaxRequestError, match="first_frame_image=") as raised:
+        generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
+    assert raised.value.minimax_task_id == unfinished
+    assert len(minimax_emulator.purchases) == 1
+
+
 @pytest.mark.parametrize(
     ("ti", "changes"),
     [
