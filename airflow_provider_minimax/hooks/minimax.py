@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_minimax.api import rules
-from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.exchange import IN_FLIGHT, Endpoint
-from airflow_provider_minimax.api.media import file_at, with_media
+from airflow_provider_minimax.api.media import with_media
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.api.uploads import to_upload, with_addresses
 from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
@@ -34,9 +32,8 @@ from airflow_provider_minimax.hooks.calls import (
     own_file,
     task_reader,
 )
-from airflow_provider_minimax.hooks.connected import ConnectedHook
 from airflow_provider_minimax.hooks.probe import probe
-from airflow_provider_minimax.hooks.uploading import calls_of, uploading
+from airflow_provider_minimax.hooks.uploading import UploadingHook, open_file
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.balance import Balance
@@ -44,11 +41,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=PaidRequest)
 
-# Some object stores would fetch fifty megabytes at a time into memory.
-_READ_AHEAD = 4 * 1024**2
 
-
-class MinimaxHook(ConnectedHook):
+class MinimaxHook(UploadingHook):
     """
     MiniMax, or one of the gateways that resell it, through an Airflow connection.
 
@@ -137,71 +131,6 @@ class MinimaxHook(ConnectedHook):
         minimax_task_id = await transport.send(order, platform.read_submission)
         self._log_submission(minimax_task_id, request, transport.endpoint)
         return minimax_task_id
-
-    def upload_files(self, request: R) -> R:
-        """
-        Upload what a request carries that is too large to travel inside it, where the platform takes uploads.
-
-        A submission does so by itself. Who keeps a receipt does it before, because an upload buys nothing.
-
-        :param request: the request, as :meth:`prepare` returns it.
-        :return: the request with addresses in the place of those files; itself if there are none.
-        :raises MinimaxError: an upload failed, by what to do about it; nothing was bought.
-        """
-        platform = self._resolve()[0].for_request(request)
-        files = _large_files(platform, request)
-        return with_addresses(request, {file: self._upload(platform, file, name) for name, file in files.items()})
-
-    async def aupload_files(self, request: R) -> R:
-        """Do what :meth:`upload_files` does, on an event loop."""
-        platform = (await self._aresolve())[0].for_request(request)
-        files = _large_files(platform, request)
-        return with_addresses(
-            request, {file: await self._aupload(platform, file, name) for name, file in files.items()}
-        )
-
-    def upload(self, path: str, *, validate: bool = True) -> str:
-        """
-        Upload a picture, video or sound to MiniMax, for as many clips of H3 as are to go by it. It costs nothing.
-
-        A submission uploads its large files by itself. This is for a file that many of them have in common: upload it
-        in a task of its own, since a request knows it by its address, which is another after each upload.
-
-        :param path: where it is: a local path, or any URL that Airflow's object storage knows.
-        :param validate: whether to check it against MiniMax's documentation first.
-        :return: its address, ``mm_file://`` and an id, which a request takes in the place of a path for seven days.
-        :raises MinimaxRequestError: it cannot be read or breaks a rule, or the platform is a gateway.
-        :raises MinimaxError: the upload failed, by what to do about it.
-        """
-        platform = self._resolve()[0].latest
-        calls_of(platform)
-        file = file_at(path, open_file, check=validate, rules=platform.pictures)
-        return self._upload(platform, file, redact(repr(path), limit=200))
-
-    async def aupload(self, path: str, *, validate: bool = True) -> str:
-        """Do what :meth:`upload` does, on an event loop."""
-        platform = (await self._aresolve())[0].latest
-        calls_of(platform)
-        file = await asyncio.to_thread(file_at, path, open_file, check=validate, rules=platform.pictures)
-        return await self._aupload(platform, file, redact(repr(path), limit=200))
-
-    def _upload(self, platform: Platform, file: FileContent, what: str) -> str:
-        make, read = calls_of(platform)
-        with uploading(what):
-            address = self.get_conn().send(make(file), read)
-        self._log_upload(what, file, address)
-        return address
-
-    async def _aupload(self, platform: Platform, file: FileContent, what: str) -> str:
-        make, read = calls_of(platform)
-        _, transport = await self._aconn()
-        with uploading(what):
-            address = await transport.send(make(file), read)
-        self._log_upload(what, file, address)
-        return address
-
-    def _log_upload(self, what: str, file: FileContent, address: str) -> None:
-        self.log.info("Uploaded %s (%.1f MB) as %s, free of charge", what, file.data.length / 1_000_000, address)
 
     def _check(self, request: PaidRequest, platform: Platform, validate: bool) -> None:
         if not validate:
@@ -445,22 +374,6 @@ class MinimaxHook(ConnectedHook):
         # Airflow tests a connection under a random id, which would only puzzle the person who pressed the button.
         said = said.replace(f"connection {self.minimax_conn_id!r}", "this connection")
         return without_key(said, self._resolved[1].api_key) if self._resolved else said
-
-
-def _large_files(platform: Platform, request: PaidRequest) -> dict[str, FileContent]:
-    """Return what to upload before a request, once it is known to be one that the platform can be sent."""
-    if platform.upload is None:
-        return {}
-    platform.order(request)
-    return to_upload(request)
-
-
-def open_file(path: str) -> BinaryIO:
-    """Open a local path or any URL that Airflow's object storage knows."""
-    from airflow.sdk import ObjectStoragePath
-
-    file: BinaryIO = ObjectStoragePath(path).open("rb", block_size=_READ_AHEAD)  # type: ignore[no-untyped-call]
-    return file
 
 
 def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> VideoTask:

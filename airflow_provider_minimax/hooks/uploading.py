@@ -1,17 +1,106 @@
-"""What an upload needs of a platform, and what it means when one fails: never that anything was bought."""
+"""Uploading what is too large to travel inside a request. It costs nothing, and nothing is bought when it fails."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import BinaryIO, TypeVar
 
 from airflow_provider_minimax.api.content import FileContent
+from airflow_provider_minimax.api.media import file_at
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.request import PaidRequest
+from airflow_provider_minimax.api.uploads import to_upload, with_addresses
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError
+from airflow_provider_minimax.hooks.connected import ConnectedHook
+
+R = TypeVar("R", bound=PaidRequest)
+
+# Some object stores would fetch fifty megabytes at a time into memory.
+_READ_AHEAD = 4 * 1024**2
 
 
-def calls_of(platform: Platform) -> tuple[Callable[[FileContent], HttpRequest], Callable[[HttpReply], str]]:
+class UploadingHook(ConnectedHook):
+    """A hook that can upload files, at platforms that take them."""
+
+    def upload_files(self, request: R) -> R:
+        """
+        Upload what a request carries that is too large to travel inside it, where the platform takes uploads.
+
+        A submission does so by itself. Who keeps a receipt does it before, because an upload buys nothing.
+
+        :param request: the request, as :meth:`MinimaxHook.prepare` returns it.
+        :return: the request with addresses in the place of those files; itself if there are none.
+        :raises MinimaxError: an upload failed, by what to do about it; nothing was bought.
+        """
+        platform = self._resolve()[0].for_request(request)
+        files = _large_files(platform, request)
+        return with_addresses(request, {file: self._upload(platform, file, name) for name, file in files.items()})
+
+    async def aupload_files(self, request: R) -> R:
+        """Do what :meth:`upload_files` does, on an event loop."""
+        platform = (await self._aresolve())[0].for_request(request)
+        files = _large_files(platform, request)
+        return with_addresses(
+            request, {file: await self._aupload(platform, file, name) for name, file in files.items()}
+        )
+
+    def upload(self, path: str, *, validate: bool = True) -> str:
+        """
+        Upload a picture, video or sound to MiniMax, for as many clips of H3 as are to go by it. It costs nothing.
+
+        A submission uploads its large files by itself. This is for a file that many of them have in common: upload it
+        in a task of its own, since a request knows it by its address, which is another after each upload.
+
+        :param path: where it is: a local path, or any URL that Airflow's object storage knows.
+        :param validate: whether to check it against MiniMax's documentation first.
+        :return: its address, ``mm_file://`` and an id, which a request takes in the place of a path for seven days.
+        :raises MinimaxRequestError: it cannot be read or breaks a rule, or the platform is a gateway.
+        :raises MinimaxError: the upload failed, by what to do about it.
+        """
+        platform = self._resolve()[0].latest
+        _calls_of(platform)
+        file = file_at(path, open_file, check=validate, rules=platform.pictures)
+        return self._upload(platform, file, redact(repr(path), limit=200))
+
+    async def aupload(self, path: str, *, validate: bool = True) -> str:
+        """Do what :meth:`upload` does, on an event loop."""
+        platform = (await self._aresolve())[0].latest
+        _calls_of(platform)
+        file = await asyncio.to_thread(file_at, path, open_file, check=validate, rules=platform.pictures)
+        return await self._aupload(platform, file, redact(repr(path), limit=200))
+
+    def _upload(self, platform: Platform, file: FileContent, what: str) -> str:
+        make, read = _calls_of(platform)
+        with _uploading(what):
+            address = self.get_conn().send(make(file), read)
+        self._log_upload(what, file, address)
+        return address
+
+    async def _aupload(self, platform: Platform, file: FileContent, what: str) -> str:
+        make, read = _calls_of(platform)
+        _, transport = await self._aconn()
+        with _uploading(what):
+            address = await transport.send(make(file), read)
+        self._log_upload(what, file, address)
+        return address
+
+    def _log_upload(self, what: str, file: FileContent, address: str) -> None:
+        self.log.info("Uploaded %s (%.1f MB) as %s, free of charge", what, file.data.length / 1_000_000, address)
+
+
+def _large_files(platform: Platform, request: PaidRequest) -> dict[str, FileContent]:
+    """Return what to upload before a request, once it is known to be one that the platform can be sent."""
+    if platform.upload is None:
+        return {}
+    platform.order(request)
+    return to_upload(request)
+
+
+def _calls_of(platform: Platform) -> tuple[Callable[[FileContent], HttpRequest], Callable[[HttpReply], str]]:
     """
     Return how a platform takes uploads: what makes the request, and what reads the address from its answer.
 
@@ -29,7 +118,7 @@ def calls_of(platform: Platform) -> tuple[Callable[[FileContent], HttpRequest], 
 
 
 @contextmanager
-def uploading(what: str) -> Iterator[None]:
+def _uploading(what: str) -> Iterator[None]:
     """
     Let an error in here say what could not be uploaded, and that nothing was bought.
 
@@ -42,3 +131,11 @@ def uploading(what: str) -> Iterator[None]:
         error.args = (error.message,)
         error.money = NOTHING_BOUGHT
         raise
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a local path or any URL that Airflow's object storage knows."""
+    from airflow.sdk import ObjectStoragePath
+
+    file: BinaryIO = ObjectStoragePath(path).open("rb", block_size=_READ_AHEAD)  # type: ignore[no-untyped-call]
+    return file
