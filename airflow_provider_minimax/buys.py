@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -185,9 +184,8 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
             with self._mindful_of_earlier_tries(context):
                 request = self._request()
                 self._wishes().check_means()
-                ready, unread = self._prepared(context, hook, request)
-                buyer = self._buyer(context, hook, ready, place, unread)
-            held, outcome = self._obtain(context, hook, ready, buyer)
+                buyer = self._buyer(context, hook, place, request, self._prepared(context, hook, request))
+            held, outcome = self._obtain(context, hook, buyer)
             minimax_task_id = self._minimax_task_id = str(held.receipt.minimax_task_id)
             with self._bought(context, minimax_task_id) as ledger:
                 if self.do_xcom_push:
@@ -206,25 +204,23 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
                 outcome = outcome or self._wait(context, hook, held.receipt, deadline, clip)
                 return self._conclude(context, hook, ledger, outcome)
 
-    def _prepared(
-        self, context: Context, hook: MinimaxHook, request: PaidRequest
-    ) -> tuple[PaidRequest, MinimaxError | None]:
-        """Return the checked request with its files; if it is bought already and they are gone, why they are unread."""
+    def _prepared(self, context: Context, hook: MinimaxHook, request: PaidRequest) -> PaidRequest | MinimaxError:
+        """Return the request, checked and with its files; or why it cannot be had, if an earlier try submitted it."""
         try:
-            return hook.prepare(request, validate=self.validate), None
+            return hook.prepare(request, validate=self.validate)
         except MinimaxError as error:
-            if not self._is_bought(context, request, hook.account()):
+            if not self._asked_before(context, hook, request):
                 raise
-            self.log.warning("The request cannot be made again (%s), and need not be.", error.message)
-            return request, error
+            self.log.warning("The request cannot be made again (%s), but an earlier try submitted it.", error.message)
+            return error
 
     def _obtain(
-        self, context: Context, hook: MinimaxHook, request: PaidRequest, buyer: Buyer
+        self, context: Context, hook: MinimaxHook, buyer: Buyer
     ) -> tuple[Bought | Resume | Done, Outcome | None]:
         """Buy unless that was done; if it was, see how it ended, should it be over."""
         from airflow_provider_minimax.receipts.decision import Resume
 
-        held = self._buy(context, hook, request, buyer)
+        held = self._buy(context, hook, buyer)
         if not isinstance(held, Resume) or not self.wait_for_completion:
             return held, None
         outcome = self._look_first(hook, held.receipt)
@@ -232,14 +228,14 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
             return held, outcome
         # An earlier try was killed while it waited; with that written down, this one buys anew.
         self._ledger(context).keep(held.receipt.failed(outcome.error))
-        return self._buy(context, hook, request, buyer), None
+        return self._buy(context, hook, buyer), None
 
-    def _buy(self, context: Context, hook: MinimaxHook, request: PaidRequest, buyer: Buyer) -> Bought | Resume | Done:
+    def _buy(self, context: Context, hook: MinimaxHook, buyer: Buyer) -> Bought | Resume | Done:
         """Buy unless that was done; after a refusal in another turn, and after a lost answer say where to look."""
         from airflow_provider_minimax.receipts.lookalikes import told_lookalikes
 
         try:
-            return buyer.obtain(lambda: self._submit(hook, self._ready or request))
+            return buyer.obtain(lambda: self._submit(hook))
         except MinimaxRateLimitError as refusal:
             self._give_way(refusal, hook)
             raise
@@ -254,9 +250,9 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
         self,
         context: Context,
         hook: MinimaxHook,
-        request: PaidRequest,
         place: Place | None,
-        unread: MinimaxError | None,
+        written: PaidRequest,
+        ready: PaidRequest | MinimaxError,
     ) -> Buyer:
         from airflow_provider_minimax.receipts.decision import Clip, Policy
         from airflow_provider_minimax.receipts.of_task import order_of
@@ -269,28 +265,28 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
                 "worker would buy again. %s",
                 self._without_receipt,
             )
-        price = hook.list_price(request)
+        price = hook.list_price(written)
         order = order_of(
             context,
-            request,
+            written,
+            None if isinstance(ready, MinimaxError) else ready,
             hook.account(),
             place.url if place else None,
             price.as_dict() if price else None,
-            hook.api_version(request.model),
+            hook.api_version(written.model),
         )
-        if unread is not None:
-            order = replace(order, fingerprint=None)
         policy = Policy(self.on_clear, self.on_orphaned_intent, self.max_submissions, self.overwrite)
 
         def before_buying() -> None:
-            if unread is not None:
-                raise unread
+            if isinstance(ready, MinimaxError):
+                with self._mindful_of_earlier_tries(context):
+                    raise ready
             # Writing the receipt tries a storage as well, and leaves nothing behind that was not wanted.
             if place is not None and (place.check_leaves_no_trace or not self.durable):
                 place.check()
             self._take_turn(hook)
             # Before the receipt says that a purchase begins: uploads take long, and whoever dies in one bought nothing.
-            self._ready = hook.upload_files(request)
+            self._ready = hook.upload_files(ready)
 
         look_at_output = (lambda _: Clip.ABSENT) if place is None else place.look
         find_out = self._find_out(context, hook, ledger, order)
@@ -298,7 +294,8 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
             ledger, order, policy, look_at_output, before_buying=before_buying, find_out=find_out, log=self.log
         )
 
-    def _submit(self, hook: MinimaxHook, request: PaidRequest) -> str:
+    def _submit(self, hook: MinimaxHook) -> str:
+        request = cast("PaidRequest", self._ready)
         self._is_submitting = True
         try:
             return hook.submit(request, validate=False, after_refusals=not self.deferrable)

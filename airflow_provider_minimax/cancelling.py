@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
@@ -43,7 +42,7 @@ async def agive_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) ->
         return _as_ours(error)
 
 
-async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+async def to_the_end(work: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:
     """
     Await something to its end, even if whoever awaits it is cancelled.
 
@@ -51,12 +50,16 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     break off the cancellation of a remote task.
 
     :param work: what to await.
+    :return: the first of those cancellations, for who has to end by it.
     """
-    task = asyncio.create_task(work)
+    task, cancelled = asyncio.create_task(work), None
     while not task.done():
-        with suppress(asyncio.CancelledError):
+        try:
             await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = cancelled or error
     await task
+    return cancelled
 
 
 def told(seen: VideoTask | MinimaxError, minimax_task_id: str) -> str:

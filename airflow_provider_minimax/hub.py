@@ -262,11 +262,13 @@ class Hub:
         self._users += 1
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._users -= 1
         if not self._users:
             del _hubs[self._loop][self.hook.minimax_conn_id]
-            await to_the_end(self._aclose())
+            cancelled = await to_the_end(self._aclose())
+            if cancelled and kind is not asyncio.CancelledError:
+                raise cancelled
 
     async def _aclose(self) -> None:
         """Stop sending, and close the connection's client."""

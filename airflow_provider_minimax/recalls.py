@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.delivery.places import Place
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.receipts.ledger import Ledger
 
 
@@ -54,18 +55,16 @@ class RecallsEarlierTries:
                 error.money = f"Nothing was bought now; an earlier submission {did} a {self._product}."
             raise
 
-    def _is_bought(self, context: Context, request: PaidRequest, account: Mapping[str, str]) -> bool:
-        """Whether this try goes on with an earlier one's purchase, as far as that shows without the request's files."""
-        from airflow_provider_minimax.receipts.of_task import owner_of
-        from airflow_provider_minimax.receipts.record import Phase, may_be
+    def _asked_before(self, context: Context, hook: MinimaxHook, request: PaidRequest) -> bool:
+        """Whether an earlier try, which this one goes on from, submitted the same request as its author wrote it."""
+        from airflow_provider_minimax.receipts.of_task import mark_of, owner_of
 
         receipt = self._ledger(context).read_if_possible()
-        if receipt is None or receipt.phase not in (Phase.SUBMITTED, Phase.DELIVERED):
+        if receipt is None or receipt.asked is None or receipt.owner != owner_of(context):
             return False
         ti: Any = context["ti"]
         goes_on = self.on_clear == "reuse" or receipt.max_tries in (None, ti.max_tries)
-        is_here = all(getattr(receipt, name) == account[name] for name in ("platform", "minimax_conn_id"))
-        return goes_on and is_here and receipt.owner == owner_of(context) and may_be(request, receipt.request)
+        return goes_on and receipt.asked == mark_of(request, hook.account(), hook.api_version(request.model))
 
     def _recorded_id(self, context: Context) -> str | None:
         receipt = self._ledger(context).read_if_possible()

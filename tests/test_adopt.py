@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from PIL import Image
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import (
@@ -339,6 +340,19 @@ def test_nor_does_one_after_a_purchase(generate, minimax_emulator):
         generate(FakeTaskInstance(try_number=2), first_frame_image="/gone.png", ratio=None)
     assert raised.value.money == "Nothing was bought now; an earlier submission bought a clip."
     assert raised.value.minimax_task_id == minimax_task_id
+
+
+def test_the_list_is_asked_also_if_the_request_cannot_be_made_again(generate, minimax_emulator, tmp_path):
+    frame = tmp_path / "frame.png"
+    Image.new("RGB", (400, 400)).save(frame)
+    given = {"first_frame_image": str(frame), "ratio": None}
+    lose(minimax_emulator, sold=True)
+    with pytest.raises(MinimaxSubmissionUnknownError):
+        generate(on_orphaned_intent="fail", **given)
+    frame.unlink()
+    (bought,) = minimax_emulator.purchases
+    assert generate(FakeTaskInstance(try_number=2), **given)["task_id"] == bought["task_id"]
+    assert len(minimax_emulator.purchases) == 1
 
 
 # -- whose it is -------------------------------------------------------------------------------------------------------

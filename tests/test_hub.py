@@ -344,6 +344,22 @@ async def test_who_is_cancelled_again_while_the_client_is_being_closed_closes_it
     assert hook._async_transport is None
 
 
+async def test_who_is_cancelled_only_while_the_client_is_being_closed_is_cancelled_too(connect, buy):
+    """Airflow tells by the message who cancelled."""
+
+    async def watch():
+        async with shared_hub(connect()) as hub:
+            looked.set_result(hub.hook)
+
+    looked = asyncio.get_running_loop().create_future()
+    watching = asyncio.create_task(watch())
+    await looked
+    watching.cancel("user-action")
+    with pytest.raises(asyncio.CancelledError, match="user-action"):
+        await watching
+    assert (await looked)._async_transport is None
+
+
 async def test_a_cancelled_look_takes_only_itself_away(hub, buy, minimax_emulator):
     gone, stays = buy(2)
     cancelled = asyncio.create_task(look(hub, gone, after=0.3))

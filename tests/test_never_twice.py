@@ -12,6 +12,7 @@ from PIL import Image
 
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
+    MinimaxModerationError,
     MinimaxReceiptError,
     MinimaxReceiptStoreError,
     MinimaxRequestError,
@@ -317,20 +318,12 @@ def test_a_retry_does_not_need_the_picture_of_a_clip_that_is_delivered(generate,
     assert len(minimax_emulator.purchases) == 1
 
 
-def test_nor_is_the_clip_of_another_platform_gone_on_with(generate, connect, minimax_emulator, unfinished, picture):
-    connect("novita")
-    with pytest.raises(MinimaxRequestError, match="first_frame_image=") as raised:
-        generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
-    assert raised.value.minimax_task_id == unfinished
-    assert len(minimax_emulator.purchases) == 1
-
-
 @pytest.mark.parametrize(
     ("ti", "changes"),
     [
         pytest.param(FakeTaskInstance(max_tries=7), {}, id="cleared"),
+        pytest.param(FakeTaskInstance(try_number=2), {"first_frame_image": "/gone/b.png"}, id="of another picture"),
         pytest.param(FakeTaskInstance(try_number=2), {"prompt": "a dog"}, id="of another prompt"),
-        pytest.param(FakeTaskInstance(try_number=2), {"duration": 10}, id="of another length"),
         pytest.param(FakeTaskInstance(run_id="another"), {}, id="in another run"),
     ],
 )
@@ -341,6 +334,49 @@ def test_any_other_task_is_told_that_its_picture_is_gone(
         generate(ti, **{"first_frame_image": str(picture)} | changes)
     assert len(minimax_emulator.purchases) == 1
     assert not output.exists()
+
+
+def test_nor_is_the_clip_of_another_platform_gone_on_with(generate, connect, minimax_emulator, unfinished, picture):
+    connect("novita")
+    with pytest.raises(MinimaxRequestError, match="first_frame_image=") as raised:
+        generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
+    assert raised.value.minimax_task_id == unfinished
+    assert len(minimax_emulator.purchases) == 1
+
+
+@pytest.fixture
+def lost(generate, minimax_emulator, picture) -> None:
+    """A submission whose answer was lost; its picture is gone since."""
+    minimax_emulator.fault("lost_answer", operation="submit")
+    with pytest.raises(MinimaxSubmissionUnknownError):
+        generate(first_frame_image=str(picture))
+    picture.unlink()
+
+
+def test_a_lost_answer_stops_the_retry_also_if_the_picture_is_gone(generate, minimax_emulator, lost, picture):
+    with pytest.raises(MinimaxSubmissionUnknownError, match="its answer was never written down"):
+        generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_nothing_is_submitted_again_without_its_picture(generate, minimax_emulator, lost, picture):
+    given = {"first_frame_image": str(picture), "on_orphaned_intent": "resubmit"}
+    with pytest.raises(MinimaxRequestError, match="first_frame_image=") as raised:
+        generate(FakeTaskInstance(try_number=2), **given)
+    assert raised.value.money == "Nothing was bought now; an earlier submission may have bought a clip."
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_a_refusal_is_repeated_also_if_the_picture_is_gone(generate, minimax_emulator, picture):
+    minimax_emulator.configure(lifecycle="manual")
+    with pytest.raises(MinimaxTaskTimeoutError):
+        generate(first_frame_image=str(picture), timeout=0.05)
+    minimax_emulator.set_job(minimax_emulator.jobs[0]["task_id"], "failed")
+    for try_number in (2, 3):
+        with pytest.raises(MinimaxModerationError):
+            generate(FakeTaskInstance(try_number=try_number), first_frame_image=str(picture))
+        picture.unlink(missing_ok=True)
+    assert len(minimax_emulator.purchases) == 1
 
 
 def test_who_keeps_no_receipt_is_warned_if_there_are_retries(generate, log_of):

@@ -288,8 +288,8 @@ def test_a_key_that_is_changed_during_a_wait_is_looked_up_again(connect, minimax
     operator = generate(wait_for_completion=True, deferrable=False)
     submit = operator._submit
 
-    def then_change_the_key(hook, request):
-        minimax_task_id = submit(hook, request)
+    def then_change_the_key(hook):
+        minimax_task_id = submit(hook)
         connect(password="sk-old")
         hook.reload()
         connect()

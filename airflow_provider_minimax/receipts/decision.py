@@ -38,8 +38,8 @@ class Order:
     """
     What a try wants to buy.
 
-    :param fingerprint: of the request; ``None`` if its files cannot be read any more, and as far as can be told without
-        them the task bought it before.
+    :param fingerprint: of the request; ``None`` if it cannot be made any more, so that nothing can be bought.
+    :param asked: the fingerprint of the request as its author wrote it.
     :param platform: where.
     :param minimax_conn_id: through which connection.
     :param model: which model.
@@ -53,6 +53,7 @@ class Order:
     """
 
     fingerprint: str | None
+    asked: str
     platform: str
     minimax_conn_id: str
     model: str
@@ -69,6 +70,7 @@ class Order:
         return Receipt(
             phase=Phase.INTENT,
             fingerprint=self.fingerprint,
+            asked=self.asked,
             platform=self.platform,
             minimax_conn_id=self.minimax_conn_id,
             model=self.model,
@@ -242,7 +244,7 @@ class _Case:
     @property
     def is_same_request(self) -> bool:
         if self.order.fingerprint is None:
-            return self.is_mine
+            return self.found.asked == self.order.asked
         return self.found.fingerprint == self.order.fingerprint
 
     @property

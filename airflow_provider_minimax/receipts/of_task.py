@@ -39,7 +39,8 @@ def ledger_of(context: Context, output: str | None, log: Log) -> Ledger:
 
 def order_of(
     context: Context,
-    request: PaidRequest,
+    written: PaidRequest,
+    ready: PaidRequest | None,
     account: Mapping[str, str],
     output: str | None,
     cost: Mapping[str, Any] | None,
@@ -49,28 +50,41 @@ def order_of(
     Return what the task that runs wants to buy.
 
     :param context: the task's context.
-    :param request: what to make, its images as URLs, data URLs or contents of files.
+    :param written: what to make, as the task's author wrote it.
+    :param ready: the same with the contents of its files; ``None`` if they cannot be read.
     :param account: where, as :meth:`~airflow_provider_minimax.hooks.minimax.MinimaxHook.account` tells.
     :param output: where its clip shall land, if anywhere.
     :param cost: what it lists at, if that is known.
     :param api_version: through which version of the API.
     """
     ti: Any = context["ti"]
-    # Receipts of before there were two versions say nothing of them, and their fingerprints must stay the same.
-    newer = {} if api_version == "v1" else {"api_version": api_version}
     return Order(
-        fingerprint=fingerprint_of(request, {**account, **newer}),
+        fingerprint=None if ready is None else mark_of(ready, account, api_version),
+        asked=mark_of(written, account, api_version),
         platform=account["platform"],
         minimax_conn_id=account["minimax_conn_id"],
-        model=request.model,
+        model=written.model,
         owner=owner_of(context),
         max_tries=ti.max_tries,
         try_number=ti.try_number,
         output_path=output,
-        request=told(request),
+        request=told(ready or written),
         cost=cost,
         api_version=api_version,
     )
+
+
+def mark_of(request: PaidRequest, account: Mapping[str, str], api_version: str) -> str:
+    """
+    Return the fingerprint of a request.
+
+    :param request: the request, as its author wrote it or with the contents of its files.
+    :param account: where it is bought.
+    :param api_version: through which version of the API.
+    """
+    # Receipts of before there were two versions say nothing of them, and their fingerprints must stay the same.
+    newer = {} if api_version == "v1" else {"api_version": api_version}
+    return fingerprint_of(request, {**account, **newer})
 
 
 def receipt_of_fetched(context: Context, task: VideoTask, account: Mapping[str, str]) -> Receipt:

@@ -30,21 +30,20 @@ from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, Mi
 KIND: Final = "minimax video receipt"
 SCHEMA: Final = 1
 
-# A picture is told by the hash of its bytes.
-_HASH = "sha256:"
 # What does not shape the clip.
 _SHAPELESS = ("callback_url",)
-# The parameters with which S3, GCS, Azure, OSS and CloudFront sign a URL: they change whenever the URL is signed anew,
-# and the picture behind it does not. https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html,
+# The parameters with which S3, GCS, Azure, OSS, COS, TOS and CloudFront sign a URL: they change whenever the URL is
+# signed anew, and the picture behind it does not. https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html,
 # https://cloud.google.com/storage/docs/authentication/signatures, https://learn.microsoft.com/rest/api/storageservices/create-service-sas
 _SIGNING = frozenset(
     {
         *("awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "security-token", "signature", "expires"),
         *("key-pair-id", "policy", "se", "sig", "sip", "ske", "skoid", "sks", "skt", "sktid", "skv", "sp", "spr"),
         *("sr", "st", "sv"),
+        *("q-ak", "q-header-list", "q-key-time", "q-sign-algorithm", "q-sign-time", "q-signature", "q-url-param-list"),
     }
 )
-_SIGNING_PREFIXES = ("x-amz-", "x-goog-", "x-oss-")
+_SIGNING_PREFIXES = ("x-amz-", "x-cos-", "x-goog-", "x-oss-", "x-tos-")
 
 
 class Phase(StrEnum):
@@ -83,6 +82,8 @@ class Receipt(_Record):
 
     :param phase: how far it is.
     :param fingerprint: of the request; ``None`` for a clip that was fetched by its id, so that its request is unknown.
+    :param asked: the fingerprint of the request as its author wrote it, with paths in the place of its files; ``None``
+        if that is unknown.
     :param attempt: a name of this very purchase, by which its writer knows its own record again.
     :param platform: where it was bought.
     :param minimax_conn_id: through which connection.
@@ -120,6 +121,7 @@ class Receipt(_Record):
     schema_version: Literal[1] = Field(SCHEMA, alias="schema")
     phase: Phase
     fingerprint: str | None
+    asked: str | None = None
     attempt: str = Field(default_factory=lambda: uuid4().hex)
     platform: str
     minimax_conn_id: str
@@ -267,7 +269,7 @@ def fingerprint_of(request: PaidRequest, account: Mapping[str, str]) -> str:
     """
     Return what tells this request from any other: equal for equal clips.
 
-    :param request: the request, its images as URLs, data URLs or contents of files.
+    :param request: the request, its images as URLs, data URLs, contents of files, or paths, which tell less.
     :param account: where it is bought: platform, base URL, connection, and a version of the API other than ``v1``.
     """
     text = json.dumps([dict(account), told(request)], sort_keys=True, separators=(",", ":"), default=str)
@@ -285,34 +287,13 @@ def told(request: PaidRequest) -> dict[str, Any]:
     return kind | {name: _shape(value) for name, value in request.given().items() if name not in _SHAPELESS}
 
 
-def may_be(request: PaidRequest, told_before: Mapping[str, Any] | None) -> bool:
-    """
-    Return whether a request whose files cannot be read may be one that was told of: equal in all but their contents.
-
-    :param request: the request, its images as URLs, data URLs or paths.
-    :param told_before: what :func:`told` told; nothing can be said without it.
-    """
-    return told_before is not None and _may_be(told(request), told_before)
-
-
-def _may_be(value: Any, before: Any) -> bool:
-    if isinstance(value, Mapping) and isinstance(before, Mapping):
-        return value.keys() == before.keys() and all(_may_be(value[name], before[name]) for name in value)
-    if isinstance(value, list) and isinstance(before, list):
-        return len(value) == len(before) and all(map(_may_be, value, before))
-    if value == before:
-        return True
-    is_unread = isinstance(value, str) and not value.startswith((_HASH, "https://", "http://"))
-    return is_unread and isinstance(before, str) and before.startswith(_HASH)
-
-
 def _shape(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _shape(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_shape(item) for item in value]
     if isinstance(value, FileContent):
-        return f"{_HASH}{value.data.sha256}"
+        return f"sha256:{value.data.sha256}"
     if isinstance(value, str) and value.startswith("data:"):
         return _digest(value)
     if isinstance(value, str) and value.startswith(("https://", "http://")):
@@ -327,7 +308,7 @@ def _digest(data_url: str) -> str:
         data = base64.b64decode(payload, validate=True)
     except binascii.Error:
         data = data_url.encode()
-    return f"{_HASH}{hashlib.sha256(data).hexdigest()}"
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _unsigned(url: str) -> str:
@@ -337,4 +318,5 @@ def _unsigned(url: str) -> str:
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
         if name.lower() not in _SIGNING and not name.lower().startswith(_SIGNING_PREFIXES)
     ]
-    return parts._replace(query=urlencode(kept)).geturl()
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query=urlencode(kept)).geturl()

@@ -18,6 +18,7 @@ SHA = "a" * 64
 def order(**changes: Any) -> Order:
     values: dict[str, Any] = {
         "fingerprint": "f1",
+        "asked": "a1",
         "platform": "minimax",
         "minimax_conn_id": "minimax_default",
         "model": "MiniMax-Hailuo-2.3",
