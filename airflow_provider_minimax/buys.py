@@ -33,6 +33,7 @@ from airflow_provider_minimax.exceptions import (
     CANCELLED,
     NOTHING_BOUGHT,
     MinimaxError,
+    MinimaxFileError,
     MinimaxModerationError,
     MinimaxRateLimitError,
     MinimaxRequestError,
@@ -205,10 +206,10 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
                 return self._conclude(context, hook, ledger, outcome)
 
     def _prepared(self, context: Context, hook: MinimaxHook, request: PaidRequest) -> PaidRequest | MinimaxError:
-        """Return the request, checked and with its files; or why it cannot be had, if an earlier try submitted it."""
+        """Return the request, checked and with its files; or why they cannot be had, if an earlier try submitted it."""
         try:
             return hook.prepare(request, validate=self.validate)
-        except MinimaxError as error:
+        except (MinimaxFileError, MinimaxStorageError) as error:
             if not self._asked_before(context, hook, request):
                 raise
             self.log.warning("The request cannot be made again (%s), but an earlier try submitted it.", error.message)

@@ -121,6 +121,10 @@ class MinimaxRequestError(MinimaxError, AirflowFailException):
     """The request is invalid, by our checks or by the platform's. Correct the named field."""
 
 
+class MinimaxFileError(MinimaxRequestError):
+    """A file that the request names cannot be read by this worker. Give one that can be."""
+
+
 class MinimaxModerationError(MinimaxError, AirflowFailException):
     """The platform refused the prompt, the image or the finished clip as sensitive. Change the prompt or the image."""
 

@@ -59,7 +59,7 @@ class RecallsEarlierTries:
         """Whether an earlier try, which this one goes on from, submitted the same request as its author wrote it."""
         from airflow_provider_minimax.receipts.of_task import mark_of, owner_of
 
-        receipt = self._ledger(context).read_if_possible()
+        receipt = self._ledger(context).read()
         if receipt is None or receipt.asked is None or receipt.owner != owner_of(context):
             return False
         ti: Any = context["ti"]

@@ -336,6 +336,19 @@ def test_any_other_task_is_told_that_its_picture_is_gone(
     assert not output.exists()
 
 
+@pytest.mark.parametrize("spoil", [lambda picture: Image.new("RGB", (100, 100)).save(picture), Path.touch])
+def test_a_picture_that_was_spoilt_is_no_picture_that_is_gone(spoil, generate, minimax_emulator, unfinished, picture):
+    spoil(picture)
+    with pytest.raises(MinimaxRequestError, match="first_frame_image="):
+        generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
+
+
+def test_receipts_that_cannot_be_read_either_are_what_is_told(generate, minimax_emulator, unfinished, picture, output):
+    Path(f"{output}.receipt.json").write_text("{")
+    with pytest.raises(MinimaxReceiptError, match="is not whole"):
+        generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
+
+
 def test_nor_is_the_clip_of_another_platform_gone_on_with(generate, connect, minimax_emulator, unfinished, picture):
     connect("novita")
     with pytest.raises(MinimaxRequestError, match="first_frame_image=") as raised:

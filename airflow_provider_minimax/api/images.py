@@ -17,7 +17,12 @@ from typing import Any, BinaryIO, TypeVar
 from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import IMAGE_FIELDS, PaidRequest, invalid
-from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, MinimaxStorageError
+from airflow_provider_minimax.exceptions import (
+    NOTHING_BOUGHT,
+    MinimaxFileError,
+    MinimaxRequestError,
+    MinimaxStorageError,
+)
 
 R = TypeVar("R", bound=PaidRequest)
 
@@ -120,7 +125,7 @@ def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, ki
     :param open_file: opens it.
     :param limit: how many bytes are enough to know that it is too large; ``None`` where nobody wants to know.
     :param kind: what should be there: ``image``, ``video`` or ``audio``; ``None`` where only a path will do.
-    :raises MinimaxRequestError: it cannot be read.
+    :raises MinimaxFileError: it cannot be read.
     :raises MinimaxStorageError: there is no room for a copy of it.
     """
     what = f"{name}={redact(repr(source), limit=200)}"
@@ -132,7 +137,7 @@ def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, ki
     except Exception as error:
         # Object stores fail in ways of their own; whatever it is, this file is not there for us.
         instead = "" if kind is None else f"an http(s) URL, a data:{kind}/…;base64, URL, or "
-        raise MinimaxRequestError(
+        raise MinimaxFileError(
             f"{what}: cannot be read: {redact(f'{type(error).__name__}: {error}')}",
             money=NOTHING_BOUGHT,
             hint=f"Give {instead}a path that the worker can read.",

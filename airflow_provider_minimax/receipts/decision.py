@@ -244,7 +244,7 @@ class _Case:
     @property
     def is_same_request(self) -> bool:
         if self.order.fingerprint is None:
-            return self.found.asked == self.order.asked
+            return self.is_mine and self.found.asked == self.order.asked
         return self.found.fingerprint == self.order.fingerprint
 
     @property
