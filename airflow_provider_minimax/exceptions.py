@@ -9,7 +9,7 @@ image: texts from outside go through :func:`airflow_provider_minimax.api.redacti
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_minimax.airflow_names import AirflowException, AirflowFailException, AirflowSensorTimeout
 
@@ -17,6 +17,7 @@ __all__ = [
     "MinimaxAuthError",
     "MinimaxClipRejectedError",
     "MinimaxConfigurationError",
+    "MinimaxConnectionUnusableError",
     "MinimaxDownloadError",
     "MinimaxError",
     "MinimaxModerationError",
@@ -52,6 +53,8 @@ class MinimaxError(AirflowException):
     :param money: what was, is or may be billed, a whole sentence.
     :param hint: what to do next, a whole sentence.
     :param retry_after: seconds the platform asked to wait, if it did.
+    :param resumable: whether a retry of the Airflow task goes on with what is bought and buys nothing: a receipt holds
+        the purchase, or the task is one that never buys. Said by who knows; ``None`` means that nobody said so.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class MinimaxError(AirflowException):
         money: str | None = None,
         hint: str | None = None,
         retry_after: float | None = None,
+        resumable: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -77,6 +81,7 @@ class MinimaxError(AirflowException):
         self.money = money
         self.hint = hint
         self.retry_after = retry_after
+        self.resumable = resumable
 
     def __str__(self) -> str:
         facts = [
@@ -141,6 +146,15 @@ class MinimaxUnreachableError(MinimaxUnavailableError):
     """No connection could be made (DNS, refused, TLS, time-out), so the request never left this machine."""
 
 
+class MinimaxConnectionUnusableError(MinimaxUnavailableError):
+    """
+    Something is bought, and its connection is missing, wrong, refused or out of money in one of Airflow's processes.
+
+    Never final: a retry goes on with the purchase, and Airflow itself says "not found" of a connection whose secrets
+    backend or API server is down for a moment.
+    """
+
+
 class MinimaxSubmissionUnknownError(MinimaxError, AirflowFailException):
     """
     A submission went out and no usable answer came back, so a clip may or may not have been bought.
@@ -179,6 +193,28 @@ class MinimaxDownloadError(MinimaxError):
 
 class MinimaxClipRejectedError(MinimaxError, AirflowFailException):
     """The clip came whole, and is not what was asked for. It is kept aside for a person to look at."""
+
+
+def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"]) -> MinimaxError:
+    """
+    Return what an error means once something is bought. Whether an error is final depends on that, and only here.
+
+    What is wrong with a connection stops a purchase for good. After one, a retry costs nothing and may help.
+
+    :param error: the error.
+    :param process: the kind of Airflow process in which it came up, which is where to look.
+    :return: a :class:`MinimaxConnectionUnusableError` for what is wrong with the connection; any other error unchanged.
+    """
+    if not isinstance(error, MinimaxConfigurationError | MinimaxAuthError | MinimaxQuotaError):
+        return error
+    facts = {name: value for name, value in error.__dict__.items() if name not in ("message", "hint")}
+    return MinimaxConnectionUnusableError(
+        f"the {process} cannot use the connection just now: {error.message}",
+        **facts,
+        hint=f"Look at the connection as the {process} sees it (environment variables and secrets backends may differ "
+        "between Airflow's processes, and one that is down looks like a connection that is missing). "
+        + (error.hint or "What was bought is kept; trying again buys nothing."),
+    )
 
 
 _KINDS = {name: value for name, value in list(globals().items()) if name in __all__}
