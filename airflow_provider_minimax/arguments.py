@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 
@@ -101,6 +101,26 @@ def check_delivery(check: str, preview: bool, output_path: Any, *, delivers: boo
                 f"{name}={value!r}: is for a task that delivers the clip itself; it needs {missing}",
                 money=NOTHING_BOUGHT,
             )
+
+
+def check_overwrite(overwrite: bool | Literal["changed"], output_path: Any, durable: bool) -> bool | Literal["changed"]:
+    """
+    Check what the author wrote about a file that is already in the clip's place.
+
+    :param overwrite: ``True``, ``False`` or ``"changed"``.
+    :param output_path: where the clip shall land, if anywhere.
+    :param durable: whether receipts are kept.
+    :return: ``overwrite``.
+    :raises MinimaxRequestError: it is none of these, or nothing tells whether the request has changed.
+    """
+    one_of("overwrite", overwrite, (True, False, "changed"))
+    if overwrite == "changed" and (output_path is None or not durable):
+        raise MinimaxRequestError(
+            "overwrite='changed': needs output_path and durable=True: the receipt next to the output tells whether the "
+            "request has changed",
+            money=NOTHING_BOUGHT,
+        )
+    return overwrite
 
 
 def checked_id(minimax_task_id: Any) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
@@ -61,37 +61,53 @@ class Turn:
         return cls(float(told.get("asked_at") or time.time()), int(told.get("refusals") or 0))
 
 
-class TakesTurns:
+class SubmissionSlots:
     """
-    Makes a deferrable operator wait in the triggerer for its turn to buy.
+    Lets a task that can be deferred wait in the triggerer for its turn to buy.
 
-    The operator calls ``_take_turn`` right before it would buy and ``_give_way`` after a refusal, and decides anew
-    whether to buy when it is resumed: things may have changed meanwhile.
+    The task decides again whether to buy when it is resumed: things may have changed meanwhile.
+
+    :param minimax_conn_id: the connection to buy through.
+    :param longest_wait: how many seconds the wait may take.
+    :param log: where to say what happens.
+    :param defer: the task's ``defer``; ``None`` if it does not wait.
+    :param turn: its turn, if that has come.
     """
 
-    minimax_conn_id: str
-    deferrable: bool
-    defer: Callable[..., Any]
-    log: Any
-    # Returns how many seconds a wait may take.
-    _patience: Callable[[], float]
-    _turn: Turn | None = None
+    def __init__(
+        self,
+        minimax_conn_id: str,
+        longest_wait: float,
+        *,
+        log: Any,
+        defer: Callable[..., Any] | None,
+        turn: Turn | None,
+    ) -> None:
+        self._minimax_conn_id = minimax_conn_id
+        self._longest_wait = longest_wait
+        self._log = log
+        self._defer = defer
+        self._turn = turn
 
-    def _take_turn(self, hook: MinimaxHook) -> None:
-        """Leave the worker until it is this task's turn, if the connection has a limit and it is not its turn yet."""
+    def take(self, hook: MinimaxHook) -> None:
+        """
+        Leave the worker until it is this task's turn, if the connection has a limit and it is not its turn yet.
+
+        :param hook: the connection.
+        """
         limit = hook.rate_limit_per_minute()
-        if self.deferrable and self._turn is None and limit is not None:
-            self.log.info("This task leaves its worker until its turn to buy; there are %d a minute.", limit)
-            self._defer_for(Turn(time.time()), hook)
+        if self._defer is not None and self._turn is None and limit is not None:
+            self._log.info("Deferring until a submission slot is free (limit: %d per minute).", limit)
+            self._wait_for(Turn(time.time()), hook)
 
-    def _come_in_turn(self, event: Any) -> None:
-        """Note that it is this task's turn, or raise why that never came."""
-        self._turn = Turn.of_event(event)
-        self.log.info("It is this task's turn to buy, %.0f s after it asked.", time.time() - self._turn.asked_at)
+    def requeue(self, refusal: MinimaxRateLimitError, hook: MinimaxHook) -> None:
+        """
+        Leave the worker after a refusal to buy, and let nobody pass for a while; stay if there is no time for it.
 
-    def _give_way(self, refusal: MinimaxRateLimitError, hook: MinimaxHook) -> None:
-        """Leave the worker after a refusal to buy, and let nobody pass for a while; stay if there is no time for it."""
-        if not self.deferrable or refusal.money != NOTHING_BOUGHT:
+        :param refusal: what the platform said.
+        :param hook: the connection.
+        """
+        if self._defer is None or refusal.money != NOTHING_BOUGHT:
             # Another request was refused: whether an earlier one bought a clip is still to be found out.
             return
         asked = self._turn or Turn(time.time())
@@ -99,18 +115,19 @@ class TakesTurns:
         if pause is None:
             pause = min(_COOL_DOWN * 2**asked.refusals, _LONGEST_COOL_DOWN)
         not_before = time.time() + pause * random.uniform(1, 1 + _SPREAD)  # noqa: S311 - no secret
-        if not_before >= asked.asked_at + self._patience():
+        if not_before >= asked.asked_at + self._longest_wait:
             return
-        self.log.warning("%s This task asks for a turn to submit again, no sooner than in %.0f s.", refusal, pause)
-        self._defer_for(Turn(asked.asked_at, asked.refusals + 1), hook, not_before)
+        self._log.warning("%s Queuing for another submission slot, in %.0f s at the earliest.", refusal, pause)
+        self._wait_for(Turn(asked.asked_at, asked.refusals + 1), hook, not_before)
 
-    def _defer_for(self, turn: Turn, hook: MinimaxHook, not_before: float = 0.0) -> None:
+    def _wait_for(self, turn: Turn, hook: MinimaxHook, not_before: float = 0.0) -> None:
         from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 
-        deadline = turn.asked_at + self._patience()
-        self.defer(
+        deadline = turn.asked_at + self._longest_wait
+        defer = cast("Callable[..., Any]", self._defer)
+        defer(
             trigger=MinimaxTurnTrigger(
-                minimax_conn_id=self.minimax_conn_id,
+                minimax_conn_id=self._minimax_conn_id,
                 asked_at=turn.asked_at,
                 deadline=deadline,
                 rate_limit_per_minute=hook.rate_limit_per_minute(),

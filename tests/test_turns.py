@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from airflow_provider_minimax import turns
-from airflow_provider_minimax.adopts import SETTLED
+from airflow_provider_minimax.purchases.options import SETTLED
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxConfigurationError,

@@ -10,15 +10,14 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.airflow_names import conf
 from airflow_provider_minimax.arguments import check_literals
-from airflow_provider_minimax.buys import BuysClips
+from airflow_provider_minimax.operators.base import BuysClips
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperatorLink, Context
+    from airflow.sdk import BaseOperatorLink
 
     from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
     from airflow_provider_minimax.api.task import VideoTask
-    from airflow_provider_minimax.hooks.minimax import MinimaxHook
-    from airflow_provider_minimax.receipts.ledger import Ledger
+    from airflow_provider_minimax.purchases.job import PurchaseJob
     from airflow_provider_minimax.receipts.record import Receipt
 
 _PICTURES = ("first_frame_image", "last_frame_image", "reference_images")
@@ -72,11 +71,11 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
     :param extra_body: further fields of the request's body, sent as they are.
     :param model: the model's name.
     :param minimax_conn_id: the connection that the clip of 768P was bought through. Templated.
-    :param wait_for_completion: whether to wait for the clip; otherwise a
+    :param wait_for_completion: whether to wait for the clip; by default, if there is an ``output_path``. Otherwise a
         :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` does.
     :param deferrable: whether that wait is in the triggerer, without a worker slot.
     :param output_path: where the clip shall land. Templated.
-    :param overwrite: whether a file that is already there may be replaced.
+    :param overwrite: whether a file that is already there may be replaced: ``False``, ``True`` or ``"changed"``.
     :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``.
     :param preview: whether to make a poster frame and a contact sheet next to the clip.
     :param durable: whether to keep a receipt.
@@ -117,14 +116,14 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
         extra_body: dict[str, Any] | None = None,
         model: str = "MiniMax-H3",
         minimax_conn_id: str = "minimax_default",
-        wait_for_completion: bool = False,
+        wait_for_completion: bool | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         output_path: str | None = None,
-        overwrite: bool = False,
+        overwrite: bool | Literal["changed"] = False,
         check: Literal["none", "basic", "full"] = "none",
         preview: bool = False,
         durable: bool = True,
-        on_clear: Literal["resubmit", "reuse"] = "resubmit",
+        on_clear: Literal["resubmit", "reuse"] = "reuse",
         on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail",
         max_submissions: int = 1,
         poll_interval: timedelta | float | None = None,
@@ -178,14 +177,12 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
         """Return where the clip and the pictures came from that went into the new one, for lineage."""
         return self._named("base_video", *_PICTURES)
 
-    def _handed_over(
-        self, context: Context, hook: MinimaxHook, ledger: Ledger, receipt: Receipt | None, task: VideoTask
-    ) -> Any:
+    def _hand_over(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
         """Deliver the clip; how long it is, and so what it lists at, is known only now."""
         if receipt is not None and receipt.cost is None:
-            price = hook.list_price(self._request(), seconds=task.duration)
+            price = job.hook.list_price(self._request(), seconds=task.duration)
             receipt = receipt.model_copy(update={"cost": price and price.as_dict()})
-        return super()._handed_over(context, hook, ledger, receipt, task)
+        return job.deliver(receipt, task)
 
 
 class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
@@ -290,7 +287,7 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
             check="none",
             preview=False,
             durable=durable,
-            on_clear="resubmit",
+            on_clear="reuse",
             on_orphaned_intent=on_orphaned_intent,
             max_submissions=max_submissions,
             poll_interval=poll_interval,
@@ -308,10 +305,8 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
 
         return PromptRewriteRequest.of(self._content())
 
-    def _handed_over(
-        self, context: Context, hook: MinimaxHook, ledger: Ledger, receipt: Receipt | None, task: VideoTask
-    ) -> Any:
+    def _hand_over(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
         """Return the prompt; a trigger's event does not carry it."""
         if task.prompt is None:
-            task = hook.get_task(task.minimax_task_id, api_version=task.api_version)
+            task = job.hook.get_task(task.minimax_task_id, api_version=task.api_version)
         return task.prompt

@@ -18,9 +18,9 @@ from airflow_provider_minimax.arguments import (
     is_literal,
     one_of,
 )
-from airflow_provider_minimax.buys import BuysClips
 from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+from airflow_provider_minimax.operators.base import BuysClips
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -93,19 +93,22 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
         ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.
     :param minimax_conn_id: the connection. Templated.
-    :param wait_for_completion: whether to wait for the clip; otherwise a :class:`MinimaxTaskSensor` does.
+    :param wait_for_completion: whether to wait for the clip; by default, if there is an ``output_path``. Otherwise a
+        :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` does.
     :param deferrable: whether that wait, and the one for a turn to buy if the connection has a
         ``rate_limit_per_minute`` or the platform refused, is in the triggerer, without a worker slot; by default what
         Airflow's option ``[operators] default_deferrable`` says.
     :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows, such as
         ``s3://my_aws_conn@bucket/clips/boat.mp4``. One that ends with a slash is a folder, in which the clip gets a
-        name of its own, made of dag, run, task and map index. The receipt is kept next to it. Without
-        ``wait_for_completion`` it is only the receipt's place; give the same (it is pushed to XCom under the key
+        name of its own, made of dag, run, task and map index. The receipt is kept next to it. With
+        ``wait_for_completion=False`` it is only the receipt's place; give the same (it is pushed to XCom under the key
         ``output_path``) to the :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` or the
         :class:`MinimaxVideoDownloadOperator`. Templated.
-    :param overwrite: whether a file that is already there may be replaced, and so whether another run of the same
-        request buys another clip. If not, a clip of the same request that is there already is taken as the result, and
-        any other file is an error; in both cases nothing is bought.
+    :param overwrite: whether a file that is already there may be replaced. ``False``: a clip of the same request that
+        is there already is the result, and any other file is an error; in both cases nothing is bought. ``"changed"``:
+        likewise, but a request that differs from the one in the receipt buys a clip that replaces the delivered one,
+        such as that of a product whose row in a catalogue has changed. ``True``: every run buys a clip and replaces
+        whatever is there.
     :param check: how closely to look at the clip before it is put in its place: ``"none"``: that it is a whole MP4;
         ``"basic"``: also that it opens, and that size and length are what was asked for; ``"full"``: also that every
         picture can be decoded, and that they are not all black or all the same. A clip that fails is kept aside, as
@@ -113,9 +116,9 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
     :param preview: whether to make a poster frame and a contact sheet next to the clip. Needs the extra ``[media]``.
     :param durable: whether to keep a receipt. Without one (also on Airflow before 3.3 without ``output_path``) every
         failure after the purchase is final, and a task whose worker dies buys again when it is retried.
-    :param on_clear: what a person's clearing of the task means for a clip that is bought but not delivered:
-        ``"resubmit"`` buys another, ``"reuse"`` goes on with it (needs ``output_path``, since Airflow 3.4 forgets what
-        a cleared task had stored).
+    :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"`` goes on with
+        it, wherever a receipt of it survives (Airflow 3.4 drops what a cleared task had stored, so without
+        ``output_path`` none does), unless the request has changed; ``"resubmit"`` buys another.
     :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost, so that a clip may have
         been bought: ``"fail"`` stops and says so, ``"resubmit"`` submits again. ``"adopt"``, H3 only, asks the
         platform's list for a minute: the one task that it can be is gone on with; if there is none, nothing was bought
@@ -173,14 +176,14 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
         extra: dict[str, Any] | None = None,
         extra_body: dict[str, Any] | None = None,
         minimax_conn_id: str = "minimax_default",
-        wait_for_completion: bool = False,
+        wait_for_completion: bool | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         output_path: str | None = None,
-        overwrite: bool = False,
+        overwrite: bool | Literal["changed"] = False,
         check: Literal["none", "basic", "full"] = "none",
         preview: bool = False,
         durable: bool = True,
-        on_clear: Literal["resubmit", "reuse"] = "resubmit",
+        on_clear: Literal["resubmit", "reuse"] = "reuse",
         on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail",
         max_submissions: int = 1,
         poll_interval: timedelta | float | None = None,

@@ -17,6 +17,7 @@ from airflow_provider_minimax.exceptions import (
     CANCELLED,
     NOTHING_BOUGHT,
     MinimaxError,
+    MinimaxModerationError,
     MinimaxReceiptError,
     MinimaxRequestError,
     MinimaxSubmissionUnknownError,
@@ -50,6 +51,7 @@ class Order:
     :param request: what is asked for, as the receipt tells it.
     :param cost: what it lists at, if that is known.
     :param api_version: through which version of the API.
+    :param is_cleared: whether a person cleared this task, whoever the receipt is of.
     """
 
     fingerprint: str | None
@@ -64,6 +66,7 @@ class Order:
     request: Mapping[str, Any] | None = None
     cost: Mapping[str, Any] | None = None
     api_version: str = "v1"
+    is_cleared: bool = False
 
     def intent(self, now: datetime, *, submissions: int, replaced: tuple[str, ...], unanswered: int = 0) -> Receipt:
         """Return the receipt of a purchase that is about to begin."""
@@ -92,18 +95,19 @@ class Policy:
     """
     What the author chose.
 
-    :param on_clear: whether a task that a person cleared buys anew (``resubmit``) or goes on with what was bought
-        (``reuse``).
+    :param on_clear: whether a task that a person cleared goes on with what was bought (``reuse``) or buys another
+        (``resubmit``). One whose request has changed since buys another in either case.
     :param on_orphaned_intent: whether a submission whose outcome is unknown stops the task (``fail``), is made again
         (``resubmit``) or is looked for in the platform's list (``adopt``).
     :param max_submissions: how many purchases there may be in all if the remote task fails in a way that may pass.
-    :param overwrite: whether the output may be replaced.
+    :param overwrite: whether the output may be replaced, and so whether another run buys another clip; ``changed``:
+        by a clip of another request, if the file is still the one that was delivered.
     """
 
-    on_clear: Literal["resubmit", "reuse"] = "resubmit"
+    on_clear: Literal["resubmit", "reuse"] = "reuse"
     on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail"
     max_submissions: int = 1
-    overwrite: bool = False
+    overwrite: bool | Literal["changed"] = False
 
 
 class Clip(Enum):
@@ -192,7 +196,9 @@ def decide(
     :raises MinimaxError: the purchase came to nothing, and why.
     """
     if found is None:
-        return _buy(order, policy, look_at_output, None, Buy())
+        if policy.overwrite is not True:
+            _check_is_free(order, look_at_output(None))
+        return Buy()
     if found.began_at > now + CLOCKS_DIFFER_BY:
         raise MinimaxReceiptError(
             f"the receipt {where} is from the future: it says {time_of(found.began_at)}, and this worker's clock "
@@ -204,15 +210,13 @@ def decide(
     return _Case(found, order, policy, look_at_output, where, now).step()
 
 
-def _buy(order: Order, policy: Policy, look: LookAtOutput, sha256: str | None, buy: Buy) -> Buy:
-    """Buy, unless the clip would have nowhere to go."""
-    if order.output_path is not None and not policy.overwrite and look(sha256) is not Clip.ABSENT:
+def _check_is_free(order: Order, clip: Clip) -> None:
+    if order.output_path is not None and clip is not Clip.ABSENT:
         raise MinimaxRequestError(
             f"output_path={order.output_path!r}: exists already; give another path, or set overwrite=True to "
             "replace it",
             money=NOTHING_BOUGHT,
         )
-    return buy
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +242,15 @@ class _Case:
         return self.is_mine and not self.is_retry
 
     @property
-    def is_asked_anew(self) -> bool:
-        return self.is_cleared and self.policy.on_clear == "resubmit"
-
-    @property
     def is_same_request(self) -> bool:
         if self.order.fingerprint is None:
             return self.is_mine and self.found.asked == self.order.asked
         return self.found.fingerprint == self.order.fingerprint
+
+    @property
+    def asks_for_another(self) -> bool:
+        """Whether a person asked for another clip: by clearing the task, where that means it or the request changed."""
+        return self.is_cleared and (self.policy.on_clear == "resubmit" or not self.is_same_request)
 
     @property
     def task(self) -> str:
@@ -258,8 +263,9 @@ class _Case:
             self.found.phase is Phase.DELIVERED or self.look(self.found.sha256) is Clip.FITS
         ):
             return self.after_delivery()
-        if self.is_asked_anew:
-            return self.buy(f"This task was cleared, so it buys anew (on_clear='resubmit'). {self.what_goes_on()}")
+        if self.asks_for_another:
+            why = "on_clear='resubmit'" if self.is_same_request else "its request has changed"
+            return self.buy(f"This task was cleared ({why}), so it buys another clip. {self.what_is_left()}")
         if not self.is_same_request:
             raise self.other_request()
         if self.found.phase is Phase.SUBMITTED:
@@ -267,20 +273,28 @@ class _Case:
         return self.after_intent()
 
     def buy(self, note: str, submissions: int = 1) -> Buy:
+        """Buy, unless the clip would have nowhere to go."""
+        if self.policy.overwrite is False:
+            _check_is_free(self.order, self.look(self.found.sha256))
         replaced = self.found.all_tasks if self.is_mine else ()
-        return _buy(self.order, self.policy, self.look, self.found.sha256, Buy(submissions, replaced, note))
+        return Buy(submissions, replaced, note)
 
     def resume(self) -> Resume:
-        if self.is_mine:
-            why = "was cleared (on_clear='reuse')" if self.is_cleared else "is retried"
-            return Resume(self.found, f"{self.task} is bought already; this task {why}, and goes on with it.")
+        if not self.is_mine:
+            return Resume(
+                self.found,
+                f"{self.task} was bought for the same request and output by {self.found.owner}; nothing more is "
+                "bought, and this task goes on with it.",
+            )
+        if self.is_retry:
+            return Resume(self.found, f"{self.task} is bought already; this task is retried, and goes on with it.")
         return Resume(
             self.found,
-            f"{self.task} was bought for the same request and output by {self.found.owner}; nothing more is bought, "
-            "and this task goes on with it.",
+            f"{self.task} is bought already; this task was cleared, and goes on with it, which costs nothing. To buy "
+            "another clip, change the request, or set on_clear='resubmit', and clear the task again.",
         )
 
-    def what_goes_on(self) -> str:
+    def what_is_left(self) -> str:
         if self.found.phase is Phase.INTENT:
             return f"An earlier submission, of {time_of(self.found.intended_at)}, may have bought a clip too."
         return f"{self.task}, which was bought before, is left alone; it was or will be billed."
@@ -288,12 +302,14 @@ class _Case:
     def after_failure(self) -> Step:
         error = error_from_event(self.found.failure or {})
         if not self.is_retry:
-            return self.buy(f"{self.task} ended without a clip, so this task buys anew.")
+            if not self.is_mine and self.is_same_request and is_refused(error) and not self.order.is_cleared:
+                raise self.refused_before(error)
+            return self.buy(f"{self.task} ended without a clip, so this task buys another.")
         if not self.is_same_request:
             raise self.other_request()
         if error.code == CANCELLED:
             return self.buy(
-                f"{self.task} was cancelled while it was queued, which was free of charge, so this task buys anew.",
+                f"{self.task} was cancelled while it was queued, which was free of charge, so this task buys another.",
                 self.found.submissions,
             )
         if may_pass(error) and self.found.submissions < self.policy.max_submissions:
@@ -304,6 +320,18 @@ class _Case:
             )
         error.minimax_task_id = error.minimax_task_id or self.found.minimax_task_id
         raise error
+
+    def refused_before(self, error: MinimaxError) -> MinimaxModerationError:
+        """Return the error for a request that the platform made a clip of once, and refused to hand over."""
+        return MinimaxModerationError(
+            f"the same request was refused as sensitive after generation, when {self.found.owner} bought it: "
+            f"{error.message}",
+            platform=self.found.platform,
+            code=error.code,
+            minimax_task_id=self.found.minimax_task_id,
+            money=NOTHING_BOUGHT,
+            hint="Change the prompt or the picture. To buy the same request once more, clear this task.",
+        )
 
     def after_intent(self) -> Step:
         age = self.now - self.found.intended_at
@@ -330,31 +358,40 @@ class _Case:
         if self.is_retry:
             raise self.other_request()
         clip = self.look(self.found.sha256)
-        if self.policy.overwrite or self.is_asked_anew or clip is Clip.ABSENT:
+        if self.policy.overwrite == "changed" and clip is Clip.DIFFERS:
+            raise self.has_changed()
+        if self.policy.overwrite or self.asks_for_another or clip is Clip.ABSENT:
             return self.buy(f"The receipt {self.where} is of an earlier clip of another request.")
         raise self.other_request()
 
     def after_delivery_of_the_same(self) -> Step:
         clip = self.look(self.found.sha256)
-        wants_another = not self.is_retry and not (self.is_cleared and self.policy.on_clear == "reuse")
+        replaces = self.policy.overwrite is True and not self.is_retry
         if clip is Clip.FITS:
-            if wants_another and self.policy.overwrite:
+            if replaces:
                 return self.buy(f"{self.task} is delivered already; overwrite=True buys another clip in its place.")
             return Done(
                 self.found,
                 f"{self.task} is delivered already, for {self.found.owner}: {self.order.output_path} has not changed "
                 "since. Nothing is bought. To have another clip, set overwrite=True, or give another output_path.",
             )
-        if clip is Clip.DIFFERS and not self.policy.overwrite:
-            raise MinimaxRequestError(
-                f"output_path={self.order.output_path!r}: has changed since {self.task} was delivered there, and is "
-                "not replaced; set overwrite=True to replace it, or give another path",
-                minimax_task_id=self.found.minimax_task_id,
-                money=NOTHING_BOUGHT,
-            )
-        if wants_another and (self.policy.overwrite or self.is_asked_anew):
+        if clip is Clip.DIFFERS and self.policy.overwrite is not True:
+            raise self.has_changed()
+        if self.asks_for_another or (replaces and not self.is_mine):
             return self.buy(f"The clip of {self.task} was delivered, and is gone; this task buys another.")
-        return Resume(self.found, f"The clip of {self.task} was delivered, and is gone; it is fetched again.")
+        return Resume(
+            self.found,
+            f"The clip of {self.task} was delivered, and is gone; it is fetched again, which costs nothing. If the "
+            "platform has it no more, clear this task with on_clear='resubmit' to buy another.",
+        )
+
+    def has_changed(self) -> MinimaxRequestError:
+        return MinimaxRequestError(
+            f"output_path={self.order.output_path!r}: has changed since {self.task} was delivered there, and is "
+            "not replaced; set overwrite=True to replace it, or give another path",
+            minimax_task_id=self.found.minimax_task_id,
+            money=NOTHING_BOUGHT,
+        )
 
     def other_request(self) -> MinimaxReceiptError:
         what = f"task {self.found.minimax_task_id}" if self.found.minimax_task_id else "a submission without an answer"
@@ -364,16 +401,17 @@ class _Case:
                 f"{self.order.owner} is of {what}, for other fields or pictures",
                 minimax_task_id=self.found.minimax_task_id,
                 money="Nothing was bought now; what was bought before is or will be billed.",
-                hint="If the change is meant, clear this task with on_clear='resubmit' to buy anew. If it is not, make "
-                "the fields the same at each try: templates without the current time, mapped lists in a fixed order.",
+                hint="If the change is meant, clear this task, which then buys another clip. If it is not, make the "
+                "fields the same at each try: templates without the current time, mapped lists in a fixed order.",
             )
         return MinimaxReceiptError(
-            f"two requests have one output: {self.where} is the receipt of {self.found.owner} ({what}), and "
-            f"{self.order.owner} wants another clip there",
+            f"two different requests share one output_path: {self.where} is the receipt of {self.found.owner} "
+            f"({what}), and {self.order.owner} wants another clip there",
             minimax_task_id=self.found.minimax_task_id,
             money=NOTHING_BOUGHT,
-            hint="Give each request an output_path of its own, or set overwrite=True to replace a delivered clip. If "
-            "the other one was given up, `airflow minimax receipts forget` takes its receipt away.",
+            hint="If the request for this output changes now and then, set overwrite='changed' to buy whenever it "
+            "does; overwrite=True buys in every run. Otherwise give each request an output_path of its own. If the "
+            "other one was given up, `airflow minimax receipts forget` takes its receipt away.",
         )
 
 
@@ -395,14 +433,25 @@ def orphaned(receipt: Receipt, where: str) -> MinimaxSubmissionUnknownError:
 WAYS_ON = (
     "Look for it in the platform's console. If it is there: for a receipt next to an output, give its id to `airflow "
     "minimax receipts adopt` and clear this task, which goes on with it; otherwise fetch it with MinimaxTaskSensor "
-    "and MinimaxVideoDownloadOperator. If it is not there, clear this task: with on_clear='resubmit' it buys anew. "
-    "on_orphaned_intent='resubmit' does so without asking, and for MiniMax-H3 'adopt' asks the platform's list first."
+    "and MinimaxVideoDownloadOperator. If it is not there, take the receipt away with `airflow minimax receipts "
+    "forget` and clear this task, which then buys; without an output, clear it with on_clear='resubmit'. "
+    "on_orphaned_intent='resubmit' buys again without asking, and for MiniMax-H3 'adopt' asks the platform's list "
+    "first."
 )
 
 
 def time_of(when: datetime) -> str:
     """Return a time as errors and logs tell it."""
     return f"{when:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def is_refused(error: MinimaxError) -> bool:
+    """Whether a remote task failed because the platform refused what it had made as sensitive."""
+    from airflow_provider_minimax.api.platforms.replies import error_of_code
+
+    if isinstance(error, MinimaxModerationError):
+        return True
+    return isinstance(error_of_code(error.code or "", ""), MinimaxModerationError)
 
 
 def may_pass(error: MinimaxError) -> bool:

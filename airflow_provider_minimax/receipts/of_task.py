@@ -45,6 +45,8 @@ def order_of(
     output: str | None,
     cost: Mapping[str, Any] | None,
     api_version: str = "v1",
+    *,
+    retries: int | None = None,
 ) -> Order:
     """
     Return what the task that runs wants to buy.
@@ -56,6 +58,7 @@ def order_of(
     :param output: where its clip shall land, if anywhere.
     :param cost: what it lists at, if that is known.
     :param api_version: through which version of the API.
+    :param retries: how often Airflow retries the task, if that is known.
     """
     ti: Any = context["ti"]
     return Order(
@@ -71,6 +74,8 @@ def order_of(
         request=told(ready or written),
         cost=cost,
         api_version=api_version,
+        # Airflow adds to the count whenever a person clears the task.
+        is_cleared=retries is not None and ti.max_tries > retries,
     )
 
 
@@ -117,15 +122,15 @@ def owner_of(context: Context) -> Owner:
     return Owner(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index)
 
 
-def published_in_run(context: Context, buys: type) -> set[str]:
+def published_in_run(context: Context) -> set[str]:
     """
-    Return the remote tasks that the tasks of this dag run published as theirs, one look for each that buys.
+    Return the remote tasks that the tasks of this dag run published as theirs, one request for each task that buys.
 
     :param context: the context of the task that asks; it published none yet.
-    :param buys: the class of the operators that buy.
     """
     ti: Any = context["ti"]
     tasks = context["dag"].task_dict
     # A mapped task is no operator yet, and has the class of its operators.
-    buyers = [name for name, task in tasks.items() if issubclass(getattr(task, "operator_class", type(task)), buys)]
+    classes = {name: getattr(task, "operator_class", type(task)) for name, task in tasks.items()}
+    buyers = [name for name, kind in classes.items() if getattr(kind, "buys_clips", False)]
     return {str(minimax_task_id) for minimax_task_id in ti.xcom_pull(task_ids=buyers, key="task_id") if minimax_task_id}

@@ -23,7 +23,7 @@ __all__ = ["new_world"]
 WAYS = {
     "deferred": {"wait_for_completion": True, "deferrable": True},
     "waiting": {"wait_for_completion": True, "deferrable": False},
-    "submitting only": {},
+    "submitting only": {"wait_for_completion": False},
 }
 HOMES = {"sidecar": {}}
 if HAS_STORE:
@@ -48,7 +48,7 @@ def test_without_a_death_one_clip_is_bought_and_delivered(new_world, options):
     world = new_world(**options)
     assert steps_of(world) > 5
     assert world.purchases == ["T1"]
-    assert world.delivered == ("T1" if options.get("wait_for_completion") and options.get("output", True) else None)
+    assert world.delivered == ("T1" if options["wait_for_completion"] and options.get("output", True) else None)
 
 
 def check(world, end, may_be_unknown) -> None:

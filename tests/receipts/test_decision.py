@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
+    MinimaxModerationError,
     MinimaxReceiptError,
     MinimaxRequestError,
     MinimaxSubmissionUnknownError,
@@ -16,7 +17,8 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.receipts.decision import Buy, Clip, Done, Policy, Resume, Wait, decide
 from tests.receipts.samples import NOW, OTHER, SHA, delivered, failed, intent, order, submitted
 
-REUSE = Policy(on_clear="reuse")
+ANOTHER = Policy(on_clear="resubmit")
+CHANGED = Policy(overwrite="changed")
 AGAIN = Policy(on_orphaned_intent="resubmit")
 REPLACE = Policy(overwrite=True)
 CLEARED = {"max_tries": 7}
@@ -41,8 +43,10 @@ def step(found, policy=Policy(), clip=Clip.ABSENT, **changes):  # noqa: B008 - i
         pytest.param(None, REPLACE, Clip.DIFFERS, {}, Buy, id="a strange file may be replaced"),
         pytest.param(intent(), Policy(), Clip.ABSENT, {}, MinimaxSubmissionUnknownError, id="retry of a lost answer"),
         pytest.param(intent(), AGAIN, Clip.ABSENT, {}, Buy, id="retry of a lost answer, if the author says so"),
-        pytest.param(intent(), Policy(), Clip.ABSENT, CLEARED, Buy, id="a person clears a lost answer"),
-        pytest.param(intent(), REUSE, Clip.ABSENT, CLEARED, MinimaxSubmissionUnknownError, id="the same, with reuse"),
+        pytest.param(
+            intent(), Policy(), Clip.ABSENT, CLEARED, MinimaxSubmissionUnknownError, id="a person clears a lost answer"
+        ),
+        pytest.param(intent(), ANOTHER, Clip.ABSENT, CLEARED, Buy, id="the same, and the author wants another"),
         pytest.param(intent(owner=OTHER), Policy(), Clip.ABSENT, {}, Wait, id="another task is submitting"),
         pytest.param(
             intent(owner=OTHER, intended_at=LONG_AGO),
@@ -56,9 +60,10 @@ def step(found, policy=Policy(), clip=Clip.ABSENT, **changes):  # noqa: B008 - i
         pytest.param(submitted(), Policy(), Clip.ABSENT, {}, Resume, id="retry"),
         pytest.param(submitted(), AGAIN, Clip.ABSENT, {}, Resume, id="retry, with a policy that is about intents only"),
         pytest.param(submitted(), REPLACE, Clip.ABSENT, {}, Resume, id="retry with overwrite"),
-        pytest.param(submitted(), Policy(), Clip.ABSENT, CLEARED, Buy, id="cleared"),
-        pytest.param(submitted(), REUSE, Clip.ABSENT, CLEARED, Resume, id="cleared with reuse"),
-        pytest.param(submitted(max_tries=None), Policy(), Clip.ABSENT, CLEARED, Resume, id="written down by a person"),
+        pytest.param(submitted(), Policy(), Clip.ABSENT, CLEARED, Resume, id="cleared"),
+        pytest.param(submitted(), REPLACE, Clip.ABSENT, CLEARED, Resume, id="cleared, with overwrite"),
+        pytest.param(submitted(), ANOTHER, Clip.ABSENT, CLEARED, Buy, id="cleared with resubmit"),
+        pytest.param(submitted(max_tries=None), ANOTHER, Clip.ABSENT, CLEARED, Resume, id="written down by a person"),
         pytest.param(submitted(owner=OTHER), Policy(), Clip.ABSENT, {}, Resume, id="another task bought it"),
         pytest.param(submitted(sha256=SHA), Policy(), Clip.FITS, {}, Done, id="published, but not written down"),
         pytest.param(submitted(sha256=SHA), Policy(), Clip.FITS, CLEARED, Done, id="the same, cleared"),
@@ -78,28 +83,36 @@ def step(found, policy=Policy(), clip=Clip.ABSENT, **changes):  # noqa: B008 - i
             failed("2013"), Policy(max_submissions=9), Clip.ABSENT, {}, MinimaxTaskFailedError, id="nothing cures it"
         ),
         pytest.param(failed("1027"), Policy(), Clip.ABSENT, CLEARED, Buy, id="a person clears a failed one"),
-        pytest.param(failed("1027"), REUSE, Clip.ABSENT, CLEARED, Buy, id="where there is nothing to reuse"),
-        pytest.param(failed("1027", owner=OTHER), Policy(), Clip.ABSENT, {}, Buy, id="another task's failed"),
+        pytest.param(
+            failed("1027", owner=OTHER), Policy(), Clip.ABSENT, {}, MinimaxModerationError, id="another's was refused"
+        ),
+        pytest.param(
+            failed("1027", owner=OTHER), REPLACE, Clip.DIFFERS, {}, MinimaxModerationError, id="the same, overwriting"
+        ),
+        pytest.param(
+            failed("1027", owner=OTHER), Policy(), Clip.ABSENT, {"is_cleared": True}, Buy, id="the same, and cleared"
+        ),
+        pytest.param(failed("1033", owner=OTHER), Policy(), Clip.ABSENT, {}, Buy, id="another task's failed"),
+        pytest.param(failed("cancelled"), Policy(), Clip.ABSENT, {}, Buy, id="retry of a cancelled one"),
         pytest.param(delivered(), Policy(), Clip.FITS, {}, Done, id="retry after the delivery"),
         pytest.param(delivered(), REPLACE, Clip.FITS, {}, Done, id="retry after the delivery, with overwrite"),
         pytest.param(delivered(), Policy(), Clip.FITS, CLEARED, Done, id="cleared after the delivery"),
         pytest.param(delivered(), REPLACE, Clip.FITS, CLEARED, Buy, id="cleared after the delivery, with overwrite"),
-        pytest.param(
-            delivered(),
-            Policy(on_clear="reuse", overwrite=True),
-            Clip.FITS,
-            CLEARED,
-            Done,
-            id="cleared with reuse and overwrite",
-        ),
+        pytest.param(delivered(), ANOTHER, Clip.FITS, CLEARED, Done, id="cleared after the delivery, with resubmit"),
         pytest.param(delivered(owner=OTHER), Policy(), Clip.FITS, {}, Done, id="another run delivered it"),
         pytest.param(delivered(owner=OTHER), REPLACE, Clip.FITS, {}, Buy, id="another run delivered, and overwrite"),
         pytest.param(delivered(), Policy(), Clip.DIFFERS, {}, MinimaxRequestError, id="somebody changed the file"),
         pytest.param(delivered(), REPLACE, Clip.DIFFERS, {}, Resume, id="somebody changed it; a retry may replace it"),
         pytest.param(delivered(), Policy(), Clip.ABSENT, {}, Resume, id="somebody took the file away"),
         pytest.param(delivered(owner=OTHER), Policy(), Clip.ABSENT, {}, Resume, id="the same, for another run"),
-        pytest.param(delivered(), Policy(), Clip.ABSENT, CLEARED, Buy, id="taken away, then cleared"),
-        pytest.param(delivered(), REUSE, Clip.ABSENT, CLEARED, Resume, id="taken away, then cleared with reuse"),
+        pytest.param(delivered(), Policy(), Clip.ABSENT, CLEARED, Resume, id="taken away, then cleared"),
+        pytest.param(delivered(), REPLACE, Clip.ABSENT, CLEARED, Resume, id="taken away, then cleared, with overwrite"),
+        pytest.param(delivered(), ANOTHER, Clip.ABSENT, CLEARED, Buy, id="taken away, then cleared with resubmit"),
+        pytest.param(delivered(owner=OTHER), REPLACE, Clip.ABSENT, {}, Buy, id="taken away, and each run overwrites"),
+        pytest.param(delivered(owner=OTHER), CHANGED, Clip.FITS, {}, Done, id="nothing has changed"),
+        pytest.param(delivered(owner=OTHER), CHANGED, Clip.ABSENT, {}, Resume, id="nothing has changed, but it is gone"),
+        pytest.param(delivered(owner=OTHER), CHANGED, Clip.DIFFERS, {}, MinimaxRequestError, id="the file has changed"),
+        pytest.param(None, CHANGED, Clip.DIFFERS, {}, MinimaxRequestError, id="changed, and a strange file in the way"),
     ],
 )
 def test_a_receipt_of_the_same_request(found, policy, clip, changes, expected):
@@ -120,7 +133,15 @@ def test_a_receipt_of_the_same_request(found, policy, clip, changes, expected):
         ),
         pytest.param(delivered(), REPLACE, Clip.FITS, {}, MinimaxReceiptError, id="shifted after the delivery"),
         pytest.param(submitted(), Policy(), Clip.ABSENT, CLEARED, Buy, id="corrected, then cleared"),
-        pytest.param(submitted(), REUSE, Clip.ABSENT, CLEARED, MinimaxReceiptError, id="corrected, cleared with reuse"),
+        pytest.param(submitted(), ANOTHER, Clip.ABSENT, CLEARED, Buy, id="corrected, cleared with resubmit"),
+        pytest.param(intent(), Policy(), Clip.ABSENT, CLEARED, Buy, id="corrected after a lost answer, then cleared"),
+        pytest.param(delivered(owner=OTHER), CHANGED, Clip.FITS, {}, Buy, id="changed since yesterday"),
+        pytest.param(delivered(owner=OTHER), CHANGED, Clip.ABSENT, {}, Buy, id="changed since, and the clip is gone"),
+        pytest.param(
+            failed("1033", owner=OTHER), CHANGED, Clip.DIFFERS, {}, Buy, id="changed since, and yesterday's failed"
+        ),
+        pytest.param(submitted(owner=OTHER), CHANGED, Clip.ABSENT, {}, MinimaxReceiptError, id="another's, underway"),
+        pytest.param(delivered(), CHANGED, Clip.FITS, {}, MinimaxReceiptError, id="changed between two tries"),
         pytest.param(submitted(owner=OTHER), REPLACE, Clip.ABSENT, {}, MinimaxReceiptError, id="another's, on its way"),
         pytest.param(intent(owner=OTHER), AGAIN, Clip.ABSENT, {}, MinimaxReceiptError, id="another's, being submitted"),
         pytest.param(failed("1027", owner=OTHER), Policy(), Clip.ABSENT, {}, Buy, id="another's, which failed"),
@@ -162,7 +183,7 @@ def test_a_lost_answer_says_what_may_have_been_bought_and_the_ways_on():
 
 
 def test_a_purchase_remembers_the_tasks_that_earlier_ones_left_behind():
-    bought = step(submitted(replaced=("T0",)), **CLEARED)
+    bought = step(submitted(replaced=("T0",)), ANOTHER, **CLEARED)
     assert bought.replaced == ("T0", "T1")
     assert "T1" in bought.note
 
@@ -199,9 +220,35 @@ def test_clocks_may_differ_a_little():
 
 
 def test_a_run_that_was_deleted_and_made_again_is_not_taken_for_a_retry():
-    assert isinstance(step(submitted(max_tries=9)), Buy)
+    assert isinstance(step(submitted(max_tries=9), ANOTHER), Buy)
 
 
 def test_a_file_in_the_way_is_found_before_buying_again():
     with pytest.raises(MinimaxRequestError, match="exists already"):
         step(failed("1027"), Policy(), Clip.DIFFERS, **CLEARED)
+
+
+def test_a_file_that_somebody_edited_is_not_replaced_because_the_request_changed():
+    with pytest.raises(MinimaxRequestError, match="has changed since MiniMax task T1 was delivered there"):
+        step(delivered(owner=OTHER), CHANGED, Clip.DIFFERS, fingerprint="f2")
+
+
+def test_a_clear_that_goes_on_says_so_and_how_to_buy_another():
+    note = step(submitted(), **CLEARED).note
+    assert "MiniMax task T1 is bought already; this task was cleared, and goes on with it, which costs nothing" in note
+    assert "change the request, or set on_clear='resubmit'" in note
+
+
+def test_what_was_refused_is_refused_again_for_free_and_says_who_bought_it():
+    with pytest.raises(MinimaxModerationError) as raised:
+        step(failed("1027", owner=OTHER))
+    said = str(raised.value)
+    assert "refused as sensitive after generation" in said
+    assert "of run yesterday" in said
+    assert "Nothing was bought." in said
+    assert "clear this task" in said
+
+
+def test_another_request_names_the_way_to_buy_whenever_it_changes():
+    with pytest.raises(MinimaxReceiptError, match="overwrite='changed'"):
+        step(delivered(owner=OTHER), Policy(), Clip.FITS, fingerprint="f2")
