@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from airflow.sdk import Asset, AssetAlias
 from sqlalchemy import select
 
+from airflow_provider_minimax.delivery.landing import Landed
 from airflow_provider_minimax.downstream import Delivered, announce, uri_of
+from airflow_provider_minimax.receipts.record import Owner, Phase, Receipt
 from tests.conftest import load_dags
 from tests.dag_files.announcing import BOAT, FACTS
 
@@ -112,6 +115,52 @@ def test_whoever_delivers_a_clip_tells_where_it_is_and_what_it_is(connect, tmp_p
     generated = told["generated.mp4"]
     assert (generated["model"], generated["prompt"]) == ("MiniMax-Hailuo-2.3", "a cat")
     assert (generated["cost.amount"], generated["cost.kind"]) == (0.28, "list price")
+
+
+@pytest.mark.usefixtures("boat")
+def test_the_result_of_a_task_tells_what_its_clip_was_made_from(connect, tmp_path):
+    connect()
+    done = run("announced_by_all_who_deliver", folder=str(tmp_path))
+    results = {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in done.get_task_instances()}
+    generated, downloaded = results["generate"], results["download"]
+    assert (generated["model"], generated["prompt"]) == ("MiniMax-Hailuo-2.3", "a cat")
+    assert (generated["cost"]["amount"], generated["cost"]["kind"]) == (0.28, "list price")
+    assert generated["previews"] is None
+    # Who fetches a clip by its id, to another place, knows no request.
+    assert (downloaded["model"], downloaded["prompt"], downloaded["cost"]) == (None, None, None)
+
+
+def receipt(**changes: Any) -> Receipt:
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    given = {
+        "phase": Phase.DELIVERED,
+        "fingerprint": "f",
+        "platform": "minimax",
+        "minimax_conn_id": "minimax_default",
+        "model": "MiniMax-H3",
+        "owner": Owner(dag_id="boats", run_id="1", task_id="generate", map_index=3),
+        "max_tries": 0,
+        "try_number": 1,
+        "intended_at": now,
+        "minimax_task_id": "1",
+        "sha256": "9f86d08",
+        "previews": {"poster": "/data/boat.mp4.poster.jpg"},
+    }
+    return Receipt(**given | changes)
+
+
+def test_a_long_prompt_is_shortened_and_its_hash_is_that_of_all_of_it():
+    prompt = "船" * 7000
+    told = Landed.of(receipt(request={"prompt": prompt})).told()
+    assert told["prompt"] == "船" * 1999 + "…"
+    assert told["prompt_sha256"] == hashlib.sha256(prompt.encode()).hexdigest()
+    assert told["previews"] == {"poster": "/data/boat.mp4.poster.jpg"}
+
+
+@pytest.mark.parametrize("prompt", [5, None, ["a cat"]])
+def test_a_receipt_that_somebody_edited_does_not_fail_the_task_of_a_delivered_clip(prompt):
+    told = Landed.of(receipt(request={"prompt": prompt})).told()
+    assert (told["prompt"], told["prompt_sha256"]) == (None, None)
 
 
 @pytest.mark.parametrize(
