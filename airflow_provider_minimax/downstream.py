@@ -8,16 +8,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetRef
+
+from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.storable import storable
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
 # Further names under which Airflow's object storage opens the same things.
 _SAME_SCHEME = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
+# Airflow cuts a URI at these two, and "%" tells what is encoded from what is not.
+_ENCODED = "?#%"
+_AS_IT_IS = "".join(letter for letter in map(chr, range(ord(" "), ord("~") + 1)) if letter not in _ENCODED)
+# An asset's name and URI, here the same, are in one index, whose rows PostgreSQL limits to 2704 bytes.
+_LONGEST_URI = 1300
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +47,26 @@ class Delivered:
         """The clip's name in Airflow's assets."""
         return uri_of(self.output_path)
 
+    def as_asset(self) -> Asset:
+        """
+        Return the clip as an asset.
+
+        :raises ValueError: Airflow's server would refuse it, and fail the task after its end.
+        """
+        if len(self.uri) > _LONGEST_URI:
+            raise ValueError(
+                f"the asset URI of the clip has {len(self.uri)} characters, encoded; at most {_LONGEST_URI} fit into "
+                "Airflow's database. Give a shorter output_path"
+            )
+        return Asset(uri=self.uri)
+
     def as_extra(self) -> dict[str, Any]:
         """
         Return the facts that are known, without nesting: ``{"cost": {"amount": 1}}`` becomes ``{"cost.amount": 1}``.
 
         Airflow 3.0 hashes the values of an alias's event, so that a nested one would fail the task.
         """
-        return dict(_flat(json.loads(json.dumps(dict(self.facts), default=str))))
+        return dict(_flat(storable(self.facts)))
 
 
 def _flat(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -81,11 +102,12 @@ def uri_of(path: str) -> str:
     Return the one URI under which Airflow's assets know a file.
 
     :param path: a local path, or a URL as Airflow's object storage takes it.
-    :return: ``file:///data/clip.mp4``, ``s3://bucket/clip.mp4``; without the id of a connection.
+    :return: ``file:///data/clip.mp4``, ``s3://bucket/clip.mp4``; without the id of a connection. It is ASCII, as
+        Airflow's server demands: other characters are percent-encoded, as are ``?``, ``#`` and ``%``.
     """
     scheme, authority, place = parts_of(path)
-    # Airflow takes these two for the ends of a path, and would cut it there.
-    return f"{scheme}://{authority}{place.replace('?', '%3F').replace('#', '%23')}"
+    # A file's name may have bytes that are no UTF-8.
+    return f"{scheme}://{quote(authority + place, safe=_AS_IT_IS, errors='surrogateescape')}"
 
 
 def announce(context: Context, operator: BaseOperator, delivered: Delivered) -> None:
@@ -101,22 +123,40 @@ def announce(context: Context, operator: BaseOperator, delivered: Delivered) -> 
     :param delivered: the clip.
     """
     for outlet in operator.outlets:
-        with _warned_of(operator, f"{outlet!r} is not told of the clip"):
+        with warned_of(operator, f"No event for {_name_of(outlet)}: the clip is delivered all the same"):
             if isinstance(outlet, AssetAlias):
-                context["outlet_events"][outlet].add(Asset(uri=delivered.uri), extra=delivered.as_extra())
+                context["outlet_events"][outlet].add(delivered.as_asset(), extra=_extra(context, delivered))
             elif isinstance(outlet, Asset | AssetRef):
                 # Airflow resolves references too, but does not say so in its types.
-                context["outlet_events"][cast("Asset", outlet)].extra = delivered.as_extra()
-    with _warned_of(operator, "Hook lineage is not told of the clip"):
+                context["outlet_events"][cast("Asset", outlet)].extra = _extra(context, delivered)
+    with warned_of(operator, "No hook lineage of the clip, which is delivered all the same"):
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
         collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
         collector.add_output_asset(context=operator, uri=delivered.uri)
 
 
+def _extra(context: Context, delivered: Delivered) -> dict[str, Any]:
+    """Return the facts, and which of its mapped siblings the task is: a clip may have been bought by another one."""
+    ti: Any = context["ti"]
+    return delivered.as_extra() | {"map_index": ti.map_index}
+
+
+def _name_of(outlet: Any) -> str:
+    # Its representation has the extra, which may hold anything.
+    return f"{type(outlet).__name__} {redact(str(getattr(outlet, 'name', None) or getattr(outlet, 'uri', outlet)))!r}"
+
+
 @contextmanager
-def _warned_of(operator: BaseOperator, loss: str) -> Iterator[None]:
+def warned_of(operator: BaseOperator, loss: str) -> Iterator[None]:
+    """
+    Turn any exception into a warning in the task's log, for what comes after the clip is delivered.
+
+    :param operator: whose log it is.
+    :param loss: what there will not be, in words.
+    """
     try:
         yield
     except Exception as error:
-        operator.log.warning("%s: %s: %s", loss, type(error).__name__, error, exc_info=True)
+        # Without a traceback, which repeats the error's words with whatever secrets they hold.
+        operator.log.warning("%s. %s: %s", loss, type(error).__name__, redact(str(error)))

@@ -13,9 +13,12 @@ from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import Dataset, InputDataset, OutputDataset
 from openlineage.client.facet_v2 import RunFacet, dataset_version_dataset, output_statistics_output_dataset
 
+from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.downstream import Delivered, parts_of
 
 _NOT_STORAGE = ("http://", "https://", "data:", "mm_file://")
+# It is its author's, and lineage is kept by others; its hash is enough to tell it from another.
+_NOT_TOLD = "prompt"
 
 
 @attrs.define
@@ -35,15 +38,15 @@ def lineage_of(delivered: Delivered) -> OperatorLineage[Dataset, RunFacet]:
 
     :param delivered: the clip.
     :return: the clip's file with its size and, as its version, its hash; the pictures that were read from files or
-        storage; and the run facet ``minimax_clip`` with the facts.
+        storage; and the run facet ``minimax_clip`` with the facts, but for the prompt.
     """
-    facts = delivered.as_extra()
+    facts = {name: fact for name, fact in delivered.as_extra().items() if name != _NOT_TOLD}
     namespace, name = dataset_of(delivered.output_path)
     version = dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=f"sha256:{facts['sha256']}")
     statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(size=facts["size"])
     clip = OutputDataset(namespace, name, facets={"version": version}, outputFacets={"outputStatistics": statistics})
     pictures: list[Dataset] = [
-        InputDataset(*dataset_of(path)) for path in delivered.inputs if not path.startswith(_NOT_STORAGE)
+        InputDataset(*dataset_of(path)) for path in delivered.inputs if not path.lower().startswith(_NOT_STORAGE)
     ]
     return OperatorLineage(inputs=pictures, outputs=[clip], run_facets={"minimax_clip": MinimaxClipRunFacet(facts)})
 
@@ -57,4 +60,5 @@ def dataset_of(path: str) -> tuple[str, str]:
     """
     scheme, authority, place = parts_of(path)
     is_local = scheme == "file" and not authority
-    return ("file", place) if is_local else (f"{scheme}://{authority}", place.removeprefix("/"))
+    namespace, name = ("file", place) if is_local else (f"{scheme}://{authority}", place.removeprefix("/"))
+    return storable(namespace), storable(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -32,7 +33,7 @@ class MinimaxClipLink(BaseOperatorLink):
         :return: the address; nothing if there is no clip, or none that a browser can open.
         """
         delivered = _delivered_by(operator)
-        return web_address(delivered.output_path) if delivered else ""
+        return _found(operator, "the clip", lambda: web_address(delivered.output_path)) if delivered else ""
 
 
 class MinimaxFactsLink(BaseOperatorLink):
@@ -51,11 +52,24 @@ class MinimaxFactsLink(BaseOperatorLink):
         """
         if _delivered_by(operator) is None or not operator.do_xcom_push:
             return ""
-        base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
-        dag_id, run_id, task_id = (quote(part, safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id))
-        is_mapped = ti_key.map_index is not None and ti_key.map_index >= 0
-        mapped = f"/mapped/{ti_key.map_index}" if is_mapped else ""
-        return f"{base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}{mapped}/xcom"
+        return _found(operator, "the clip's facts", lambda: _xcom_page(ti_key))
+
+
+def _found(operator: BaseOperator, what: str, find: Callable[[], str]) -> str:
+    """Return a link; if that fails, say so: on Airflow 3.0 a link that raises fails the task, whose clip is there."""
+    from airflow_provider_minimax.downstream import warned_of
+
+    with warned_of(operator, f"No link to {what}: the clip is delivered all the same"):
+        return find()
+    return ""
+
+
+def _xcom_page(ti_key: TaskInstanceKey) -> str:
+    base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    dag_id, run_id, task_id = (quote(part, safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id))
+    is_mapped = ti_key.map_index is not None and ti_key.map_index >= 0
+    mapped = f"/mapped/{ti_key.map_index}" if is_mapped else ""
+    return f"{base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}{mapped}/xcom"
 
 
 def _delivered_by(operator: BaseOperator) -> Delivered | None:
@@ -82,13 +96,9 @@ def web_address(path: str) -> str:
 def _in_aws_console(path: str, bucket: str, key: str) -> str:
     from airflow.sdk import ObjectStoragePath
 
-    try:
-        # Only the client knows whom it speaks with: the connection, the environment and AWS's own files all have a say.
-        client = ObjectStoragePath(path).fs.s3.meta
-        host = urlsplit(client.endpoint_url).hostname or ""
-    except Exception:
-        # On Airflow 3.0 a link that raises fails the task.
-        return ""
+    # Only the client knows whom it speaks with: the connection, the environment and AWS's own files all have a say.
+    client = ObjectStoragePath(path).fs.s3.meta
+    host = urlsplit(client.endpoint_url).hostname or ""
     for domain, console in _AWS_CONSOLES.items():
         if host.endswith(domain):
             query = urlencode({"region": client.region_name, "prefix": key})

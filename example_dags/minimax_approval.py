@@ -1,6 +1,8 @@
 """Clips that a person looks at before they are published; if they are turned down, the run ends there."""
 
 # [START howto_approval]
+from collections.abc import Iterable
+
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, ObjectStoragePath, Param, task
 
@@ -44,27 +46,36 @@ with DAG(
         preview=True,
     ).expand(prompt=PROMPTS)
 
+    # A prompt that is refused keeps nobody from the other clips: the sheet shows it as failed, the rest goes on.
     sheet = MinimaxContactSheetOperator(
         task_id="sheet",
         clips=generate.output,
         output_path="{{ params.folder }}/drafts/{{ run_id | replace(':', '-') }}.jpg",
     )
 
+    @task(trigger_rule="all_done_min_one_success")
+    def drafts(clips: Iterable[dict]) -> list[dict]:
+        """Return the clips that there are; what comes after this needs no trigger rule."""
+        return list(clips)
+
     @task
     def describe(clips: list[dict], sheet: dict) -> str:
         """Show in Markdown what there is to approve."""
         lines = [link("All clips on one sheet", sheet["output_path"]), "", "| | Prompt | Clip |", "|---|---|---|"]
-        for prompt, clip in zip(PROMPTS, clips, strict=True):
-            poster = address(clip["output_path"] + ".poster.jpg")
+        for clip in clips:
+            poster = clip["previews"] and address(clip["previews"]["poster"])
             picture = f"![poster]({poster})" if poster else ""
             facts = f"{clip['duration']:.0f} s, {clip['width']}x{clip['height']}"
-            lines.append(f"| {picture} | {prompt} | {link(facts, clip['output_path'])} |")
+            # Each clip has its own prompt with it: those in PROMPTS are more if one was refused.
+            lines.append(f"| {picture} | {clip['prompt']} | {link(facts, clip['output_path'])} |")
+        lines += [f"| | | no clip: `{failed}` failed |" for failed in sheet["failed"]]
         return "\n".join(lines)
 
+    clips = drafts(generate.output)
     approve = ApprovalOperator(
         task_id="approve",
         subject="Publish these clips?",
-        body=describe(generate.output, sheet.output),
+        body=describe(clips, sheet.output),
     )
 
     @task
@@ -76,5 +87,5 @@ with DAG(
             draft = ObjectStoragePath(clip["output_path"])
             draft.copy(published / draft.name)
 
-    approve >> publish(generate.output)
+    approve >> publish(clips)
 # [END howto_approval]

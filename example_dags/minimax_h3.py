@@ -23,6 +23,7 @@ with DAG(
         duration=5,
         ratio="16:9",
         output_path=output_path,
+        wait_for_completion=False,
     )
     api_version = XComArg(submit, key="api_version")
     wait = MinimaxTaskSensor(

@@ -23,6 +23,7 @@ with DAG(
         duration=6,
         resolution="768P",
         output_path=CLIP,  # the receipt is kept next to it, so that a retry never buys another
+        wait_for_completion=False,  # the next two tasks wait and download
         retries=3,
     )
     wait = MinimaxTaskSensor(

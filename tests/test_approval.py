@@ -73,14 +73,18 @@ def decide(approver, connect, minimax_emulator) -> Iterator[Any]:
     minimax_emulator.configure(looks=1)
     with ThreadPoolExecutor(1) as person:
 
-        def run(folder: str, option: str) -> tuple[dict[str, str], str]:
+        def run(folder: str, option: str, prompts: list[str] | None = None) -> tuple[dict[str, str], str]:
             answer = person.submit(approver.answer, option)
             dag = load_dags(NAME)[NAME]
+            generate = dag.get_task("generate")
             # The emulator is faster than the platforms.
-            dag.get_task("generate").partial_kwargs["poll_interval"] = 0.1
+            generate.partial_kwargs["poll_interval"] = 0.1
+            if prompts is not None:
+                generate.expand_input.value["prompt"][:] = prompts
             done = dag.test(run_conf={"folder": folder})
             assert str(done.state) == "success"
-            return {ti.task_id: str(ti.state) for ti in done.get_task_instances()}, answer.result(PATIENCE)
+            states = {ti.task_id: str(ti.state) for ti in done.get_task_instances() if ti.map_index < 0}
+            return states, answer.result(PATIENCE)
 
         yield run
 
@@ -110,3 +114,21 @@ def test_what_a_person_approves_is_published_and_was_seen_in_pictures(decide, mi
     linked = [unquote(urlsplit(link).path).removeprefix(f"/{s3_bucket.name}/") for link in links]
     assert set(drafts) < set(linked) < set(stored)
     assert len([key for key in linked if key.endswith(".jpg")]) == shown.count("![") + 1 == 3
+
+
+@asks
+@pytest.mark.parametrize("refused", [0, 1])
+def test_one_refused_prompt_keeps_nobody_from_the_others_and_no_clip_gets_its_prompt(
+    refused, decide, minimax_emulator, tmp_path
+):
+    prompts = ["Fog lies over the hills.", "The hills glow."]
+    prompts[refused] = "What is forbidden."
+    states, shown = decide(str(tmp_path), "Approve", prompts)
+    assert set(states.values()) == {"success"}
+    (draft,) = (tmp_path / "drafts").glob("*.mp4")
+    assert [path.name for path in (tmp_path / "published").iterdir()] == [draft.name]
+    (row,) = [line for line in shown.splitlines() if str(draft) in line]
+    assert prompts[1 - refused] in row
+    assert f"no clip: `generate[{refused}]` failed" in shown
+    assert "forbidden" not in shown
+    assert len(minimax_emulator.purchases) == 1

@@ -38,9 +38,23 @@ def test_a_clip_is_an_output_with_its_size_and_its_hash_as_version():
 
 
 def test_pictures_from_storage_are_inputs_and_those_of_the_web_are_not():
-    pictures = ("/data/first.png", "s3://pictures/last.png", "https://a.example/b.png?X-Amz-Signature=c", "data:d")
+    pictures = (
+        *("/data/first.png", "s3://pictures/last.png"),
+        *("https://a.example/b.png?X-Amz-Signature=c", "HTTPS://a.example/b.png?X-Amz-Signature=c", "data:d"),
+    )
     inputs = lineage_of(Delivered("/data/boat.mp4", FACTS, inputs=pictures)).inputs
     assert [(it.namespace, it.name) for it in inputs] == [("file", "/data/first.png"), ("s3://pictures", "last.png")]
+
+
+def test_the_facts_are_sent_without_the_prompt():
+    facts = FACTS | {"prompt": "a secret product", "prompt_sha256": "580766c"}
+    told = lineage_of(Delivered("/data/boat.mp4", facts)).run_facets["minimax_clip"].clip
+    assert "a secret product" not in str(told)
+    assert told["prompt_sha256"] == "580766c"
+
+
+def test_a_name_that_is_no_utf_8_can_be_sent():
+    assert dataset_of("/data/boat-\udce9\0.mp4") == ("file", "/data/boat-\\udce9\\x00.mp4")
 
 
 def test_a_task_that_delivered_nothing_has_no_lineage():

@@ -74,9 +74,20 @@ def test_a_clip_in_s3_is_linked_to_the_console_of_the_cloud_that_holds_it(endpoi
     assert MinimaxClipLink().get_link(delivering("s3://c@bucket/a/my boat.mp4"), ti_key=key()) == address
 
 
-def test_storage_that_cannot_be_asked_gives_no_link_instead_of_an_error(mocker):
+def test_storage_that_cannot_be_asked_gives_no_link_and_a_warning_instead_of_an_error(mocker, log_of):
+    log = log_of(Announcing)
     mocker.patch("airflow.sdk.ObjectStoragePath", side_effect=ValueError("No filesystem registered for scheme s3"))
     assert MinimaxClipLink().get_link(delivering("s3://bucket/boat.mp4"), ti_key=key()) == ""
+    assert "No link to the clip: the clip is delivered all the same. ValueError: No filesystem" in log.said()
+
+
+@pytest.mark.parametrize("path", ["gs://bucket/name-\udce9.mp4", "gs://[/boat.mp4"])
+def test_no_name_of_a_clip_makes_its_links_fail_the_task(path, log_of):
+    log = log_of(Announcing)
+    operator = delivering(path)
+    assert isinstance(MinimaxClipLink().get_link(operator, ti_key=key()), str)
+    assert MinimaxFactsLink().get_link(operator, ti_key=key()).endswith("/xcom")
+    assert "Traceback" not in log.said()
 
 
 @pytest.mark.parametrize(

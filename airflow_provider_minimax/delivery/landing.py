@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.delivery.download import download
 from airflow_provider_minimax.delivery.places import Place
 from airflow_provider_minimax.delivery.unfinished import Unfinished
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 POSTER = ".poster.jpg"
 CONTACT_SHEET = ".contact-sheet.jpg"
 _MEASURED = ("width", "height", "duration")
+# All that a Hailuo model takes.
+_LONGEST_PROMPT = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ class Landed:
     """
     A clip that is in its place.
 
-    :param facts: what operators return of it: the platform's facts, ``output_path``, ``size`` in bytes and ``sha256``.
+    :param facts: what operators return of it: the platform's facts, ``output_path``, ``size`` in bytes and ``sha256``;
+        of a clip with a receipt also ``model``, ``prompt``, ``cost`` and ``previews``, each ``None`` if it is unknown.
     :param receipt: its receipt, if it has one.
     """
 
@@ -85,22 +89,25 @@ class Landed:
     def of(cls, receipt: Receipt) -> Landed:
         """Return the clip of a receipt."""
         place = {"output_path": receipt.output_path, "size": receipt.size, "sha256": receipt.sha256}
-        return cls(_completed(receipt.facts or {}, receipt.media) | place, receipt)
+        origin = {
+            "model": receipt.model,
+            "prompt": _shortened(_prompt_of(receipt)),
+            "cost": receipt.cost,
+            "previews": receipt.previews,
+        }
+        return cls(_completed(receipt.facts or {}, receipt.media) | place | origin, receipt)
 
     def told(self) -> dict[str, Any]:
         """Return what is worth telling downstream: the facts, and where the clip came from."""
         if self.receipt is None:
             return self.facts
         receipt = self.receipt
-        request = receipt.request or {}
+        prompt = _prompt_of(receipt)
         return self.facts | {
             "platform": receipt.platform,
-            "model": receipt.model,
-            "prompt_sha256": hashlib.sha256(request["prompt"].encode()).hexdigest() if "prompt" in request else None,
-            "cost": receipt.cost,
+            "prompt_sha256": None if prompt is None else hashlib.sha256(prompt.encode()).hexdigest(),
             "fingerprint": receipt.fingerprint,
             "provider_version": receipt.provider_version,
-            "previews": receipt.previews,
         }
 
 
@@ -274,6 +281,18 @@ def _pictures(clip: Path, place: Place, receipt: Receipt | None, log: Log) -> di
         log.warning("The clip has no pictures next to it: %s", error)
         return {}
     return {name: picture.url for name, picture in places.items()}
+
+
+def _prompt_of(receipt: Receipt) -> str | None:
+    prompt = (receipt.request or {}).get("prompt")
+    # A receipt is a file that people may edit, and the clip is there whatever it says.
+    return storable(prompt) if isinstance(prompt, str) else None
+
+
+def _shortened(prompt: str | None) -> str | None:
+    if prompt is None or len(prompt) <= _LONGEST_PROMPT:
+        return prompt
+    return f"{prompt[: _LONGEST_PROMPT - 1]}…"
 
 
 def _completed(facts: dict[str, Any], media: dict[str, Any] | None) -> dict[str, Any]:

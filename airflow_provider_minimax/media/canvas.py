@@ -109,6 +109,15 @@ def _font(size: int) -> FreeTypeFont:
     return font
 
 
+def has_letters_of(text: str) -> bool:
+    """
+    Say whether a text can be read when it is written: whether it has no letters that the font lacks.
+
+    :param text: the text.
+    """
+    return _in_font(text).count("?") == text.count("?")
+
+
 def _in_font(text: str) -> str:
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
     return "".join(letter if " " <= letter <= "~" or letter in _ALSO_IN_FONT else "?" for letter in plain)

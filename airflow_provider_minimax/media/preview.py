@@ -43,11 +43,13 @@ class Exhibit:
     A clip on a sheet of many.
 
     :param label: its name.
-    :param open: opens its file for reading; called once, when its turn comes.
+    :param open: opens its file for reading; called once, when its turn comes. ``None`` if there is no such clip.
+    :param missing: why there is none.
     """
 
     label: str
-    open: Callable[[], AbstractContextManager[BinaryIO]]
+    open: Callable[[], AbstractContextManager[BinaryIO]] | None
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def batch_sheet(clips: Sequence[Exhibit], title: str) -> BatchSheet:
     """
     Draw many clips on one sheet, numbered: four pictures of each, or above 24 clips one, chosen as for a poster.
 
-    A clip that cannot be read has a place on it that says so.
+    A clip that is missing or cannot be read has a place on it that says so.
 
     :param clips: the clips, from 1 to 500.
     :param title: the sheet's first line.
@@ -134,18 +136,22 @@ def batch_sheet(clips: Sequence[Exhibit], title: str) -> BatchSheet:
         row, column = divmod(number, columns)
         at = (MARGIN + column * step[0], top + row * step[1])
         canvas.mount(at, place)
+        alarm, note, colour = "", "", DIM
         try:
-            with exhibit.open() as file, opened(file) as clip:
-                hang(canvas, clip, at, place)
-                note, colour = _size_and_length(clip.facts), DIM
+            if exhibit.open is None:
+                alarm, note = "no clip", exhibit.missing
+            else:
+                with exhibit.open() as file, opened(file) as clip:
+                    hang(canvas, clip, at, place)
+                    note = _size_and_length(clip.facts)
         # Each storage has errors of its own, and one clip shall not spoil the sheet of the others.
         except Exception as error:
-            note, colour = redact(str(error) or type(error).__name__, limit=200), ALARM
+            alarm, note = "cannot be read", redact(str(error) or type(error).__name__, limit=200)
             unreadable[number] = note
+        if alarm:
+            colour = ALARM
             canvas.mount(at, place)
-            canvas.write(
-                "cannot be read", (at[0] + letters, at[1] + place[1] // 2 - letters), width, letters + 4, ALARM
-            )
+            canvas.write(alarm, (at[0] + letters, at[1] + place[1] // 2 - letters), width, letters + 4, ALARM)
         below = at[1] + place[1] + letters // 3
         canvas.write(f"{number + 1}  {exhibit.label}", (at[0], below), width, letters, BRIGHT)
         canvas.write(note, (at[0], below + letters + letters // 4), width, letters - 3, colour)

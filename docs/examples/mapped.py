@@ -1,30 +1,37 @@
-"""Many clips from many prompts: each is bought, waited for and fetched by a task of its own."""
+"""Many clips from many rows: each is bought, waited for and delivered by itself, and found again by its row."""
 
-from airflow.sdk import DAG, task
+from collections.abc import Iterable
 
-from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
-from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
+from airflow.sdk import DAG, Param, task
 
-CLIP = "/data/clips/{{ run_id }}-{{ ti.map_index }}.mp4"
+from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 
-with DAG("minimax_mapped") as dag:
+with DAG("minimax_mapped", params={"folder": Param("/data/clips", type="string")}) as dag:
 
     @task
-    def prompts() -> list[str]:
-        return ["Dawn over the hills.", "Noon over the hills.", "Dusk over the hills."]
+    def rows() -> list[dict]:
+        return [
+            {"product": "D-1", "prompt": "Dawn over the hills."},
+            {"product": "N-2", "prompt": "Noon over the hills."},
+            {"product": "D-3", "prompt": "Dusk over the hills."},
+        ]
 
-    submit = MinimaxVideoGenerationOperator.partial(
-        task_id="submit",
+    @task(trigger_rule="all_done")  # also if some prompts were refused
+    def publish(rows: list[dict], clips: Iterable[dict]) -> dict[str, str]:
+        """Say where the clip of each product is."""
+        published = {rows[clip["map_index"]]["product"]: clip["output_path"] for clip in clips}
+        if not published:
+            raise ValueError("there is no clip at all")
+        return published
+
+    products = rows()
+    generate = MinimaxVideoGenerationOperator.partial(
+        task_id="generate",
         model="MiniMax-Hailuo-2.3",
-        output_path=CLIP,
+        output_path="{{ params.folder }}/{{ run_id | replace(':', '-') }}/",
+        wait_for_completion=True,
+        deferrable=True,
         retries=3,
         max_active_tis_per_dagrun=5,
-    ).expand(prompt=prompts())
-    wait = MinimaxTaskSensor.partial(
-        task_id="wait",
-        deferrable=True,
-    ).expand(minimax_task_id=submit.output)
-    MinimaxVideoDownloadOperator.partial(
-        task_id="download",
-        output_path=CLIP,
-    ).expand(minimax_task_id=wait.output.map(lambda result: result["task_id"]))
+    ).expand(prompt=products.map(lambda row: row["prompt"]))
+    publish(products, generate.output)

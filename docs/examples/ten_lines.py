@@ -9,7 +9,6 @@ with DAG("paper_boat") as dag:
         task_id="generate",
         model="MiniMax-Hailuo-2.3",
         prompt="A paper boat sails down a rain-washed street at dusk. [Tracking shot]",
-        wait_for_completion=True,
         deferrable=True,
         output_path="/data/clips/{{ run_id }}.mp4",
         retries=3,

@@ -24,11 +24,12 @@ with DAG("sheet", params={"clips": Param([], type="array"), "folder": Param("/no
     def deliver(path: str) -> dict[str, str]:
         if "skipped" in path:
             raise AirflowSkipException
+        if "failed" in path:
+            raise ValueError("there is no such clip")
         return {"task_id": "1", "output_path": path}
 
     MinimaxContactSheetOperator(
         task_id="draw",
         clips=deliver.expand(path=list_clips()),
         output_path="{{ params.folder }}/sheets/{{ run_id }}.jpg",
-        trigger_rule="none_failed",
     )

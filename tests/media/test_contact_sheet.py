@@ -9,16 +9,20 @@ from types import SimpleNamespace
 
 import fsspec
 import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
 from airflow.sdk.io import attach
 from PIL import Image
 
 from airflow_provider_minimax.airflow_names import AirflowSkipException
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
-from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator, _labels
+from airflow_provider_minimax.media.canvas import Canvas
+from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator, _clips_of, _labels
 from tests.conftest import load_dags
 from tests.media import films
 
-CONTEXT = {"ti": SimpleNamespace(dag_id="campaign", run_id="manual__1", task_id="sheet", map_index=-1)}
+TASK = {"dag_id": "campaign", "run_id": "manual__1", "task_id": "sheet", "map_index": -1}
+CONTEXT = {"ti": SimpleNamespace(**TASK, get_task_states=lambda **_: {})}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def draw(clips, output_path, **changes):
 
 def test_a_sheet_is_drawn_into_a_folder_that_is_made(clip, out):
     facts = draw([{"task_id": "1", "output_path": clip}, clip, None], out, title="Takes")
-    assert facts == {"output_path": str(out), "clips": 2, "unreadable": []}
+    assert facts == {"output_path": str(out), "clips": 2, "unreadable": [], "failed": []}
     assert Image.open(out).format == "JPEG"
     assert [path.name for path in out.parent.iterdir()] == ["sheet.jpg"]
 
@@ -157,7 +161,91 @@ def test_a_sheet_that_cannot_be_written_is_our_error_and_worth_a_retry(clip, tmp
     ],
 )
 def test_a_clip_is_called_by_what_tells_it_from_the_others(paths, labels):
-    assert _labels(paths) == labels
+    assert _labels(_clips_of(paths)) == labels
+
+
+@pytest.mark.parametrize(
+    ("facts", "label"),
+    [
+        ({"prompt": "A paper\nboat", "map_index": 3}, "[3] A paper boat"),
+        ({"prompt": "A café. Really?", "map_index": -1}, "A café. Really?"),
+        ({"prompt": None, "map_index": 0}, "[0] clip.mp4"),
+        # The sheet's font has no such letters.
+        ({"prompt": "纸船", "map_index": 7}, "[7] clip.mp4"),
+        ({"prompt": 5, "map_index": "7"}, "clip.mp4"),
+    ],
+)
+def test_a_clip_is_called_by_its_own_row_and_prompt_where_its_task_told_them(facts, label):
+    assert _labels(_clips_of({"output_path": "/a/clip.mp4", **facts})) == [label]
+
+
+@pytest.fixture
+def drawn(mocker) -> list[str]:
+    """What is written onto sheets."""
+    written: list[str] = []
+    write = Canvas.write
+
+    def keep(self: Canvas, text: str, *rest: object) -> None:
+        written.append(text)
+        write(self, text, *rest)
+
+    mocker.patch.object(Canvas, "write", keep)
+    return written
+
+
+def after(states: dict[str, str], clips, out, **changes):
+    """Draw a sheet in a run in which the task "generate", mapped, ended so."""
+    ti = SimpleNamespace(**TASK, get_task_states=lambda **_: {"manual__1": states})
+    with DAG("campaign"):
+        sheet = MinimaxContactSheetOperator(task_id="draw", clips=clips, output_path=str(out), **changes)
+        sheet.set_upstream(EmptyOperator(task_id="generate"))
+    return sheet.execute({"ti": ti})
+
+
+def test_a_row_that_failed_has_its_place_on_the_sheet_and_the_others_keep_their_own_prompts(clip, out, drawn, log_of):
+    log = log_of(MinimaxContactSheetOperator)
+    clips = [{"output_path": clip, "prompt": f"Prompt {row}", "map_index": row} for row in (1, 10)]
+    states = {f"generate_{row}": "success" for row in range(12)} | {"generate_0": "failed", "generate_11": "failed"}
+    facts = after(states | {"generate_2": "upstream_failed"}, clips, out)
+    assert (facts["clips"], facts["unreadable"]) == (2, [])
+    assert facts["failed"] == ["generate[0]", "generate[2]", "generate[11]"]
+    names = ["1  generate[0]", "2  [1] Prompt 1", "3  generate[2]", "4  [10] Prompt 10", "5  generate[11]"]
+    assert [text for text in drawn if text in names] == names
+    assert drawn.count("no clip") == 3
+    assert "No clip of generate[0]: the task failed" in log.said()
+
+
+def test_a_task_that_is_not_mapped_is_named_without_an_index(clip, out):
+    assert after({"generate": "failed"}, clip, out)["failed"] == ["generate"]
+
+
+def test_a_sheet_without_any_clip_fails_if_what_was_to_make_them_failed(out):
+    with pytest.raises(MinimaxRequestError, match=r"clips: there are none, because these tasks failed: generate\[0\]"):
+        after({"generate_0": "failed", "generate_1": "skipped"}, iter([]), out)
+
+
+def test_a_sheet_without_any_clip_is_skipped_if_what_was_to_make_them_was_skipped(out):
+    with pytest.raises(AirflowSkipException):
+        after({"generate_0": "skipped"}, iter([]), out)
+
+
+def test_a_full_sheet_leaves_no_room_for_failures_and_names_them_all_the_same(clip, out, mocker):
+    mocker.patch("airflow_provider_minimax.media.preview.MOST_CLIPS", 2)
+    facts = after({"generate_0": "failed"}, [clip, clip], out)
+    assert (facts["clips"], facts["failed"]) == (2, ["generate[0]"])
+
+
+def test_if_airflow_cannot_say_what_failed_the_sheet_is_drawn_without(clip, out, log_of):
+    log = log_of(MinimaxContactSheetOperator)
+
+    def away(**_):
+        raise RuntimeError("the API server is away")
+
+    with DAG("campaign"):
+        sheet = MinimaxContactSheetOperator(task_id="draw", clips=clip, output_path=str(out))
+        sheet.set_upstream(EmptyOperator(task_id="generate"))
+    assert sheet.execute({"ti": SimpleNamespace(**TASK, get_task_states=away)})["failed"] == []
+    assert "It is not known which tasks upstream failed. RuntimeError: the API server is away" in log.said()
 
 
 def test_importing_the_operator_is_cheap():
@@ -176,7 +264,14 @@ def test_importing_the_operator_is_cheap():
 
 @pytest.mark.usefixtures("airflow_db")
 @pytest.mark.parametrize(
-    ("names", "state"), [(("1", "skipped", "2"), "success"), (("skipped",), "skipped"), ((), "skipped")]
+    ("names", "state"),
+    [
+        (("1", "skipped", "2"), "success"),
+        (("1", "failed", "2"), "success"),
+        (("skipped",), "skipped"),
+        ((), "skipped"),
+        (("failed",), "failed"),
+    ],
 )
 def test_a_mapped_tasks_clips_are_drawn_in_a_dag(names, state, film, tmp_path):
     clips = [str(films.saved(film, tmp_path / f"{name}.mp4")) for name in names]

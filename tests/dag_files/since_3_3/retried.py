@@ -23,6 +23,7 @@ with DAG("retried", params={"folder": Param("/nowhere", type="string")}, default
         model="MiniMax-Hailuo-2.3",
         prompt="a cat",
         output_path="{{ params.folder }}/clip.mp4",
+        wait_for_completion=False,
     )
 
 with DAG("wrapped", default_args=SLOWLY) as dag:

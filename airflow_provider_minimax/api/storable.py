@@ -1,0 +1,50 @@
+"""
+Makes values from outside fit for Airflow's database, whose server refuses some that a worker takes.
+
+A task is failed for such a value after it has ended: without a word in its log, and with its clip in place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, time
+from typing import Any
+
+# msgpack, in which workers speak with their supervisor, has no larger integers.
+_INTEGERS = range(-(2**63), 2**63)
+# The server reads JSON of some 250 levels.
+_DEEPEST = 50
+
+
+def storable(value: Any) -> Any:
+    r"""
+    Return a value as XComs, asset events and stored state can hold it on every database that Airflow runs on.
+
+    :param value: any value; it is not changed.
+    :return: plain JSON: keys are texts, and what has no form in JSON becomes a text. Numbers that are not finite become
+        ``None``. Characters that no database stores are written out: NUL as ``\x00``, a lone surrogate as ``\udc80``.
+    """
+    return _storable(value, _DEEPEST)
+
+
+def _storable(value: Any, levels: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int):
+        return int(value) if value in _INTEGERS else str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if levels and isinstance(value, Mapping):
+        return {_text(str(key)): _storable(item, levels - 1) for key, item in value.items()}
+    if levels and isinstance(value, list | tuple | set | frozenset):
+        return [_storable(item, levels - 1) for item in value]
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
