@@ -72,12 +72,12 @@ class DeliversClips:
         )
         return self._announced(context, landed)
 
-    def _announced(self, context: Context, landed: Landed, pictures: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Tell Airflow of a clip that is in its place, and return its facts."""
-        from airflow_provider_minimax.downstream import Delivered
+    def _announced(self, context: Context, landed: Landed) -> dict[str, Any]:
+        """Tell Airflow about a clip that is in its place, and return its facts."""
+        from airflow_provider_minimax.downstream import Delivered, result_of
 
-        self._tell(context, Delivered(landed.facts["output_path"], landed.told(), pictures))
-        return landed.facts
+        self._tell(context, Delivered(landed.facts["output_path"], landed.told()))
+        return result_of(context, landed.facts)
 
     def _tell(self, context: Context, delivered: Delivered) -> None:
         from airflow_provider_minimax.downstream import announce
@@ -87,6 +87,12 @@ class DeliversClips:
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Return the clip's lineage, for Airflow's OpenLineage provider, which calls this at the end of the task."""
-        from airflow_provider_minimax.lineage import lineage_of
+        if self._delivered is None:
+            return None
+        from airflow_provider_minimax.downstream import warned_of
 
-        return None if self._delivered is None else lineage_of(self._delivered)
+        with warned_of(cast("BaseOperator", self), "No lineage of the clip, which is delivered all the same"):
+            from airflow_provider_minimax.lineage import lineage_of
+
+            return lineage_of(self._delivered)
+        return None

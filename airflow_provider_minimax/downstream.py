@@ -136,6 +136,19 @@ def announce(context: Context, operator: BaseOperator, delivered: Delivered) -> 
         collector.add_output_asset(context=operator, uri=delivered.uri)
 
 
+def result_of(context: Context, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what a task that buys or delivers has as its result: facts that can be matched with the row they are of.
+
+    :param context: the context of the running task.
+    :param facts: what is known of the clip.
+    :return: the same with ``map_index``, fit for Airflow's database.
+    """
+    ti: Any = context["ti"]
+    result: dict[str, Any] = storable({**facts, "map_index": ti.map_index})
+    return result
+
+
 def _extra(context: Context, delivered: Delivered) -> dict[str, Any]:
     """Return the facts, and which of its mapped siblings the task is: a clip may have been bought by another one."""
     ti: Any = context["ti"]

@@ -9,6 +9,8 @@ image: texts from outside go through :func:`airflow_provider_minimax.api.redacti
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from airflow_provider_minimax.airflow_names import AirflowException, AirflowFailException, AirflowSensorTimeout
@@ -215,6 +217,16 @@ def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"])
         "between Airflow's processes, and one that is down looks like a connection that is missing). "
         + (error.hint or "What was bought is kept; trying again buys nothing."),
     )
+
+
+@contextmanager
+def retry_buys_nothing() -> Iterator[None]:
+    """Let errors in here say that a retry of the Airflow task buys nothing, for tasks that never buy."""
+    try:
+        yield
+    except MinimaxError as error:
+        error.resumable = True
+        raise
 
 
 _KINDS = {name: value for name, value in list(globals().items()) if name in __all__}

@@ -31,6 +31,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskFailedError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.purchases.unrecorded import unrecorded
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -47,6 +48,9 @@ _DOUBLINGS = 30
 class MinimaxRetryPolicy(RetryPolicy):
     """
     Retry what may pass, after a wait that fits; fail at once what cannot; leave to Airflow what is not ours.
+
+    A task that bought something which no receipt holds (by :meth:`.MinimaxHook.submit` in a ``@task``) fails for good
+    whatever went wrong, because its retry would buy again.
 
     .. seealso:: :doc:`/howto/retries`
 
@@ -73,6 +77,8 @@ class MinimaxRetryPolicy(RetryPolicy):
         :param max_tries: Airflow retries while ``try_number`` is not above this.
         :param context: the task's context, if there is one.
         """
+        if bought := unrecorded(context):
+            return RetryDecision.fail(_no_retry(", ".join(bought), exception))
         error = next((link for link in _chain(exception) if isinstance(link, MinimaxError)), None)
         if error is None:
             return RetryDecision.default()
@@ -85,12 +91,14 @@ class MinimaxRetryPolicy(RetryPolicy):
             return RetryDecision.retry(self._spread(growing), str(exception))
         if error.is_final:
             return RetryDecision.fail(str(error))
+        if error.minimax_task_id and not error.resumable:
+            return RetryDecision.fail(_no_retry(error.minimax_task_id, error))
         if isinstance(error, _PASSING):
             return RetryDecision.retry(self._spread(max(error.retry_after or 0, growing)), str(error))
-        if isinstance(error, MinimaxDownloadError) or error.minimax_task_id:
+        if error.resumable:
             soon = self._spread(self.shortest.total_seconds())
-            return RetryDecision.retry(soon, f"The clip is bought, so this goes on: {error}")
-        return RetryDecision.default()
+            return RetryDecision.retry(soon, f"The clip is bought, and a retry goes on with it: {error}")
+        return RetryDecision.fail(str(error)) if isinstance(error, MinimaxDownloadError) else RetryDecision.default()
 
     def _spread(self, wait: float) -> timedelta:
         wait *= random.uniform(1, 1 + _SPREAD)  # noqa: S311 - no secret
@@ -118,6 +126,13 @@ class MinimaxRetryPolicy(RetryPolicy):
 
     def __hash__(self) -> int:
         return hash(repr(self))
+
+
+def _no_retry(minimax_task_id: str, error: BaseException) -> str:
+    return (
+        f"No retry: MiniMax task {minimax_task_id} is bought, and no receipt holds it, so a retry would buy another. "
+        f"MinimaxHook.generate and the operators keep one. {error}"
+    )
 
 
 def _chain(exception: BaseException) -> Iterator[BaseException]:

@@ -159,7 +159,6 @@ def mapped_states(dag_run: Any, task_id: str) -> list[str]:
     return [state for _, state in found]
 
 
-@pytest.mark.xfail(reason="the result of a task does not tell its map_index", strict=True)
 def test_the_clip_of_each_row_is_found_by_it_though_another_row_was_refused(
     docs_example, connect, minimax_emulator, tmp_path
 ):

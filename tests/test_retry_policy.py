@@ -19,12 +19,14 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRateLimitError,
     MinimaxReceiptStoreError,
     MinimaxRequestError,
+    MinimaxStorageError,
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
 from airflow_provider_minimax.get_provider_info import get_provider_info
+from airflow_provider_minimax.purchases.unrecorded import bought, written_down
 from tests.conftest import DAGS, load_dags, load_file
 from tests.fakes import HAS_STORE
 
@@ -125,12 +127,49 @@ def test_a_cleared_task_starts_with_a_short_wait_again():
 
 
 @since_3_3
-@pytest.mark.parametrize("error", [MinimaxDownloadError("cut off"), MinimaxError("odd", minimax_task_id="7")])
-def test_what_is_bought_is_gone_on_with_soon(error):
+@pytest.mark.parametrize(
+    "error",
+    [
+        MinimaxDownloadError("cut off", minimax_task_id="7", resumable=True),
+        MinimaxError("odd", minimax_task_id="7", resumable=True),
+    ],
+)
+def test_what_a_receipt_holds_is_gone_on_with_soon(error):
     decision = decided(error, try_number=5)
     assert decision.action is RetryAction.RETRY
     assert 0.5 <= minutes(decision) <= 0.5 * 1.25
-    assert decision.reason.startswith("The clip is bought, so this goes on:")
+    assert decision.reason.startswith("The clip is bought, and a retry goes on with it:")
+
+
+@since_3_3
+@pytest.mark.parametrize(
+    "error",
+    [
+        MinimaxDownloadError("cut off"),
+        MinimaxDownloadError("cut off", minimax_task_id="7"),
+        MinimaxUnavailableError("down", minimax_task_id="7"),
+        MinimaxStorageError("full", minimax_task_id="7"),
+        MinimaxRateLimitError("busy", minimax_task_id="7"),
+    ],
+)
+def test_what_is_bought_and_in_no_receipt_is_not_bought_again(error):
+    decision = decided(error)
+    assert decision.action is RetryAction.FAIL
+    assert "goes on" not in decision.reason
+
+
+@since_3_3
+@pytest.mark.parametrize("error", [KeyError("row"), MinimaxUnavailableError("down"), MinimaxStorageError("full")])
+def test_whatever_fails_after_a_bare_submission_is_not_retried(error, mocker):
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
+    mocker.patch("airflow.sdk.get_current_context", return_value={"ti": ti})
+    bought("77")
+    decision = decided(error, context={"ti": ti, "task": SimpleNamespace(retries=3)})
+    assert decision.action is RetryAction.FAIL
+    assert "MiniMax task 77 is bought, and no receipt holds it" in decision.reason
+    written_down("77")
+    after = decided(error, context={"ti": ti, "task": SimpleNamespace(retries=3)})
+    assert after.action is not RetryAction.FAIL
 
 
 @since_3_3

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from airflow_provider_minimax.api.storable import storable_text
+
 LIMIT = 500
 SHORTEST_KEY = 8
 """A text of less characters is no secret, and is found in ordinary words."""
@@ -39,6 +41,7 @@ def redact(text: str, *, limit: int = LIMIT) -> str:
     :param text: any text, such as an error page or a field's value.
     :param limit: the longest text to return, in characters; what is cut is marked with an ellipsis.
     """
+    text = storable_text(text)
     # All of it has a colon or a blank, and most texts have neither: an id, a state, a code.
     if ":" in text or len(text.split()) > 1:
         text = _IMAGE.sub("data:…", text)

@@ -32,7 +32,7 @@ def _storable(value: Any, levels: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _text(value)
+        return storable_text(value)
     if isinstance(value, int):
         return int(value) if value in _INTEGERS else str(value)
     if isinstance(value, float):
@@ -40,11 +40,16 @@ def _storable(value: Any, levels: int) -> Any:
     if isinstance(value, date | time):
         return value.isoformat()
     if levels and isinstance(value, Mapping):
-        return {_text(str(key)): _storable(item, levels - 1) for key, item in value.items()}
+        return {storable_text(str(key)): _storable(item, levels - 1) for key, item in value.items()}
     if levels and isinstance(value, list | tuple | set | frozenset):
         return [_storable(item, levels - 1) for item in value]
-    return _text(str(value))
+    return storable_text(str(value))
 
 
-def _text(text: str) -> str:
+def storable_text(text: str) -> str:
+    """
+    Return a text without characters that no database stores: NUL and lone surrogates are written out.
+
+    :param text: any text.
+    """
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

@@ -189,8 +189,9 @@ _IN_THE_WAY = (
 def copy_in_store(receipt: Receipt) -> str:
     """Say where else the receipt may be."""
     return (
-        f"On Airflow 3.3 and later the task state store may hold a copy for {receipt.owner} (key {STATE_KEY}), which "
-        "that task's retries still go by; it is not touched."
+        f"On Airflow 3.3 and later the task state store may hold a copy for {receipt.owner}, which that task still "
+        f"goes by and which is not touched here: delete the key {STATE_KEY} from the task instance's stored state, or "
+        "set on_clear='resubmit', before you clear it."
     )
 
 

@@ -89,12 +89,7 @@ class Landed:
     def of(cls, receipt: Receipt) -> Landed:
         """Return the clip of a receipt."""
         place = {"output_path": receipt.output_path, "size": receipt.size, "sha256": receipt.sha256}
-        origin = {
-            "model": receipt.model,
-            "prompt": _shortened(_prompt_of(receipt)),
-            "cost": receipt.cost,
-            "previews": receipt.previews,
-        }
+        origin = {**origin_of(receipt), "previews": receipt.previews}
         return cls(_completed(receipt.facts or {}, receipt.media) | place | origin, receipt)
 
     def told(self) -> dict[str, Any]:
@@ -109,6 +104,15 @@ class Landed:
             "fingerprint": receipt.fingerprint,
             "provider_version": receipt.provider_version,
         }
+
+
+def origin_of(receipt: Receipt) -> dict[str, Any]:
+    """
+    Return what tells which request a clip is of: ``model``, ``prompt`` (its beginning) and ``cost``.
+
+    :param receipt: its receipt.
+    """
+    return {"model": receipt.model, "prompt": _shortened(_prompt_of(receipt)), "cost": receipt.cost}
 
 
 def land(

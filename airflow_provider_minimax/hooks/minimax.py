@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow_provider_minimax.api import rules
 from airflow_provider_minimax.api.exchange import IN_FLIGHT, Endpoint
@@ -18,7 +19,14 @@ from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.arguments import checked_id
+from airflow_provider_minimax.arguments import (
+    at_least_one,
+    check_delivery,
+    check_overwrite,
+    checked_id,
+    one_of,
+    seconds,
+)
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxError,
@@ -34,6 +42,7 @@ from airflow_provider_minimax.hooks.calls import (
 )
 from airflow_provider_minimax.hooks.probe import probe
 from airflow_provider_minimax.hooks.uploading import UploadingHook, open_file
+from airflow_provider_minimax.purchases.unrecorded import bought
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.balance import Balance
@@ -103,6 +112,9 @@ class MinimaxHook(UploadingHook):
         """
         Buy a clip, or what else is asked for; large files are uploaded first, where the platform takes uploads.
 
+        .. warning:: This is the bare call. It keeps no receipt, does not wait and delivers nothing: a retry of the
+            Airflow task that calls it buys again. :meth:`generate` and the operators buy once.
+
         :param request: what to make: a :class:`~airflow_provider_minimax.api.request.VideoRequest`, or at MiniMax one
             of :mod:`~airflow_provider_minimax.api.side_requests`. What it carries may be paths, which are read here.
         :param validate: whether to check the request against the catalogue and the platform's documentation first.
@@ -118,6 +130,7 @@ class MinimaxHook(UploadingHook):
         ready = self.prepare(request, validate=validate)
         order = platform.order(self.upload_files(ready))
         minimax_task_id = self.get_conn().send(order, platform.read_submission, after_refusals=after_refusals)
+        bought(minimax_task_id)
         self._log_submission(minimax_task_id, request, endpoint)
         return minimax_task_id
 
@@ -129,6 +142,7 @@ class MinimaxHook(UploadingHook):
         ready = await asyncio.to_thread(with_media, request, open_file, check=validate, rules=platform.pictures)
         order = platform.order(await self.aupload_files(ready))
         minimax_task_id = await transport.send(order, platform.read_submission)
+        bought(minimax_task_id)
         self._log_submission(minimax_task_id, request, transport.endpoint)
         return minimax_task_id
 
@@ -161,6 +175,78 @@ class MinimaxHook(UploadingHook):
         :return: the price in the account's currency; ``None`` where none is known, as on every gateway.
         """
         return list_price_at(request, self._resolve()[1], seconds)
+
+    def generate(
+        self,
+        request: PaidRequest,
+        *,
+        output_path: str,
+        overwrite: bool | Literal["changed"] = False,
+        check: Literal["none", "basic", "full"] = "none",
+        preview: bool = False,
+        on_clear: Literal["resubmit", "reuse"] = "reuse",
+        on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail",
+        max_submissions: int = 1,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = 1800.0,
+        cancel_on_timeout: bool = False,
+        validate: bool = True,
+    ) -> dict[str, Any]:
+        """
+        Buy a clip once, wait for it and deliver it, with the same receipt as the operators: safe in a ``@task``.
+
+        A retry of the task goes on with what an earlier try bought, whatever that one died of. The context of the task
+        is found by itself. The wait holds the worker slot; ``MinimaxVideoGenerationOperator`` can wait without one.
+        Outside Airflow it works likewise: the receipt next to the output is found by the next call.
+
+        .. seealso:: :doc:`/never-pay-twice`
+
+        :param request: what to make: a :class:`~airflow_provider_minimax.api.request.VideoRequest`, or a
+            ``RegenerationRequest``. What it carries may be paths, which are read here.
+        :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows; one that
+            ends with a slash is a folder, in which the clip gets a name made of the Airflow task's. Several calls in
+            one Airflow task need a path each.
+        :param overwrite: whether a file that is already there may be replaced: ``False``, ``True`` (every run buys
+            another clip) or ``"changed"`` (a changed request does).
+        :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``.
+        :param preview: whether to make a poster frame and a contact sheet next to the clip.
+        :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"`` goes on
+            with it, ``"resubmit"`` buys another.
+        :param on_orphaned_intent: what to do if the answer to an earlier submission was lost: ``"fail"``,
+            ``"resubmit"`` or ``"adopt"``.
+        :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
+            one a try; 1 or more.
+        :param poll_interval: seconds between status checks, more than 0; by default as such clips' times suggest.
+        :param timeout: seconds until the wait ends, more than 0; the remote task keeps running and will be billed.
+        :param cancel_on_timeout: whether to cancel the remote task then if it is still queued; H3 only.
+        :param validate: whether to check the request before paying.
+        :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height``, ``duration``, ``output_path``,
+            ``size`` in bytes, ``sha256``, ``model``, ``prompt``, ``cost``, ``previews`` and ``map_index``.
+        :raises MinimaxRequestError: the request or an argument is invalid, or the output is taken; nothing was bought.
+        :raises MinimaxReceiptError: the receipt cannot be read, or is that of another request; nothing was bought.
+        :raises MinimaxSubmissionUnknownError: no usable answer came, now or in an earlier try, so a clip may have been
+            bought.
+        :raises MinimaxError: what else went wrong, and what became of the money.
+        """
+        from airflow_provider_minimax.purchases.generate import generate
+        from airflow_provider_minimax.purchases.options import PurchaseOptions
+
+        options = PurchaseOptions(
+            minimax_conn_id=self.minimax_conn_id,
+            output_path=output_path,
+            overwrite=check_overwrite(overwrite, output_path, durable=True),
+            check=check,
+            preview=preview,
+            on_clear=one_of("on_clear", on_clear, ("resubmit", "reuse")),
+            on_orphaned_intent=one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit", "adopt")),
+            max_submissions=at_least_one("max_submissions", max_submissions),
+            poll_interval=None if poll_interval is None else seconds("poll_interval", poll_interval),
+            timeout=seconds("timeout", timeout),
+            cancel_on_timeout=cancel_on_timeout,
+            validate=validate,
+        )
+        check_delivery(check, preview, output_path, delivers=True)
+        return generate(self, request, options)
 
     # -- looking at it -------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from airflow_provider_minimax.arguments import (
     one_of,
 )
 from airflow_provider_minimax.delivers import DeliversClips
-from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, retry_buys_nothing
 from airflow_provider_minimax.operators.base import BuysClips
 
 if TYPE_CHECKING:
@@ -306,6 +306,10 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the clip, unless that was done."""
+        with retry_buys_nothing():
+            return self._fetch(context)
+
+    def _fetch(self, context: Context) -> dict[str, Any]:
         from airflow_provider_minimax.api.task import TaskState, VideoTask
         from airflow_provider_minimax.delivery.places import place_of
         from airflow_provider_minimax.hooks.minimax import MinimaxHook

@@ -23,12 +23,13 @@ from airflow_provider_minimax.airflow_names import (
 from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.pace import Outcome, settle
 from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.arguments import check_search
 from airflow_provider_minimax.cancelling import give_up, told
 from airflow_provider_minimax.deferral import SAFETY_NET
-from airflow_provider_minimax.delivery.landing import Landed, Wishes, land
+from airflow_provider_minimax.delivery.landing import Landed, Wishes, land, origin_of
 from airflow_provider_minimax.delivery.places import Place, place_of
-from airflow_provider_minimax.downstream import Delivered, announce
+from airflow_provider_minimax.downstream import Delivered, announce, result_of
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
     NOTHING_BOUGHT,
@@ -43,6 +44,7 @@ from airflow_provider_minimax.exceptions import (
     after_purchase,
 )
 from airflow_provider_minimax.purchases.options import SETTLED, Product, PurchaseOptions
+from airflow_provider_minimax.purchases.unrecorded import written_down
 from airflow_provider_minimax.purchases.waiting import poll_first, timing_of, wait_in_worker
 from airflow_provider_minimax.receipts.decision import Clip, Done, Order, Policy, Resume, may_pass
 from airflow_provider_minimax.receipts.ledger import Ledger
@@ -85,6 +87,7 @@ class PurchaseJob:
     :param execution_timeout: the task's own time limit, if it has one.
     :param retries: how often Airflow retries the task.
     :param push: publishes a value under a key, before the wait; ``None`` publishes nothing.
+    :param is_one_of_many: whether the Airflow task may make other purchases too, for other outputs.
     :param announcer: the Airflow task whose assets and lineage hear of the clip, if there is one.
     """
 
@@ -102,6 +105,7 @@ class PurchaseJob:
         retries: int | None = None,
         push: Callable[[str, Any], None] | None = None,
         announcer: BaseOperator | None = None,
+        is_one_of_many: bool = False,
     ) -> None:
         self.hook = hook
         self.options = options
@@ -113,6 +117,7 @@ class PurchaseJob:
         self._retries = retries
         self._push = push
         self._announcer = announcer
+        self._is_one_of_many = is_one_of_many
         limit = options.timeout
         self.longest_wait = limit if execution_timeout is None else min(limit, execution_timeout.total_seconds())
         self._slots = SubmissionSlots(options.minimax_conn_id, self.longest_wait, log=log, defer=defer, turn=turn)
@@ -141,7 +146,8 @@ class PurchaseJob:
         """Where the receipt is kept."""
         if not self.options.durable:
             return Ledger((), log=self.log)
-        return ledger_of(self.context, self.place.url if self.place else None, self.log)
+        output = self.place.url if self.place else None
+        return ledger_of(self.context, output, self.log, is_one_of_many=self._is_one_of_many)
 
     @property
     def delivery(self) -> Wishes:
@@ -164,6 +170,8 @@ class PurchaseJob:
             buyer = self._buyer(request, self._prepared(request))
         held, outcome = self._obtain(buyer)
         receipt = held.receipt
+        if self.ledger.keeps:
+            written_down(str(receipt.minimax_task_id))
         self.minimax_task_id = str(receipt.minimax_task_id)
         with self.after_purchase(self.minimax_task_id):
             self._publish(receipt)
@@ -200,7 +208,7 @@ class PurchaseJob:
         :return: the clip's facts.
         """
         if self.place is None:
-            return task.as_result()
+            return result_of(self.context, task.as_result() | (origin_of(receipt) if receipt else {}))
         return self.announce(land(self.hook, task, self.place, self.ledger, receipt, self.delivery, log=self.log))
 
     def announce(self, landed: Landed) -> dict[str, Any]:
@@ -213,7 +221,7 @@ class PurchaseJob:
         self.delivered = Delivered(landed.facts["output_path"], landed.told(), self.product.sources())
         if self._announcer is not None:
             announce(self.context, self._announcer, self.delivered)
-        return landed.facts
+        return result_of(self.context, landed.facts)
 
     # -- buying --------------------------------------------------------------------------------------------------------
 
@@ -354,7 +362,7 @@ class PurchaseJob:
         self._push("task_id", self.minimax_task_id)
         self._push("api_version", receipt.api_version)
         if self.place is not None:
-            self._push("output_path", self.place.url)
+            self._push("output_path", storable(self.place.url))
 
     # -- waiting -------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ later). Each write is one small object that is there whole or not at all.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -154,19 +155,23 @@ class StateStoreHome:
     A receipt in Airflow's task state store, which outlives the tries of a task.
 
     :param store: what Airflow 3.3 and later have as ``context["task_state_store"]``.
+    :param output: which of the outputs of a task that may have several; ``None`` for a task that has one.
     """
 
     where = "in the task state store"
     create_may_race = False
     write_may_race = False
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, output: str | None = None) -> None:
         self._store = store
+        # Keys are limited to 512 characters, and paths are not.
+        mark = "" if output is None else f"/{hashlib.sha256(output.encode()).hexdigest()[:16]}"
+        self._key = f"{STATE_KEY}{mark}"
 
     def read(self) -> Receipt | None:
         """Return the receipt, if there is one."""
         with trouble(f"receipt {self.where}", "read"):
-            found = self._store.get(STATE_KEY)
+            found = self._store.get(self._key)
         return None if found is None else read_receipt(found, self.where)
 
     def create(self, receipt: Receipt) -> bool:
@@ -181,12 +186,12 @@ class StateStoreHome:
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
         with trouble(f"receipt {self.where}", "written"):
-            self._store.set(STATE_KEY, receipt.as_values(), retention=NEVER_EXPIRE)
+            self._store.set(self._key, receipt.as_values(), retention=NEVER_EXPIRE)
 
     def erase(self) -> None:
         """Take the receipt away."""
         with trouble(f"receipt {self.where}", "erased"):
-            self._store.delete(STATE_KEY)
+            self._store.delete(self._key)
 
 
 @contextmanager

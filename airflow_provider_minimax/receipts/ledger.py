@@ -1,4 +1,4 @@
-"""The receipt of one task, in all its homes: the first that has it decides, and all are written."""
+"""The receipt of one task, in all its homes: the newest one decides, and all are written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStoreError
 from airflow_provider_minimax.receipts.homes import Home
-from airflow_provider_minimax.receipts.record import Receipt
+from airflow_provider_minimax.receipts.record import Phase, Receipt
 
 # How long a rival who saw the same as we did may take until its own intent is there to be seen.
 SETTLING_TIME = 0.5
@@ -35,10 +35,8 @@ class Ledger:
     """
     Reads and writes the receipt of one task.
 
-    :param homes: where it is kept, the decisive place first; with none, nothing is ever found or kept.
+    :param homes: where it is kept, the place that other tasks see too first; with none, nothing is ever found or kept.
     :param log: where to say what could not be written.
-    :param max_tries: the task's ``max_tries``. The places behind the first help its retries only: after a clear Airflow
-        3.3 still has what the task stored and 3.4 has not, and a person may have taken the decisive receipt away.
     :param sleep: how to wait; for tests.
     """
 
@@ -47,13 +45,13 @@ class Ledger:
         homes: Sequence[Home],
         *,
         log: Log,
-        max_tries: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._homes = tuple(homes)
         self._log = log
-        self._max_tries = max_tries
         self._sleep = sleep
+        self._first_found: Receipt | None = None
+        self._outdated: set[str] = set()
 
     @property
     def keeps(self) -> bool:
@@ -62,21 +60,24 @@ class Ledger:
 
     @property
     def where(self) -> str:
-        """The decisive place's name, for people."""
+        """The first place's name, for people."""
         return self._homes[0].where if self._homes else "nowhere"
 
     def read(self) -> Receipt | None:
         """
-        Return the receipt.
+        Return the receipt: the newest, because one on another worker's disk may have been left behind long ago.
 
         :raises MinimaxReceiptStoreError: a place cannot be read.
         :raises MinimaxReceiptError: what is there cannot be read.
         """
-        for home in self._homes:
-            found = home.read()
-            if found is not None and (home is self._homes[0] or found.max_tries == self._max_tries):
-                return found
-        return None
+        receipts = [home.read() for home in self._homes]
+        self._first_found = receipts[0] if receipts else None
+        found = None
+        for receipt in receipts:
+            if receipt is not None and (found is None or _is_newer(receipt, found)):
+                found = receipt
+        self._outdated |= {receipt.attempt for receipt in receipts if receipt is not None and receipt != found}
+        return found
 
     def read_if_possible(self) -> Receipt | None:
         """Return the receipt, for when nothing depends on there being none: ``None`` also if it cannot be read."""
@@ -96,7 +97,7 @@ class Ledger:
         Write down that a clip is about to be bought, or what became of a purchase that nobody else may have taken up.
 
         :param intent: the receipt to write.
-        :param found: the one whose place it takes, as :meth:`read` returned it.
+        :param found: the one whose place it takes, as :meth:`read` returned it; the first place may hold an older one.
         :return: whether it is ours; otherwise somebody else was faster, and there is another receipt to read.
         :raises MinimaxReceiptStoreError: a place cannot be written, so nothing may be bought.
         """
@@ -109,7 +110,7 @@ class Ledger:
                 return False
             may_have_raced = first.create_may_race
         else:
-            if there != found:
+            if there not in (found, self._first_found):
                 return False
             first.write(intent)
             may_have_raced = first.write_may_race
@@ -152,7 +153,7 @@ class Ledger:
         :param receipt: the receipt; another purchase's in its place is left alone.
         :param instead_of: another purchase's receipt that may be replaced.
         """
-        replaceable = {receipt.attempt, instead_of.attempt if instead_of else None}
+        replaceable = {receipt.attempt, instead_of.attempt if instead_of else None, *self._outdated}
         for home in self._homes:
             try:
                 self._keep_in(home, receipt, replaceable)
@@ -185,3 +186,13 @@ class Ledger:
 
 def _is_of(there: Receipt | None, receipt: Receipt) -> bool:
     return there is not None and there.attempt == receipt.attempt
+
+
+_PROGRESS = (Phase.INTENT, Phase.SUBMITTED, Phase.FAILED, Phase.DELIVERED)
+
+
+def _is_newer(receipt: Receipt, other: Receipt) -> bool:
+    """Whether a receipt is of a later purchase than another one, or tells more of the same."""
+    if receipt.attempt != other.attempt:
+        return receipt.intended_at > other.intended_at
+    return _PROGRESS.index(receipt.phase) > _PROGRESS.index(other.phase)

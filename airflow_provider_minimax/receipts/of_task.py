@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_minimax.receipts.decision import Order
 from airflow_provider_minimax.receipts.homes import Home, SidecarHome, StateStoreHome
@@ -18,23 +19,45 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoTask
 
 
-def ledger_of(context: Context, output: str | None, log: Log) -> Ledger:
+@dataclass(frozen=True, slots=True)
+class _OutsideAirflow:
+    """What stands for a task instance where nothing runs in Airflow, such as in a notebook."""
+
+    dag_id: str = "(outside Airflow)"
+    run_id: str = "-"
+    task_id: str = "MinimaxHook.generate"
+    map_index: int = -1
+    max_tries: int = 0
+    try_number: int = 1
+
+
+def current_context() -> Context:
+    """Return the context of the Airflow task that runs in this process, or one that stands for none."""
+    from airflow.sdk import get_current_context
+
+    try:
+        return get_current_context()
+    except RuntimeError:
+        return cast("Context", {"ti": _OutsideAirflow()})
+
+
+def ledger_of(context: Context, output: str | None, log: Log, *, is_one_of_many: bool = False) -> Ledger:
     """
     Return the ledger of the task that runs: next to its output, and in the task state store of Airflow 3.3 and later.
 
-    The sidecar decides, because it is there for other runs and after a clear too. The store helps where the output is
-    on a disk of its own worker, and the retry on another.
+    The sidecar is there for other runs and on every version of Airflow. The store helps where the output is on a disk
+    of its own worker, and the next try on another.
 
     :param context: the task's context.
     :param output: where its clip shall land, if anywhere.
     :param log: where to say what could not be written.
+    :param is_one_of_many: whether the task may make other purchases too, for other outputs.
     """
     homes: list[Home] = [] if output is None else [SidecarHome(output)]
     store = context.get("task_state_store")
     if store is not None:
-        homes.append(StateStoreHome(store))
-    ti: Any = context["ti"]
-    return Ledger(homes, log=log, max_tries=ti.max_tries)
+        homes.append(StateStoreHome(store, output if is_one_of_many else None))
+    return Ledger(homes, log=log)
 
 
 def order_of(

@@ -24,6 +24,7 @@ from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
+from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.api.task import VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxReceiptError
 
@@ -60,7 +61,8 @@ class Phase(StrEnum):
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+    # What a newer version adds is kept, so that both can write the same receipt while an upgrade is under way.
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True, populate_by_name=True)
 
 
 class Owner(_Record):
@@ -222,7 +224,8 @@ class Receipt(_Record):
 
     def as_values(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return self.model_dump(mode="json", by_alias=True)
+        values: dict[str, Any] = storable(self.model_dump(mode="json", by_alias=True))
+        return values
 
     def as_json(self) -> bytes:
         """Return the receipt as a file's content, for people to read too."""
@@ -254,6 +257,14 @@ def read_receipt(content: bytes | Mapping[str, Any], where: str) -> Receipt:
         return Receipt.model_validate_json(json.dumps(values))
     except ValidationError as error:
         what = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        writer = values.get("provider_version")
+        if isinstance(writer, str) and writer != __version__:
+            raise _unreadable(
+                where,
+                f"was written by version {redact(writer, limit=40)} of this provider, and this version ({__version__}) "
+                f"cannot read it ({redact(what)})",
+                "Upgrade airflow-provider-minimax here.",
+            ) from None
         raise _unreadable(where, f"is damaged ({redact(what)})") from None
 
 

@@ -25,11 +25,15 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.pace import settle
+from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.transport import FileStream
 from airflow_provider_minimax.delivery.places import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
+from airflow_provider_minimax.hooks import minimax
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from airflow_provider_minimax.purchases import generate as generating
+from airflow_provider_minimax.purchases.options import PurchaseOptions
 from airflow_provider_minimax.receipts import adoption, ledger
 from airflow_provider_minimax.receipts.homes import SidecarHome, StateStoreHome
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
@@ -65,6 +69,8 @@ class World:
     lost: list[bool] = field(default_factory=list)
     """Of which submissions the answer is lost, and whether they bought something."""
     code: str | None = None
+    by_hook: bool = False
+    """Whether a ``@task`` buys through ``MinimaxHook.generate``, and no operator."""
     store: FakeStore = field(default_factory=FakeStore)
     max_tries: int = 3
     tries: int = 0
@@ -121,7 +127,8 @@ class World:
         ti.xcom_push = lambda key, value: (self.step("XCom"), push(key, value))  # type: ignore[method-assign]
         dag = SimpleNamespace(task_dict={})
         context: Any = {"ti": ti, "dag": dag} | ({"task_state_store": self.store} if self.has_store else {})
-        goes_on: Callable[[], Any] = partial(self._operator().execute, context)
+        first = self._generate if self.by_hook else self._operator().execute
+        goes_on: Callable[[], Any] = partial(first, context)
         try:
             while True:
                 try:
@@ -161,6 +168,13 @@ class World:
                 return end
         return end
 
+    def _generate(self, context: Any) -> Any:
+        options = {"model": "MiniMax-Hailuo-2.3"} | self.options
+        hook, request = minimax.MinimaxHook("c"), VideoRequest(model=options.pop("model"), prompt="a cat")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(generating, "current_context", lambda: context)
+            return generating.generate(hook, request, PurchaseOptions(minimax_conn_id="c", validate=False, **options))
+
     def _operator(self) -> MinimaxVideoGenerationOperator:
         return MinimaxVideoGenerationOperator(
             task_id="generate", prompt="a cat", validate=False, **{"model": "MiniMax-Hailuo-2.3"} | self.options
@@ -177,8 +191,8 @@ class World:
     def knows(self) -> bool:
         """Whether the answer to the last submission, if there was one, is written down anywhere."""
         homes: list[Any] = [SidecarHome(str(self.output))] if "output_path" in self.options else []
-        homes += [StateStoreHome(self.store)] if self.has_store else []
-        found = ledger.Ledger(homes, log=SILENT, max_tries=self.max_tries).read()
+        homes += [StateStoreHome(self.store, str(self.output) if self.by_hook else None)] if self.has_store else []
+        found = ledger.Ledger(homes, log=SILENT).read()
         return found is None or found.phase != "intent"
 
 
@@ -196,7 +210,10 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     current: list[World] = []
 
     class Hook:
+        log = SILENT
+
         def __init__(self, minimax_conn_id: str) -> None:
+            self.minimax_conn_id = minimax_conn_id
             self.world = current[0]
 
         def prepare(self, request: Any, *, validate: bool) -> Any:
@@ -265,13 +282,15 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     for operator in (MinimaxVideoGenerationOperator, MinimaxVideoDownloadOperator):
         monkeypatch.setattr(operator, "log", SILENT)
 
-    def make(has_store: bool = False, rate_limit_per_minute: int | None = None, **options: Any) -> World:
+    def make(
+        has_store: bool = False, rate_limit_per_minute: int | None = None, by_hook: bool = False, **options: Any
+    ) -> World:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         if options.pop("output", True):
             options["output_path"] = str(folder / "clip.mp4")
         options = {"poll_interval": 0.001, **options}
-        current[:] = [World(folder, has_store, options, rate_limit_per_minute=rate_limit_per_minute)]
+        current[:] = [World(folder, has_store, options, rate_limit_per_minute=rate_limit_per_minute, by_hook=by_hook)]
         return current[0]
 
     return make

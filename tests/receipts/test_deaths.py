@@ -31,10 +31,15 @@ if HAS_STORE:
 IN_TURN = WAYS["deferred"] | {"rate_limit_per_minute": 20}
 
 
-@pytest.fixture(params=[*(f"{way}, {home}" for way, home in product(WAYS, HOMES)), "in turn, sidecar"])
+BY_HOOK = {f"by hook, {home}": homes | {"by_hook": True} for home, homes in HOMES.items() if home != "store"}
+
+
+@pytest.fixture(params=[*(f"{way}, {home}" for way, home in product(WAYS, HOMES)), "in turn, sidecar", *BY_HOOK])
 def options(request):
     if request.param == "in turn, sidecar":
         return IN_TURN
+    if request.param in BY_HOOK:
+        return {"wait_for_completion": True} | BY_HOOK[request.param]
     way, home = request.param.split(", ")
     return WAYS[way] | HOMES[home]
 

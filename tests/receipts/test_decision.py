@@ -110,7 +110,9 @@ def step(found, policy=Policy(), clip=Clip.ABSENT, **changes):  # noqa: B008 - i
         pytest.param(delivered(), ANOTHER, Clip.ABSENT, CLEARED, Buy, id="taken away, then cleared with resubmit"),
         pytest.param(delivered(owner=OTHER), REPLACE, Clip.ABSENT, {}, Buy, id="taken away, and each run overwrites"),
         pytest.param(delivered(owner=OTHER), CHANGED, Clip.FITS, {}, Done, id="nothing has changed"),
-        pytest.param(delivered(owner=OTHER), CHANGED, Clip.ABSENT, {}, Resume, id="nothing has changed, but it is gone"),
+        pytest.param(
+            delivered(owner=OTHER), CHANGED, Clip.ABSENT, {}, Resume, id="nothing has changed, but it is gone"
+        ),
         pytest.param(delivered(owner=OTHER), CHANGED, Clip.DIFFERS, {}, MinimaxRequestError, id="the file has changed"),
         pytest.param(None, CHANGED, Clip.DIFFERS, {}, MinimaxRequestError, id="changed, and a strange file in the way"),
     ],

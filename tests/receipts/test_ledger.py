@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 import pytest
 
-from airflow_provider_minimax.exceptions import MinimaxReceiptStoreError
+from airflow_provider_minimax.exceptions import MinimaxReceiptStoreError, MinimaxTaskFailedError
 from airflow_provider_minimax.receipts.ledger import SETTLING_TIME, Ledger
 from airflow_provider_minimax.receipts.record import Phase
-from tests.receipts.samples import OTHER, MemoryHome, delivered, intent, submitted
+from tests.receipts.samples import NOW, OTHER, MemoryHome, delivered, failed, intent, submitted
 
 LOG = logging.getLogger("ledger")
 
@@ -29,7 +30,7 @@ class Failing(MemoryHome):
 
 
 def ledger(*homes: MemoryHome, slept: list[float] | None = None) -> Ledger:
-    return Ledger(homes, log=LOG, max_tries=3, sleep=(slept if slept is not None else []).append)
+    return Ledger(homes, log=LOG, sleep=(slept if slept is not None else []).append)
 
 
 def test_a_purchase_is_written_to_all_homes():
@@ -49,15 +50,50 @@ def test_the_first_home_that_has_a_receipt_decides():
     assert ledger(first, second).read().phase is Phase.DELIVERED
 
 
-def test_after_a_clear_only_the_decisive_home_counts():
-    """Airflow 3.4 has forgotten the other one by then, and 3.3 behaves the same."""
-    first, second = MemoryHome(), MemoryHome()
-    for home in (first, second):
-        home.write(submitted(max_tries=2))
-    assert ledger(first, second).read() is not None
-    first.erase()
-    assert ledger(first, second).read() is None
-    assert ledger(second).read() is not None
+def test_a_receipt_left_behind_on_another_workers_disk_does_no_harm():
+    """A retry elsewhere bought another clip, which only the store knows, and then the task is back on this worker."""
+    disk, store = MemoryHome(), MemoryHome()
+    disk.write(submitted(attempt="first", minimax_task_id="T1"))
+    store.write(submitted(attempt="second", minimax_task_id="T2", intended_at=NOW + timedelta(minutes=1)))
+    assert ledger(disk, store).read().minimax_task_id == "T2"
+
+
+def test_what_the_store_knows_better_is_written_to_the_disk_too():
+    disk, store = MemoryHome(), MemoryHome()
+    disk.write(submitted(attempt="first", minimax_task_id="T1"))
+    store.write(submitted(attempt="second", minimax_task_id="T2", intended_at=NOW + timedelta(minutes=1)))
+    one = ledger(disk, store)
+    found = one.read()
+    one.keep(found.failed(MinimaxTaskFailedError("no clip")))
+    assert disk.read() == store.read()
+    assert (disk.read().phase, disk.read().minimax_task_id) == (Phase.FAILED, "T2")
+
+
+def test_a_purchase_may_take_the_place_of_a_receipt_that_was_left_behind():
+    disk, store = MemoryHome(), MemoryHome()
+    disk.write(submitted(attempt="first"))
+    store.write(failed("1033", attempt="second", intended_at=NOW + timedelta(minutes=1)))
+    one = ledger(disk, store)
+    claimed = intent(attempt="third")
+    assert one.claim(claimed, one.read())
+    assert disk.read() == store.read() == claimed
+
+
+def test_of_one_purchase_the_receipt_that_tells_more_counts():
+    """A person gave the id of a lost answer to the receipt next to the output."""
+    disk, store = MemoryHome(), MemoryHome()
+    lost = intent()
+    disk.write(lost.submitted("T1", NOW))
+    store.write(lost)
+    assert ledger(disk, store).read().minimax_task_id == "T1"
+    assert ledger(store, disk).read().minimax_task_id == "T1"
+
+
+def test_after_a_clear_the_store_still_tells_what_is_bought():
+    """Airflow 3.3 keeps it, and the output may be on another worker's disk."""
+    disk, store = MemoryHome(), MemoryHome()
+    store.write(submitted(max_tries=2))
+    assert ledger(disk, store).read().minimax_task_id == "T1"
 
 
 def test_who_comes_second_does_not_buy():

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.exceptions import MinimaxReceiptError, error_from_event
+from airflow_provider_minimax.exceptions import MinimaxReceiptError, MinimaxTaskFailedError, error_from_event
 from airflow_provider_minimax.receipts.record import Receipt, fingerprint_of, read_receipt, told
 from tests.receipts.samples import delivered, failed, intent, submitted
 
@@ -54,7 +54,7 @@ def spoiled(**changes: object) -> bytes:
         (spoiled(phase="lost"), "is damaged (phase:"),
         (spoiled(owner="me"), "is damaged (owner:"),
         (spoiled(intended_at="2026-11-21T12:00:00"), "is damaged (intended_at:"),
-        (spoiled(bonus=1), "is damaged (bonus:"),
+        (spoiled(phase="lost", provider_version="99.1"), "was written by version 99.1 of this provider"),
         (spoiled(minimax_task_id=None), "phase submitted without a minimax_task_id"),
         (spoiled(phase="delivered"), "phase delivered without a sha256"),
     ],
@@ -144,3 +144,16 @@ def test_a_fingerprint_is_the_same_on_every_machine_and_release():
     assert mark(duration=6, extra_body={"b": 1, "a": [True, None]}) == (
         "04e3c9f2c936d69da01adc8c72548701f325672dc6e37bd5c92eeef22ecc3875"
     )
+
+
+def test_what_a_newer_version_added_is_read_over_and_kept():
+    """Both versions write the same receipts while an upgrade is under way."""
+    receipt = read_receipt(spoiled(bonus={"points": 1}), "here")
+    assert receipt.minimax_task_id == "T1"
+    assert receipt.failed(MinimaxTaskFailedError("no clip")).as_values()["bonus"] == {"points": 1}
+
+
+def test_characters_that_no_disk_and_no_database_takes_do_not_keep_a_receipt_from_being_written():
+    """They come in a platform's words, after the purchase."""
+    receipt = submitted().failed(MinimaxTaskFailedError("bad \ud800 and \0"))
+    assert read_receipt(receipt.as_json(), "here").failure["message"] == "bad \\ud800 and \\x00"

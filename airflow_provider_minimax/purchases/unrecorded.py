@@ -1,0 +1,61 @@
+"""
+Which remote tasks this process bought for an Airflow task without writing a receipt.
+
+A retry of that task buys again whatever it fails with, which only its retry policy can prevent.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_minimax.receipts.record import Owner
+
+_unrecorded: dict[Owner | None, set[str]] = defaultdict(set)
+
+
+def bought(minimax_task_id: str) -> None:
+    """
+    Note a purchase of the Airflow task that runs.
+
+    :param minimax_task_id: the remote task.
+    """
+    _unrecorded[_running_task()].add(minimax_task_id)
+
+
+def written_down(minimax_task_id: str) -> None:
+    """
+    Note that a receipt holds a purchase of the Airflow task that runs.
+
+    :param minimax_task_id: the remote task.
+    """
+    _unrecorded[_running_task()].discard(minimax_task_id)
+
+
+def unrecorded(context: Context | None) -> list[str]:
+    """
+    Return what was bought without a receipt.
+
+    :param context: the context of the Airflow task that bought, if there is one.
+    :return: ids of remote tasks.
+    """
+    return sorted(_unrecorded.get(_owner(context), ()))
+
+
+def _running_task() -> Owner | None:
+    from airflow.sdk import get_current_context
+
+    try:
+        return _owner(get_current_context())
+    except RuntimeError:
+        return None
+
+
+def _owner(context: Context | None) -> Owner | None:
+    from airflow_provider_minimax.receipts.of_task import owner_of
+
+    ti: Any = (context or {}).get("ti")
+    return None if ti is None or context is None else owner_of(context)
