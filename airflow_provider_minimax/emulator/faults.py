@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
 from airflow_provider_minimax.emulator.answers import Dropped, download_refused
+from airflow_provider_minimax.emulator.links import Link
 from airflow_provider_minimax.emulator.refusals import NoChannel, Refusal, Saturated, UnknownTask
 from airflow_provider_minimax.emulator.settings import FOR_EVER
 from airflow_provider_minimax.emulator.spoiled import Cut, Dripping, Endless, Overlong, Truncated
@@ -97,6 +98,9 @@ class Fault(BaseModel):
     """Only requests of one job among many: a submission whose body contains this text as it was sent, and looks at and
     downloads of a job whose prompt contains it."""
 
+    link: Link | None = None
+    """Only downloads by the first of a clip's links, or only those by its ``backup``."""
+
     code: int = 1000
     """``base_resp``: MiniMax's code, shown in the platform's own shape."""
     message: str | None = None
@@ -120,17 +124,20 @@ class Fault(BaseModel):
     def _can_ever_happen(self) -> Fault:
         if self.operation != "any" and self.operation not in OPERATIONS_OF_KIND[self.kind]:
             raise ValueError(f"a fault of kind {self.kind} never meets a {self.operation}")
+        if self.link is not None and self.operation != "download":
+            raise ValueError(f"link={self.link!r}: only a fault of operation 'download' knows links")
         if self.platform is not None and self.platform not in ADDRESSES:
             raise ValueError(f"no platform {self.platform!r} here")
         return self
 
-    def concerns(self, operation: str, platform: str | None, subject: str) -> bool:
-        """Whether a request of this operation and platform, about this subject, meets the fault."""
+    def concerns(self, operation: str, platform: str | None, subject: str, link: Link | None) -> bool:
+        """Whether a request of this operation and platform, about this subject, by this link, meets the fault."""
         return (
             operation in OPERATIONS_OF_KIND[self.kind]
             and self.operation in ("any", operation)
             and self.platform in (None, platform)
             and (self.containing is None or self.containing in subject)
+            and self.link in (None, link)
         )
 
 

@@ -366,6 +366,29 @@ def test_a_file_is_located(platform):
     assert file.created_at == BEGIN
 
 
+def test_a_file_may_have_a_second_link():
+    told = CONTRACTS["bltcy"].read_file(reply("bltcy", "file"))
+    assert told.backup_url == "https://backup.example/b.mp4?Expires=1&Signature=y"
+    in_query = PLATFORMS["chainhub"].read_task(reply("chainhub", "query_success"), "T").file
+    assert in_query.backup_url == "https://backup.example/c.mp4?Expires=1"
+    assert CONTRACTS["minimax"].read_file(reply("minimax", "file")).backup_url is None
+
+
+def test_a_file_whose_only_link_is_the_second_is_located():
+    file = CONTRACTS["bltcy"].read_file(with_value(reply("bltcy", "file"), "file.download_url", ""))
+    assert (file.url, file.backup_url) == ("https://backup.example/b.mp4?Expires=1&Signature=y", None)
+
+
+@pytest.mark.parametrize("odd", [["https://x"], {"url": "https://x"}])
+def test_a_second_link_that_makes_no_sense_loses_no_clip(odd):
+    file = CONTRACTS["bltcy"].read_file(with_value(reply("bltcy", "file"), "file.backup_download_url", odd))
+    assert (file.url.startswith("https://files.example/"), file.backup_url) == (True, None)
+
+
+def test_no_link_is_shown():
+    assert "http" not in repr(CONTRACTS["bltcy"].read_file(reply("bltcy", "file")))
+
+
 def test_a_file_whose_age_makes_no_sense_is_located_all_the_same():
     odd = with_value(reply("minimax", "file"), "file.created_at", "just now")
     file = PLATFORMS["minimax"].read_file(odd)

@@ -125,6 +125,28 @@ def test_a_link_can_be_expired_before_its_time(minimax, emulator):
     assert [browser.get(link).status_code for _ in range(2)] == [403, 200]
 
 
+def test_the_first_link_can_be_dead_while_the_second_lives(customer, emulator):
+    emulator.fault("expired", operation="download", link="first", times=-1)
+    buyer = customer("bltcy")
+    file = buyer.retrieve(buyer.finish(buyer.buy())["file_id"])["file"]
+    links = [file["download_url"], file["backup_download_url"], file["download_url"]]
+    assert [browser.get(link).status_code for link in links] == [403, 200, 403]
+
+
+def test_the_second_link_can_be_dead_while_the_first_lives(customer, emulator):
+    emulator.fault("reset_before", operation="download", link="backup")
+    buyer = customer("bltcy")
+    file = buyer.retrieve(buyer.finish(buyer.buy())["file_id"])["file"]
+    assert browser.get(file["download_url"]).status_code == 200
+    with pytest.raises(LOST):
+        browser.get(file["backup_download_url"])
+
+
+def test_a_fault_of_one_link_meets_downloads_alone(emulator):
+    with pytest.raises(ValueError, match="link='first': only a fault of operation 'download'"):
+        emulator.fault("http", operation="any", link="first")
+
+
 def test_a_download_can_be_a_web_page(minimax, emulator):
     link = minimax.buy_link()
     emulator.fault("html_video")

@@ -17,10 +17,10 @@ from airflow_provider_minimax.api.platforms.replies import (
     Id,
     MaybeId,
     MaybeObject,
+    MaybeText,
     Moment,
     Pixels,
     Reply,
-    Text,
     Word,
     accepted,
     error_of_code,
@@ -71,8 +71,20 @@ class File(Reply):
     """A file object; its ``bytes`` is 0 in real answers and its ``filename`` always the same, so neither is read."""
 
     file_id: MaybeId = None
-    download_url: Text = ""
+    download_url: MaybeText = None
+    backup_download_url: MaybeText = None
     created_at: Moment = None
+
+    def as_clip(self, file_id: str | None = None) -> VideoFile | None:
+        """
+        Return the clip; ``None`` without a link to it.
+
+        :param file_id: the file's id, where the object itself leaves it out.
+        """
+        links = [url for url in (self.download_url, self.backup_download_url) if url]
+        if not links:
+            return None
+        return VideoFile(links[0], self.file_id or file_id, self.created_at, next(iter(links[1:]), None))
 
 
 class Retrieval(Reply):
@@ -167,10 +179,11 @@ def read_file(reply: HttpReply) -> VideoFile:
     """Read where the clip is."""
     answer = read(reply, Retrieval)
     refuse(reply, answer.base_resp)
-    if not answer.file or not answer.file.download_url:
+    clip = answer.file.as_clip() if answer.file else None
+    if clip is None:
         refuse_enveloped(reply)
         raise MinimaxUnavailableError("the answer to the file's retrieval has no download_url yet")
-    return VideoFile(answer.file.download_url, answer.file.file_id or None, answer.file.created_at)
+    return clip
 
 
 def refuse(reply: HttpReply, verdict: BaseResp | None) -> None:

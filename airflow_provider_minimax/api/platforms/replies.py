@@ -98,6 +98,8 @@ MaybeObject = BeforeValidator(_object_or_none)
 _IfValid = WrapValidator(_valid_or_none)
 MaybeId = Annotated[Id | None, _IfValid]
 """An id that can be done without."""
+MaybeText = Annotated[Text | None, _IfValid]
+"""A text that can be done without."""
 Moment = Annotated[Annotated[AwareDatetime, AfterValidator(_of_our_days)] | None, _IfValid]
 """A time, in UTC: seconds or milliseconds since 1970, told apart by their size, as a number or as text."""
 Amount = Annotated[Annotated[Decimal, Field(ge=0, max_digits=15)] | None, _IfValid]
