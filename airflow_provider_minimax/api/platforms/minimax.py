@@ -7,6 +7,7 @@ functions are shared by the gateways that speak the same contract.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
@@ -197,10 +198,15 @@ def refuse(reply: HttpReply, verdict: BaseResp | None) -> None:
 def refuse_enveloped(reply: HttpReply) -> None:
     """Raise the error of a gateway's own envelope, ``{"error": …}``, which may come with HTTP 200 too."""
     answer = read(reply, ErrorBody)
-    if answer.error:
-        code, words = answer.code_and_words()
-        # 302.AI and its like use this envelope for what is wrong with the account: key, balance, limits.
+    if not answer.error:
+        return
+    code, words = answer.code_and_words()
+    if isinstance(answer.error, Mapping) and "err_code" in answer.error:
+        # 302.AI says so what is wrong with the account: key, balance, limits.
         raise MinimaxAuthError(redact(words) or "the gateway refused the account", code=code, http_status=reply.status)
+    error = error_of_code(code, words)
+    error.http_status = reply.status
+    raise error
 
 
 def recognises(reply: HttpReply) -> bool:
