@@ -14,6 +14,7 @@ import codecs
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -153,9 +154,24 @@ def request_options(
     return options
 
 
-def reply_of(response: httpx.Response) -> HttpReply:
-    """Return an answer of httpx, which was read, as a plain value."""
-    return HttpReply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+def reply_of(response: httpx.Response, received: bytearray, cut_off_by: Exception | None = None) -> HttpReply:
+    """Return an answer of httpx as a plain value, with what came of its body."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return HttpReply(response.status_code, headers, bytes(received), cut_off_by)
+
+
+@contextmanager
+def sending(endpoint: Endpoint, request: HttpRequest) -> Iterator[None]:
+    """Turn whatever happens in place of an answer into the error that it means."""
+    try:
+        yield
+    except MinimaxError as error:
+        raise explained(error, endpoint, request) from error.__cause__
+    except Exception as error:
+        if not request.buys:
+            raise
+        # A failure that nobody has thought of is no proof that nothing was bought.
+        raise explained(broken_off(error), endpoint, request) from error
 
 
 def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: HttpRequest) -> T:
@@ -166,6 +182,9 @@ def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: Htt
     if len(key) >= SHORTEST_KEY and key in reply.body:
         # Some platforms repeat it, also in the words on a task that failed.
         reply = replace(reply, body=reply.body.replace(key, "…".encode()))
+    if reply.cut_off_by is not None:
+        error = broken_off(reply.cut_off_by)
+        raise explained(error, endpoint, request, reply if request.buys else None) from reply.cut_off_by
     try:
         return read(reply)
     except MinimaxError as error:
