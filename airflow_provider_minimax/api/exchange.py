@@ -263,9 +263,9 @@ def _unknown(error: MinimaxError, named: str | None) -> MinimaxSubmissionUnknown
         "If you find the task there, wait for it with MinimaxTaskSensor and its id."
     )
     if named == UNREADABLE:
-        what = "the submission was answered with an error, yet the answer may name a task"
+        what = "the submission was not clearly accepted, yet its answer may name a task"
     elif named is not None:
-        what = f"the submission was answered with an error, yet the answer names task {named}"
+        what = f"the submission was not clearly accepted, yet its answer names task {named}"
         hint = (
             f"Look for task {named} at the platform before running this task again, which may buy it again. If it is "
             "there, give its id to the receipt with `airflow minimax receipts adopt` and clear this task, which goes "

@@ -32,7 +32,7 @@ LONGEST_ID = 200
 UNREADABLE = ""
 """Stands for a task that is named, or may be, by an id that cannot be read."""
 
-_TASK_KEYS = frozenset({"taskids", "jobid", "platformid", "generationid"})
+_OTHER_TASK_KEYS = frozenset({"taskids", "jobid", "platformid", "generationid"})
 _WRAPPERS = frozenset(
     {"data", "task", "tasks", "result", "results", "response", "output", "outputs", "item", "items", "job", "jobs"}
     | {"video", "videos", "generation", "body", "content"}
@@ -54,10 +54,18 @@ class _Fields(list[tuple[str, Any]]):
 
 
 class _Mention(NamedTuple):
+    """What may be a task's id; the lower its rank, the surer."""
+
     rank: int
     task_id: str
 
+    @property
+    def is_called_task(self) -> bool:
+        """Whether its name leaves no doubt what it is."""
+        return self.rank <= 2 or not self.task_id
 
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Fields)
 _NOT_READ = _Mention(9, UNREADABLE)
 
 
@@ -69,19 +77,21 @@ def named_task(reply: HttpReply, request: HttpRequest) -> str | None:
     :param request: the purchase.
     :return: the id; :data:`UNREADABLE` if a task is or may be named, but its id cannot be read; ``None`` if none is.
     """
-    not_of_the_task = set(_ids_sent(request)) | _ids_of_the_exchange(reply.headers.items())
+    of_the_exchange = _ids_of_the_exchange(reply.headers.items())
     text = reply.body[:LONGEST_ANSWER].decode(json.detect_encoding(reply.body), "replace")
     is_whole = len(reply.body) <= LONGEST_ANSWER
     try:
-        mentions, ids_of_the_exchange = _in_tree(json.loads(text, object_pairs_hook=_Fields))
-        not_of_the_task |= ids_of_the_exchange
+        mentions = _in_tree(_DECODER.decode(text), of_the_exchange)
     except RecursionError:
-        mentions, is_whole = [*_in_text(text)], False
+        mentions, is_whole = _in_text(text, of_the_exchange), False
     except ValueError:
-        mentions, is_whole = [*_in_text(text)], is_whole and not _is_cut_off(text)
+        mentions = _in_text(text, of_the_exchange)
+        if (beginning := _beginning(text)) is not None:
+            mentions, is_whole = mentions + _in_tree(beginning, of_the_exchange), False
     if not is_whole:
         mentions.append(_NOT_READ)
-    mentions = [mention for mention in mentions if mention.task_id not in not_of_the_task]
+    sent = {str(value) for name, value in (request.body or {}).items() if _plain(name).endswith("taskid")}
+    mentions = [m for m in mentions if m.task_id not in (sent if m.is_called_task else sent | of_the_exchange)]
     readable = [mention for mention in mentions if mention.task_id]
     return min(readable or mentions, key=lambda mention: mention.rank).task_id if mentions else None
 
@@ -95,18 +105,19 @@ def is_no_id(text: str) -> bool:
     return not text.strip(" 0-") or text.strip().lower() in _NOTHING
 
 
-def _in_tree(tree: Any) -> tuple[list[_Mention], set[str]]:
-    """Return what a JSON value mentions, from its outside in, and the ids in it that are of requests and traces."""
+def _in_tree(tree: Any, of_the_exchange: set[str]) -> list[_Mention]:
+    """Return what a JSON value mentions, from its outside in; add the ids in it that are of requests and traces."""
     mentions: list[_Mention] = []
-    ids_of_the_exchange: set[str] = set()
     queue = deque([("", tree, True)])
     for _ in range(MOST_VALUES):
         if not queue:
-            return mentions, ids_of_the_exchange
+            return mentions
         name, value, is_wrapped = queue.popleft()
-        names_task = (name.endswith("taskid") and name != "sourcetaskid") or name in _TASK_KEYS
+        names_task = (name.endswith("taskid") and name != "sourcetaskid") or name in _OTHER_TASK_KEYS
+        if isinstance(value, dict):
+            value = _Fields(value.items())
         if isinstance(value, _Fields):
-            ids_of_the_exchange |= _ids_of_the_exchange(value)
+            of_the_exchange |= _ids_of_the_exchange(value)
             inside = is_wrapped and (not name or name in _WRAPPERS)
             queue.extend((_plain(key), inner, inside) for key, inner in value)
             if names_task and value:
@@ -116,14 +127,14 @@ def _in_tree(tree: Any) -> tuple[list[_Mention], set[str]]:
             queue.extend((name, inner, is_wrapped) for inner in value)
             continue
         if names_task:
-            mentions += _as_id(1, value)
+            mentions += _as_id(2 if name in _OTHER_TASK_KEYS else 1, value)
         elif name == "id" and is_wrapped:
-            mentions += [m for m in _as_id(2, value) if not _OF_A_REQUEST.match(m.task_id)]
+            mentions += [m for m in _as_id(3, value) if not _OF_A_REQUEST.match(m.task_id)]
         elif name in _WRAPPERS and is_wrapped and _LIKE_AN_ID.fullmatch(str(value)):
-            mentions += _as_id(3, value)
+            mentions += _as_id(4, value)
         elif isinstance(value, str):
-            mentions += _in_text(value)
-    return [*mentions, _NOT_READ], ids_of_the_exchange
+            mentions += _in_text(value, of_the_exchange)
+    return [*mentions, _NOT_READ]
 
 
 def _plain(key: str) -> str:
@@ -143,34 +154,38 @@ def _as_id(rank: int, value: Any) -> Iterator[_Mention]:
         yield _Mention(rank, text if is_fit else UNREADABLE)
 
 
-def _in_text(text: str) -> Iterator[_Mention]:
+def _in_text(text: str, of_the_exchange: set[str]) -> list[_Mention]:
+    """Return what a text mentions, and the first JSON object in it, such as an answer that an error quotes."""
+    mentions = [*_in_words(text)]
+    try:
+        quoted, _ = _DECODER.raw_decode(text, text.index("{"))
+    except (ValueError, RecursionError):
+        return mentions
+    return mentions + _in_tree(quoted, of_the_exchange)
+
+
+def _in_words(text: str) -> Iterator[_Mention]:
     is_json = text.lstrip()[:1] in ("{", "[")
     for match in _IN_TEXT.finditer(text):
         between, task_id, is_last = match["between"], match["id"] or "", match["after"] is None
         is_quoted, is_value = between[-1:] in ('"', "'"), any(sign in between for sign in ":：=>")
         if is_last and is_value and (is_quoted or is_json):
             # Cut off within the id, or before it.
-            yield _Mention(4, UNREADABLE)
+            yield _Mention(5, UNREADABLE)
         elif task_id and not is_no_id(task_id) and (re.search(r"\d", task_id) or (is_quoted and is_value)):
             # Other words after "task_id" say that it is missing, or wrong.
-            yield _Mention(4, task_id)
+            yield _Mention(5, task_id)
 
 
-def _is_cut_off(text: str) -> bool:
-    """Whether a text is the beginning of a JSON object or list, and not all of it."""
+def _beginning(text: str) -> Any:
+    """Return what is there of a JSON object or list that was cut off; ``None`` if the text is not one."""
     if text.lstrip()[:1] not in ("{", "["):
-        return False
+        return None
     try:
-        from_json(text, allow_partial=True)
+        # Without the last number, which may go on.
+        return from_json(text.rstrip("0123456789.+-eE"), allow_partial=True)
     except ValueError:
-        return False
-    return True
-
-
-def _ids_sent(request: HttpRequest) -> Iterator[str]:
-    for name, value in (request.body or {}).items():
-        if _plain(name).endswith("taskid"):
-            yield str(value)
+        return None
 
 
 def _ids_of_the_exchange(fields: Any) -> set[str]:
