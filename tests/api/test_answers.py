@@ -315,7 +315,7 @@ def test_the_task_that_a_purchase_starts_from_is_not_what_it_bought():
 @pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
 @pytest.mark.parametrize("platform", CONTRACTS)
 def test_a_redirect_proves_nothing(platform, status):
-    page = reply("minimax", "submit_redirected").body.decode()
+    page = reply("minimax", "html_302").body.decode()
     assert is_unknown(meaning(platform, answered(page, status)), None)
     assert is_unknown(meaning(platform, answered("", status)), None)
 

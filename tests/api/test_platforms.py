@@ -753,9 +753,32 @@ def test_a_task_tells_what_was_asked_for():
     assert (task.api_version, task.model, task.resolution, task.ratio) == ("v2", "MiniMax-H3", "2K", "16:9")
 
 
-@pytest.mark.parametrize(("case", "action"), [("cancel", "cancelled"), ("cancel_deleted", "deleted")])
-def test_a_cancellation_says_what_was_done(case, action):
-    assert V2.read_cancellation(reply("minimax_v2", case)) == action
+@pytest.mark.parametrize(
+    ("case", "became"),
+    [
+        ("cancel", "cancelled"),
+        ("cancel_status_only", "cancelled"),
+        ("cancel_other_spelling", "cancelled"),
+        ("cancel_nested", "cancelled"),
+        ("cancel_deleted", "deleted"),
+        ("cancel_contradicted", "running"),
+        ("cancel_without_words", ""),
+    ],
+)
+def test_a_cancellation_says_what_became_of_the_task(case, became):
+    assert V2.read_cancellation(reply("minimax_v2", case)) == became
+
+
+@pytest.mark.parametrize("status", ["queued", "cancelled", "CANCELLED", "canceled", ""])
+def test_a_task_is_cancelled_if_its_action_says_so_and_its_status_does_not_deny_it(status):
+    sample = with_value(reply("minimax_v2", "cancel"), "status", status)
+    assert V2.read_cancellation(sample) == "cancelled"
+
+
+@pytest.mark.parametrize("status", ["running", "processing", "succeeded", "failed"])
+def test_a_task_that_goes_on_or_has_ended_is_not_cancelled(status):
+    sample = with_value(reply("minimax_v2", "cancel"), "status", status)
+    assert V2.read_cancellation(sample) == status
 
 
 def test_an_upload_says_how_requests_name_the_file():
