@@ -176,8 +176,9 @@ def sending(endpoint: Endpoint, request: HttpRequest) -> Iterator[None]:
 
 def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: HttpRequest) -> T:
     """Return what ``read`` makes of an answer, or raise what it means, with all that the reader needs to know."""
-    # Some gateways put a byte order mark first, which no JSON parser takes.
-    reply = replace(reply, body=reply.body.removeprefix(codecs.BOM_UTF8))
+    if reply.body.startswith(codecs.BOM_UTF8):
+        # Some servers put this mark before their JSON, and no parser takes it.
+        reply = replace(reply, body=reply.body.removeprefix(codecs.BOM_UTF8))
     key = endpoint.api_key.encode()
     if len(key) >= SHORTEST_KEY and key in reply.body:
         # Some platforms repeat it, also in the words on a task that failed.

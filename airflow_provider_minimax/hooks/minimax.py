@@ -111,7 +111,8 @@ class MinimaxHook(UploadingHook):
             such refusal is raised.
         :return: the remote task id.
         :raises MinimaxRequestError: the request is invalid; nothing was sent.
-        :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought.
+        :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought; if the answer
+            names a task for all that, ``minimax_task_id`` is its id.
         :raises MinimaxError: the platform refused, or a file could not be uploaded; nothing was bought.
         """
         family, endpoint = self._resolve()
