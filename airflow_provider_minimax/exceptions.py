@@ -161,6 +161,8 @@ class MinimaxSubmissionUnknownError(MinimaxError, AirflowFailException):
     """
     A submission went out and no usable answer came back, so a clip may or may not have been bought.
 
+    ``minimax_task_id`` is the task that the answer names, if it is an error and names one all the same.
+
     The API has no idempotency key: sending it again could buy a second clip. Look at the platform's console first.
     """
 

@@ -61,6 +61,9 @@ class _Look:
     def fail(self, error: Exception) -> None:
         """Tell whoever waits for the answer, if anybody still does, why there is none."""
         if not self.answer.done():
+            if isinstance(error, MinimaxError):
+                # One refusal is told to many, and may have come for another's task.
+                error.minimax_task_id = self.minimax_task_id
             self.answer.set_exception(error)
 
 

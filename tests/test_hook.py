@@ -18,11 +18,12 @@ from airflow_provider_minimax.api import exchange
 from airflow_provider_minimax.api.content import FileBytes
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.task import TaskState
+from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
     MinimaxDownloadError,
+    MinimaxError,
     MinimaxModerationError,
     MinimaxRateLimitError,
     MinimaxRequestError,
@@ -32,7 +33,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
-from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.hooks.minimax import MinimaxHook, look
 from tests.conftest import PLATFORMS
 
 FRAME = "https://files.example/frame.jpg"
@@ -170,6 +171,40 @@ def test_a_lost_answer_is_never_bought_again(hook, minimax_emulator, kind, detai
         hook.submit(REQUEST)
     assert len(minimax_emulator.purchases) == 1
     assert "It may have been bought" in str(raised.value)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        *[("http", {"status": status}) for status in (307, 400, 402, 403, 409, 422, 429, 500, 529)],
+        *[("base_resp", {"code": code}) for code in (1002, 1008, 2013)],
+    ],
+)
+def test_an_error_that_names_a_task_is_never_bought_again(platform, kind, details, connect, minimax_emulator):
+    minimax_emulator.fault(kind, operation="submit", job_named=True, times=-1, **details)
+    with closing(MinimaxHook(connect(platform))) as hook, pytest.raises(MinimaxSubmissionUnknownError) as raised:
+        hook.submit(REQUEST)
+    assert [raised.value.minimax_task_id] == [purchase["task_id"] for purchase in minimax_emulator.purchases]
+    assert "It may have been bought" in str(raised.value)
+    assert "airflow minimax receipts adopt" in str(raised.value)
+
+
+async def test_nor_on_an_event_loop(connect, minimax_emulator):
+    minimax_emulator.fault("http", operation="submit", status=429, job_named=True, times=-1)
+    hook = MinimaxHook(connect())
+    with pytest.raises(MinimaxSubmissionUnknownError) as raised:
+        await hook.asubmit(REQUEST)
+    await hook.aclose()
+    assert [raised.value.minimax_task_id] == [purchase["task_id"] for purchase in minimax_emulator.purchases]
+
+
+def test_a_redirected_purchase_is_not_sent_elsewhere_and_may_have_been_bought(hook, minimax_emulator):
+    elsewhere = f"{minimax_emulator.base_url('ai302')}/minimaxi/v1/video_generation"
+    minimax_emulator.fault("http", operation="submit", status=307, location=elsewhere)
+    with pytest.raises(MinimaxSubmissionUnknownError, match="It may have been bought"):
+        hook.submit(REQUEST)
+    assert [request["platform"] for request in minimax_emulator.requests] == ["minimax"]
 
 
 def test_an_answer_that_trips_our_own_reading_is_never_bought_again(hook, minimax_emulator, monkeypatch):
@@ -396,6 +431,59 @@ async def test_a_picture_that_changes_while_it_is_sent_buys_nothing(
     assert len(minimax_emulator.purchases) == 1
     hook.close()
     await hook.aclose()
+
+
+ABOUT = VideoTask("900", TaskState.SUCCEEDED, file_id="901")
+CALLS_ABOUT_A_TASK = {
+    "get_task": lambda hook: hook.get_task("900"),
+    "get_file": lambda hook: hook.get_file(ABOUT),
+    "get_file_without_file": lambda hook: hook.get_file(replace(ABOUT, file_id=None)),
+    "cancel": lambda hook: hook.cancel("900"),
+    "cancel_v1": lambda hook: hook.cancel("900", api_version="v1"),
+    "unknown_version": lambda hook: hook.get_task("900", api_version="v3"),
+    "download": lambda hook: hook.download(ABOUT, "/dev/null/clip.mp4"),
+    "look": lambda hook: look(hook, "900"),
+    "aget_task": lambda hook: hook.aget_task("900"),
+    "aget_file": lambda hook: hook.aget_file(ABOUT),
+    "aget_file_without_file": lambda hook: hook.aget_file(replace(ABOUT, file_id=None)),
+    "acancel": lambda hook: hook.acancel("900"),
+    "acancel_v1": lambda hook: hook.acancel("900", api_version="v1"),
+    "aunknown_version": lambda hook: hook.aget_task("900", api_version="v3"),
+}
+TROUBLE = {
+    "nobody": {"host": "http://127.0.0.1:9"},
+    "no such platform": {"extra": {"platform": "none"}},
+    "wrong key": {"password": "sk-a-wrong-key"},
+    "too many": {"fault": {"kind": "http", "status": 429}},
+    "no JSON": {"fault": {"kind": "http", "status": 502, "html": True}},
+    "broken off": {"fault": {"kind": "reset_before"}},
+}
+
+
+async def called(call, hook):
+    answer = call(hook)
+    return await answer if asyncio.iscoroutine(answer) else answer
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+@pytest.mark.parametrize("call", CALLS_ABOUT_A_TASK)
+async def test_every_error_about_a_task_says_which(call, trouble, connect, minimax_emulator):
+    changes = dict(TROUBLE[trouble])
+    if fault := changes.pop("fault", None):
+        minimax_emulator.fault(**fault, times=-1)
+    changes["extra"] = changes.get("extra", {}) | {"max_retries": 0}
+    hook = MinimaxHook(connect(**changes))
+    with pytest.raises(MinimaxError) as raised:
+        await called(CALLS_ABOUT_A_TASK[call], hook)
+    assert raised.value.minimax_task_id == "900"
+    hook.close()
+    await hook.aclose()
+
+
+async def test_an_error_about_a_file_whose_task_nobody_knows_names_none(hook):
+    with pytest.raises(MinimaxError) as raised:
+        hook.get_file(VideoTask("", TaskState.SUCCEEDED, file_id="901"))
+    assert raised.value.minimax_task_id is None
 
 
 @pytest.mark.parametrize("minimax_task_id", ["", "  ", None, ["1"]])

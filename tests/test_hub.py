@@ -217,9 +217,10 @@ async def test_whose_patience_ends_in_the_pause_is_told_of_it_in_time(hub, buy, 
     with pytest.raises(MinimaxRateLimitError):
         await look(hub, refused)
     start = time.monotonic()
-    with pytest.raises(MinimaxRateLimitError):
+    with pytest.raises(MinimaxRateLimitError) as raised:
         await look(hub, other, patience=0.3)
     assert 0.25 <= time.monotonic() - start < 0.6
+    assert raised.value.minimax_task_id == other
 
 
 # -- the connection ----------------------------------------------------------------------------------------------------
@@ -501,7 +502,7 @@ async def test_a_page_that_fails_is_told_to_each_in_an_error_of_its_own(hub, buy
     minimax_emulator.fault("http", operation="query", status=502)
     seen = await looks(hub, bought, after=0.1)
     assert all(isinstance(error, MinimaxUnavailableError) for error in seen)
-    assert len(set(map(id, seen))) == 3
+    assert [error.minimax_task_id for error in seen] == bought
     assert queries(minimax_emulator) - before == 1
 
 

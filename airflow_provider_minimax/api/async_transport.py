@@ -17,16 +17,15 @@ from airflow_provider_minimax.api.exchange import (
     Read,
     T,
     connection_options,
-    explained,
     network_error,
     read_reply,
     repetition,
     reply_of,
     request_options,
+    sending,
     timeouts,
 )
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
-from airflow_provider_minimax.exceptions import MinimaxError
 
 
 class Client(Protocol):
@@ -75,10 +74,15 @@ class HttpxClient:
         try:
             options = request_options(self._endpoint, request, _asynchronous)
             response = await self._answer(httpx.Request(**options, extensions=self._extensions))
-            await response.aread()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise network_error(error) from error
-        return reply_of(response)
+        received = bytearray()
+        try:
+            async for piece in response.aiter_bytes():
+                received += piece
+        except httpx.HTTPError as error:
+            return reply_of(response, received, error)
+        return reply_of(response, received)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -173,10 +177,8 @@ class AsyncTransport:
         return self._queue_of_looks
 
     async def _once(self, queue: _Queue, request: HttpRequest, read: Read[T]) -> T:
-        try:
+        with sending(self.endpoint, request):
             reply = await queue.ask(request)
-        except MinimaxError as error:
-            raise explained(error, self.endpoint, request) from error.__cause__
         return read_reply(reply, read, self.endpoint, request)
 
     async def aclose(self) -> None:

@@ -3,14 +3,18 @@ What every exchange with a platform needs, whoever sends it: where it goes, what
 
 A request that buys is repeated only when nothing can have been bought: no connection was made, or the platform said
 that it did not begin. When such a request went out and no usable answer came back, the outcome is unknown and is never
-tried again from here. Requests that only look are repeated with exponential back-off, full jitter and ``Retry-After``.
+tried again from here. :func:`explained` decides that for every platform and both ways of sending: only a refusal that
+names no task says that nothing was bought. Requests that only look are repeated with exponential back-off, full jitter
+and ``Retry-After``.
 """
 
 from __future__ import annotations
 
+import codecs
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -22,6 +26,7 @@ from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wai
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.body import body_of
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.named_task import UNREADABLE, named_task
 from airflow_provider_minimax.api.redaction import SHORTEST_KEY, redact, without_key
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
@@ -149,17 +154,38 @@ def request_options(
     return options
 
 
-def reply_of(response: httpx.Response) -> HttpReply:
-    """Return an answer of httpx, which was read, as a plain value."""
-    return HttpReply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+def reply_of(response: httpx.Response, received: bytearray, cut_off_by: Exception | None = None) -> HttpReply:
+    """Return an answer of httpx as a plain value, with what came of its body."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return HttpReply(response.status_code, headers, bytes(received), cut_off_by)
+
+
+@contextmanager
+def sending(endpoint: Endpoint, request: HttpRequest) -> Iterator[None]:
+    """Turn whatever happens in place of an answer into the error that it means."""
+    try:
+        yield
+    except MinimaxError as error:
+        raise explained(error, endpoint, request) from error.__cause__
+    except Exception as error:
+        if not request.buys:
+            raise
+        # A failure that nobody has thought of is no proof that nothing was bought.
+        raise explained(broken_off(error), endpoint, request) from error
 
 
 def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: HttpRequest) -> T:
     """Return what ``read`` makes of an answer, or raise what it means, with all that the reader needs to know."""
+    if reply.body.startswith(codecs.BOM_UTF8):
+        # Some servers put this mark before their JSON, and no parser takes it.
+        reply = replace(reply, body=reply.body.removeprefix(codecs.BOM_UTF8))
     key = endpoint.api_key.encode()
     if len(key) >= SHORTEST_KEY and key in reply.body:
         # Some platforms repeat it, also in the words on a task that failed.
         reply = replace(reply, body=reply.body.replace(key, "…".encode()))
+    if reply.cut_off_by is not None:
+        error = broken_off(reply.cut_off_by)
+        raise explained(error, endpoint, request, reply if request.buys else None) from reply.cut_off_by
     try:
         return read(reply)
     except MinimaxError as error:
@@ -174,8 +200,9 @@ def network_error(error: Exception) -> MinimaxError:
     """Return what a failure of httpx means: whether the request can have left this machine."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
         return unreachable(error)
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
         return unusable(error)
+    # All others may come after everything was sent, a LocalProtocolError too: if a body is longer than it was to be.
     return broken_off(error)
 
 
@@ -215,18 +242,45 @@ def explained(
         error.hint = error.hint or endpoint.auth_hint
     if not request.buys:
         return error
-    if not isinstance(error, MinimaxUnavailableError) or isinstance(error, MinimaxUnreachableError):
+    named = error.minimax_task_id or (None if reply is None else named_task(reply, request))
+    if named is None and _bought_nothing(error, reply):
         error.money = NOTHING_BOUGHT
         return error
+    return _unknown(error, named)
+
+
+def _bought_nothing(error: MinimaxError, reply: HttpReply | None) -> bool:
+    """Whether it is certain that a purchase was not accepted, if no task is named."""
+    if isinstance(error, MinimaxUnavailableError):
+        return isinstance(error, MinimaxUnreachableError)
+    # Whoever redirects need not be the platform, and may have passed the request on.
+    return reply is None or not 300 <= reply.status < 400
+
+
+def _unknown(error: MinimaxError, named: str | None) -> MinimaxSubmissionUnknownError:
+    what = "the submission went out, but whether it was accepted is unknown"
+    hint = (
+        "Look at the platform's console or bill before running this task again: doing so may buy it again. "
+        "If you find the task there, wait for it with MinimaxTaskSensor and its id."
+    )
+    if named == UNREADABLE:
+        what = "the submission was not clearly accepted, yet its answer may name a task"
+    elif named is not None:
+        what = f"the submission was not clearly accepted, yet its answer names task {named}"
+        hint = (
+            f"Look for task {named} at the platform before running this task again, which may buy it again. If it is "
+            "there, give its id to the receipt with `airflow minimax receipts adopt` and clear this task, which goes "
+            "on with it; without a receipt, wait for it with MinimaxTaskSensor."
+        )
     return MinimaxSubmissionUnknownError(
-        f"the submission went out, but whether it was accepted is unknown: {error.message}",
+        f"{what}: {error.message}",
         platform=error.platform,
         http_status=error.http_status,
         code=error.code,
+        minimax_task_id=named or None,
         trace_id=error.trace_id,
         money="It may have been bought and may be billed.",
-        hint="Look at the platform's console or bill before running this task again: doing so may buy it again. "
-        "If you find the task there, wait for it with MinimaxTaskSensor and its id.",
+        hint=hint,
     )
 
 

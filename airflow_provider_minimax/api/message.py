@@ -38,8 +38,10 @@ class HttpReply:
     :param status: the HTTP status.
     :param headers: the header fields, names in lower case.
     :param body: the whole body. Not shown by ``repr``: it may hold a signed URL.
+    :param cut_off_by: what broke the connection, if it broke in the body; what came of it is the body then.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
+    cut_off_by: Exception | None = None

@@ -19,13 +19,13 @@ from airflow_provider_minimax.api.exchange import (
     T,
     client_options,
     connection_options,
-    explained,
     network_error,
     read_reply,
     repetition,
     reply_of,
     request_options,
     retry_after,
+    sending,
     timeouts,
 )
 from airflow_provider_minimax.api.file_host import address_of, check_address, check_host, is_inside, part_of
@@ -78,13 +78,23 @@ class Transport:
         return answer
 
     def _once(self, request: HttpRequest, read: Read[T]) -> T:
+        with sending(self.endpoint, request):
+            reply = self._ask(request)
+        return read_reply(reply, read, self.endpoint, request)
+
+    def _ask(self, request: HttpRequest) -> HttpReply:
         try:
             options = request_options(self.endpoint, request, iter)
             response = self._answer(httpx.Request(**options, extensions=self._extensions))
-            response.read()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise explained(network_error(error), self.endpoint, request) from error
-        return read_reply(reply_of(response), read, self.endpoint, request)
+            raise network_error(error) from error
+        received = bytearray()
+        try:
+            for piece in response.iter_bytes():
+                received += piece
+        except httpx.HTTPError as error:
+            return reply_of(response, received, error)
+        return reply_of(response, received)
 
     @contextmanager
     def fetch(self, url: str, *, start: int = 0, version: str | None = None) -> Iterator[FileStream]:

@@ -92,7 +92,7 @@ async def _answered(exchange: Exchange, owner: str | None, operation: str, work:
     note = _note(exchange.world, exchange.request, owner, operation)
     # Only then, because making a text of an upload takes longer than the rest of the answer.
     subject = await exchange.subject() if exchange.world.faults else ""
-    fault = exchange.world.take_fault(operation, owner, subject)
+    fault = exchange.world.take_fault(operation, owner, subject, exchange.link)
     if fault is None:
         response = await work()
     else:

@@ -15,7 +15,7 @@ from airflow_provider_minimax.emulator.addresses import Address
 from airflow_provider_minimax.emulator.contract import Order
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job
-from airflow_provider_minimax.emulator.links import LinkSigner
+from airflow_provider_minimax.emulator.links import BACKUP, Link, LinkSigner, link_of
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 from airflow_provider_minimax.emulator.settings import Settings
 from airflow_provider_minimax.emulator.world import World
@@ -34,6 +34,12 @@ class Exchange:
     def settings(self) -> Settings:
         """The settings of this moment."""
         return self.world.settings
+
+    @property
+    def link(self) -> Link | None:
+        """Which of a clip's links was followed, if the request is a download."""
+        name = self.request.path_params.get("name")
+        return None if name is None else link_of(name)
 
     async def subject(self) -> str:
         """What the request is about: the body of an order, or the prompt of the job that the URL names."""
@@ -96,9 +102,9 @@ class Exchange:
         if in_flight is not None and sum(job.state() in ON_THE_WAY for job in made) >= in_flight:
             raise Refusal(1002, "too many tasks in flight, please retry later")
 
-    def link(self, job: Job, *, backup: bool = False) -> str:
+    def sign_link(self, job: Job, *, backup: bool = False) -> str:
         """A fresh signed link to the job's clip."""
-        name = f"{'backup/' if backup else ''}{job.file_id}/output_aigc.mp4"
+        name = f"{BACKUP if backup else ''}{job.file_id}/output_aigc.mp4"
         base = f"{self.request.url.scheme}://{self.request.url.netloc}"
         return f"{base}/files/{name}?{self.signer.sign(name, self.settings.url_seconds)}"
 

@@ -2,11 +2,13 @@
 
 Every fault waits in a queue until a request of its operation (and platform, and job) comes by. Whether the request's
 work is still done is part of the fault: a refused or broken request makes no job, a lost, slow, held or cut answer
-comes after the job was made. ``job_made`` turns an HTTP error or a wrong body into one that hides a job already made.
+comes after the job was made. ``job_made`` turns an HTTP error or a wrong body into one that hides a job already made,
+and ``job_named`` into one that names it beside the error.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
@@ -19,6 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
 from airflow_provider_minimax.emulator.answers import Dropped, download_refused
+from airflow_provider_minimax.emulator.links import Link
 from airflow_provider_minimax.emulator.refusals import NoChannel, Refusal, Saturated, UnknownTask
 from airflow_provider_minimax.emulator.settings import FOR_EVER
 from airflow_provider_minimax.emulator.spoiled import Cut, Dripping, Endless, Overlong, Truncated
@@ -97,6 +100,9 @@ class Fault(BaseModel):
     """Only requests of one job among many: a submission whose body contains this text as it was sent, and looks at and
     downloads of a job whose prompt contains it."""
 
+    link: Link | None = None
+    """Only downloads by the first of a clip's links, or only those by its ``backup``."""
+
     code: int = 1000
     """``base_resp``: MiniMax's code, shown in the platform's own shape."""
     message: str | None = None
@@ -109,8 +115,13 @@ class Fault(BaseModel):
     """``http``, ``base_resp`` and ``saturated``: Retry-After in seconds."""
     retry_after_date: int | None = None
     """The same as an HTTP date, so many seconds from the answer."""
+    location: str | None = None
+    """``http``: the ``Location`` to which a redirect leads."""
     job_made: bool = False
     """``http``, ``non_json`` and ``base_resp``: the work is done all the same."""
+    job_named: bool = False
+    """``http`` and ``base_resp`` on a submission: the work is done, and the error stands in the answer to it, which
+    names the job."""
     seconds: float = Field(1.0, ge=0)
     """``slow``: how long the answer takes; ``drip``: how long each KiB of it does."""
     after_bytes: int = Field(1000, ge=0)
@@ -120,23 +131,30 @@ class Fault(BaseModel):
     def _can_ever_happen(self) -> Fault:
         if self.operation != "any" and self.operation not in OPERATIONS_OF_KIND[self.kind]:
             raise ValueError(f"a fault of kind {self.kind} never meets a {self.operation}")
+        if self.job_named and (self.operation != "submit" or self.kind not in ("http", "base_resp")):
+            raise ValueError("job_named: only a fault of kind 'http' or 'base_resp' of operation 'submit' names a job")
+        if self.location is not None and self.kind != "http":
+            raise ValueError("location: only a fault of kind 'http' redirects")
+        if self.link is not None and self.operation != "download":
+            raise ValueError(f"link={self.link!r}: only a fault of operation 'download' knows links")
         if self.platform is not None and self.platform not in ADDRESSES:
             raise ValueError(f"no platform {self.platform!r} here")
         return self
 
-    def concerns(self, operation: str, platform: str | None, subject: str) -> bool:
-        """Whether a request of this operation and platform, about this subject, meets the fault."""
+    def concerns(self, operation: str, platform: str | None, subject: str, link: Link | None) -> bool:
+        """Whether a request of this operation and platform, about this subject, by this link, meets the fault."""
         return (
             operation in OPERATIONS_OF_KIND[self.kind]
             and self.operation in ("any", operation)
             and self.platform in (None, platform)
             and (self.containing is None or self.containing in subject)
+            and self.link in (None, link)
         )
 
 
 async def perform(exchange: Exchange, fault: Fault, work: Work) -> Response:
     """Answer a request that meets a fault; ``work`` does what the request asks for."""
-    answer = await work() if fault.kind in WORK_IS_DONE or fault.job_made else Response()
+    answer = await work() if fault.kind in WORK_IS_DONE or fault.job_made or fault.job_named else Response()
     match fault.kind:
         case "lost_answer" | "reset_before":
             return Dropped()
@@ -166,9 +184,19 @@ async def perform(exchange: Exchange, fault: Fault, work: Work) -> Response:
         case "html_video" | "non_json":
             return HTMLResponse(HTML_ERROR.format(status=200, phrase="OK"))
         case "http":
-            return _with_retry_after(_http_error(fault), fault)
+            trouble = _http_error(fault)
         case _:
-            return _with_retry_after(exchange.refuse(_refusal(exchange, fault)), fault)
+            trouble = exchange.refuse(_refusal(exchange, fault))
+    return _with_retry_after(_with_job(trouble, answer) if fault.job_named else trouble, fault)
+
+
+def _with_job(trouble: Response, answer: Response) -> Response:
+    """An error that names the job beside it: the good answer, with all that the error says."""
+    is_json = trouble.headers["Content-Type"] == "application/json"
+    said = json.loads(bytes(trouble.body)) if is_json else {}
+    body = json.loads(bytes(answer.body)) | {name: value for name, value in said.items() if value}
+    headers = {name: value for name, value in trouble.headers.items() if name == "location"}
+    return JSONResponse(body, trouble.status_code, headers)
 
 
 def _refusal(exchange: Exchange, fault: Fault) -> Refusal:
@@ -184,12 +212,13 @@ def _refusal(exchange: Exchange, fault: Fault) -> Refusal:
 
 
 def _http_error(fault: Fault) -> Response:
+    headers = {"Location": fault.location} if fault.location is not None else {}
     if fault.body is not None:
-        return JSONResponse(fault.body, fault.status)
+        return JSONResponse(fault.body, fault.status, headers)
     phrase = HTTPStatus(fault.status).phrase if fault.status in HTTPStatus._value2member_map_ else "Error"
     if fault.html:
-        return HTMLResponse(HTML_ERROR.format(status=fault.status, phrase=phrase), fault.status)
-    return PlainTextResponse(f"{fault.status} {phrase}", fault.status)
+        return HTMLResponse(HTML_ERROR.format(status=fault.status, phrase=phrase), fault.status, headers)
+    return PlainTextResponse(f"{fault.status} {phrase}", fault.status, headers)
 
 
 def _with_retry_after(answer: Response, fault: Fault) -> Response:

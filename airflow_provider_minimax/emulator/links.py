@@ -9,7 +9,11 @@ import itertools
 import secrets
 import time
 from collections.abc import Mapping
+from typing import Literal
 from urllib.parse import urlencode
+
+Link = Literal["first", "backup"]
+BACKUP = "backup/"
 
 
 class LinkRefusedError(Exception):
@@ -19,6 +23,11 @@ class LinkRefusedError(Exception):
         self.code = code
         self.message = message
         super().__init__(message)
+
+
+def link_of(name: str) -> Link:
+    """Which of a clip's links leads to the stored object of this name."""
+    return "backup" if name.startswith(BACKUP) else "first"
 
 
 class LinkSigner:

@@ -43,6 +43,8 @@ class Settings(BaseModel):
     """The one key that all platforms take from now on, in place of their own; ``api_key()`` still tells the old one."""
     url_seconds: int = 3600
     """Life of a signed link; 0 or less: links that are expired when they are handed out."""
+    backup_links: bool | None = None
+    """Whether the file objects of v1 have a second link; None: BLTCY's and ChainHub's do, as in real replies."""
     film_file: str | None = None
     """A file on the emulator's machine that every clip shows in place of the film that fits its order."""
     clip_bytes: int | None = Field(None, ge=0)

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from airflow_provider_minimax.emulator.answers import ClipResponse, download_refused
 from airflow_provider_minimax.emulator.clips import LONGEST, Clip, clip_of, film, film_v2
 from airflow_provider_minimax.emulator.jobs import Job
-from airflow_provider_minimax.emulator.links import LinkRefusedError, LinkSigner
+from airflow_provider_minimax.emulator.links import BACKUP, LinkRefusedError, LinkSigner
 from airflow_provider_minimax.emulator.settings import Settings
 
 ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
@@ -29,7 +29,7 @@ class OutOfRangeError(Exception):
 
 def file_id_in(name: str) -> str:
     """The file id in the name of a stored object, such as ``900/output_aigc.mp4`` or ``backup/900/...``."""
-    return name.removeprefix("backup/").partition("/")[0]
+    return name.removeprefix(BACKUP).partition("/")[0]
 
 
 def download(request: Request, signer: LinkSigner, settings: Settings, job: Job | None) -> Response:

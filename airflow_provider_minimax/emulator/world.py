@@ -21,6 +21,7 @@ from airflow_provider_minimax.emulator.contract import Order, list_price
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.faults import Fault
 from airflow_provider_minimax.emulator.jobs import ENDS, Job, Sight, look_at
+from airflow_provider_minimax.emulator.links import Link
 from airflow_provider_minimax.emulator.refusals import UnknownTask
 from airflow_provider_minimax.emulator.settings import FOR_EVER, SEVEN_DAYS, Settings, State
 
@@ -157,10 +158,10 @@ class World:
         """From now on other files are behind the links, as if each clip had been made anew."""
         self.settings = self.settings.changed({"clip_rendition": self.settings.clip_rendition + 1})
 
-    def take_fault(self, operation: str, platform: str | None, subject: str) -> Fault | None:
+    def take_fault(self, operation: str, platform: str | None, subject: str, link: Link | None) -> Fault | None:
         """The fault that this request meets, counted down; None when it meets none."""
         for fault in self.faults:
-            if not fault.concerns(operation, platform, subject):
+            if not fault.concerns(operation, platform, subject, link):
                 continue
             if fault.after > 0:
                 fault.after -= 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,11 +14,25 @@ from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError, MinimaxUnavailableError
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.balance import Balance
     from airflow_provider_minimax.api.cost import ListPrice
+
+
+@contextmanager
+def about_task(minimax_task_id: str) -> Iterator[None]:
+    """
+    Let every error of a call about a remote task carry its id, so that whoever gets it knows that something is bought.
+
+    :param minimax_task_id: the task; empty if only its file is known.
+    """
+    try:
+        yield
+    except MinimaxError as error:
+        error.minimax_task_id = error.minimax_task_id or minimax_task_id or None
+        raise
 
 
 def task_reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply], VideoTask]:
@@ -61,20 +76,20 @@ def cancellation(platform: Platform, minimax_task_id: str) -> tuple[HttpRequest,
     return platform.cancel(minimax_task_id), platform.read_cancellation
 
 
-def cancelled(task: VideoTask, action: str) -> VideoTask:
+def cancelled(task: VideoTask, became: str) -> VideoTask:
     """
     Return a task as it is after its cancellation.
 
     :param task: the task as it was seen before.
-    :param action: what the platform says it did.
-    :raises MinimaxUnavailableError: it did something else.
+    :param became: what the platform says became of it.
+    :raises MinimaxUnavailableError: something else.
     """
-    if action != "cancelled":
+    if became != "cancelled":
         # "deleted" means that the task ended between the look and this, and that its record is gone.
         raise MinimaxUnavailableError(
-            f"the platform answered the cancellation with {action!r}", minimax_task_id=task.minimax_task_id
+            f"the platform answered the cancellation with {became!r}", minimax_task_id=task.minimax_task_id
         )
-    return replace(task, state=TaskState.CANCELLED, status=action)
+    return replace(task, state=TaskState.CANCELLED, status=became)
 
 
 def balance(platform: Platform, endpoint: Endpoint) -> tuple[HttpRequest, Callable[[HttpReply], Balance]]:

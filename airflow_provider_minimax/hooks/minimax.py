@@ -33,6 +33,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
 )
 from airflow_provider_minimax.hooks.calls import (
+    about_task,
     balance,
     cancellation,
     cancelled,
@@ -122,7 +123,8 @@ class MinimaxHook(UploadingHook):
             such refusal is raised.
         :return: the remote task id.
         :raises MinimaxRequestError: the request is invalid; nothing was sent.
-        :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought.
+        :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought; if the answer
+            names a task for all that, ``minimax_task_id`` is its id.
         :raises MinimaxError: the platform refused, or a file could not be uploaded; nothing was bought.
         """
         family, endpoint = self._resolve()
@@ -262,22 +264,24 @@ class MinimaxHook(UploadingHook):
         :raises MinimaxRequestError: the platform has no such version.
         :raises MinimaxError: the look failed, by what to do about it.
         """
-        platform = self._resolve()[0].of_version(api_version)
         minimax_task_id = checked_id(minimax_task_id)
-        return self.get_conn().send(
-            platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries
-        )
+        with about_task(minimax_task_id):
+            platform = self._resolve()[0].of_version(api_version)
+            return self.get_conn().send(
+                platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries
+            )
 
     async def aget_task(
         self, minimax_task_id: str, *, api_version: str = "v1", retries: int | None = None
     ) -> VideoTask:
         """Do what :meth:`get_task` does, on an event loop."""
-        family, transport = await self._aconn()
-        platform = family.of_version(api_version)
         minimax_task_id = checked_id(minimax_task_id)
-        return await transport.send(
-            platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries
-        )
+        with about_task(minimax_task_id):
+            family, transport = await self._aconn()
+            platform = family.of_version(api_version)
+            return await transport.send(
+                platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries
+            )
 
     @property
     def looks_at_once(self) -> int:
@@ -326,18 +330,20 @@ class MinimaxHook(UploadingHook):
         :raises MinimaxUnavailableError: the task has no clip, or not yet.
         :raises MinimaxError: the look failed, by what to do about it.
         """
-        platform = self._resolve()[0].of_version(task.api_version)
-        if platform.locate is None or platform.read_file is None or task.file_id is None:
-            return own_file(task, platform)
-        return self.get_conn().send(platform.locate(task), platform.read_file)
+        with about_task(task.minimax_task_id):
+            platform = self._resolve()[0].of_version(task.api_version)
+            if platform.locate is None or platform.read_file is None or task.file_id is None:
+                return own_file(task, platform)
+            return self.get_conn().send(platform.locate(task), platform.read_file)
 
     async def aget_file(self, task: VideoTask) -> VideoFile:
         """Do what :meth:`get_file` does, on an event loop."""
-        family, transport = await self._aconn()
-        platform = family.of_version(task.api_version)
-        if platform.locate is None or platform.read_file is None or task.file_id is None:
-            return own_file(task, platform)
-        return await transport.send(platform.locate(task), platform.read_file)
+        with about_task(task.minimax_task_id):
+            family, transport = await self._aconn()
+            platform = family.of_version(task.api_version)
+            if platform.locate is None or platform.read_file is None or task.file_id is None:
+                return own_file(task, platform)
+            return await transport.send(platform.locate(task), platform.read_file)
 
     def download(self, task: VideoTask, output_path: str, *, overwrite: bool = False) -> dict[str, Any]:
         """
@@ -357,8 +363,9 @@ class MinimaxHook(UploadingHook):
         from airflow_provider_minimax.delivery.places import place_of
         from airflow_provider_minimax.receipts.ledger import Ledger
 
-        place, no_receipt = place_of(output_path, None), Ledger((), log=self.log)
-        return land(self, task, place, no_receipt, None, Wishes(overwrite), log=self.log).facts
+        with about_task(task.minimax_task_id):
+            place, no_receipt = place_of(output_path, None), Ledger((), log=self.log)
+            return land(self, task, place, no_receipt, None, Wishes(overwrite), log=self.log).facts
 
     def list_tasks(
         self,
@@ -401,21 +408,24 @@ class MinimaxHook(UploadingHook):
         :raises MinimaxRequestError: the platform cannot cancel, or the task began just now.
         :raises MinimaxError: the look or the cancellation failed, by what to do about it.
         """
-        platform = self._resolve()[0].of_version(api_version)
-        request, read = cancellation(platform, checked_id(minimax_task_id))
-        task = self.get_task(minimax_task_id, api_version=api_version)
-        if task.state is not TaskState.PENDING:
-            return task
-        return cancelled(task, self.get_conn().send(request, read, retries=0))
+        minimax_task_id = checked_id(minimax_task_id)
+        with about_task(minimax_task_id):
+            request, read = cancellation(self._resolve()[0].of_version(api_version), minimax_task_id)
+            task = self.get_task(minimax_task_id, api_version=api_version)
+            if task.state is not TaskState.PENDING:
+                return task
+            return cancelled(task, self.get_conn().send(request, read, retries=0))
 
     async def acancel(self, minimax_task_id: str, *, api_version: str = "v2") -> VideoTask:
         """Do what :meth:`cancel` does, on an event loop."""
-        family, transport = await self._aconn()
-        request, read = cancellation(family.of_version(api_version), checked_id(minimax_task_id))
-        task = await self.aget_task(minimax_task_id, api_version=api_version)
-        if task.state is not TaskState.PENDING:
-            return task
-        return cancelled(task, await transport.send(request, read, retries=0))
+        minimax_task_id = checked_id(minimax_task_id)
+        with about_task(minimax_task_id):
+            family, transport = await self._aconn()
+            request, read = cancellation(family.of_version(api_version), minimax_task_id)
+            task = await self.aget_task(minimax_task_id, api_version=api_version)
+            if task.state is not TaskState.PENDING:
+                return task
+            return cancelled(task, await transport.send(request, read, retries=0))
 
     # -- the account ---------------------------------------------------------------------------------------------------
 
@@ -473,6 +483,7 @@ def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> Vi
     try:
         return hook.get_task(minimax_task_id, api_version=api_version, retries=0)
     except MinimaxAuthError:
-        if not hook.reload():
-            raise
+        with about_task(minimax_task_id):
+            if not hook.reload():
+                raise
         return hook.get_task(minimax_task_id, api_version=api_version, retries=0)

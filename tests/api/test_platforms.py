@@ -366,6 +366,29 @@ def test_a_file_is_located(platform):
     assert file.created_at == BEGIN
 
 
+def test_a_file_may_have_a_second_link():
+    told = CONTRACTS["bltcy"].read_file(reply("bltcy", "file"))
+    assert told.backup_url == "https://backup.example/b.mp4?Expires=1&Signature=y"
+    in_query = PLATFORMS["chainhub"].read_task(reply("chainhub", "query_success"), "T").file
+    assert in_query.backup_url == "https://backup.example/c.mp4?Expires=1"
+    assert CONTRACTS["minimax"].read_file(reply("minimax", "file")).backup_url is None
+
+
+def test_a_file_whose_only_link_is_the_second_is_located():
+    file = CONTRACTS["bltcy"].read_file(with_value(reply("bltcy", "file"), "file.download_url", ""))
+    assert (file.url, file.backup_url) == ("https://backup.example/b.mp4?Expires=1&Signature=y", None)
+
+
+@pytest.mark.parametrize("odd", [["https://x"], {"url": "https://x"}])
+def test_a_second_link_that_makes_no_sense_loses_no_clip(odd):
+    file = CONTRACTS["bltcy"].read_file(with_value(reply("bltcy", "file"), "file.backup_download_url", odd))
+    assert (file.url.startswith("https://files.example/"), file.backup_url) == (True, None)
+
+
+def test_no_link_is_shown():
+    assert "http" not in repr(CONTRACTS["bltcy"].read_file(reply("bltcy", "file")))
+
+
 def test_a_file_whose_age_makes_no_sense_is_located_all_the_same():
     odd = with_value(reply("minimax", "file"), "file.created_at", "just now")
     file = PLATFORMS["minimax"].read_file(odd)
@@ -730,9 +753,32 @@ def test_a_task_tells_what_was_asked_for():
     assert (task.api_version, task.model, task.resolution, task.ratio) == ("v2", "MiniMax-H3", "2K", "16:9")
 
 
-@pytest.mark.parametrize(("case", "action"), [("cancel", "cancelled"), ("cancel_deleted", "deleted")])
-def test_a_cancellation_says_what_was_done(case, action):
-    assert V2.read_cancellation(reply("minimax_v2", case)) == action
+@pytest.mark.parametrize(
+    ("case", "became"),
+    [
+        ("cancel", "cancelled"),
+        ("cancel_status_only", "cancelled"),
+        ("cancel_other_spelling", "cancelled"),
+        ("cancel_nested", "cancelled"),
+        ("cancel_deleted", "deleted"),
+        ("cancel_contradicted", "running"),
+        ("cancel_without_words", ""),
+    ],
+)
+def test_a_cancellation_says_what_became_of_the_task(case, became):
+    assert V2.read_cancellation(reply("minimax_v2", case)) == became
+
+
+@pytest.mark.parametrize("status", ["queued", "cancelled", "CANCELLED", "canceled", ""])
+def test_a_task_is_cancelled_if_its_action_says_so_and_its_status_does_not_deny_it(status):
+    sample = with_value(reply("minimax_v2", "cancel"), "status", status)
+    assert V2.read_cancellation(sample) == "cancelled"
+
+
+@pytest.mark.parametrize("status", ["running", "processing", "succeeded", "failed"])
+def test_a_task_that_goes_on_or_has_ended_is_not_cancelled(status):
+    sample = with_value(reply("minimax_v2", "cancel"), "status", status)
+    assert V2.read_cancellation(sample) == status
 
 
 def test_an_upload_says_how_requests_name_the_file():

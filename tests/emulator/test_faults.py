@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from tests.emulator.customer import browser
+from tests.emulator.customer import SUBMIT, browser
 
 
 def read_into(got: bytearray, answer: httpx.Response) -> None:
@@ -76,6 +76,46 @@ def test_an_http_error_can_hide_a_job_that_was_made(minimax, emulator):
     assert len(emulator.purchases) == 1
 
 
+@pytest.mark.parametrize("platform", sorted(SUBMIT))
+@pytest.mark.parametrize("status", [302, 400, 429, 529])
+def test_an_http_error_can_name_the_job_that_was_made(customer, emulator, platform, status):
+    emulator.fault("http", operation="submit", status=status, job_named=True)
+    answer = customer(platform).order()
+    assert answer.status_code == status
+    assert [emulator.purchases[0]["task_id"]] == [answer.json().get("task_id") or answer.json()["id"]]
+
+
+def test_a_refusal_can_name_the_job_that_was_made(customer, h3, emulator):
+    emulator.fault("base_resp", operation="submit", code=1002, job_named=True, times=3)
+    answers = [customer("minimax").order(), customer("vtrix").order(), h3.order()]
+    first, second, third = (answer.json() for answer in answers)
+    assert first["base_resp"] == {"status_code": 1002, "status_msg": "rate limit"}
+    assert second["error"]
+    assert third["error"]
+    assert [answer.status_code for answer in answers] == [200, 429, 429]
+    assert [first["task_id"], second["id"], third["task_id"]] == [one["task_id"] for one in emulator.purchases]
+
+
+def test_a_submission_can_be_redirected(minimax, emulator):
+    emulator.fault("http", operation="submit", status=307, location="https://elsewhere.example/")
+    answer = minimax.order()
+    assert (answer.status_code, answer.headers["Location"]) == (307, "https://elsewhere.example/")
+    assert emulator.purchases == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "said"),
+    [
+        ("http", {"job_named": True}, "job_named: only a fault of kind 'http' or 'base_resp'"),
+        ("non_json", {"job_named": True, "operation": "submit"}, "job_named: only a fault of kind"),
+        ("non_json", {"location": "https://elsewhere.example/"}, "location: only a fault of kind 'http'"),
+    ],
+)
+def test_a_detail_that_a_fault_cannot_have_is_refused(emulator, kind, details, said):
+    with pytest.raises(ValueError, match=said):
+        emulator.fault(kind, **details)
+
+
 def test_an_http_error_can_have_any_json_body(minimax, emulator):
     emulator.fault("http", status=200, body={"file": {}})
     assert minimax.order().json() == {"file": {}}
@@ -123,6 +163,28 @@ def test_a_link_can_be_expired_before_its_time(minimax, emulator):
     link = minimax.buy_link()
     emulator.fault("expired")
     assert [browser.get(link).status_code for _ in range(2)] == [403, 200]
+
+
+def test_the_first_link_can_be_dead_while_the_second_lives(customer, emulator):
+    emulator.fault("expired", operation="download", link="first", times=-1)
+    buyer = customer("bltcy")
+    file = buyer.retrieve(buyer.finish(buyer.buy())["file_id"])["file"]
+    links = [file["download_url"], file["backup_download_url"], file["download_url"]]
+    assert [browser.get(link).status_code for link in links] == [403, 200, 403]
+
+
+def test_the_second_link_can_be_dead_while_the_first_lives(customer, emulator):
+    emulator.fault("reset_before", operation="download", link="backup")
+    buyer = customer("bltcy")
+    file = buyer.retrieve(buyer.finish(buyer.buy())["file_id"])["file"]
+    assert browser.get(file["download_url"]).status_code == 200
+    with pytest.raises(LOST):
+        browser.get(file["backup_download_url"])
+
+
+def test_a_fault_of_one_link_meets_downloads_alone(emulator):
+    with pytest.raises(ValueError, match="link='first': only a fault of operation 'download'"):
+        emulator.fault("http", operation="any", link="first")
 
 
 def test_a_download_can_be_a_web_page(minimax, emulator):

@@ -66,6 +66,15 @@ def test_the_backup_link_leads_to_the_same_clip(customer):
     assert browser.get(described["backup_download_url"]).content == browser.get(described["download_url"]).content
 
 
+@pytest.mark.parametrize("platform", ["minimax", "ai302", "bltcy"])
+@pytest.mark.parametrize("given", [True, False])
+def test_a_second_link_can_be_given_or_kept_back_on_every_platform_with_files(customer, emulator, platform, given):
+    emulator.configure(backup_links=given)
+    buyer = customer(platform)
+    described = buyer.retrieve(buyer.finish(buyer.buy())["file_id"])["file"]
+    assert ("backup_download_url" in described) is given
+
+
 def test_minimax_marks_its_replies_with_a_trace(minimax):
     assert minimax.order().headers["Trace-Id"]
 

@@ -48,7 +48,8 @@ class Platform:
     :param upload: makes the request that uploads a file, for requests to name it by its address.
     :param read_upload: reads that address from the answer.
     :param cancel: makes the request that cancels a queued task, and erases a finished one.
-    :param read_cancellation: reads from the answer to that what was done: ``cancelled`` or ``deleted``.
+    :param read_cancellation: reads from the answer to that what became of the task: ``cancelled``, ``deleted``, or
+        another word of the platform.
     :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, a model or all, ids
         or all, and what the tasks are for.
     :param read_list: reads the answer to that, which need not name all that were asked for.

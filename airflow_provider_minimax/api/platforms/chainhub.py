@@ -33,7 +33,7 @@ from airflow_provider_minimax.api.platforms.replies import (
 )
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxRateLimitError,
@@ -107,9 +107,7 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
         task = replace(task, billed=Billed(outer.quota, "quota"))
     if task.state is TaskState.FAILED and not task.reason:
         task = replace(task, reason=redact(outer.fail_reason) or None)
-    if inner.file and inner.file.download_url:
-        task = replace(task, file=VideoFile(inner.file.download_url, task.file_id, inner.file.created_at))
-    return task
+    return replace(task, file=inner.file.as_clip(task.file_id)) if inner.file else task
 
 
 def _refuse(reply: HttpReply) -> None:

@@ -7,6 +7,7 @@ functions are shared by the gateways that speak the same contract.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
@@ -17,10 +18,10 @@ from airflow_provider_minimax.api.platforms.replies import (
     Id,
     MaybeId,
     MaybeObject,
+    MaybeText,
     Moment,
     Pixels,
     Reply,
-    Text,
     Word,
     accepted,
     error_of_code,
@@ -71,8 +72,20 @@ class File(Reply):
     """A file object; its ``bytes`` is 0 in real answers and its ``filename`` always the same, so neither is read."""
 
     file_id: MaybeId = None
-    download_url: Text = ""
+    download_url: MaybeText = None
+    backup_download_url: MaybeText = None
     created_at: Moment = None
+
+    def as_clip(self, file_id: str | None = None) -> VideoFile | None:
+        """
+        Return the clip; ``None`` without a link to it.
+
+        :param file_id: the file's id, where the object itself leaves it out.
+        """
+        links = [url for url in (self.download_url, self.backup_download_url) if url]
+        if not links:
+            return None
+        return VideoFile(links[0], self.file_id or file_id, self.created_at, next(iter(links[1:]), None))
 
 
 class Retrieval(Reply):
@@ -167,10 +180,11 @@ def read_file(reply: HttpReply) -> VideoFile:
     """Read where the clip is."""
     answer = read(reply, Retrieval)
     refuse(reply, answer.base_resp)
-    if not answer.file or not answer.file.download_url:
+    clip = answer.file.as_clip() if answer.file else None
+    if clip is None:
         refuse_enveloped(reply)
         raise MinimaxUnavailableError("the answer to the file's retrieval has no download_url yet")
-    return VideoFile(answer.file.download_url, answer.file.file_id or None, answer.file.created_at)
+    return clip
 
 
 def refuse(reply: HttpReply, verdict: BaseResp | None) -> None:
@@ -184,10 +198,15 @@ def refuse(reply: HttpReply, verdict: BaseResp | None) -> None:
 def refuse_enveloped(reply: HttpReply) -> None:
     """Raise the error of a gateway's own envelope, ``{"error": …}``, which may come with HTTP 200 too."""
     answer = read(reply, ErrorBody)
-    if answer.error:
-        code, words = answer.code_and_words()
-        # 302.AI and its like use this envelope for what is wrong with the account: key, balance, limits.
+    if not answer.error:
+        return
+    code, words = answer.code_and_words()
+    if isinstance(answer.error, Mapping) and "err_code" in answer.error:
+        # 302.AI says so what is wrong with the account: key, balance, limits.
         raise MinimaxAuthError(redact(words) or "the gateway refused the account", code=code, http_status=reply.status)
+    error = error_of_code(code, words)
+    error.http_status = reply.status
+    raise error
 
 
 def recognises(reply: HttpReply) -> bool:

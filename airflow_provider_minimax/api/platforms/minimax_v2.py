@@ -46,6 +46,10 @@ from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnav
 # No limit is documented; with so many ids the address stays short enough for any proxy.
 PAGE_SIZE = 50
 
+_CANCELLED = frozenset({"cancelled", "canceled", "cancel"})
+_DELETED = frozenset({"deleted", "delete"})
+_NOT_CANCELLED = frozenset({TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED})
+
 _ROLES = {"first_frame_image": "first_frame", "last_frame_image": "last_frame"}
 _REFERENCES = {
     "reference_images": ("image_url", "reference_image"),
@@ -91,8 +95,13 @@ class _Page(Reply):
     total: int | None = None
 
 
-class _Deletion(Reply):
+class _Removed(Reply):
     action: Word = ""
+    status: Word = ""
+
+
+class _Deletion(_Removed):
+    task: Annotated[_Removed | None, MaybeObject] = None
 
 
 def _contents(fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -200,8 +209,20 @@ def cancel(minimax_task_id: str) -> HttpRequest:
 
 
 def read_cancellation(reply: HttpReply) -> str:
-    """Read what was done: ``cancelled`` or ``deleted``."""
-    return read(reply, _Deletion).action
+    """
+    Read what became of the task: ``cancelled``, ``deleted``, or whatever else the answer says.
+
+    Either its ``action`` or its ``status`` may say it, in any spelling; a task that runs or has ended is not cancelled
+    even if the other says so.
+    """
+    answer = read(reply, _Deletion)
+    told = [word for level in (answer, answer.task) if level for word in (level.action, level.status) if word]
+    goes_on = next((word for word in told if TaskState.of(word) in _NOT_CANCELLED), None)
+    if goes_on is None and any(word.lower() in _CANCELLED for word in told):
+        return "cancelled"
+    if any(word.lower() in _DELETED for word in told):
+        return "deleted"
+    return goes_on or next(iter(told), "")
 
 
 def list_tasks(page: int, size: int, model: str | None, minimax_task_ids: Sequence[str], task_type: str) -> HttpRequest:

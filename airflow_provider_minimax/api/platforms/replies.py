@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.named_task import is_no_id
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
@@ -58,7 +59,7 @@ def _as_id(text: str) -> str:
     text = text.strip()
     if redact(text) != text or not text.isprintable():
         raise ValueError("not an id")
-    return text
+    return "" if is_no_id(text) else text
 
 
 def _object_or_none(value: Any) -> Any:
@@ -98,6 +99,8 @@ MaybeObject = BeforeValidator(_object_or_none)
 _IfValid = WrapValidator(_valid_or_none)
 MaybeId = Annotated[Id | None, _IfValid]
 """An id that can be done without."""
+MaybeText = Annotated[Text | None, _IfValid]
+"""A text that can be done without."""
 Moment = Annotated[Annotated[AwareDatetime, AfterValidator(_of_our_days)] | None, _IfValid]
 """A time, in UTC: seconds or milliseconds since 1970, told apart by their size, as a number or as text."""
 Amount = Annotated[Annotated[Decimal, Field(ge=0, max_digits=15)] | None, _IfValid]
@@ -175,8 +178,12 @@ _HTTP: dict[int, type[MinimaxError]] = {
     402: MinimaxQuotaError,
     403: MinimaxAuthError,
     408: MinimaxUnavailableError,
+    # A conflict may be one with the same request, sent again by something on its way.
+    409: MinimaxUnavailableError,
     425: MinimaxUnavailableError,
     429: MinimaxRateLimitError,
+    # A proxy gave up in the middle: nginx and those that copy its word for it.
+    499: MinimaxUnavailableError,
     529: MinimaxRateLimitError,
 }
 
@@ -220,7 +227,7 @@ def accepted(reply: HttpReply, minimax_task_id: str) -> str:
     :param reply: the answer.
     :param minimax_task_id: the id.
     :raises MinimaxUnavailableError: the answer contradicts itself: taking it for a success could mean to wait for a
-        request's id, taking it for a refusal could buy a second clip.
+        request's id, taking it for a refusal could buy a second clip. The error carries the id.
     """
     answer = read(reply, _Verdicts)
     codes = [verdict.error_code() for verdict in (answer, answer.data) if verdict]
@@ -228,9 +235,10 @@ def accepted(reply: HttpReply, minimax_task_id: str) -> str:
     if code is not None:
         told_code, words = read(reply, ErrorBody).code_and_words()
         raise MinimaxUnavailableError(
-            f"the answer is an error ({redact(words) or 'it gives no reason'}), yet it names task {minimax_task_id}",
+            redact(words) or "the platform gave no reason",
             code=code or told_code or None,
             http_status=reply.status,
+            minimax_task_id=minimax_task_id,
         )
     return minimax_task_id
 

@@ -182,7 +182,7 @@ def _task(exchange: Exchange, sight: Sight) -> dict[str, Any]:
 
 def _result(exchange: Exchange, job: Job) -> dict[str, str]:
     if _modality(job) == "video":
-        return {"url": exchange.link(job)}
+        return {"url": exchange.sign_link(job)}
     shot = f"integrated_multimodal_description: [Shot 1] {job.order.prompt}"
     return {"prompt": f"{shot}\noverall_soundscape: Wind over hills.\nnon_diegetic_music: N/A"}
 

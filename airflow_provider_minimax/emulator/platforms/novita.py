@@ -134,7 +134,7 @@ def _task(exchange: Exchange, sight: Sight) -> dict[str, Any]:
 def _video(exchange: Exchange, sight: Sight) -> dict[str, Any]:
     life = exchange.settings.url_seconds
     return {
-        "video_url": exchange.link(sight.job),
+        "video_url": exchange.sign_link(sight.job),
         "video_url_ttl": life if exchange.settings.novita_ttl_as_number else str(life),
         "video_type": "mp4",
     }

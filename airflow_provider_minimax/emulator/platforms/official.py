@@ -92,15 +92,17 @@ def query_body(sight: Sight, settings: Settings) -> dict[str, Any]:
 
 def file_object(exchange: Exchange, job: Job, *, backup: bool) -> dict[str, Any]:
     """What is known of a job's file; ``bytes`` is 0 and the name is the same for every task, as in real replies."""
+    if exchange.settings.backup_links is not None:
+        backup = exchange.settings.backup_links
     described = {
         "file_id": int(job.file_id),
         "bytes": 0,
         "created_at": int(job.ended_at or job.made_at),
         "filename": "output_aigc.mp4",
         "purpose": "video_generation",
-        "download_url": exchange.link(job),
+        "download_url": exchange.sign_link(job),
     }
-    return {**described, "backup_download_url": exchange.link(job, backup=True)} if backup else described
+    return {**described, "backup_download_url": exchange.sign_link(job, backup=True)} if backup else described
 
 
 def v1_endpoints(prefix: str, page_of: PageOf, *, backup: bool) -> tuple[Endpoint, ...]:

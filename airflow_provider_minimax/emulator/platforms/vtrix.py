@@ -108,7 +108,7 @@ def _task(exchange: Exchange, sight: Sight) -> dict[str, Any]:
 
 def _resources(exchange: Exchange, job: Job) -> list[dict[str, Any]]:
     wanted = exchange.settings.vtrix_output
-    url = exchange.link(job)
+    url = exchange.sign_link(job)
     clip = {
         "type": "video_url" if wanted == "video_url" else "video",
         "url": url,
