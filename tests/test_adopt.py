@@ -50,7 +50,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(adoption, "OTHERS_WRITE_WITHIN", timedelta(seconds=0.1))
     monkeypatch.setattr(adoption, "LISTED_WITHIN", timedelta(seconds=0.5))
     monkeypatch.setattr(ledger, "SETTLING_TIME", 0.02)
-    monkeypatch.setattr("airflow_provider_minimax.adopts._LOOK_EVERY", 0.1)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.job._LIST_EVERY", 0.1)
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_that_wait_is_neither_too_short_for_airflow_nor_without_end(asked, waits
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS | {"deferrable": True, "timeout": 600})
     before = datetime.now(UTC)
     with pytest.raises(TaskDeferred) as deferral:
-        operator._settle(asked)
+        operator._new_job({"ti": FakeTaskInstance()})._settle(asked)
     assert waits <= (deferral.value.trigger.moment - before).total_seconds() < waits + 5
     assert deferral.value.timeout == timedelta(seconds=600 + 120)
 
@@ -285,7 +285,8 @@ def test_who_is_killed_while_the_list_is_asked_is_told_of_the_doubt(log_of, mock
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS)
     mocker.patch("time.sleep", side_effect=lambda _: operator.on_kill())
-    operator._settle(5)
+    operator._job = operator._new_job({"ti": FakeTaskInstance()})
+    operator._job._settle(5)
     assert "it may have been bought and may be billed" in log.said()
 
 

@@ -203,7 +203,7 @@ def spoil(receipt: dict, **changes) -> str:
         ('{"made by": "somebody else"}', "was not written by this provider"),
         (
             submitted(intended_at=LONG_AGO, submitted_at=LONG_AGO, owner=OTHER).as_json().decode(),
-            "two requests have one output",
+            "two different requests share one output_path",
         ),
         (
             submitted(submitted_at=datetime.now(UTC) + timedelta(hours=2)).as_json().decode(),
@@ -255,19 +255,19 @@ def test_a_clear_says_what_it_leaves_behind(generate, minimax_emulator, log_of, 
     left = minimax_emulator.purchases[0]["task_id"]
     minimax_emulator.configure(lifecycle="looks", looks=1)
     log = log_of(MinimaxVideoGenerationOperator)
-    generate(FakeTaskInstance(max_tries=7))
+    generate(FakeTaskInstance(max_tries=7), on_clear="resubmit")
     assert f"MiniMax task {left}, which was bought before, is left alone; it was or will be billed." in log.said()
     assert receipt_of(output)["replaced"] == [left]
 
 
-def test_a_clear_goes_on_with_what_was_bought_if_the_author_says_so(generate, minimax_emulator, log_of):
+def test_a_clear_goes_on_with_what_was_bought(generate, minimax_emulator, log_of):
     minimax_emulator.configure(lifecycle="manual")
     with pytest.raises(MinimaxError):
         generate(timeout=0.05)
     (job,) = minimax_emulator.jobs
     minimax_emulator.set_job(job["task_id"], "success")
     log = log_of(MinimaxVideoGenerationOperator)
-    assert generate(FakeTaskInstance(max_tries=7), on_clear="reuse")["task_id"] == job["task_id"]
+    assert generate(FakeTaskInstance(max_tries=7))["task_id"] == job["task_id"]
     assert f"MiniMax task {job['task_id']} is bought already; this task was cleared" in log.said()
     assert len(minimax_emulator.purchases) == 1
 
@@ -321,7 +321,7 @@ def test_a_retry_does_not_need_the_picture_of_a_clip_that_is_delivered(generate,
 @pytest.mark.parametrize(
     ("ti", "changes"),
     [
-        pytest.param(FakeTaskInstance(max_tries=7), {}, id="cleared"),
+        pytest.param(FakeTaskInstance(max_tries=7), {"on_clear": "resubmit"}, id="cleared to buy another"),
         pytest.param(FakeTaskInstance(try_number=2), {"first_frame_image": "/gone/b.png"}, id="of another picture"),
         pytest.param(FakeTaskInstance(try_number=2), {"prompt": "a dog"}, id="of another prompt"),
         pytest.param(FakeTaskInstance(run_id="another"), {}, id="in another run"),
@@ -413,7 +413,8 @@ def test_without_a_receipt_every_failure_after_the_purchase_is_final(generate, m
 def test_somebody_who_is_killed_while_submitting_is_told_so(log_of):
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **CONTENT)
-    operator._is_submitting = True
+    operator._job = operator._new_job({"ti": FakeTaskInstance()})
+    operator._job.is_submitting = True
     operator.on_kill()
     assert "may have been bought and may be billed" in log.said()
 

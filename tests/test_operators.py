@@ -62,10 +62,11 @@ def generate(**changes) -> MinimaxVideoGenerationOperator:
         ({"poll_interval": 0}, "poll_interval=0: must be more than 0"),
         ({"poll_interval": "soon"}, "poll_interval='soon'"),
         ({"on_clear": "never"}, "on_clear='never': must be one of 'resubmit', 'reuse'"),
-        ({"on_clear": "reuse"}, "on_clear='reuse': needs output_path"),
+        ({"overwrite": "sometimes"}, "overwrite='sometimes': must be one of True, False, 'changed'"),
+        ({"overwrite": "changed"}, "overwrite='changed': needs output_path and durable=True"),
         (
-            {"on_clear": "reuse", "output_path": "/tmp/clip.mp4", "durable": False},
-            "on_clear='reuse': needs output_path",
+            {"overwrite": "changed", "output_path": "/tmp/clip.mp4", "durable": False},
+            "overwrite='changed': needs output_path and durable=True",
         ),
         ({"on_orphaned_intent": "ask"}, "on_orphaned_intent='ask': must be one of 'fail', 'resubmit', 'adopt'"),
         ({"max_submissions": 0}, "max_submissions=0: must be a whole number, 1 or more"),
@@ -283,19 +284,19 @@ def test_without_xcom_the_id_is_still_in_what_a_failure_says(connect, context):
         operator.resume_execution("execute_complete", {"event": {"task": None, "error": error.as_event()}}, context)
 
 
-def test_a_key_that_is_changed_during_a_wait_is_looked_up_again(connect, minimax_emulator, context):
+def test_a_key_that_is_changed_during_a_wait_is_looked_up_again(connect, minimax_emulator, context, monkeypatch):
     connect()
     operator = generate(wait_for_completion=True, deferrable=False)
-    submit = operator._submit
+    submit = MinimaxHook.submit
 
-    def then_change_the_key(hook):
-        minimax_task_id = submit(hook)
+    def then_change_the_key(hook, *args, **options):
+        minimax_task_id = submit(hook, *args, **options)
         connect(password="sk-old")
         hook.reload()
         connect()
         return minimax_task_id
 
-    operator._submit = then_change_the_key
+    monkeypatch.setattr(MinimaxHook, "submit", then_change_the_key)
     assert operator.execute(context)["state"] == "succeeded"
 
 
@@ -369,7 +370,7 @@ def test_a_deferred_wait_paces_itself_by_the_clip_unless_the_author_says_otherwi
 
 def test_a_wait_in_the_worker_paces_itself_by_the_clip(connect, context, mocker):
     connect()
-    naps = mocker.patch("airflow_provider_minimax.waits.time.sleep")
+    naps = mocker.patch("airflow_provider_minimax.purchases.waiting.time.sleep")
     generate(wait_for_completion=True, poll_interval=None).execute(context)
     assert 0 <= naps.call_args_list[0].args[0] <= 16
 
@@ -413,7 +414,7 @@ def test_a_killed_operator_says_what_goes_on(connect, context, log_of):
     operator = generate()
     minimax_task_id = operator.execute(context)
     operator.on_kill()
-    assert f"MiniMax task {minimax_task_id} goes on and will be billed" in log.said()
+    assert f"MiniMax task {minimax_task_id} is not cancelled: it keeps running and will be billed" in log.said()
 
 
 def test_an_operator_that_bought_nothing_has_nothing_to_say(log_of):

@@ -234,10 +234,10 @@ def test_the_workers_log_says_that_the_task_goes_and_comes_back(connect, minimax
     log = log_of(MinimaxVideoGenerationOperator)
     connect(extra={"rate_limit_per_minute": 20})
     deferred(generate(), context)
-    assert "leaves its worker until its turn to buy; there are 20 a minute" in log.said()
+    assert "Deferring until a submission slot is free (limit: 20 per minute)" in log.said()
     with pytest.raises(TaskDeferred):
         resumed_in_turn(context)
-    assert "It is this task's turn to buy, 0 s after it asked." in log.said()
+    assert "Submission slot granted after 0 s." in log.said()
 
 
 def test_what_somebody_bought_meanwhile_is_not_bought_again(connect, minimax_emulator, context, tmp_path):
@@ -332,7 +332,7 @@ def test_a_list_that_is_refused_after_a_lost_answer_is_no_reason_to_wait_for_a_t
 def test_a_cleared_task_whose_trigger_broke_is_not_told_of_its_old_clip(connect, minimax_emulator, context, tmp_path):
     connect(extra={"rate_limit_per_minute": 20})
     minimax_emulator.configure(lifecycle="manual")
-    output = {"output_path": str(tmp_path / "clip.mp4"), "do_xcom_push": False}
+    output = {"output_path": str(tmp_path / "clip.mp4"), "do_xcom_push": False, "on_clear": "resubmit"}
     with pytest.raises(TaskDeferred):
         resumed_in_turn(context, **output)
     cleared = {"ti": FakeTaskInstance(max_tries=7)}

@@ -7,14 +7,14 @@ A retry of that task buys again whatever it fails with, which only its retry pol
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_minimax.receipts.record import Owner
 
-_unrecorded: dict[Owner | None, set[str]] = defaultdict(set)
+_unrecorded: dict[Owner, set[str]] = defaultdict(set)
 
 
 def bought(minimax_task_id: str) -> None:
@@ -23,7 +23,8 @@ def bought(minimax_task_id: str) -> None:
 
     :param minimax_task_id: the remote task.
     """
-    _unrecorded[_running_task()].add(minimax_task_id)
+    if (task := _running_task()) is not None:
+        _unrecorded[task].add(minimax_task_id)
 
 
 def written_down(minimax_task_id: str) -> None:
@@ -32,7 +33,8 @@ def written_down(minimax_task_id: str) -> None:
 
     :param minimax_task_id: the remote task.
     """
-    _unrecorded[_running_task()].discard(minimax_task_id)
+    if (task := _running_task()) is not None:
+        _unrecorded[task].discard(minimax_task_id)
 
 
 def unrecorded(context: Context | None) -> list[str]:
@@ -42,20 +44,20 @@ def unrecorded(context: Context | None) -> list[str]:
     :param context: the context of the Airflow task that bought, if there is one.
     :return: ids of remote tasks.
     """
-    return sorted(_unrecorded.get(_owner(context), ()))
+    task = None if context is None else _task_of(context)
+    return [] if task is None else sorted(_unrecorded.get(task, ()))
 
 
 def _running_task() -> Owner | None:
     from airflow.sdk import get_current_context
 
     try:
-        return _owner(get_current_context())
+        return _task_of(get_current_context())
     except RuntimeError:
         return None
 
 
-def _owner(context: Context | None) -> Owner | None:
+def _task_of(context: Context) -> Owner | None:
     from airflow_provider_minimax.receipts.of_task import owner_of
 
-    ti: Any = (context or {}).get("ti")
-    return None if ti is None or context is None else owner_of(context)
+    return owner_of(context) if "ti" in context else None

@@ -421,10 +421,13 @@ _PRODUCTS = {"regeneration": "a clip in 2K", "h3_context_ir": "a better prompt"}
 def orphaned(receipt: Receipt, where: str) -> MinimaxSubmissionUnknownError:
     """Return the error for a submission of which nobody knows whether it bought anything."""
     what = _PRODUCTS.get((receipt.request or {}).get("task_type", ""), "a clip")
+    named = (receipt.facts or {}).get("task_id")
+    answer = f"was an error that names task {named}" if named else "was never written down"
     return MinimaxSubmissionUnknownError(
         f"{what} of {receipt.model} was submitted for {receipt.owner} at {time_of(receipt.intended_at)}, and its "
-        f"answer was never written down (receipt: {where})",
+        f"answer {answer} (receipt: {where})",
         platform=receipt.platform,
+        minimax_task_id=named,
         money="It may have been bought and billed; nothing was bought now.",
         hint=WAYS_ON,
     )

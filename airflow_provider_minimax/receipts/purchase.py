@@ -183,7 +183,11 @@ class Buyer:
         try:
             minimax_task_id = submit()
         except MinimaxSubmissionUnknownError as error:
-            error.hint = WAYS_ON if self._ledger.keeps else error.hint
+            if self._ledger.keeps and error.minimax_task_id:
+                # The answer was an error and yet named a task, which is where a person is to look first.
+                self._ledger.keep(intent.naming(error.minimax_task_id))
+            elif self._ledger.keeps:
+                error.hint = WAYS_ON
             raise
         except MinimaxError:
             self._ledger.withdraw(intent, found)

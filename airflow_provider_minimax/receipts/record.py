@@ -165,6 +165,10 @@ class Receipt(_Record):
         """Return the receipt of a submission whose answer will not come."""
         return self.model_copy(update={"lost_at": now})
 
+    def naming(self, minimax_task_id: str) -> Receipt:
+        """Return the receipt of a submission that was answered with an error which names a task."""
+        return self.model_copy(update={"facts": {"task_id": minimax_task_id}})
+
     def submitted(self, minimax_task_id: str, now: datetime) -> Receipt:
         """Return the receipt of a purchase whose remote task is known."""
         return self.model_copy(

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
+from airflow_provider_minimax import hub  # noqa: F401 - or it would be imported with the replaced hook, and keep it
 from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.pace import settle
 from airflow_provider_minimax.api.request import VideoRequest
