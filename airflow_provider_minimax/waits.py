@@ -55,15 +55,16 @@ class WaitsForTasks:
         return self.timeout if limit is None else min(self.timeout, limit.total_seconds())
 
     def _may_cancel(self, context: Context, receipt: Receipt) -> bool:
-        """Whether the remote task may be cancelled with this one: nobody else waits for it, nor does the next try."""
+        """Whether the remote task may be cancelled with this one: nobody else waits for it."""
         from airflow_provider_minimax.receipts.of_task import owner_of
 
-        is_own = receipt.owner == owner_of(context)
-        return receipt.api_version == "v2" and self.on_clear == "resubmit" and is_own
+        return receipt.api_version == "v2" and receipt.owner == owner_of(context)
 
     def _defer(self, context: Context, receipt: Receipt, deadline: float, clip: dict[str, Any]) -> None:
+        from airflow_provider_minimax.cancelling import push_attempt
         from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
+        attempt = push_attempt(context) if self._may_cancel(context, receipt) else None
         self.defer(
             trigger=MinimaxTaskTrigger(
                 minimax_task_id=str(receipt.minimax_task_id),
@@ -71,8 +72,10 @@ class WaitsForTasks:
                 deadline=deadline,
                 poll_interval=self.poll_interval,
                 api_version=receipt.api_version,
-                cancel_on_kill=self._may_cancel(context, receipt),
                 clip=clip,
+                cancel_on_kill=attempt is not None,
+                cancel_on_clear=attempt is not None and self.on_clear == "resubmit",
+                attempt=attempt,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self._patience() + SAFETY_NET),
@@ -86,7 +89,8 @@ class WaitsForTasks:
         from airflow_provider_minimax.hooks.minimax import look
 
         minimax_task_id = str(receipt.minimax_task_id)
-        if self._may_cancel(context, receipt):
+        # A worker is not told whether its task was marked, or cleared and tried again.
+        if self.on_clear == "resubmit" and self._may_cancel(context, receipt):
             # A signal may come in the middle of a request, so the cancellation does not share its client.
             self._cancel = lambda: self._given_up(hook.apart(), minimax_task_id, receipt.api_version)[1]
         pace = foreseen(self.minimax_conn_id, clip) if self.poll_interval is None else Pace(self.poll_interval)
