@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
+ATTEMPT = "minimax_attempt"
+"""The XCom that says which attempt of an Airflow task deferred last."""
+
+log = logging.getLogger(__name__)
+
 # Airflow gives a killed trigger 30 s by default, and then ends it without a word.
 _PATIENCE = 25.0
+
+
+def push_attempt(context: Context) -> str | None:
+    """
+    Push to XCom which attempt this is, right before it defers, so that its trigger can tell who is waiting.
+
+    :param context: the task's context.
+    :return: the attempt; ``None`` if it could not be pushed, which is no reason to fail a task that has bought.
+    """
+    ti = context["ti"]
+    try:
+        attempt = str(ti.id)
+        ti.xcom_push(key=ATTEMPT, value=attempt)
+    except Exception as error:
+        log.warning("The remote task will not be cancelled if this one is killed: no XCom could be pushed (%s)", error)
+        return None
+    return attempt
 
 
 def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoTask | MinimaxError:

@@ -19,6 +19,8 @@ __all__ = [
     "MinimaxAuthError",
     "MinimaxClipRejectedError",
     "MinimaxConfigurationError",
+    "MinimaxConnectionLookupError",
+    "MinimaxConnectionNotFoundError",
     "MinimaxConnectionUnusableError",
     "MinimaxDownloadError",
     "MinimaxError",
@@ -116,6 +118,14 @@ class MinimaxConfigurationError(MinimaxError, AirflowFailException):
     """The connection cannot work as it is: unknown platform or region, base URL without scheme, key missing."""
 
 
+class MinimaxConnectionNotFoundError(MinimaxConfigurationError):
+    """
+    Airflow says that there is no such connection. Add it, or wait for what keeps it.
+
+    Airflow says the same while the secrets backend or the API server that has the connection is down.
+    """
+
+
 class MinimaxAuthError(MinimaxError, AirflowFailException):
     """The key was refused: it is wrong, or it belongs to another region. Correct the connection."""
 
@@ -146,6 +156,10 @@ class MinimaxUnavailableError(MinimaxError):
 
 class MinimaxUnreachableError(MinimaxUnavailableError):
     """No connection could be made (DNS, refused, TLS, time-out), so the request never left this machine."""
+
+
+class MinimaxConnectionLookupError(MinimaxUnavailableError):
+    """Airflow could not be asked for the connection: it did not answer, or its answer was an error. Ask again."""
 
 
 class MinimaxConnectionUnusableError(MinimaxUnavailableError):
@@ -209,9 +223,14 @@ def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"])
     :param process: the kind of Airflow process in which it came up, which is where to look.
     :return: a :class:`MinimaxConnectionUnusableError` for what is wrong with the connection; any other error unchanged.
     """
-    if not isinstance(error, MinimaxConfigurationError | MinimaxAuthError | MinimaxQuotaError):
+    if not isinstance(
+        error, MinimaxConfigurationError | MinimaxAuthError | MinimaxQuotaError | MinimaxConnectionLookupError
+    ):
         return error
     facts = {name: value for name, value in error.__dict__.items() if name not in ("message", "hint")}
+    if error.money == NOTHING_BOUGHT:
+        # So says whoever reads connections, who cannot know what was bought before.
+        del facts["money"]
     return MinimaxConnectionUnusableError(
         f"the {process} cannot use the connection just now: {error.message}",
         **facts,

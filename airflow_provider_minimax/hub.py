@@ -23,7 +23,12 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.cancelling import to_the_end
-from airflow_provider_minimax.exceptions import MinimaxAuthError, MinimaxError, MinimaxRateLimitError
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxError,
+    MinimaxRateLimitError,
+    MinimaxUnavailableError,
+)
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 # Looks that are due at nearly the same time share one wake-up of the loop, which costs about as much as a look.
@@ -33,6 +38,8 @@ TICK = 0.1
 BURST = 8
 # How long all wait after a refusal that names no time.
 COOL_DOWN = 5.0
+# How long the last answer may take, when the time allowed is over.
+LAST_ANSWER = 5.0
 
 
 Again = Callable[[VideoTask, float], float | None]
@@ -110,35 +117,43 @@ class Hub:
             to look again, or ``None`` if that is to be handed to the caller. Waking one of many for an answer costs
             about as much as getting it.
         :return: what was seen.
-        :raises MinimaxError: the look failed, or fell into such a pause.
-        :raises Exception: the connection could not be looked up.
+        :raises MinimaxError: the look failed, or fell into such a pause, or the connection could not be looked up.
         """
         try:
-            # The connection is looked up by the trigger's own task: Airflow may want to know for whom.
+            async with asyncio.timeout(max(patience, 0.0) + LAST_ANSWER):
+                return await self._answer(minimax_task_id, api_version, after, patience, again)
+        except TimeoutError as error:
+            raise MinimaxUnavailableError("no whole answer came within the time allowed") from error
+
+    async def _answer(
+        self, minimax_task_id: str, api_version: str, after: float, patience: float, again: Again | None
+    ) -> VideoTask:
+        start = self._loop.time()
+        due, latest = self._due(start, after, start + patience), start + patience
+        try:
             endpoint = await self.hook.aendpoint()
         except Exception:
             # Nothing was asked; the next try of that is as far away as the next look.
-            await asyncio.sleep(after)
+            await asyncio.sleep(start + after - self._loop.time())
             raise
         try:
-            return await self._queued(minimax_task_id, api_version, after, patience, again)
+            return await self._queued(minimax_task_id, api_version, due, latest, again)
         except MinimaxAuthError:
             if not await self.hook.areload_after(endpoint):
                 raise
-            return await self._queued(minimax_task_id, api_version, 0.0, patience, again)
+            due = self._due(self._loop.time(), 0.0, latest)
+            return await self._queued(minimax_task_id, api_version, due, latest, again)
 
     def _queued(
-        self, minimax_task_id: str, api_version: str, after: float, patience: float, again: Again | None
+        self, minimax_task_id: str, api_version: str, due: float, latest: float, again: Again | None
     ) -> asyncio.Future[VideoTask]:
-        latest = self._loop.time() + patience
-        due = self._due(after, latest)
         look = _Look(due, latest, minimax_task_id, api_version, again, self._loop.create_future())
         self._put_off(look)
         self._set_timer(look.due)
         return look.answer
 
-    def _due(self, after: float, latest: float) -> float:
-        due = self._loop.time() + after
+    def _due(self, start: float, after: float, latest: float) -> float:
+        due = start + after
         if after >= 1:
             due = round(due / TICK) * TICK
         return max(due, min(self._resume, latest))
@@ -207,7 +222,7 @@ class Hub:
         if after is None:
             look.answer.set_result(seen)
         else:
-            look.due = self._due(after, look.latest)
+            look.due = self._due(self._loop.time(), after, look.latest)
             self._put_off(look)
             self._set_timer(look.due)
 

@@ -10,9 +10,12 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.fakes import FakeSupervisor
 
 HERE = Path(__file__).parent
 EXAMPLE_DAGS = HERE.parent / "example_dags"
@@ -89,6 +92,21 @@ def log_of(mocker):
         return log
 
     return record
+
+
+@pytest.fixture
+def supervisor(monkeypatch) -> FakeSupervisor:
+    """Answer a trigger that asks Airflow about its task, which only a triggerer could."""
+    from airflow.sdk.execution_time import task_runner
+
+    from airflow_provider_minimax.triggers import killed
+    from tests.fakes import FakeSupervisor
+
+    fake = FakeSupervisor()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", fake, raising=False)
+    monkeypatch.setattr(killed, "_ASK_FOR", 0.5)
+    monkeypatch.setattr(killed, "_ASK_EVERY", 0.05)
+    return fake
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
+from uuid import uuid4
 
 import airflow.sdk
 
@@ -15,6 +17,7 @@ class FakeTaskInstance:
     """As much of a task instance as the operators use; XCom in a dict."""
 
     def __init__(self, *, run_id: str = "run", map_index: int = -1, max_tries: int = 3, try_number: int = 1) -> None:
+        self.id = uuid4()
         self.dag_id = "dag"
         self.run_id = run_id
         self.task_id = "generate"
@@ -34,6 +37,35 @@ class FakeTaskInstance:
             return [*self.others, self.xcoms.get(key)]
         assert (task_ids, map_indexes) == (self.task_id, self.map_index)
         return self.xcoms.get(key)
+
+
+class FakeSupervisor:
+    """What a triggerer asks Airflow through: it knows one task instance's state, and one XCom."""
+
+    def __init__(self, state: str | None = "failed", attempt: str | None = None) -> None:
+        self.state = state
+        self.attempt = attempt
+        self.trouble: Exception | None = None
+        self.answers_after = 0.0
+        self.asked = 0
+        self.is_broken_off = False
+
+    async def asend(self, request: Any) -> Any:
+        from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult, XComResult
+
+        self.asked += 1
+        try:
+            await asyncio.sleep(self.answers_after)
+        except asyncio.CancelledError:
+            self.is_broken_off = True
+            raise
+        if self.trouble is not None:
+            raise self.trouble
+        if not isinstance(request, GetTaskStates):
+            return XComResult(key=request.key, value=self.attempt)
+        (run_id,), (task_id,) = request.run_ids, request.task_ids
+        name = task_id if request.map_index < 0 else f"{task_id}_{request.map_index}"
+        return TaskStatesResult(task_states={} if self.state == "deleted" else {run_id: {name: self.state}})
 
 
 class FakeStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from contextlib import closing
 from pathlib import Path
@@ -335,15 +336,16 @@ def test_a_retry_after_a_cancellation_needs_its_pictures(connect, minimax_emulat
 
 
 @pytest.mark.parametrize(("on_clear", "cancels"), [("resubmit", True), ("reuse", False)])
-def test_a_deferred_operator_tells_the_trigger_whether_it_may_cancel(
+def test_a_deferred_operator_tells_the_trigger_when_it_may_cancel(
     on_clear, cancels, connect, minimax_emulator, context, tmp_path
 ):
     connect()
     minimax_emulator.configure(lifecycle="manual")
     with pytest.raises(TaskDeferred) as deferral:
         generate(deferrable=True, on_clear=on_clear, output_path=str(tmp_path / "boat.mp4")).execute(context)
-    _, kwargs = deferral.value.trigger.serialize()
-    assert (kwargs["api_version"], kwargs["cancel_on_kill"]) == ("v2", cancels)
+    trigger = deferral.value.trigger
+    assert (trigger.api_version, trigger.cancel_on_kill, trigger.cancel_on_clear) == ("v2", True, cancels)
+    assert trigger.attempt == context["ti"].xcoms["minimax_attempt"] == str(context["ti"].id)
 
 
 def test_a_task_that_another_one_bought_is_not_cancelled(connect, minimax_emulator, tmp_path):
@@ -357,67 +359,174 @@ def test_a_task_that_another_one_bought_is_not_cancelled(connect, minimax_emulat
     assert len(minimax_emulator.purchases) == 1
 
 
-@pytest.mark.parametrize("cancel_on_kill", [True, False])
-async def test_a_killed_trigger_cancels_if_it_may(cancel_on_kill, hook, minimax_emulator, log_of):
+def test_an_attempt_that_cannot_be_pushed_fails_no_task_that_has_bought(connect, minimax_emulator, context):
+    """Without it nothing is cancelled, because nobody could tell a kill from a change of triggerers."""
+    push = context["ti"].xcom_push
+
+    def flaky(key, value):
+        if key == "minimax_attempt":
+            raise OSError("the API server is away")
+        push(key, value)
+
+    context["ti"].xcom_push = flaky
+    connect()
     minimax_emulator.configure(lifecycle="manual")
-    log = log_of(MinimaxTaskTrigger)
+    with pytest.raises(TaskDeferred) as deferral:
+        generate(deferrable=True).execute(context)
+    assert deferral.value.trigger.cancel_on_kill is False
+
+
+def waiting_trigger(minimax_task_id: str, **changes) -> MinimaxTaskTrigger:
+    """A trigger of the first attempt, as Airflow's triggerer rebuilds it."""
+    options = {"deadline": time.time() + 60, "api_version": "v2", "cancel_on_kill": True, "attempt": "first"}
     trigger = MinimaxTaskTrigger(
-        minimax_task_id=hook.submit(REQUEST),
-        minimax_conn_id="minimax_default",
-        deadline=time.time() + 5,
-        api_version="v2",
-        cancel_on_kill=cancel_on_kill,
+        minimax_task_id=minimax_task_id, minimax_conn_id="minimax_default", **options | changes
     )
+    trigger.task_instance = FakeTaskInstance()
+    return trigger
+
+
+@pytest.fixture
+def queued(hook, minimax_emulator):
+    minimax_emulator.configure(lifecycle="manual")
+    return hook.submit(REQUEST)
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed", "deleted"])
+async def test_a_queued_clip_is_cancelled_when_its_task_was_marked_or_deleted(
+    state, queued, minimax_emulator, supervisor, log_of
+):
+    log, supervisor.state, supervisor.attempt = log_of(MinimaxTaskTrigger), state, "first"
+    await waiting_trigger(queued).on_kill()
+    assert minimax_emulator.jobs[0]["state"] == "cancelled"
+    assert "was cancelled while it was queued, which is free of charge" in log.said()
+
+
+@pytest.mark.parametrize(
+    ("state", "attempt"),
+    [(None, "first"), (None, None), ("deferred", "second"), ("running", "second"), ("failed", "second")],
+)
+@pytest.mark.parametrize("buys_another", [True, False])
+async def test_a_queued_clip_is_cancelled_when_its_task_was_cleared_to_buy_another(
+    state, attempt, buys_another, queued, minimax_emulator, supervisor, log_of
+):
+    log, supervisor.state, supervisor.attempt = log_of(MinimaxTaskTrigger), state, attempt
+    await waiting_trigger(queued, cancel_on_clear=buys_another).on_kill()
+    assert (minimax_emulator.jobs[0]["state"] == "cancelled") is buys_another
+    assert "the Airflow task was cleared" in log.said()
+
+
+async def test_a_triggerer_that_comes_back_leaves_alone_what_another_one_watches_now(
+    queued, minimax_emulator, supervisor, log_of
+):
+    """Airflow kills its triggers as if a person had ended their tasks."""
+    log, supervisor.state, supervisor.attempt = log_of(MinimaxTaskTrigger), "deferred", "first"
+    await waiting_trigger(queued, cancel_on_clear=True).on_kill()
+    assert minimax_emulator.jobs[0]["state"] == "preparing"
+    assert "another triggerer took it over" in log.said()
+    assert [call.args[0] for call in log.log.mock_calls] == [logging.INFO]
+
+
+@pytest.mark.parametrize(
+    ("state", "attempt"),
+    [("running", "first"), ("scheduled", "first"), ("queued", "first"), ("running", None), ("deferred", None)],
+)
+async def test_a_queued_clip_is_left_alone_where_what_airflow_says_fits_a_kill_and_none(
+    state, attempt, queued, minimax_emulator, supervisor, log_of
+):
+    """Another triggerer may have resumed the task, or it may have been cleared and not begun yet."""
+    log, supervisor.state, supervisor.attempt = log_of(MinimaxTaskTrigger), state, attempt
+    await waiting_trigger(queued, cancel_on_clear=True).on_kill()
+    assert minimax_emulator.jobs[0]["state"] == "preparing"
+    assert f"MiniMax task {queued} is not cancelled, so it goes on and will be billed" in log.said()
+    assert supervisor.asked > 2
+
+
+async def test_airflow_is_asked_again_until_the_new_attempt_of_a_cleared_task_shows(
+    queued, minimax_emulator, supervisor
+):
+    supervisor.state, supervisor.attempt = "queued", "first"
+    killed = asyncio.create_task(waiting_trigger(queued, cancel_on_clear=True).on_kill())
+    await asyncio.sleep(0.15)
+    supervisor.state, supervisor.attempt = "deferred", "second"
+    await killed
+    assert minimax_emulator.jobs[0]["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("trouble", ["error", "silence", "no attempt", "no task instance"])
+async def test_a_queued_clip_is_left_alone_where_airflow_cannot_be_asked(
+    trouble, queued, minimax_emulator, supervisor, log_of
+):
+    log, trigger = log_of(MinimaxTaskTrigger), waiting_trigger(queued)
+    if trouble == "error":
+        supervisor.trouble = ConnectionError("no API server")
+    elif trouble == "silence":
+        supervisor.answers_after = 2
+    elif trouble == "no attempt":
+        trigger = waiting_trigger(queued, attempt=None)
+    else:
+        trigger.task_instance = None
     await trigger.on_kill()
-    assert (minimax_emulator.jobs[0]["state"] == "cancelled") is cancel_on_kill
-    assert ("free of charge" if cancel_on_kill else "goes on and will be billed") in log.said()
+    assert minimax_emulator.jobs[0]["state"] == "preparing"
+    assert "Airflow did not say in time" in log.said()
+    # Airflow's channel to its triggerer loses its place when a request is broken off.
+    assert not supervisor.is_broken_off
 
 
-async def test_a_killed_trigger_cancels_although_airflow_kills_it_again_every_second(hook, minimax_emulator, log_of):
-    minimax_emulator.configure(lifecycle="manual")
+async def test_a_clip_whose_time_was_over_is_left_alone_whatever_became_of_its_task(
+    queued, minimax_emulator, supervisor
+):
+    """Another triggerer ended the wait, which failed the task; that is no wish to cancel."""
+    supervisor.state, supervisor.attempt = "failed", "first"
+    await waiting_trigger(queued, deadline=time.time() - 1).on_kill()
+    assert minimax_emulator.jobs[0]["state"] == "preparing"
+
+
+async def test_a_mapped_tasks_trigger_asks_about_its_own_task(queued, minimax_emulator, supervisor):
+    supervisor.attempt = "first"
+    trigger = waiting_trigger(queued)
+    trigger.task_instance = FakeTaskInstance(map_index=1)
+    await trigger.on_kill()
+    assert minimax_emulator.jobs[0]["state"] == "cancelled"
+
+
+async def test_a_killed_trigger_that_may_not_cancel_asks_nobody(queued, minimax_emulator, supervisor, log_of):
     log = log_of(MinimaxTaskTrigger)
-    trigger = MinimaxTaskTrigger(
-        minimax_task_id=hook.submit(REQUEST),
-        minimax_conn_id="minimax_default",
-        deadline=0.0,
-        api_version="v2",
-        cancel_on_kill=True,
-    )
+    await waiting_trigger(queued, cancel_on_kill=False).on_kill()
+    assert (minimax_emulator.jobs[0]["state"], supervisor.asked) == ("preparing", 0)
+    assert "goes on and will be billed" in log.said()
+
+
+async def test_a_killed_trigger_cancels_although_airflow_kills_it_again_every_second(
+    queued, minimax_emulator, supervisor, log_of
+):
+    log, supervisor.attempt, supervisor.answers_after = log_of(MinimaxTaskTrigger), "first", 0.3
     minimax_emulator.fault("slow", operation="query", seconds=0.5)
-    killed = asyncio.create_task(asyncio.wait_for(trigger.on_kill(), 30))
+    killed = asyncio.create_task(asyncio.wait_for(waiting_trigger(queued).on_kill(), 30))
     async with asyncio.timeout(10):
         while "free of charge" not in log.said():
             await asyncio.sleep(0.1)
             killed.cancel("user-action")
     assert minimax_emulator.jobs[0]["state"] == "cancelled"
+    assert not supervisor.is_broken_off
 
 
-async def test_a_killed_trigger_that_cannot_reach_the_platform_says_so(connect, log_of):
+async def test_a_killed_trigger_that_cannot_reach_the_platform_says_so(connect, supervisor, log_of):
     connect(host="http://127.0.0.1:9", extra={"max_retries": 0})
-    log = log_of(MinimaxTaskTrigger)
-    trigger = MinimaxTaskTrigger(
-        minimax_task_id="T", minimax_conn_id="minimax_default", deadline=0.0, api_version="v2", cancel_on_kill=True
-    )
-    await trigger.on_kill()
+    log, supervisor.attempt = log_of(MinimaxTaskTrigger), "first"
+    await waiting_trigger("T").on_kill()
     assert "Task T could not be cancelled (no connection could be made" in log.said()
 
 
-async def test_a_killed_trigger_speaks_before_airflow_ends_it(hook, minimax_emulator, log_of, monkeypatch):
-    minimax_emulator.configure(lifecycle="manual")
-    minimax_task_id = hook.submit(REQUEST)
+async def test_a_killed_trigger_speaks_before_airflow_ends_it(
+    queued, minimax_emulator, supervisor, log_of, monkeypatch
+):
     minimax_emulator.fault("slow", operation="query", seconds=5)
     monkeypatch.setattr("airflow_provider_minimax.cancelling._PATIENCE", 0.2)
-    log = log_of(MinimaxTaskTrigger)
-    trigger = MinimaxTaskTrigger(
-        minimax_task_id=minimax_task_id,
-        minimax_conn_id="minimax_default",
-        deadline=0.0,
-        api_version="v2",
-        cancel_on_kill=True,
-    )
-    await trigger.on_kill()
+    log, supervisor.attempt = log_of(MinimaxTaskTrigger), "first"
+    await waiting_trigger(queued).on_kill()
     assert (
-        f"Task {minimax_task_id} could not be cancelled (the platform did not answer within 0.2 s), so it may go on"
+        f"Task {queued} could not be cancelled (the platform did not answer within 0.2 s), so it may go on"
         in log.said()
     )
 

@@ -19,11 +19,14 @@ from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
+    MinimaxConnectionLookupError,
+    MinimaxConnectionNotFoundError,
     MinimaxRateLimitError,
     MinimaxRequestError,
     MinimaxTaskGoneError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.hooks import connected
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.hub import shared_hub
 
@@ -257,16 +260,85 @@ async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_op
     assert closed.call_count == 1
 
 
-async def test_a_wrong_key_is_told_to_all_after_one_more_look_up_each(connect, buy, mocker):
-    bought, look_up = buy(3), mocker.spy(MinimaxHook, "_alook_up")
+async def test_a_wrong_key_is_told_to_all_after_few_more_lookups(connect, buy, mocker):
+    bought, look_up = buy(20), mocker.spy(MinimaxHook, "_alook_up")
     async with shared_hub(connect(password="sk-wrong")) as hub:
         assert all(isinstance(one, MinimaxAuthError) for one in await looks(hub, bought))
-    assert look_up.call_count == 1 + len(bought)
+    # One a second at most, however slow the machine.
+    assert look_up.call_count <= 4
 
 
-async def test_a_connection_that_is_gone_is_told_to_all():
+async def test_a_connection_that_is_gone_is_told_to_all_after_one_lookup_for_all(mocker):
+    look_up = mocker.spy(MinimaxHook, "_alook_up")
     async with shared_hub("gone") as hub:
-        assert all(isinstance(one, MinimaxConfigurationError) for one in await looks(hub, ["1", "2"]))
+        seen = await looks(hub, [str(n) for n in range(100)])
+    assert all(isinstance(one, MinimaxConnectionNotFoundError) for one in seen)
+    assert len(set(map(id, seen))) == 100
+    assert look_up.call_count == 1
+
+
+async def test_a_connection_that_comes_back_is_found(buy, connect, monkeypatch):
+    monkeypatch.setattr(connected, "LOOKUP_INTERVAL", 0.1)
+    (bought,) = buy()
+    async with shared_hub("late") as hub:
+        with pytest.raises(MinimaxConnectionNotFoundError):
+            await look(hub, bought)
+        connect(conn_id="late")
+        await asyncio.sleep(0.15)
+        assert (await look(hub, bought)).minimax_task_id == bought
+
+
+class Hanging:
+    """A lookup that takes until it is released; it notes whether somebody broke it off."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.released, self.calls, self.is_broken_off = asyncio.Event(), 0, False
+        look_up = MinimaxHook._alook_up
+
+        async def hanging(hook):
+            self.calls += 1
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                self.is_broken_off = True
+                raise
+            return await look_up(hook)
+
+        monkeypatch.setattr(MinimaxHook, "_alook_up", hanging)
+
+
+async def test_a_lookup_that_hangs_holds_up_nobody_for_long_and_is_not_asked_twice(buy, connect, monkeypatch):
+    (bought,), hanging = buy(), Hanging(monkeypatch)
+    monkeypatch.setattr(connected, "LOOKUP_TIMEOUT", 0.2)
+    async with shared_hub(connect()) as hub:
+        for _ in range(2):
+            start = time.monotonic()
+            seen = await looks(hub, [bought] * 50, after=0.1)
+            assert all(isinstance(one, MinimaxConnectionLookupError) for one in seen)
+            assert time.monotonic() - start < 1
+        hanging.released.set()
+        assert (await look(hub, bought)).minimax_task_id == bought
+    assert (hanging.calls, hanging.is_broken_off) == (1, False)
+
+
+async def test_a_hub_that_is_left_while_a_lookup_hangs_closes_at_once_and_breaks_nothing_off(connect, monkeypatch):
+    """Airflow's channel to its triggerer loses its place when a request is broken off."""
+    hanging = Hanging(monkeypatch)
+
+    async def watch():
+        async with shared_hub(connect()) as hub:
+            await look(hub, "T")
+
+    waiting = asyncio.create_task(watch())
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not hubs._hubs[asyncio.get_running_loop()]
+    hanging.released.set()
+    await asyncio.sleep(0.1)
+    assert (hanging.calls, hanging.is_broken_off) == (1, False)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_the_connection_is_looked_up_by_the_one_who_waits(connect, buy, monkeypatch):
@@ -284,7 +356,7 @@ async def test_the_connection_is_looked_up_by_the_one_who_waits(connect, buy, mo
     assert seen == [{"trigger_id": 1}]
 
 
-async def test_look_ups_of_the_connection_that_fail_are_as_far_apart_as_looks():
+async def test_lookups_of_the_connection_that_fail_are_as_far_apart_as_looks():
     async with shared_hub("gone") as hub:
         start = time.monotonic()
         with pytest.raises(MinimaxConfigurationError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -14,11 +16,14 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_minimax.api import exchange, transport
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import (
+    MinimaxConnectionUnusableError,
     MinimaxModerationError,
     MinimaxRequestError,
+    MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.hooks import connected
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from tests.test_operators import FakeTaskInstance
@@ -240,3 +245,92 @@ def test_rescheduling_gives_the_slot_back_between_looks(bought, context, minimax
         sensor(bought, mode="reschedule").execute(context)
     # Its place in Airflow differs from version to version.
     assert type(raised.value).__name__ == "AirflowRescheduleException"
+
+
+@WAYS
+async def test_a_key_that_was_replaced_is_looked_up_by_a_sensor_that_waits(
+    bought, context, connect, minimax_emulator, deferrable
+):
+    minimax_emulator.configure(lifecycle="looks", looks=3)
+    it = sensor(bought, deferrable=deferrable)
+    assert it.poke(context).is_done is False
+    minimax_emulator.configure(key="a-new-key")
+    connect(password="a-new-key")
+    assert (await ended(it, context))["state"] == "succeeded"
+
+
+CANNOT_CONNECT = pytest.mark.parametrize(
+    "changes",
+    [None, {"password": "sk-wrong"}, {"extra": {"platform": "no-such"}}],
+    ids=["gone", "refused", "malformed"],
+)
+
+
+@WAYS
+@CANNOT_CONNECT
+async def test_a_connection_that_the_worker_cannot_use_is_retried_by_airflow(
+    bought, context, connect, monkeypatch, deferrable, changes
+):
+    """The task is bought, so what is wrong may be repaired, or may pass."""
+    if changes is None:
+        monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT")
+    else:
+        connect(**changes)
+    with pytest.raises(MinimaxConnectionUnusableError) as raised:
+        await ended(sensor(bought, deferrable=deferrable, soft_fail=True), context)
+    assert not raised.value.is_final
+    assert "the worker cannot use the connection just now" in str(raised.value)
+    assert (raised.value.minimax_task_id, raised.value.resumable) == (bought, True)
+
+
+@WAYS
+async def test_with_never_fail_a_connection_that_cannot_be_used_skips(bought, context, connect, deferrable):
+    connect(password="sk-wrong")
+    with pytest.raises(AirflowSkipException):
+        await ended(sensor(bought, deferrable=deferrable, never_fail=True), context)
+
+
+@WAYS
+async def test_with_silent_fail_a_connection_that_cannot_be_used_is_waited_out(
+    bought, context, connect, monkeypatch, deferrable
+):
+    monkeypatch.setattr(connected, "LOOKUP_INTERVAL", 0.02)
+    connect(password="sk-wrong")
+    repair = threading.Timer(0.4, connect)
+    repair.start()
+    facts = await ended(sensor(bought, deferrable=deferrable, silent_fail=True), context)
+    repair.join()
+    assert facts["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("kind", ["MinimaxAuthError", "MinimaxQuotaError", "MinimaxConfigurationError"])
+def test_an_older_triggerers_final_word_on_the_connection_is_not_final(bought, context, kind):
+    event = {"task": None, "error": {"kind": kind, "message": "no"}}
+    with pytest.raises(MinimaxConnectionUnusableError, match="the triggerer cannot use") as raised:
+        sensor(bought).resume_execution("execute_complete", {"event": event}, context)
+    assert raised.value.resumable is True
+
+
+def test_a_clip_that_cannot_be_fetched_for_the_connection_is_tried_again(bought, context, connect, tmp_path):
+    connect(password="sk-wrong")
+    it = sensor(bought, output_path=str(tmp_path / "clip.mp4"))
+    event = {"task": {"task_id": bought, "state": "succeeded", "status": "Success"}, "error": None}
+    with pytest.raises(MinimaxConnectionUnusableError) as raised:
+        it.resume_execution("execute_complete", {"event": event}, context)
+    assert raised.value.resumable is True
+
+
+@WAYS
+async def test_a_task_that_was_cancelled_was_free_and_the_sensor_says_how_to_buy_another(
+    connect, context, minimax_emulator, deferrable
+):
+    minimax_emulator.configure(lifecycle="manual")
+    h3 = {"model": "MiniMax-H3", "prompt": "a cat", "duration": 5, "resolution": "768P", "ratio": "16:9"}
+    hook = MinimaxHook(connect())
+    bought = hook.submit(VideoRequest.of(h3))
+    hook.cancel(bought)
+    with pytest.raises(MinimaxTaskFailedError) as raised:
+        await ended(sensor(bought, api_version="v2", deferrable=deferrable), context)
+    assert raised.value.is_final
+    assert "free of charge" in str(raised.value)
+    assert "Clear the task that submitted it to buy another." in str(raised.value)

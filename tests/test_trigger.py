@@ -11,17 +11,17 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_minimax import hub
-from airflow_provider_minimax.api import foresight
+from airflow_provider_minimax.api import exchange, foresight
 from airflow_provider_minimax.api.foresight import Timetable
 from airflow_provider_minimax.api.pace import Outcome, Pace
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
 from airflow_provider_minimax.exceptions import (
-    MinimaxAuthError,
-    MinimaxConfigurationError,
+    MinimaxConnectionUnusableError,
     MinimaxTaskTimeoutError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.hooks import connected
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
@@ -96,6 +96,20 @@ async def test_the_deadline_is_a_wall_clock_that_a_restart_does_not_move(bought,
     assert time.time() < kwargs["deadline"] + 2
 
 
+@pytest.mark.parametrize("what", ["answer", "lookup"])
+async def test_the_deadline_holds_while_an_answer_does_not_come(what, bought, minimax_emulator, monkeypatch):
+    monkeypatch.setattr(hub, "LAST_ANSWER", 0.3)
+    if what == "answer":
+        minimax_emulator.fault("hold", operation="query", times=-1)
+    else:
+        monkeypatch.setattr(MinimaxHook, "_alook_up", lambda hook: asyncio.sleep(2))
+    start = time.monotonic()
+    assert isinstance((await outcome(trigger(bought, deadline=time.time() + 0.3))).error, MinimaxTaskTimeoutError)
+    assert time.monotonic() - start < 1.5
+    minimax_emulator.clear_faults()
+    minimax_emulator.release()
+
+
 async def test_trouble_on_the_way_is_tolerated(bought, minimax_emulator):
     minimax_emulator.fault("reset_before", operation="query", times=2)
     minimax_emulator.fault("http", operation="query", status=502, html=True, times=2)
@@ -106,20 +120,85 @@ async def test_too_much_trouble_in_a_row_is_an_event_that_gives_up_only_on_looki
     minimax_emulator.fault("http", operation="query", status=502, html=True, times=-1)
     error = (await outcome(trigger(bought, max_failures=3))).error
     assert isinstance(error, MinimaxUnavailableError)
-    assert "gave up after 3 failed looks" in str(error)
+    assert "gave up after 3 failed status checks" in str(error)
     assert "may still be running" in str(error)
 
 
-async def test_a_wrong_key_ends_the_wait(bought, connect):
-    connect(password="sk-wrong")
-    assert isinstance((await outcome(trigger(bought))).error, MinimaxAuthError)
+@pytest.fixture
+def fast_lookups(monkeypatch):
+    monkeypatch.setattr(connected, "LOOKUP_INTERVAL", 0.02)
 
 
-async def test_a_connection_that_is_gone_ends_the_wait():
-    assert isinstance((await outcome(trigger(minimax_conn_id="gone"))).error, MinimaxConfigurationError)
+async def soon(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the log is written by a thread
+            await asyncio.sleep(0.02)
 
 
-async def test_a_look_up_of_the_connection_that_fails_for_a_moment_is_tolerated(bought, monkeypatch):
+@pytest.mark.usefixtures("fast_lookups")
+@pytest.mark.parametrize("trouble", ["gone", "refused key", "empty account"])
+async def test_a_connection_that_cannot_be_used_for_a_while_ends_no_wait(
+    trouble, bought, connect, minimax_emulator, log_of, monkeypatch
+):
+    """Airflow says "not found" of a connection whose secrets backend is down, and the clip is bought."""
+    log = log_of(MinimaxTaskTrigger)
+    if trouble == "gone":
+        monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT")
+    elif trouble == "refused key":
+        connect(password="sk-wrong")
+    else:
+        minimax_emulator.fault("base_resp", operation="query", code=1008, times=-1)
+    waiting = asyncio.create_task(outcome(trigger(bought, max_failures=3)))
+    await soon(lambda: "the triggerer cannot use the connection just now" in log.said())
+    await asyncio.sleep(0.5)
+    minimax_emulator.clear_faults()
+    connect()
+    assert (await waiting).error is None
+    assert log.said().count("cannot use the connection") == 1
+
+
+@pytest.mark.parametrize("conn_id", ["gone", "refused"])
+async def test_a_connection_that_cannot_be_used_until_the_deadline_is_a_time_out_that_names_it(
+    bought, connect, conn_id
+):
+    connect(conn_id="refused", password="sk-wrong")
+    error = (await outcome(trigger(bought, minimax_conn_id=conn_id, deadline=time.time() + 0.5))).error
+    assert isinstance(error, MinimaxTaskTimeoutError)
+    assert "the triggerer cannot use the connection just now" in str(error)
+    assert f"Task {bought} goes on and will be billed" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"extra": {"platform": "no-such"}}, "platform='no-such'"),
+        ({"extra": {"proxy": "nonsense"}}, "proxy"),
+        ({"extra": {"verify": "/no/such/bundle.pem"}}, "/no/such/bundle.pem"),
+        ({"password": ""}, "the API key is missing"),
+    ],
+)
+async def test_a_connection_that_is_malformed_ends_the_wait_at_once_but_not_for_good(bought, connect, changes, said):
+    connect(**changes)
+    start = time.monotonic()
+    error = (await outcome(trigger(bought, deadline=time.time() + 60))).error
+    assert isinstance(error, MinimaxConnectionUnusableError)
+    assert not error.is_final
+    assert said in str(error)
+    assert "triggerer" in str(error)
+    assert time.monotonic() - start < 5
+
+
+async def test_an_environment_that_no_client_can_be_made_in_ends_the_wait_at_once(bought, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")
+    exchange.ssl_context.cache_clear()
+    error = (await outcome(trigger(bought, deadline=time.time() + 60))).error
+    exchange.ssl_context.cache_clear()
+    assert isinstance(error, MinimaxConnectionUnusableError)
+    assert "SSL_CERT_FILE" in str(error)
+
+
+@pytest.mark.usefixtures("fast_lookups")
+async def test_a_lookup_of_the_connection_that_fails_for_a_moment_is_tolerated(bought, monkeypatch):
     look_up, failures = MinimaxHook._alook_up, iter([True, True])
 
     async def flaky(self):
@@ -163,6 +242,11 @@ def test_a_trigger_is_rebuilt_from_what_it_serialises():
     module, _, name = path.rpartition(".")
     again = getattr(__import__(module, fromlist=[name]), name)(**json.loads(json.dumps(kwargs)))
     assert again.serialize() == it.serialize()
+
+
+def test_what_has_its_default_is_not_stored_so_that_an_older_triggerer_can_build_the_rest():
+    plain = MinimaxTaskTrigger(minimax_task_id="T", minimax_conn_id="c", deadline=1.0)
+    assert plain.serialize()[1] == {"minimax_task_id": "T", "minimax_conn_id": "c", "deadline": 1.0}
 
 
 def test_a_trigger_of_an_older_version_is_still_understood():

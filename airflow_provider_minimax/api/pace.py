@@ -10,15 +10,19 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
+    MinimaxConfigurationError,
+    MinimaxConnectionNotFoundError,
+    MinimaxConnectionUnusableError,
     MinimaxError,
     MinimaxModerationError,
     MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
+    after_purchase,
     error_from_event,
 )
 
@@ -166,7 +170,10 @@ class Watch:
     :param minimax_task_id: the remote task.
     :param deadline: when patience ends, in epoch seconds: a wall clock, so that it survives a change of process.
     :param pace: how long to wait between looks.
+    :param process: the kind of Airflow process that waits, which is where a connection that cannot be used is to be
+        looked for. Such trouble is waited out until the deadline: the task is bought.
     :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
+        Trouble with the connection does not count.
     :param luck: a number from 0 to 1 that sets the looks apart from those of other tasks; for tests.
     """
 
@@ -176,12 +183,14 @@ class Watch:
         *,
         deadline: float,
         pace: Pacing,
+        process: Literal["worker", "triggerer"] = "worker",
         max_failures: int | None = MAX_FAILURES,
         luck: float | None = None,
     ) -> None:
         self._minimax_task_id = minimax_task_id
         self._deadline = deadline
         self._pace = pace
+        self._process = process
         self._max_failures = max_failures
         self._luck = random.random() if luck is None else luck  # noqa: S311 - no secret hangs on it
         self._looks = 0
@@ -205,16 +214,16 @@ class Watch:
         self._looks += 1
         if isinstance(seen, MinimaxError):
             return self._after_failure(seen, now)
+        is_news = self._task is None or self._task.status != seen.status or self._is_cut_off
         self._failures = 0
         self._trouble = None
         if outcome := settle(seen):
             return outcome
-        changed = self._task is None or self._task.status != seen.status
         self._task = seen
         self.seen_running_at = now
         return self._go_on(
             now,
-            note=f"MiniMax task {self._minimax_task_id}: {seen.status or 'no status'}" if changed else None,
+            note=f"MiniMax task {self._minimax_task_id}: {seen.status or 'no status'}" if is_news else None,
             warn=seen.state is TaskState.UNKNOWN,
         )
 
@@ -227,45 +236,69 @@ class Watch:
         :return: seconds to the next look; ``None``, and nothing was noted, if this one is for :meth:`after` to judge.
         """
         last = self._task
-        if last is None or seen.status != last.status or seen.state is not last.state or now >= self._deadline:
+        if last is None or seen.status != last.status or seen.state is not last.state:
+            return None
+        if self._is_cut_off or now >= self._deadline:
             return None
         return cast("Wait", self.after(seen, now)).seconds
 
-    def _after_failure(self, error: MinimaxError, now: float) -> Wait | Outcome:
-        self._failures += 1
-        self._trouble = error
+    @property
+    def _is_cut_off(self) -> bool:
+        return isinstance(self._trouble, MinimaxConnectionUnusableError)
+
+    def _after_failure(self, seen: MinimaxError, now: float) -> Wait | Outcome:
+        error, before = after_purchase(seen, self._process), self._trouble
         error.minimax_task_id = self._minimax_task_id
-        going_on = f"Task {self._minimax_task_id} may still be running and will be billed; waiting again buys nothing."
-        if error.is_final:
-            error.money = error.money or going_on
-            return Outcome(self._task, error)
-        if self._max_failures is not None and self._failures >= self._max_failures:
-            error.message = f"gave up after {self._failures} failed looks in a row: {error.message}"
-            error.money = error.money or going_on
-            return Outcome(self._task, error)
-        return self._go_on(
-            now,
-            at_least=error.retry_after or 0.0,
-            note=f"MiniMax task {self._minimax_task_id}: look {self._failures} in a row failed, looking again: {error}",
-            warn=True,
+        self._trouble = error
+        if error.is_final or _is_malformed(seen):
+            return self._give_up(error)
+        note: str | None = None
+        if self._is_cut_off:
+            if before is None or before.message != error.message:
+                note = f"Status check failed, will keep polling until the deadline: {error}"
+        else:
+            self._failures += 1
+            if self._max_failures is not None and self._failures >= self._max_failures:
+                error.message = f"gave up after {self._failures} failed status checks in a row: {error.message}"
+                return self._give_up(error)
+            note = f"Status check failed ({self._failures} in a row), will keep polling: {error}"
+        return self._go_on(now, at_least=error.retry_after or 0.0, note=note, warn=True)
+
+    def _give_up(self, error: MinimaxError) -> Outcome:
+        error.money = error.money or (
+            f"Task {self._minimax_task_id} may still be running and will be billed; waiting again buys nothing."
         )
+        return Outcome(self._task, error)
 
     def _go_on(self, now: float, *, at_least: float = 0.0, note: str | None, warn: bool) -> Wait | Outcome:
         if now < self._deadline:
             return Wait(self._until_next(now, at_least), note, warn)
         last = f"its last status was {self._task.status}" if self._task else "it was never seen"
-        if self._trouble:
-            last += f", and the last {self._failures} looks failed: {self._trouble.message}"
+        hint = "Wait for it with MinimaxTaskSensor and this id, with a longer timeout; that buys nothing."
+        if self._trouble is not None:
+            failed = "status check" if self._is_cut_off else f"{self._failures} status checks"
+            last += f", and the last {failed} failed: {self._trouble.message}"
+            if self._is_cut_off:
+                hint = f"{self._trouble.hint} {hint}"
         return Outcome(
             self._task,
             MinimaxTaskTimeoutError(
                 f"the task did not end within the time allowed; {last}",
                 minimax_task_id=self._minimax_task_id,
                 money=f"Task {self._minimax_task_id} goes on and will be billed.",
-                hint="Wait for it with MinimaxTaskSensor and this id, with a longer timeout; that buys nothing.",
+                hint=hint,
             ),
         )
 
     def _until_next(self, now: float, at_least: float) -> float:
         delay = max(self._pace.delay(now, self._looks, self._luck), at_least)
         return max(0.0, min(delay, self._deadline - now))
+
+
+def _is_malformed(error: MinimaxError) -> bool:
+    """Whether a connection, or this process's environment, is such that nothing could be sent: asking again is idle."""
+    return (
+        isinstance(error, MinimaxConfigurationError)
+        and not isinstance(error, MinimaxConnectionNotFoundError)
+        and error.http_status is None
+    )

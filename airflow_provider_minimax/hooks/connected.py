@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Self
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -11,12 +13,28 @@ from airflow_provider_minimax.airflow_names import AirflowNotFoundException
 from airflow_provider_minimax.api.async_transport import AsyncTransport
 from airflow_provider_minimax.api.exchange import Endpoint
 from airflow_provider_minimax.api.platforms import Platform
+from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.transport import Transport
-from airflow_provider_minimax.exceptions import MinimaxConfigurationError
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxConnectionLookupError,
+    MinimaxConnectionNotFoundError,
+    MinimaxError,
+)
 from airflow_provider_minimax.hooks.connection import read_connection
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+T = TypeVar("T")
+
+# How long an event loop waits for Airflow to say what a connection is.
+LOOKUP_TIMEOUT = 20.0
+# How long the answer of a lookup that found nothing new holds for all who share a hook.
+LOOKUP_INTERVAL = 1.0
+# Lookups that go on although nobody waits for them any more.
+_lookups: set[asyncio.Task[Any]] = set()
 
 
 class ConnectedHook(BaseHook):
@@ -37,41 +55,86 @@ class ConnectedHook(BaseHook):
         self._resolved: tuple[Platform, Endpoint] | None = None
         self._transport: Transport | None = None
         self._async_transport: AsyncTransport | None = None
-        self._resolving: asyncio.Lock | None = None
+        self._lookup: asyncio.Task[tuple[Platform, Endpoint]] | None = None
+        self._lookup_holds_until = 0.0
 
     def get_conn(self) -> Transport:
         """Return the transport to the connection's endpoint, opened at the first call."""
         if self._transport is None:
             _, endpoint = self._resolve()
-            self._transport = Transport(endpoint)
+            self._transport = self._open(Transport, endpoint)
         return self._transport
+
+    def _open(self, kind: Callable[[Endpoint], T], endpoint: Endpoint) -> T:
+        try:
+            return kind(endpoint)
+        except (ImportError, OSError, ValueError) as error:
+            # A package, a file of certificates or a proxy that the environment names, and that cannot be used.
+            raise MinimaxConfigurationError(
+                f"no HTTP client can be made for connection {self.minimax_conn_id!r}: "
+                + redact(f"{type(error).__name__}: {error}"),
+                hint="Check its extra fields proxy and verify, and SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables "
+                "in the environment of this process.",
+            ) from error
 
     def _resolve(self) -> tuple[Platform, Endpoint]:
         if self._resolved is None:
-            try:
-                connection = self.get_connection(self.minimax_conn_id)
-            except AirflowNotFoundException as error:
-                raise self._no_connection() from error
-            self._resolved = self._read(connection, connection.extra_dejson)
+            self._resolved = self._look_up()
         return self._resolved
 
+    def _look_up(self) -> tuple[Platform, Endpoint]:
+        try:
+            connection = self.get_connection(self.minimax_conn_id)
+            extra = connection.extra_dejson
+        except Exception as error:
+            raise self._not_found(error) from error
+        return self._read(connection, extra)
+
     async def _aresolve(self) -> tuple[Platform, Endpoint]:
-        if self._resolved is not None:
-            return self._resolved
-        self._resolving = self._resolving or asyncio.Lock()
-        async with self._resolving:
-            if self._resolved is None:
-                self._resolved = await self._alook_up()
+        if self._resolved is None:
+            self._resolved = await self._ashared_lookup()
         return self._resolved
+
+    async def _ashared_lookup(self) -> tuple[Platform, Endpoint]:
+        """
+        Look the connection up, once for all who ask at the same time or soon after it changed nothing.
+
+        The lookup is a task of its own, which nobody cancels: Airflow's channel to its supervisor loses its place when
+        a request is broken off, and a secrets backend that hangs must not hold up those who wait.
+        """
+        loop = asyncio.get_running_loop()
+        if self._lookup is None or (self._lookup.done() and loop.time() >= self._lookup_holds_until):
+            self._lookup = loop.create_task(self._alook_up())
+            self._lookup.add_done_callback(self._end_lookup)
+            _lookups.add(self._lookup)
+        lookup = self._lookup
+        await asyncio.wait({lookup}, timeout=LOOKUP_TIMEOUT)
+        if not lookup.done():
+            raise self._not_found(TimeoutError(f"no answer within {LOOKUP_TIMEOUT:g} s"))
+        try:
+            return lookup.result()
+        except MinimaxError as error:
+            # To each in an error of its own, since what is known of a task is added to it.
+            raise copy.copy(error) from error.__cause__
+        except Exception as error:
+            raise self._not_found(error) from error
+
+    def _end_lookup(self, lookup: asyncio.Task[tuple[Platform, Endpoint]]) -> None:
+        _lookups.discard(lookup)
+        if lookup.cancelled():
+            return
+        if lookup.exception() is not None or lookup.result() == self._resolved:
+            self._lookup_holds_until = lookup.get_loop().time() + LOOKUP_INTERVAL
 
     async def _alook_up(self) -> tuple[Platform, Endpoint]:
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 
         try:
             connection = await get_async_connection(self.minimax_conn_id, hook=self)
-        except AirflowNotFoundException as error:
-            raise self._no_connection() from error
-        return self._read(connection, await get_async_extra_dejson(connection))
+            extra = await get_async_extra_dejson(connection)
+        except Exception as error:
+            raise self._not_found(error) from error
+        return self._read(connection, extra)
 
     def _read(self, connection: Connection, extra: dict[str, Any]) -> tuple[Platform, Endpoint]:
         return read_connection(
@@ -82,12 +145,31 @@ class ConnectedHook(BaseHook):
             extra=extra,
         )
 
-    def _no_connection(self) -> MinimaxConfigurationError:
-        return MinimaxConfigurationError(
-            f"there is no connection {self.minimax_conn_id!r}",
-            hint="Add it in the UI (Admin, Connections), with `airflow connections add`, or as AIRFLOW_CONN_"
-            f"{self.minimax_conn_id.upper()}.",
-        )
+    def _not_found(self, error: Exception) -> MinimaxError:
+        if isinstance(error, AirflowNotFoundException):
+            return MinimaxConnectionNotFoundError(
+                f"there is no connection {self.minimax_conn_id!r} here, or the secrets backend or API server that has "
+                "it is down, of which Airflow says the same",
+                hint="Add it in the UI (Admin, Connections), with `airflow connections add`, or as AIRFLOW_CONN_"
+                f"{self.minimax_conn_id.upper()}.",
+            )
+        what = redact(f"{type(error).__name__}: {error}")
+        return MinimaxConnectionLookupError(f"connection {self.minimax_conn_id!r} could not be looked up ({what})")
+
+    def with_current_key(self, ask: Callable[[], T]) -> T:
+        """
+        Ask the platform something; should it refuse the key, look the connection up, and ask again if that changed.
+
+        :param ask: what to ask, through this hook.
+        :return: what ``ask`` returns.
+        :raises MinimaxAuthError: the connection's current key was refused.
+        """
+        try:
+            return ask()
+        except MinimaxAuthError:
+            if not self.reload():
+                raise
+            return ask()
 
     def reload(self) -> bool:
         """
@@ -95,15 +177,16 @@ class ConnectedHook(BaseHook):
 
         :return: whether anything in it changed; if so, the next request uses it.
         """
-        stale, self._resolved = self._resolved, None
-        if self._resolve() == stale:
+        fresh = self._look_up()
+        if fresh == self._resolved:
             return False
+        self._resolved = fresh
         self.close()
         return True
 
     async def areload(self) -> bool:
         """Do what :meth:`reload` does, on an event loop."""
-        fresh = await self._alook_up()
+        fresh = await self._ashared_lookup()
         if fresh == self._resolved:
             return False
         stale, self._resolved, self._async_transport = self._async_transport, fresh, None
@@ -129,7 +212,7 @@ class ConnectedHook(BaseHook):
     async def _aconn(self) -> tuple[Platform, AsyncTransport]:
         platform, endpoint = await self._aresolve()
         if self._async_transport is None:
-            self._async_transport = AsyncTransport(endpoint)
+            self._async_transport = self._open(AsyncTransport, endpoint)
         return platform, self._async_transport
 
     def apart(self) -> Self:

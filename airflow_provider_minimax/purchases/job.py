@@ -25,7 +25,7 @@ from airflow_provider_minimax.api.pace import Outcome, settle
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.arguments import check_search
-from airflow_provider_minimax.cancelling import give_up, told
+from airflow_provider_minimax.cancelling import give_up, push_attempt, told
 from airflow_provider_minimax.deferral import SAFETY_NET
 from airflow_provider_minimax.delivery.landing import Landed, Wishes, land, origin_of
 from airflow_provider_minimax.delivery.places import Place, place_of
@@ -369,6 +369,7 @@ class PurchaseJob:
     def _wait_in_triggerer(self, receipt: Receipt, deadline: float, timing: dict[str, Any]) -> None:
         from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
+        attempt = push_attempt(self.context) if self._may_cancel(receipt) else None
         defer = cast("Callable[..., Any]", self._defer)
         defer(
             trigger=MinimaxTaskTrigger(
@@ -377,8 +378,10 @@ class PurchaseJob:
                 deadline=deadline,
                 poll_interval=self.options.poll_interval,
                 api_version=receipt.api_version,
-                cancel_on_kill=self._may_cancel(receipt),
                 clip=timing,
+                cancel_on_kill=attempt is not None,
+                cancel_on_clear=attempt is not None and self.options.on_clear == "resubmit",
+                attempt=attempt,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.longest_wait + SAFETY_NET),
@@ -398,7 +401,7 @@ class PurchaseJob:
             self.cancel = None
 
     def _may_cancel(self, receipt: Receipt) -> bool:
-        """Whether the remote task can be cancelled, and is this Airflow task's own."""
+        """Whether the remote task can be cancelled while it is queued, and is this Airflow task's own."""
         return receipt.api_version == "v2" and receipt.owner == owner_of(self.context)
 
     def _try_cancel(self, minimax_task_id: str, api_version: str) -> tuple[VideoTask | MinimaxError, str]:

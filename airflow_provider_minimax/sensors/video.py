@@ -16,10 +16,13 @@ from airflow_provider_minimax.arguments import API_VERSIONS, check_delivery, che
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.exceptions import (
+    CANCELLED,
     NOTHING_BOUGHT,
+    MinimaxConnectionUnusableError,
     MinimaxError,
     MinimaxRequestError,
     MinimaxTaskTimeoutError,
+    after_purchase,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
+_BUY_ANOTHER = "Clear the task that submitted it to buy another."
+
 
 class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     """
@@ -35,7 +40,8 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     All options of :class:`~airflow.sdk.BaseSensorOperator` hold in all modes. A task that failed at the platform, and a
     wait that took longer than ``timeout``, fail the sensor at once (with ``soft_fail`` or ``never_fail`` they skip it);
-    trouble on the way is retried, with ``silent_fail`` until the time-out.
+    trouble on the way is retried, with ``silent_fail`` until the time-out. What is wrong with the connection is such
+    trouble too, because the task is bought.
 
     .. seealso:: :doc:`/howto/sensor`
 
@@ -123,23 +129,32 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         return PokeReturnValue(is_done=True, xcom_value=outcome.result().as_result())
 
     def _look(self) -> VideoTask:
-        return self.hook.get_task(checked_id(self.minimax_task_id), api_version=self.api_version)
+        minimax_task_id = checked_id(self.minimax_task_id)
+        try:
+            return self.hook.with_current_key(lambda: self.hook.get_task(minimax_task_id, api_version=self.api_version))
+        except MinimaxError as error:
+            raise after_purchase(error, "worker") from error.__cause__
 
     def execute(self, context: Context) -> Any:
         """Wait for the task, in this process or in the triggerer, and deliver its clip if asked to."""
-        if self._place(context) is not None:
-            self._wishes().check_means()
-        with closing(self.hook):
-            if self.deferrable:
-                return self._look_then_defer(context)
-            try:
-                facts = super().execute(context)
-            except MinimaxError as error:
-                error.minimax_task_id = error.minimax_task_id or checked_id(self.minimax_task_id)
-                raise
-            except AirflowSensorTimeout:
-                self._fail(self._timed_out())
-            return self._done(context, facts)
+        try:
+            if self._place(context) is not None:
+                self._wishes().check_means()
+            with closing(self.hook):
+                return self._look_then_defer(context) if self.deferrable else self._poke_until_done(context)
+        except MinimaxError as error:
+            self._complete(error)
+            raise
+
+    def _poke_until_done(self, context: Context) -> dict[str, Any]:
+        try:
+            facts = super().execute(context)
+        except MinimaxError:
+            # Whether to skip instead was decided by the base class.
+            raise
+        except AirflowSensorTimeout:
+            self._fail(self._timed_out())
+        return self._done(context, facts)
 
     def _look_then_defer(self, context: Context) -> Any:
         deadline = time.time() + self.timeout
@@ -147,9 +162,9 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         try:
             seen = self.poke(context)
         except MinimaxError as error:
-            if error.is_final:
+            if error.is_final or (isinstance(error, MinimaxConnectionUnusableError) and not self.silent_fail):
                 self._fail(error)
-            self.log.warning("The first look failed, the triggerer goes on looking: %s", error)
+            self.log.warning("First status check failed, will keep polling in the triggerer: %s", error)
         if seen:
             return self._done(context, seen.xcom_value)
         from airflow_provider_minimax.api.pace import MAX_FAILURES
@@ -177,7 +192,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         try:
             task = Outcome.of_event(event).result()
         except MinimaxError as error:
-            self._fail(error)
+            self._fail(after_purchase(error, "triggerer"))
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
         with closing(self.hook):
             return self._done(context, self._with_prompt(task).as_result())
@@ -200,7 +215,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             minimax_task_id = checked_id(self.minimax_task_id)
             return self._deliver(context, self.hook, place, minimax_task_id, None, self._look)
         except MinimaxError as error:
-            self._fail(error)
+            self._fail(after_purchase(error, "worker"))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; unlike the base class, with the same outcomes as without deferral, on every version of Airflow."""
@@ -213,12 +228,19 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     def _fail(self, error: MinimaxError) -> NoReturn:
         """Fail or skip as a poking sensor does: final errors obey ``soft_fail``, all errors obey ``never_fail``."""
-        error.minimax_task_id = error.minimax_task_id or str(self.minimax_task_id)
+        self._complete(error)
         if self.cancel_on_timeout and isinstance(error, MinimaxTaskTimeoutError):
             self._give_up(error)
         if self.never_fail or (self.soft_fail and error.is_final):
             raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
         raise error
+
+    def _complete(self, error: MinimaxError) -> None:
+        """Add to an error what holds for all of a sensor's: which task, and that to wait for it again buys nothing."""
+        error.minimax_task_id = error.minimax_task_id or str(self.minimax_task_id) or None
+        error.resumable = True
+        if error.code == CANCELLED:
+            error.hint = _BUY_ANOTHER
 
     def _give_up(self, error: MinimaxTaskTimeoutError) -> None:
         from airflow_provider_minimax.api.task import TaskState
@@ -228,7 +250,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             seen = give_up(self.hook, str(error.minimax_task_id), self.api_version)
         error.money = told(seen, str(error.minimax_task_id))
         if not isinstance(seen, MinimaxError) and seen.state is TaskState.CANCELLED:
-            error.hint = "Clear the task that submitted it to buy anew."
+            error.hint = _BUY_ANOTHER
 
     def _timed_out(self) -> MinimaxTaskTimeoutError:
         minimax_task_id = checked_id(self.minimax_task_id)

@@ -15,6 +15,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRateLimitError
+from airflow_provider_minimax.triggers.wire_format import changed_arguments
 from airflow_provider_minimax.turnstile import shared_turnstile
 
 # Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
@@ -55,17 +56,7 @@ class MinimaxTurnTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the keyword arguments to build this trigger again."""
-        return (
-            "airflow_provider_minimax.triggers.turn.MinimaxTurnTrigger",
-            {
-                "minimax_conn_id": self.minimax_conn_id,
-                "asked_at": self.asked_at,
-                "deadline": self.deadline,
-                "rate_limit_per_minute": self.rate_limit_per_minute,
-                "not_before": self.not_before,
-                "refusals": self.refusals,
-            },
-        )
+        return "airflow_provider_minimax.triggers.turn.MinimaxTurnTrigger", changed_arguments(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
@@ -106,6 +97,10 @@ class MinimaxTurnTrigger(BaseTrigger):
         )
 
     async def on_kill(self) -> None:
-        """Say what became of the money when the waiting task is cleared or marked."""
+        """Say that this wait is over; whether the task was killed or goes on at another triggerer is not known."""
         if not self._is_over:
-            await asyncio.to_thread(self.log.warning, "No longer waiting for a turn to buy. %s", NOTHING_BOUGHT)
+            await asyncio.to_thread(
+                self.log.warning,
+                "This triggerer no longer waits for a submission slot: the Airflow task was ended or cleared, or "
+                "another triggerer waits for it now. This wait bought nothing.",
+            )

@@ -22,6 +22,8 @@ from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.cancelling import agive_up, to_the_end, told
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
 from airflow_provider_minimax.hub import Hub, shared_hub
+from airflow_provider_minimax.triggers.killed import Reason, why_killed
+from airflow_provider_minimax.triggers.wire_format import changed_arguments
 
 
 class MinimaxTaskTrigger(BaseTrigger):
@@ -36,8 +38,12 @@ class MinimaxTaskTrigger(BaseTrigger):
     :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
     :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
     :param api_version: which version of MiniMax's API knows the remote task.
-    :param cancel_on_kill: whether to cancel the remote task, if it is still queued, when the Airflow task is cleared or
-        marked; not if the next try would go on with it, because that may begin before this trigger ends.
+    :param cancel_on_kill: whether to cancel the remote task, if it is still queued, when the Airflow task is marked or
+        deleted. Needs ``attempt``.
+    :param cancel_on_clear: whether to do so when the Airflow task is cleared, too; not if its next attempt would go on
+        with the remote task.
+    :param attempt: the attempt that waits, as :func:`~airflow_provider_minimax.cancelling.push_attempt` pushed it.
+        Airflow also kills triggers of a task that merely went to another triggerer, which nothing else can tell apart.
     :param clip: what is known of the clip, for a pace of its own: ``model``, ``resolution``, ``duration``, and
         ``bought_at`` in epoch seconds.
     """
@@ -55,6 +61,8 @@ class MinimaxTaskTrigger(BaseTrigger):
         api_version: str = "v1",
         cancel_on_kill: bool = False,
         clip: dict[str, Any] | None = None,
+        cancel_on_clear: bool = False,
+        attempt: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.minimax_task_id = minimax_task_id
@@ -67,6 +75,8 @@ class MinimaxTaskTrigger(BaseTrigger):
         self.api_version = api_version
         self.cancel_on_kill = cancel_on_kill
         self.clip = clip
+        self.cancel_on_clear = cancel_on_clear
+        self.attempt = attempt
         self._is_over = False
 
     @property
@@ -76,21 +86,7 @@ class MinimaxTaskTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the keyword arguments to build this trigger again."""
-        return (
-            "airflow_provider_minimax.triggers.video.MinimaxTaskTrigger",
-            {
-                "minimax_task_id": self.minimax_task_id,
-                "minimax_conn_id": self.minimax_conn_id,
-                "deadline": self.deadline,
-                "poll_interval": self.poll_interval,
-                "exponential_backoff": self.exponential_backoff,
-                "max_wait": self.max_wait,
-                "max_failures": self.max_failures,
-                "api_version": self.api_version,
-                "cancel_on_kill": self.cancel_on_kill,
-                "clip": self.clip,
-            },
-        )
+        return "airflow_provider_minimax.triggers.video.MinimaxTaskTrigger", changed_arguments(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
@@ -101,7 +97,13 @@ class MinimaxTaskTrigger(BaseTrigger):
 
     async def _watch(self, hub: Hub) -> Outcome:
         pace = self._pace()
-        watch = Watch(self.minimax_task_id, deadline=self.deadline, pace=pace, max_failures=self.max_failures)
+        watch = Watch(
+            self.minimax_task_id,
+            deadline=self.deadline,
+            pace=pace,
+            process="triggerer",
+            max_failures=self.max_failures,
+        )
         step: Wait | Outcome = watch.start(time.time())
         while isinstance(step, Wait):
             if step.note:
@@ -130,27 +132,39 @@ class MinimaxTaskTrigger(BaseTrigger):
         except MinimaxError as error:
             return error
         except Exception as error:
-            # What else can fail is Airflow's own look-up of the connection; that may pass, like a failed look.
-            what = redact(f"{type(error).__name__}: {error}")
-            return MinimaxUnavailableError(f"connection {self.minimax_conn_id!r} could not be looked up ({what})")
+            # A trigger that breaks ends the wait for a task that is bought.
+            return MinimaxUnavailableError(redact(f"{type(error).__name__}: {error}"))
 
     async def on_kill(self) -> None:
         """Cancel what may be cancelled when the deferred task is cleared or marked, and say what goes on."""
         if self._is_over:
             return
         if self.cancel_on_kill:
-            await to_the_end(self._give_up())
+            await to_the_end(self._end())
         else:
             await self._say(
-                f"No longer watching MiniMax task {self.minimax_task_id}. It is not cancelled, so it goes on and will "
-                "be billed; wait for it again with MinimaxTaskSensor and this id.",
+                f"No longer watching MiniMax task {self.minimax_task_id} in this triggerer: the Airflow task was ended "
+                "or cleared, or another triggerer watches it now. The remote task is not cancelled, so it goes on and "
+                "will be billed; wait for it with MinimaxTaskSensor and this id.",
                 warn=True,
             )
 
-    async def _give_up(self) -> None:
-        async with shared_hub(self.minimax_conn_id) as hub:
-            seen = await agive_up(hub.hook, self.minimax_task_id, self.api_version)
-        await self._say(f"No longer watching. {told(seen, self.minimax_task_id)}", warn=True)
+    async def _end(self) -> None:
+        """Cancel the remote task if the Airflow task has really left its wait, and say what was done and why."""
+        if time.time() >= self.deadline:
+            reason = Reason.TIMED_OUT
+        else:
+            reason = await why_killed(self.task_instance, self.attempt)
+        if reason is Reason.ENDED or (reason is Reason.CLEARED and self.cancel_on_clear):
+            async with shared_hub(self.minimax_conn_id) as hub:
+                seen = await agive_up(hub.hook, self.minimax_task_id, self.api_version)
+            await self._say(f"No longer watching: {reason.value}. {told(seen, self.minimax_task_id)}", warn=True)
+        else:
+            await self._say(
+                f"No longer watching in this triggerer: {reason.value}. MiniMax task {self.minimax_task_id} is not "
+                "cancelled, so it goes on and will be billed.",
+                warn=reason is Reason.UNKNOWN,
+            )
 
     async def _say(self, text: str, *, warn: bool) -> None:
         """Log from a thread: a busy triggerer reads its pipe of logs seldom, and a full one would hold up the loop."""

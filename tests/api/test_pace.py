@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,8 +15,13 @@ from airflow_provider_minimax.api.pace import Outcome, Pace, Wait, Watch, settle
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxConnectionLookupError,
+    MinimaxConnectionNotFoundError,
+    MinimaxConnectionUnusableError,
     MinimaxError,
     MinimaxModerationError,
+    MinimaxQuotaError,
     MinimaxRateLimitError,
     MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
@@ -122,7 +128,7 @@ def test_failed_looks_are_tolerated_until_there_are_too_many_in_a_row():
     assert isinstance(it.after(down, 4.0), Wait)
     outcome = it.after(down, 5.0)
     assert isinstance(outcome.error, MinimaxUnavailableError)
-    assert "gave up after 3 failed looks in a row" in str(outcome.error)
+    assert "gave up after 3 failed status checks in a row" in str(outcome.error)
     assert "Task T may still be running" in str(outcome.error)
 
 
@@ -131,15 +137,64 @@ def test_without_a_cap_failed_looks_are_tolerated_until_the_deadline():
     assert all(isinstance(it.after(MinimaxUnavailableError("down"), float(n)), Wait) for n in range(50))
     timed_out = it.after(MinimaxUnavailableError("down"), 1000.0).error
     assert isinstance(timed_out, MinimaxTaskTimeoutError)
-    assert "the last 51 looks failed: down" in str(timed_out)
+    assert "the last 51 status checks failed: down" in str(timed_out)
 
 
 def test_a_look_is_not_repeated_before_the_platform_said():
     assert watch().after(MinimaxRateLimitError("slow down", retry_after=120), 0.0).seconds == 120
 
 
-def test_a_refused_key_ends_the_wait_at_once():
-    assert isinstance(watch().after(MinimaxAuthError("no"), 0.0).error, MinimaxAuthError)
+CONNECTION_TROUBLE = pytest.mark.parametrize(
+    "trouble",
+    [
+        MinimaxConnectionNotFoundError("there is no connection 'mm' here"),
+        MinimaxConnectionLookupError("connection 'mm' could not be looked up"),
+        MinimaxAuthError("the key was refused"),
+        MinimaxQuotaError("the account is empty"),
+        MinimaxConfigurationError("the address answers with a redirect", http_status=302),
+    ],
+    ids=lambda trouble: type(trouble).__name__,
+)
+
+
+@CONNECTION_TROUBLE
+@pytest.mark.parametrize("process", ["worker", "triggerer"])
+def test_trouble_with_the_connection_is_waited_out_until_the_deadline_and_is_never_too_much(trouble, process):
+    it = watch(max_failures=3, process=process)
+    assert all(isinstance(it.after(copy(trouble), float(n)), Wait) for n in range(100))
+    timed_out = it.after(copy(trouble), 1000.0).error
+    assert isinstance(timed_out, MinimaxTaskTimeoutError)
+    assert f"the {process} cannot use the connection just now: {trouble.message}" in str(timed_out)
+    assert f"Look at the connection as the {process} sees it" in str(timed_out)
+
+
+def test_trouble_with_the_connection_is_noted_once_a_change_and_so_is_its_end():
+    it = watch()
+    gone, refused = MinimaxConnectionNotFoundError("gone"), MinimaxAuthError("refused")
+    notes = [
+        it.after(copy(seen), float(n)).note for n, seen in enumerate([RUNNING, gone, gone, refused, refused, gone])
+    ]
+    assert [note is not None for note in notes] == [True, True, False, True, False, True]
+    assert it.again(RUNNING, 6.0) is None
+    assert it.after(RUNNING, 6.0).note == "MiniMax task T: Processing"
+    assert it.after(RUNNING, 7.0).note is None
+
+
+def test_trouble_with_the_connection_neither_counts_nor_forgives_other_trouble():
+    it, down, gone = watch(max_failures=3), MinimaxUnavailableError("down"), MinimaxConnectionNotFoundError("gone")
+    assert all(isinstance(it.after(copy(seen), 0.0), Wait) for seen in (down, gone, down, gone, gone))
+    assert isinstance(it.after(copy(down), 0.0), Outcome)
+
+
+def test_a_connection_that_is_malformed_ends_the_wait_at_once_and_not_for_good():
+    """Polling cannot help; a retry of the Airflow task, once it was repaired, can."""
+    error = watch().after(MinimaxConfigurationError("platform='x'", money="Nothing was bought."), 0.0).error
+    assert isinstance(error, MinimaxConnectionUnusableError)
+    assert not error.is_final
+    assert "platform='x'" in str(error)
+    assert "Nothing was bought" not in str(error)
+    assert "Task T may still be running and will be billed" in str(error)
+    assert type(Outcome.of_event(Outcome(None, error).as_event()).error) is MinimaxConnectionUnusableError
 
 
 @pytest.mark.parametrize(
