@@ -28,7 +28,7 @@ def test_the_docs_way_to_test_ones_own_dags_works():
 
 
 def test_every_promise_of_never_pay_twice_names_a_test_that_is_there():
-    page = (EXAMPLES.parent / "never-pay-twice.rst").read_text()
+    page = (EXAMPLES.parent / "tested-deaths.rst").read_text()
     tests = "\n".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
     named = re.findall(r"``(test_\w+)``", page)
     assert len(named) > 30

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _OutsideAirflow:
-    """What stands for a task instance where nothing runs in Airflow, such as in a notebook."""
+    """What stands for a task instance where nothing runs in Airflow, such as in a notebook; each call is a run."""
 
+    run_id: str
     dag_id: str = "(outside Airflow)"
-    run_id: str = "-"
     task_id: str = "MinimaxHook.generate"
     map_index: int = -1
     max_tries: int = 0
@@ -38,7 +38,7 @@ def current_context() -> Context:
     try:
         return get_current_context()
     except RuntimeError:
-        return cast("Context", {"ti": _OutsideAirflow()})
+        return cast("Context", {"ti": _OutsideAirflow(now().isoformat())})
 
 
 def ledger_of(context: Context, output: str | None, log: Log, *, is_one_of_many: bool = False) -> Ledger:
