@@ -177,7 +177,7 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
         return self._get(context)
 
     def _get(self, context: Context) -> Any:
-        from airflow_provider_minimax.delivery.landing import Landed
+        from airflow_provider_minimax.delivery.landing import found_in_place
         from airflow_provider_minimax.receipts.decision import Done
 
         place = self._place(context)
@@ -197,7 +197,9 @@ class BuysClips(RecallsEarlierTries, FindsOut, WaitsForTasks, TakesTurns, Delive
                 if not self.wait_for_completion:
                     return minimax_task_id
                 if isinstance(held, Done):
-                    return self._announced(context, Landed.of(held.receipt), self._pictures())
+                    # Where there is no place, no clip is found in it.
+                    landed = found_in_place(held.receipt, cast("Place", place), ledger)
+                    return self._announced(context, landed, self._pictures())
                 deadline = time.time() + self._patience()
                 clip = clip_of(request, held.receipt)
                 if outcome is None and self.deferrable:

@@ -54,11 +54,13 @@ class VideoFile:
     :param file_id: the platform's id of the file, if it has one.
     :param created_at: when the platform says that the file was made, where it does: MiniMax and the gateways that pass
         its files on (``created_at`` of the file object).
+    :param backup_url: another link to the same clip, where the platform gives one; as secret as the first.
     """
 
     url: str = field(repr=False)
     file_id: str | None = None
     created_at: datetime | None = None
+    backup_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import pytest
 from airflow_provider_minimax.delivery.unfinished import Unfinished
 from tests.delivery.conftest import sha256
 
+CLIP = b"\0\0\0\x10ftypisom\0\0\2\0"
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -23,36 +25,36 @@ def keep(path: Path, content: bytes, version: str | None = '"v1"') -> None:
 
 
 def test_the_next_try_goes_on_from_what_is_here(path):
-    keep(path, b"one ")
+    keep(path, CLIP)
     with Unfinished(path) as clip:
-        assert (clip.size, clip.version) == (4, '"v1"')
+        assert (clip.size, clip.version) == (len(CLIP), '"v1"')
         clip.write(b"two")
-        assert clip.sha256 == sha256(b"one two")
-    assert path.read_bytes() == b"one two"
+        assert clip.sha256 == sha256(CLIP + b"two")
+    assert path.read_bytes() == CLIP + b"two"
 
 
 def test_bytes_of_which_nobody_knows_the_version_are_not_gone_on_with(path):
-    keep(path, b"one", version=None)
+    keep(path, CLIP, version=None)
     with Unfinished(path) as clip:
         assert (clip.size, clip.version, clip.sha256) == (0, None, sha256(b""))
-    keep(path, b"one")
+    keep(path, CLIP)
     path.with_name(f"{path.name}.version").unlink()
     with Unfinished(path) as clip:
         assert clip.size == 0
 
 
 def test_another_version_begins_anew(path):
-    keep(path, b"one")
+    keep(path, CLIP)
     with Unfinished(path) as clip:
         clip.begin('"v2"')
-        clip.write(b"2")
+        clip.write(CLIP + b"2")
     with Unfinished(path) as clip:
-        assert (clip.size, clip.version, clip.sha256) == (1, '"v2"', sha256(b"2"))
+        assert (clip.size, clip.version, clip.sha256) == (len(CLIP) + 1, '"v2"', sha256(CLIP + b"2"))
 
 
 def test_a_death_at_any_write_leaves_bytes_and_version_of_one_piece(path, monkeypatch):
     """Between throwing old bytes away and naming the new version, there are no bytes of either."""
-    keep(path, b"old")
+    keep(path, CLIP)
 
     class DeathError(Exception):
         pass
@@ -61,7 +63,7 @@ def test_a_death_at_any_write_leaves_bytes_and_version_of_one_piece(path, monkey
         raise DeathError
 
     with Unfinished(path) as clip, monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", die)
+        patch.setattr(Path, "open", die)
         with pytest.raises(DeathError):
             clip.begin('"v2"')
     with Unfinished(path) as clip:
@@ -71,15 +73,15 @@ def test_a_death_at_any_write_leaves_bytes_and_version_of_one_piece(path, monkey
 def test_two_who_fetch_the_same_do_not_write_to_one_file(path):
     with Unfinished(path) as first:
         first.begin('"v1"')
-        first.write(b"first")
+        first.write(CLIP)
         with Unfinished(path) as second:
             second.begin('"v1"')
             second.write(b"second")
             assert second.path != first.path
             assert second.path.read_bytes() == b"second"
-        assert first.path.read_bytes() == b"first"
+        assert first.path.read_bytes() == CLIP
     with Unfinished(path) as third:
-        assert third.size == 5
+        assert third.size == len(CLIP)
 
 
 def test_a_clip_that_was_named_is_not_touched_though_its_part_file_is_still_there(path):

@@ -107,8 +107,9 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
         task = replace(task, billed=Billed(outer.quota, "quota"))
     if task.state is TaskState.FAILED and not task.reason:
         task = replace(task, reason=redact(outer.fail_reason) or None)
-    if inner.file and inner.file.download_url:
-        task = replace(task, file=VideoFile(inner.file.download_url, task.file_id, inner.file.created_at))
+    if (file := inner.file) and file.download_url:
+        backup_url = file.backup_download_url or None
+        task = replace(task, file=VideoFile(file.download_url, task.file_id, file.created_at, backup_url))
     return task
 
 

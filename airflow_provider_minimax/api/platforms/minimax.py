@@ -72,6 +72,7 @@ class File(Reply):
 
     file_id: MaybeId = None
     download_url: Text = ""
+    backup_download_url: Text = ""
     created_at: Moment = None
 
 
@@ -170,7 +171,8 @@ def read_file(reply: HttpReply) -> VideoFile:
     if not answer.file or not answer.file.download_url:
         refuse_enveloped(reply)
         raise MinimaxUnavailableError("the answer to the file's retrieval has no download_url yet")
-    return VideoFile(answer.file.download_url, answer.file.file_id or None, answer.file.created_at)
+    file = answer.file
+    return VideoFile(file.download_url, file.file_id or None, file.created_at, file.backup_download_url or None)
 
 
 def refuse(reply: HttpReply, verdict: BaseResp | None) -> None:
