@@ -45,7 +45,7 @@ def decoded(chunks: Iterator[bytes], codings: tuple[str, ...]) -> Iterator[bytes
 
     :param chunks: the bytes as they arrive.
     :param codings: as :func:`codings_of` tells them.
-    :return: pieces of at most 1 MiB; some are empty, so that whoever counts or times them is asked often enough.
+    :return: pieces of a few MiB at most; some are empty, so that whoever counts or times them is asked often enough.
     :raises MinimaxDownloadError: a coding is unknown here, or the bytes are not what it makes.
     """
     head = b""

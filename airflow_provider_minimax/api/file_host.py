@@ -112,13 +112,14 @@ class Part:
     codings: tuple[str, ...] = ()
 
 
-def part_of(status: int, headers: Mapping[str, str], asked_from: int) -> Part | None:
+def part_of(status: int, headers: Mapping[str, str], asked_from: int, of_version: str | None = None) -> Part | None:
     """
     Read what an answer carries.
 
     :param status: its HTTP status.
     :param headers: its headers, with small letters.
     :param asked_from: where the wanted bytes begin; 0 if all were wanted.
+    :param of_version: what names the version that those before are of.
     :return: ``None`` if it carries no bytes of the file, or others than those asked for.
     """
     version, codings = _version(headers), codings_of(headers)
@@ -129,13 +130,21 @@ def part_of(status: int, headers: Mapping[str, str], asked_from: int) -> Part | 
         return Part(0, int(length) if _LENGTH.fullmatch(length) else None, version)
     if status == 206 and (match := _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))):
         start, _, total = match.groups()
-        if int(start) == asked_from:
+        if int(start) == asked_from and not _is_of_another(headers, of_version):
             return Part(asked_from, None if total == "*" else int(total), version)
     match = _NOT_SATISFIED.fullmatch(headers.get("content-range", "")) if status == 416 else None
     if match and int(match[1]) == asked_from:
         # All of it was here already when the last process died.
         return Part(asked_from, asked_from, version)
     return None
+
+
+def _is_of_another(headers: Mapping[str, str], version: str | None) -> bool:
+    """Whether a part says itself that it is of another version: a host may take no notice of ``If-Range``."""
+    if version is None:
+        return False
+    told = headers.get("etag" if version.startswith('"') else "last-modified")
+    return told is not None and told.removeprefix("W/") != version
 
 
 def can_be_sent_back(version: str) -> bool:

@@ -113,7 +113,7 @@ class Transport:
                 ) as client,
                 client.stream("GET", url, headers=headers) as response,
             ):
-                yield _file_stream(response, start, self.endpoint)
+                yield _file_stream(response, start, version, self.endpoint)
         # A link from outside may be no URL in ways that httpx does not foresee.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise MinimaxDownloadError(
@@ -167,9 +167,9 @@ class FileStream:
     received: Callable[[], int]
 
 
-def _file_stream(response: httpx.Response, asked_from: int, endpoint: Endpoint) -> FileStream:
+def _file_stream(response: httpx.Response, asked_from: int, of_version: str | None, endpoint: Endpoint) -> FileStream:
     headers = {name.lower(): value for name, value in response.headers.items()}
-    part = part_of(response.status_code, headers, asked_from)
+    part = part_of(response.status_code, headers, asked_from, of_version)
     if part is None:
         raise MinimaxDownloadError(
             _refusal(response.status_code),

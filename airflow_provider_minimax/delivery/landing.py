@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.delivery.cleanup import clean
 from airflow_provider_minimax.delivery.download import download
 from airflow_provider_minimax.delivery.places import Place
 from airflow_provider_minimax.delivery.unfinished import Unfinished
@@ -143,6 +144,7 @@ def land(
     """
     if receipt is not None and place.look(receipt.sha256) is Clip.FITS:
         log.info("The clip of MiniMax task %s is whole and in its place: %s", receipt.minimax_task_id, place)
+        _clean_up(place, hook, task)
         return found_in_place(receipt, place, ledger)
     if not wishes.overwrite and place.exists():
         raise _occupied(place)
@@ -167,6 +169,7 @@ def land(
         if not place.put(clip.path, overwrite=wishes.overwrite) and place.look(sha256) is not Clip.FITS:
             raise _occupied(place)
         clip.discard()
+    _clean_up(place, hook, task)
     log.info("Clip of MiniMax task %s: %s (%s bytes)", task.minimax_task_id or task.file_id, place, size)
     if receipt is None:
         facts = _completed(task.as_result(), media) | {"output_path": place.url, "size": size, "sha256": sha256}
@@ -253,6 +256,13 @@ def _mark(hook: MinimaxHook, task: VideoTask) -> str:
     account = hook.account()
     text = f"{account['platform']} {account['base_url']} {task.minimax_task_id or task.file_id}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _clean_up(place: Place, hook: MinimaxHook, task: VideoTask) -> None:
+    """Take away what dead processes left of this clip, and of others long ago; the clip is delivered either way."""
+    mark = _mark(hook, task)
+    with suppress(MinimaxStorageError):
+        clean(place.part_file(mark).parent, mark)
 
 
 def _part_file(place: Place, hook: MinimaxHook, task: VideoTask) -> Unfinished:
