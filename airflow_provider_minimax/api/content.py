@@ -139,6 +139,14 @@ class FileBytes:
             hint="Run this task after whatever writes the file; a retry takes it as it is then.",
         )
 
+    def beginning(self, length: int) -> FileBytes:
+        """Return the first so many bytes alone."""
+        if self._fd is None:
+            return FileBytes(self._data[:length])
+        found = self._behind(os.dup(self._fd), length)
+        found._state, found._name = self._state, self._name
+        return found
+
     def open(self) -> BinaryIO:
         """Open the bytes as a file, for libraries that want one."""
         return io.BytesIO(self._data) if self._fd is None else io.BufferedReader(_Reader(self))

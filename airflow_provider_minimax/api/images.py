@@ -1,8 +1,8 @@
 """
 Frames, subject and reference pictures: from a URL, a data URL or a file to what the API takes.
 
-Opens no file by itself: the caller hands in a function that does. Pictures are looked at with Pillow (the extra
-``images``), by their content and not by their name; only their header is parsed.
+Opens no file by itself: the caller hands in a function that does. Pictures are checked with Pillow (the extra
+``images``), by their content and not by their name, and decoded, since half a picture would make a clip as well.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import IMAGE_FIELDS, PaidRequest, invalid
+from airflow_provider_minimax.api.wholeness import is_cut_off, jpeg_end
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxFileError,
@@ -27,7 +28,11 @@ from airflow_provider_minimax.exceptions import (
 R = TypeVar("R", bound=PaidRequest)
 
 RATIO_FROM, RATIO_TO = 2 / 5, 5 / 2
-FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+# What Pillow calls a JPEG behind which a camera put others: a preview, or the other eye's picture.
+_CAMERA_JPEG = "MPO"
+FORMATS = {"JPEG": "image/jpeg", _CAMERA_JPEG: "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+# Decoded, 100 MB.
+_MOST_PIXELS = 25_000_000
 # What is inside an ISO media file that holds a picture; Pillow reads none of them by itself.
 _HEIF = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "image/heic"),
@@ -98,21 +103,23 @@ def _prepared(
     name: str, source: str | FileContent, open_file: OpenFile, check: bool, rules: PictureRules
 ) -> str | FileContent:
     if isinstance(source, FileContent):
-        if check:
-            checked_picture(name, "the file", source.data, rules)
-        return source
+        return checked_picture(name, "the file", source.data, rules) if check else source
     if source.startswith(("https://", "http://")) or (rules.uploads and source.startswith("mm_file://")):
         return source
     if source.startswith("data:"):
         if check:
             media_type, data = split_data_url(name, source, "image")
             found = checked_picture(name, f"the data URL ({media_type})", data, rules)
-            if found != media_type.replace("image/jpg", "image/jpeg"):
-                raise invalid([f"{name}: the data URL says {media_type} but holds {found}; correct its media type"])
+            if found.media_type != media_type.replace("image/jpg", "image/jpeg"):
+                raise invalid(
+                    [f"{name}: the data URL says {media_type} but holds {found.media_type}; correct its media type"]
+                )
+            if found.data is not data:
+                return found
         return source
     data = read_once(name, source, open_file, rules.below if check else None, "image")
     if check:
-        return FileContent(checked_picture(name, repr(source), data, rules), data)
+        return checked_picture(name, repr(source), data, rules)
     return FileContent(mimetypes.guess_type(source)[0] or "image/jpeg", data)
 
 
@@ -163,7 +170,7 @@ def split_data_url(name: str, source: str, kind: str) -> tuple[str, FileBytes]:
         raise invalid([f"{name}: the data URL is not valid base64 ({error}); encode the {kind} again"]) from None
 
 
-def checked_picture(name: str, what: str, data: FileBytes, rules: PictureRules) -> str:
+def checked_picture(name: str, what: str, data: FileBytes, rules: PictureRules) -> FileContent:
     """
     Check one image.
 
@@ -171,14 +178,16 @@ def checked_picture(name: str, what: str, data: FileBytes, rules: PictureRules) 
     :param what: what to call it there.
     :param data: its bytes.
     :param rules: what the API takes.
-    :return: its media type.
-    :raises MinimaxRequestError: it breaks a rule.
+    :return: what to send: of a file with several pictures, as cameras make them, the first.
+    :raises MinimaxRequestError: it breaks a rule, or ends before the picture does.
     """
     what = redact(what, limit=200)
     if data.length >= rules.below:
         raise invalid([f"{name}={what}: is too large; the API takes {rules.size}, so scale it down"])
     if rules.heif and (heif := heif_type(data)):
-        return heif
+        if is_cut_off(data, "ISO"):
+            raise _cut_off(name, what, "its file ends early")
+        return FileContent(heif, data)
     kind, width, height = _header(name, what, data)
     if kind not in FORMATS:
         raise invalid([f"{name}={what}: is {kind}; the API takes {rules.formats}, so convert it"])
@@ -188,7 +197,10 @@ def checked_picture(name: str, what: str, data: FileBytes, rules: PictureRules) 
         raise invalid([f"{name}={what}: is {width} x {height} px; the long side must be at most {rules.longest} px"])
     if not RATIO_FROM <= width / height <= RATIO_TO:
         raise invalid([f"{name}={what}: is {width} x {height} px; width to height must be from 2:5 to 5:2, so crop it"])
-    return FORMATS[kind]
+    _check_whole(name, what, data, kind)
+    if kind == _CAMERA_JPEG and (end := jpeg_end(data)):
+        data = data.beginning(end)
+    return FileContent(FORMATS[kind], data)
 
 
 def heif_type(data: FileBytes) -> str | None:
@@ -198,7 +210,7 @@ def heif_type(data: FileBytes) -> str | None:
 
 def _header(name: str, what: str, data: FileBytes) -> tuple[str, int, int]:
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError:
         raise MinimaxRequestError(
             f"{name}={what}: cannot be checked, because Pillow is not installed",
@@ -208,6 +220,28 @@ def _header(name: str, what: str, data: FileBytes) -> tuple[str, int, int]:
     try:
         with data.open() as file, Image.open(file) as image:
             return image.format or "unknown", *image.size
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError):
+    # Broken files make Pillow raise whatever its readers stumble over.
+    except Exception:
         begins = f"it begins with {data.part(0, 8)!r}"
         raise invalid([f"{name}={what}: is no picture that can be read ({begins}); use JPG, PNG or WebP"]) from None
+
+
+def _check_whole(name: str, what: str, data: FileBytes, kind: str) -> None:
+    """Decode the picture; of one that would take too much memory, see at least whether its file ends early."""
+    from PIL import Image
+
+    try:
+        with data.open() as file, Image.open(file) as image:
+            if image.width * image.height <= _MOST_PIXELS:
+                # Of a JPEG an eighth of the size, which takes all of its bytes but not all of the memory.
+                image.draft("L", (image.width // 8, image.height // 8))
+                image.load()
+                return
+    except Exception as error:
+        raise _cut_off(name, what, redact(str(error) or type(error).__name__, limit=100)) from None
+    if is_cut_off(data, "JPEG" if kind == _CAMERA_JPEG else kind):
+        raise _cut_off(name, what, "its file ends early")
+
+
+def _cut_off(name: str, what: str, why: str) -> MinimaxRequestError:
+    return invalid([f"{name}={what}: is not whole ({why}); copy or save it again"])

@@ -25,6 +25,7 @@ from airflow_provider_minimax.api.images import (
 )
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import MEDIA_FIELDS, UNCHECKED, PaidRequest, invalid
+from airflow_provider_minimax.api.wholeness import is_cut_off
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 
 R = TypeVar("R", bound=PaidRequest)
@@ -142,6 +143,8 @@ def _checked(name: str, what: str, data: FileBytes, rules: _Recording) -> str:
     media_type = rules.type_of(data.part(0, 12))
     if media_type is None:
         raise invalid([f"{name}={what}: is no {rules.kind} in a format that the API takes: {rules.formats}"])
+    if is_cut_off(data, "WAV" if media_type == "audio/wav" else "ISO" if rules.kind == "video" else ""):
+        raise invalid([f"{name}={what}: is not whole (its file ends early); copy or save it again"])
     if rules.unfit is not None:
         _check_fit(name, what, data, rules.unfit)
     return media_type
@@ -186,11 +189,11 @@ def file_at(path: str, open_file: OpenFile, *, check: bool, rules: PictureRules)
     if not check:
         return FileContent(mimetypes.guess_type(path)[0] or "application/octet-stream", data)
     if recording is None:
-        return FileContent(_checked_unless_recording(path, data, rules), data)
+        return _checked_unless_recording(path, data, rules)
     return FileContent(_checked("path", repr(path), data, recording), data)
 
 
-def _checked_unless_recording(path: str, data: FileBytes, rules: PictureRules) -> str:
+def _checked_unless_recording(path: str, data: FileBytes, rules: PictureRules) -> FileContent:
     try:
         return checked_picture("path", repr(path), data, rules)
     except MinimaxRequestError as error:

@@ -13,6 +13,7 @@ from urllib.request import getproxies
 import httpx
 from tenacity import Retrying
 
+from airflow_provider_minimax.api.encodings import decoded
 from airflow_provider_minimax.api.exchange import (
     Endpoint,
     Read,
@@ -122,8 +123,9 @@ class Transport:
                 ) as client,
                 client.stream("GET", url, headers=headers) as response,
             ):
-                yield _file_stream(response, start, self.endpoint)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+                yield _file_stream(response, start, version, self.endpoint)
+        # A link from outside may be no URL in ways that httpx does not foresee.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise MinimaxDownloadError(
                 f"the clip could not be fetched whole ({redact(f'{type(error).__name__}: {error}')})",
                 platform=self.endpoint.platform,
@@ -133,11 +135,9 @@ class Transport:
             _fetching_file.reset(hiding)
 
     def _check_link(self, request: httpx.Request) -> None:
-        if request.url.scheme != "https" and not self.endpoint.is_plain_http:
-            raise MinimaxDownloadError(
-                f"the clip's link is not https but {request.url.scheme}, which is refused: it could be read on its way",
-                platform=self.endpoint.platform,
-            )
+        if request.url.scheme == "http" and not self.endpoint.is_plain_http:
+            # What goes over plain http could be read and changed on its way; most hosts have both.
+            request.url = request.url.copy_with(scheme="https")
         check_host(request.url.host, resolve=not self._has_proxy, inside=is_inside(self.endpoint.base_url))
 
     def _check_peer(self, response: httpx.Response) -> None:
@@ -165,7 +165,8 @@ class FileStream:
     :param start: where in the file the first of its bytes is.
     :param length: the size of the whole file in bytes, if the host says so.
     :param version: what names this version of the file, to go on with it after a break; ``None`` if nothing does.
-    :param chunks: its bytes, as they arrive.
+    :param chunks: its bytes, as they arrive; a piece may be empty.
+    :param received: how many bytes came over the network so far, which are less than the file's if it was compressed.
     """
 
     content_type: str
@@ -173,11 +174,12 @@ class FileStream:
     length: int | None
     version: str | None
     chunks: Iterator[bytes]
+    received: Callable[[], int]
 
 
-def _file_stream(response: httpx.Response, asked_from: int, endpoint: Endpoint) -> FileStream:
+def _file_stream(response: httpx.Response, asked_from: int, of_version: str | None, endpoint: Endpoint) -> FileStream:
     headers = {name.lower(): value for name, value in response.headers.items()}
-    part = part_of(response.status_code, headers, asked_from)
+    part = part_of(response.status_code, headers, asked_from, of_version)
     if part is None:
         raise MinimaxDownloadError(
             _refusal(response.status_code),
@@ -187,7 +189,10 @@ def _file_stream(response: httpx.Response, asked_from: int, endpoint: Endpoint) 
             hint="Asking for the file again gives a fresh link and costs nothing.",
         )
     chunks = response.iter_raw() if response.status_code != 416 else iter(())
-    return FileStream(headers.get("content-type", ""), part.start, part.length, part.version, chunks)
+    if part.codings:
+        chunks = decoded(chunks, part.codings)
+    kind = headers.get("content-type", "")
+    return FileStream(kind, part.start, part.length, part.version, chunks, lambda: response.num_bytes_downloaded)
 
 
 def _refusal(status: int) -> str:

@@ -1,4 +1,8 @@
-"""From the file host into a part file: with a fresh link for each attempt, and from where the last one broke."""
+"""
+From the file host into a part file: with a fresh link for each attempt, and from where the last one broke.
+
+Where the platform gives two links to a clip, the other one is tried after each that led to no clip.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from airflow_provider_minimax.api.file_host import LARGEST
+from airflow_provider_minimax.api.mp4 import HEAD, is_video, missing_bytes
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.delivery.boxes import HEAD, is_video, missing_bytes
 from airflow_provider_minimax.exceptions import MinimaxDownloadError, MinimaxStorageError
 
 if TYPE_CHECKING:
@@ -29,8 +34,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 # For all attempts together. A stalled connection ends sooner, with the connection's own time-out.
 TOTAL_TIMEOUT = 1800.0
-# The largest clip that any platform sells is some 100 MB; a body without end must not fill the disk.
-LARGEST = 4 * 1024**3
 PROGRESS_EVERY = 10.0
 _LONGEST_WAIT = 60.0
 
@@ -64,19 +67,22 @@ def download(
     def say_so(state: RetryCallState) -> None:
         log.warning("%s Trying again.", state.outcome.exception() if state.outcome else "")
 
+    def may_help(error: BaseException) -> bool:
+        is_endless = isinstance(error, _EndlessError)
+        return isinstance(error, MinimaxDownloadError) and (not is_endless or links.next_is_untried)
+
+    links = _Links(locate)
     attempts = Retrying(
-        retry=retry_if_exception(
-            lambda error: isinstance(error, MinimaxDownloadError) and not isinstance(error, _EndlessError)
-        ),
+        retry=retry_if_exception(may_help),
         stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(TOTAL_TIMEOUT),
-        wait=_wait,
+        wait=lambda state: 0.0 if links.next_is_untried else _wait(state),
         before_sleep=say_so,
         sleep=sleep,
         reraise=True,
     )
     ends_at = time.monotonic() + TOTAL_TIMEOUT
     try:
-        attempts(lambda: _attempt(transport, locate().url, unfinished, ends_at, log))
+        attempts(lambda: _attempt(transport, links, unfinished, ends_at, log))
     except OSError as error:
         # No link would help. Room on the disk may.
         raise MinimaxStorageError(
@@ -85,12 +91,51 @@ def download(
         ) from error
 
 
+class _Links:
+    """Which of a clip's links to try; all are fresh for each attempt."""
+
+    def __init__(self, locate: Callable[[], VideoFile]) -> None:
+        self._locate = locate
+        self._next = 0
+        self._tried: set[int] = set()
+        self._count = 1
+
+    def next(self) -> str:
+        """Return the link to try now."""
+        file = self._locate()
+        links = [file.url, *([file.backup_url] if file.backup_url else [])]
+        self._count = len(links)
+        self._next %= self._count
+        self._tried.add(self._next)
+        return links[self._next]
+
+    def turn(self) -> None:
+        """Try the other one next, if there is one."""
+        self._next = (self._next + 1) % self._count
+
+    @property
+    def next_is_untried(self) -> bool:
+        """Whether it is not known yet what the link for the next attempt leads to."""
+        return self._next not in self._tried
+
+
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     return max(_backoff(state), min(getattr(error, "retry_after", None) or 0.0, _LONGEST_WAIT))
 
 
-def _attempt(transport: Transport, url: str, unfinished: Unfinished, ends_at: float, log: Log) -> None:
+def _attempt(transport: Transport, links: _Links, unfinished: Unfinished, ends_at: float, log: Log) -> None:
+    size_before = unfinished.size
+    try:
+        _fetch_rest(transport, links.next(), unfinished, ends_at, log)
+    except MinimaxDownloadError:
+        # Another link may have another version of the file. What came of this one is worth staying for.
+        if unfinished.version is None or unfinished.size in (0, size_before):
+            links.turn()
+        raise
+
+
+def _fetch_rest(transport: Transport, url: str, unfinished: Unfinished, ends_at: float, log: Log) -> None:
     try:
         with transport.fetch(url, start=unfinished.size, version=unfinished.version) as stream:
             if stream.start == 0:
@@ -113,7 +158,7 @@ def _attempt(transport: Transport, url: str, unfinished: Unfinished, ends_at: fl
 
 def _receive(stream: FileStream, unfinished: Unfinished, ends_at: float, log: Log) -> None:
     _check_size(stream.length or 0)
-    chunks = stream.chunks
+    chunks = _bounded(stream, unfinished, ends_at)
     if stream.start == 0:
         head = _head(chunks)
         if not is_video(head):
@@ -129,13 +174,24 @@ def _receive(stream: FileStream, unfinished: Unfinished, ends_at: float, log: Lo
         now = time.monotonic()
         if now >= progress.due:
             progress.tell(unfinished.size, now)
-        if now >= ends_at:
+
+
+def _bounded(stream: FileStream, unfinished: Unfinished, ends_at: float) -> Iterator[bytes]:
+    """Return the stream's pieces until there are too many, or time is up."""
+    for chunk in stream.chunks:
+        yield chunk
+        if time.monotonic() >= ends_at:
             raise MinimaxDownloadError(
                 f"only {unfinished.size} bytes of the clip came within {TOTAL_TIMEOUT:g} s",
                 hint="Run this again to go on from there; that costs nothing.",
             )
-        if stream.length is None:
-            _check_size(unfinished.size)
+        if stream.length is not None and unfinished.size > stream.length:
+            unfinished.begin(None)
+            raise MinimaxDownloadError(
+                f"the file host sends more than the {stream.length} bytes that it told",
+                hint="Fetching the clip again costs nothing.",
+            )
+        _check_size(max(unfinished.size, stream.received()))
 
 
 def _head(chunks: Iterator[bytes]) -> bytes:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
+from airflow_provider_minimax.delivery.cleanup import clean
 from airflow_provider_minimax.delivery.download import download
 from airflow_provider_minimax.delivery.places import Place
 from airflow_provider_minimax.delivery.unfinished import Unfinished
@@ -36,9 +39,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.task import VideoFile, VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
+    from airflow_provider_minimax.media.check import Wanted
 
-POSTER = ".poster.jpg"
-CONTACT_SHEET = ".contact-sheet.jpg"
+PREVIEWS = {"poster": ".poster.jpg", "contact_sheet": ".contact-sheet.jpg"}
+"""What the pictures next to a clip are called in its receipt, and what their names end with."""
 _MEASURED = ("width", "height", "duration")
 # All that a Hailuo model takes.
 _LONGEST_PROMPT = 2000
@@ -86,11 +90,17 @@ class Landed:
     receipt: Receipt | None
 
     @classmethod
-    def of(cls, receipt: Receipt) -> Landed:
-        """Return the clip of a receipt."""
-        place = {"output_path": receipt.output_path, "size": receipt.size, "sha256": receipt.sha256}
+    def of(cls, receipt: Receipt, place: Place) -> Landed:
+        """
+        Return the clip of a receipt.
+
+        :param receipt: the receipt, which tells what the clip is; where it is, only the place knows.
+        :param place: where the clip is.
+        """
+        receipt = receipt.model_copy(update={"output_path": place.url, "previews": _previews_at(place, receipt)})
+        where = {"output_path": place.url, "size": receipt.size, "sha256": receipt.sha256}
         origin = {**origin_of(receipt), "previews": receipt.previews}
-        return cls(_completed(receipt.facts or {}, receipt.media) | place | origin, receipt)
+        return cls(_completed(receipt.facts or {}, receipt.media) | where | origin, receipt)
 
     def told(self) -> dict[str, Any]:
         """Return what is worth telling downstream: the facts, and where the clip came from."""
@@ -145,9 +155,8 @@ def land(
     """
     if receipt is not None and place.look(receipt.sha256) is Clip.FITS:
         log.info("The clip of MiniMax task %s is whole and in its place: %s", receipt.minimax_task_id, place)
-        receipt = receipt.delivered(now())
-        ledger.keep(receipt)
-        return Landed.of(receipt)
+        _clean_up(place, hook, task)
+        return found_in_place(receipt, place, ledger)
     if not wishes.overwrite and place.exists():
         raise _occupied(place)
     file: VideoFile | None = None
@@ -159,7 +168,7 @@ def land(
         )
         return file
 
-    with Unfinished(place.part_file(_mark(hook, task))) as clip:
+    with _part_file(place, hook, task) as clip:
         download(hook.get_conn(), locate, clip, log=log)
         sha256, size = clip.sha256, clip.size
         media = _checked(clip, task, place, receipt, wishes, log)
@@ -171,13 +180,31 @@ def land(
         if not place.put(clip.path, overwrite=wishes.overwrite) and place.look(sha256) is not Clip.FITS:
             raise _occupied(place)
         clip.discard()
+    _clean_up(place, hook, task)
     log.info("Clip of MiniMax task %s: %s (%s bytes)", task.minimax_task_id or task.file_id, place, size)
     if receipt is None:
         facts = _completed(task.as_result(), media) | {"output_path": place.url, "size": size, "sha256": sha256}
         return Landed(facts, None)
     receipt = receipt.delivered(now())
     ledger.keep(receipt)
-    return Landed.of(receipt)
+    return Landed.of(receipt, place)
+
+
+def found_in_place(receipt: Receipt, place: Place, ledger: Ledger) -> Landed:
+    """
+    Return a clip that is in its place already, and correct its receipt.
+
+    That does not say so if an earlier try died before it could write it down, and names another place if clip and
+    receipt were moved together.
+
+    :param receipt: its receipt.
+    :param place: where it is.
+    :param ledger: where the receipt is kept.
+    """
+    landed = Landed.of(receipt if receipt.phase is Phase.DELIVERED else receipt.delivered(now()), place)
+    if landed.receipt is not None and (receipt.phase, receipt.output_path) != (Phase.DELIVERED, place.url):
+        ledger.keep(landed.receipt)
+    return landed
 
 
 def deliver(
@@ -212,11 +239,7 @@ def deliver(
     own = found if found is not None and _is_of(found, minimax_task_id, file_id, place) else None
     if own is not None and place.look(own.sha256) is Clip.FITS:
         log.info("The clip is whole and in its place, so nothing is fetched: %s", place)
-        if own.phase is not Phase.DELIVERED:
-            # An earlier try put it there, and died before it could write that down.
-            own = own.delivered(now())
-            ledger.keep(own)
-        return Landed.of(own)
+        return found_in_place(own, place, ledger)
     if place.check_leaves_no_trace:
         place.check()
     task = find()
@@ -246,45 +269,112 @@ def _mark(hook: MinimaxHook, task: VideoTask) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _clean_up(place: Place, hook: MinimaxHook, task: VideoTask) -> None:
+    """Take away what dead processes left of this clip, and of others long ago; the clip is delivered either way."""
+    mark = _mark(hook, task)
+    with suppress(MinimaxStorageError):
+        clean(place.part_file(mark).parent, mark)
+
+
+def _part_file(place: Place, hook: MinimaxHook, task: VideoTask) -> Unfinished:
+    path = place.part_file(_mark(hook, task))
+    try:
+        return Unfinished(path)
+    except OSError as error:
+        raise _disk_fails(path, error) from error
+
+
 def _checked(
     clip: Unfinished, task: VideoTask, place: Place, receipt: Receipt | None, wishes: Wishes, log: Log
 ) -> dict[str, Any] | None:
     """Look at the clip as closely as was asked for, and keep one that is rejected aside."""
     if wishes.check == "none":
         return None
-    from airflow_provider_minimax.media.check import Wanted, check_clip
-
-    request = (receipt and receipt.request) or {}
-    wanted = Wanted(request.get("resolution"), request.get("duration"))
     try:
-        media = check_clip(clip.path, "full" if wishes.check == "full" else "basic", wanted)
+        from airflow_provider_minimax.media.check import check_clip
+
+        media = check_clip(clip.path, "full" if wishes.check == "full" else "basic", _wanted(receipt))
     except MinimaxClipRejectedError as error:
-        aside = place.aside()
-        aside.put(clip.path, overwrite=True)
-        clip.discard()
         error.minimax_task_id = task.minimax_task_id or None
         error.money = "The clip was bought, and is billed as any other."
-        error.hint = f"Look at it: {aside}. To have it all the same, fetch it with check='none'; that buys nothing."
+        error.hint = (
+            f"{_kept_aside(clip, place)} To have it all the same, fetch it with check='none'; that buys nothing."
+        )
         raise
-    size = f"{media.width}x{media.height}"
-    log.info("The clip passes the check (%s): %s, %.2f s, %s", wishes.check, size, media.duration, media.codec)
+    except OSError as error:
+        raise _disk_fails(clip.path, error) from error
+    except Exception as error:
+        # Whatever fails here is no fault of the clip: what is wrong with that is a rejection.
+        log.warning("The clip is delivered unchecked: the check itself failed (%s: %s).", type(error).__name__, error)
+        return None
+    size = "unknown size" if media.width is None else f"{media.width}x{media.height}"
+    length = "unknown length" if media.duration is None else f"{media.duration:.2f} s"
+    log.info("The clip passes the check (%s): %s, %s, %s", wishes.check, size, length, media.codec)
     return media.as_dict()
 
 
+def _wanted(receipt: Receipt | None) -> Wanted:
+    from airflow_provider_minimax.media.check import Wanted
+
+    request = (receipt and receipt.request) or {}
+    # A clip that begins or ends with a picture has the picture's ratio, whatever was asked for.
+    has_frames = any(request.get(name) for name in ("first_frame_image", "last_frame_image"))
+    return Wanted(request.get("resolution"), request.get("duration"), None if has_frames else request.get("ratio"))
+
+
+def _kept_aside(clip: Unfinished, place: Place) -> str:
+    """Keep a rejected clip where people find it; where that fails, it stays where it is."""
+    aside = place.aside()
+    try:
+        aside.put(clip.path, overwrite=True)
+    except MinimaxStorageError as error:
+        clip.keep()
+        return f"It is kept for a week as {clip.path} on this worker, because {error.message}."
+    clip.discard()
+    return f"Look at it: {aside}."
+
+
 def _pictures(clip: Path, place: Place, receipt: Receipt | None, log: Log) -> dict[str, str]:
-    """Put pictures next to the clip; one that cannot be made is no reason to withhold the clip."""
-    from airflow_provider_minimax.media.clip import UnreadableClipError
+    """Put pictures next to the clip, as many as can be made: none of them is a reason to withhold the clip."""
+    made: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for name in PREVIEWS:
+        try:
+            picture = place.beside(PREVIEWS[name])
+            picture.put_bytes(_drawn(name, clip, place, receipt), "image/jpeg")
+        except Exception as error:
+            missing[name] = redact(str(error) or type(error).__name__, limit=200)
+        else:
+            made[name] = picture.url
+    if missing:
+        reasons = "; ".join(dict.fromkeys(missing.values()))
+        log.warning("The clip has no %s next to it: %s", " and no ".join(missing).replace("_", " "), reasons)
+    return made
+
+
+def _drawn(name: str, clip: Path, place: Place, receipt: Receipt | None) -> bytes:
     from airflow_provider_minimax.media.preview import contact_sheet, poster
 
-    places = {"poster": place.beside(POSTER), "contact_sheet": place.beside(CONTACT_SHEET)}
-    try:
-        places["poster"].put_bytes(poster(clip), "image/jpeg")
-        model = receipt.model if receipt else None
-        places["contact_sheet"].put_bytes(contact_sheet(clip, place.name, model), "image/jpeg")
-    except (UnreadableClipError, MinimaxStorageError) as error:
-        log.warning("The clip has no pictures next to it: %s", error)
-        return {}
-    return {name: picture.url for name, picture in places.items()}
+    if name == "poster":
+        return poster(clip)
+    return contact_sheet(clip, place.name, receipt.model if receipt else None)
+
+
+def _previews_at(place: Place, receipt: Receipt) -> dict[str, str] | None:
+    """Return those of the clip's pictures that are next to it now."""
+    found: dict[str, str] = {}
+    for name in PREVIEWS.keys() & (receipt.previews or {}).keys():
+        with suppress(MinimaxStorageError):
+            if (picture := place.beside(PREVIEWS[name])).exists():
+                found[name] = picture.url
+    return {name: found[name] for name in PREVIEWS if name in found} or None
+
+
+def _disk_fails(path: Path, error: OSError) -> MinimaxStorageError:
+    return MinimaxStorageError(
+        f"the clip cannot be kept at {path} ({error.strerror or type(error).__name__})",
+        hint="See to the disk, then run this again: fetching the clip costs nothing.",
+    )
 
 
 def _prompt_of(receipt: Receipt) -> str | None:
@@ -306,5 +396,6 @@ def _completed(facts: dict[str, Any], media: dict[str, Any] | None) -> dict[str,
 
 def _occupied(place: Place) -> MinimaxError:
     return MinimaxRequestError(
-        f"output_path={place.url!r}: exists already; give another path, or set overwrite=True to replace it"
+        f"output_path={place.url!r}: exists already; give another path, or set overwrite=True to replace it",
+        hint="Fetching the clip to another path buys nothing.",
     )

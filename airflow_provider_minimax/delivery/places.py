@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from secrets import token_hex
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
@@ -23,6 +24,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.delivery.names import LONGEST_NAME, name_for
+from airflow_provider_minimax.delivery.unfinished import COMPANION
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.receipts.decision import Clip
 from airflow_provider_minimax.receipts.record import Owner
@@ -58,6 +60,8 @@ def place_of(output_path: str, owner: Owner | None) -> Place:
             raise _refused(output_path, "is a folder; give the path of a file in it")
         output += name_for(owner)
     scheme = urlsplit(output).scheme if "://" in output else ""
+    if "\0" in output or not _is_unicode(output):
+        raise _refused(output_path, "holds what no file name can, or no receipt can tell: a NUL, or bytes not of UTF-8")
     if len(PurePosixPath(output).name.encode()) > LONGEST_NAME:
         raise _refused(output_path, f"the file's name must not have more than {LONGEST_NAME} bytes")
     if scheme in ("", "file"):
@@ -66,6 +70,15 @@ def place_of(output_path: str, owner: Owner | None) -> Place:
             raise _refused(output_path, "is a folder; put a slash at its end to have clips named in it, or name one")
         return LocalPlace(path)
     return StoragePlace(output)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written down; bytes of a name that Python could not decode cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Place(ABC):
@@ -125,6 +138,10 @@ class Place(ABC):
     def put_bytes(self, content: bytes, content_type: str) -> None:
         """Put something small here in place of whatever is; raises :class:`MinimaxStorageError`."""
 
+    def _leads_nowhere(self) -> bool:
+        """Whether what is here is a link to nothing."""
+        return False
+
     @abstractmethod
     def _open(self) -> BinaryIO:
         """Open what is here."""
@@ -141,7 +158,7 @@ class Place(ABC):
         """Return what is here, held against the hash that should be, if that is known."""
         if not self.exists():
             return Clip.ABSENT
-        if sha256 is None:
+        if sha256 is None or self._leads_nowhere():
             return Clip.DIFFERS
         with self._trouble("read"), self.open() as file:
             return Clip.FITS if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else Clip.DIFFERS  # type: ignore[arg-type]
@@ -182,8 +199,11 @@ class LocalPlace(Place):
         return LocalPlace(self.path.with_name(_rejected(self.path.name)))
 
     def exists(self) -> bool:
-        """Whether anything is here."""
-        return self.path.exists()
+        """Whether anything is here, be it a link to nothing."""
+        return os.path.lexists(self.path)
+
+    def _leads_nowhere(self) -> bool:
+        return not self.path.exists()
 
     def part_file(self, name: str) -> Path:
         """Return a hidden file beside the clip's place, so that a rename is all that is left to do."""
@@ -192,12 +212,16 @@ class LocalPlace(Place):
         return self.path.with_name(f".{self.path.name}.{name}.part")
 
     def check(self) -> None:
-        """Write to the folder, and see how much room its disk has."""
+        """Write to the folder under the longest name that is to come, and see how much room its disk has."""
         folder = self.path.parent
+        probe = self.path.with_name(f".{self.path.name}.{token_hex(6)}.{token_hex(4)}.part{COMPANION}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder) as file:
-                file.write(b"\0" * 4096)
+            try:
+                with probe.open("xb") as file:
+                    file.write(b"\0" * 4096)
+            finally:
+                probe.unlink(missing_ok=True)
             free = shutil.disk_usage(folder).free
         except OSError as error:
             why = error.strerror or type(error).__name__
@@ -217,11 +241,12 @@ class LocalPlace(Place):
 
     def put_bytes(self, content: bytes, content_type: str) -> None:
         """Write something small beside its place, and give it its name."""
-        unfinished = self.path.with_name(f".{self.path.name}.{uuid4().hex}")
+        unfinished = self.path.with_name(f".{self.path.name}.{token_hex(4)}.new")
         with self._trouble("written"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                unfinished.write_bytes(content)
+                with unfinished.open("xb") as file:
+                    file.write(content)
                 unfinished.replace(self.path)
             finally:
                 unfinished.unlink(missing_ok=True)
@@ -242,7 +267,9 @@ def _named_newly(file: Path, path: Path) -> bool:
             return False
         file.replace(path)
     else:
-        file.unlink()
+        # The clip has its name. That the file has its old one too, the next who comes by will see to.
+        with suppress(OSError):
+            file.unlink()
     return True
 
 
@@ -293,9 +320,15 @@ class StoragePlace(Place):
     def part_file(self, name: str) -> Path:
         """Return a file in this worker's folder for temporary files, which a retry on the same worker finds again."""
         folder = Path(tempfile.gettempdir()) / f"airflow-provider-minimax-{os.getuid()}"
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        found = folder.lstat()
+        try:
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+            found = folder.lstat()
+        except OSError as error:
+            raise MinimaxStorageError(
+                f"{folder} cannot be written, where clips are gathered on their way ({error.strerror})",
+                hint="See to the worker's folder for temporary files, or set TMPDIR to another one.",
+            ) from error
         if not folder.is_dir() or folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o022:
             # In a folder that all may write to, somebody else may have been first.
             raise MinimaxStorageError(
@@ -327,8 +360,10 @@ class StoragePlace(Place):
                 reraise=True,
             )
             uploads(self._upload, file)
+        # Who comes by later takes away what cannot be taken away now: the clip is in its place.
+        with suppress(OSError):
             file.unlink()
-            return True
+        return True
 
     def _upload(self, file: Path) -> None:
         if self._scheme in _APPEARS_WHOLE:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Self
-from uuid import uuid4
 
+from airflow_provider_minimax.api.file_host import LARGEST, LONGEST_VERSION, can_be_sent_back
+from airflow_provider_minimax.api.mp4 import HEAD, is_video
+
+COMPANION = ".version"
 _PIECE = 1024 * 1024
+_TRIES = 5
+
+
+class _UnusableError(OSError):
+    """What lies at the part file's path cannot be gone on with, nor taken away."""
 
 
 class Unfinished:
@@ -20,43 +31,61 @@ class Unfinished:
 
     Its bytes are worth something only together with what names the version that they are of (an ETag or a date), so
     that is kept in a second file, which is written first. One process has it at a time; another one that comes along,
-    such as the retry of a task that was only thought dead, begins a file of its own.
+    such as the retry of a task that was only thought dead, begins a file of its own. So does one that finds something
+    in the way that is no part file: a folder, a symlink, a file that it may not write.
 
     :param path: the part file; it and its companion (``….version``) stay until :meth:`discard`.
+    :raises OSError: no file can be written there, under this name or another.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not self._opened_alone():
-            self._file.close()
-            self.path = path.with_name(f"{path.stem}.{uuid4().hex}{path.suffix}")
-            self._opened_alone()
-        self.version = self._kept_version()
         self.size = 0
+        self._is_kept = False
         self._digest = hashlib.sha256()
-        if self.version is None:
-            self.begin(None)
-        else:
+        try:
+            self._open_alone()
             self._take_up()
+        except OSError:
+            self._begin_under_another_name()
 
-    def _opened_alone(self) -> bool:
-        """Open the file; say whether nobody else writes to it."""
-        while True:
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            # Chunks are as large as they come from the network: a buffer would only copy them.
-            self._file = open(handle, "r+b", buffering=0)  # noqa: SIM115 - closed by __exit__
+    def _begin_under_another_name(self) -> None:
+        # No other try will find it, so it is of no use to any.
+        self.path = self.path.with_name(f"{self.path.stem}.{token_hex(4)}{self.path.suffix}")
+        self._file = self._opened(os.O_EXCL)
+        with suppress(OSError):
+            # Where there are no locks, the name alone keeps others away.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._is_shared = False
+        self.begin(None)
+
+    def _open_alone(self) -> None:
+        """Open the file that all tries of this clip share, unless somebody else writes to it or it is none."""
+        self._is_shared = True
+        for _ in range(_TRIES):
+            self._file = self._opened()
             try:
+                # Fails where somebody has it, or where this file system has no locks and nobody can tell.
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_nothing_but_a_part():
+                    return
             except OSError:
-                # Somebody has it, or this file system has no locks and nobody can tell.
-                return False
-            if self._is_nothing_but_a_part():
-                return True
+                self._file.close()
+                raise
             self._file.close()
+        raise _UnusableError(f"{self.path} is replaced again and again")
+
+    def _opened(self, how: int = 0) -> io.FileIO:
+        # Of a pipe or a symlink that somebody put there, neither may be waited for or followed.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | how
+        # Chunks are as large as they come from the network: a buffer would only copy them.
+        return open(os.open(self.path, flags, 0o666), "r+b", buffering=0)
 
     def _is_nothing_but_a_part(self) -> bool:
         """Whether the open file is still the one at its path, and has not become a delivered clip meanwhile."""
         opened = os.fstat(self._file.fileno())
+        if not stat.S_ISREG(opened.st_mode):
+            raise _UnusableError(f"{self.path} is no file")
         if opened.st_nlink > 1:
             # Its last owner died after it gave the clip its name, and before it took away this one.
             self.path.unlink(missing_ok=True)
@@ -65,32 +94,47 @@ class Unfinished:
 
     def _is_at_its_path(self, opened: os.stat_result) -> bool:
         try:
-            return os.path.samestat(opened, self.path.stat())
+            return os.path.samestat(opened, self.path.lstat())
         except FileNotFoundError:
             return False
 
     @property
     def _companion(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.version")
+        return self.path.with_name(f"{self.path.name}{COMPANION}")
 
     def _kept_version(self) -> str | None:
+        """Read what names the version; nothing, if what is there could never be sent back to the host."""
         try:
-            return self._companion.read_text("utf-8") or None
-        except (FileNotFoundError, UnicodeDecodeError):
+            handle = os.open(self._companion, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
             return None
+        with open(handle, "rb", buffering=0) as file:
+            content = file.read(LONGEST_VERSION + 1) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+        version = (content or b"").decode("latin-1")
+        return version if can_be_sent_back(version) else None
 
     def _take_up(self) -> None:
+        """Go on with what is here, if it can be the beginning of a clip."""
+        self.version = self._kept_version()
+        size = os.fstat(self._file.fileno()).st_size
+        if self.version is None or not HEAD <= size <= LARGEST or not is_video(self._beginning()):
+            self.begin(None)
+            return
         self._file.seek(0)
         while piece := self._file.read(_PIECE):
             self._digest.update(piece)
             self.size += len(piece)
 
+    def _beginning(self) -> bytes:
+        return os.pread(self._file.fileno(), HEAD, 0)
+
     def begin(self, version: str | None) -> None:
         """
-        Throw away what is here, and begin anew.
+        Throw away what is here, and begin again.
 
         :param version: what names the version of the file that the next bytes are of; ``None`` if nothing does, so
             that they are of no use to another try.
+        :raises OSError: the disk fails.
         """
         # A file that was cut to nothing is written to the disk when it is closed, by ext4; an empty one is not cut.
         if self._file.seek(0, os.SEEK_END):
@@ -98,11 +142,20 @@ class Unfinished:
             self._file.seek(0)
         self.size = 0
         self._digest = hashlib.sha256()
+        # Before the new name: bytes must never stand under another version's.
+        self._companion.unlink(missing_ok=True)
         self.version = version
-        if version is None:
-            self._companion.unlink(missing_ok=True)
-        else:
-            self._companion.write_text(version, "utf-8")
+        if version is not None and self._is_shared:
+            self._write_down(version)
+
+    def _write_down(self, version: str) -> None:
+        try:
+            with self._companion.open("xb") as file:
+                file.write(version.encode("ascii"))
+        except OSError:
+            # This process can go on from a break all the same; the next one begins again.
+            with suppress(OSError):
+                self._companion.unlink(missing_ok=True)
 
     def write(self, chunk: bytes) -> None:
         """
@@ -122,10 +175,15 @@ class Unfinished:
         """The hash of all bytes so far."""
         return self._digest.hexdigest()
 
+    def keep(self) -> None:
+        """Leave the file where it is, whatever happens: it is all that there is of the clip here."""
+        self._is_kept = True
+
     def discard(self) -> None:
-        """Take the file away: it was given its name, or is of no use to anybody."""
-        self.path.unlink(missing_ok=True)
-        self._companion.unlink(missing_ok=True)
+        """Take the file away: it was given its name, or is of no use to anybody; one that cannot be, stays."""
+        for path in (self.path, self._companion):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +191,7 @@ class Unfinished:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and (self.size == 0 or self.version is None):
-            with suppress(OSError):
-                self.discard()
+        is_of_use = self.size > 0 and self.version is not None and self._is_shared
+        if kind is not None and not (is_of_use or self._is_kept):
+            self.discard()
         self._file.close()

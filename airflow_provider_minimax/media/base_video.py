@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 
 from airflow_provider_minimax.api.catalogue import facts_of
 from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError, opened
@@ -30,14 +30,19 @@ def _broken_rules(clip: MediaFacts) -> Iterator[str]:
     rules = facts_of("regeneration")["base_video"]
     if not clip.has_sound:
         yield "it has no sound track, and must have one"
-    if abs(clip.fps - rules["fps"]) > _FPS_TOLERANCE:
+    if clip.fps is not None and abs(clip.fps - rules["fps"]) > _FPS_TOLERANCE:
         yield f"it has {clip.fps:g} pictures a second, and must have {rules['fps']}"
-    size, step = f"{clip.width} x {clip.height} px", rules["sides_multiple_of"]
-    if clip.width % step or clip.height % step:
+    if clip.width is not None and clip.height is not None:
+        yield from _wrong_sides(clip.width, clip.height, rules)
+    least, most, step = rules["least_frames"], rules["most_frames"], rules["frames_step"]
+    if clip.frames is not None and clip.frames not in range(least, most + 1, step):
+        yield f"it has {clip.frames} pictures, and must have from {least} to {most} in steps of {step}"
+
+
+def _wrong_sides(width: int, height: int, rules: Mapping[str, Any]) -> Iterator[str]:
+    size, step = f"{width} x {height} px", rules["sides_multiple_of"]
+    if width % step or height % step:
         yield f"it is {size}, and both sides must be multiples of {step}"
     (a, b), (c, d) = rules["least_area"], rules["largest_area"]
-    if not a * b <= clip.width * clip.height <= c * d:
+    if not a * b <= width * height <= c * d:
         yield f"it is {size}, and its area must be from {a} x {b} to {c} x {d}"
-    least, most, step = rules["least_frames"], rules["most_frames"], rules["frames_step"]
-    if clip.frames not in range(least, most + 1, step):
-        yield f"it has {clip.frames} pictures, and must have from {least} to {most} in steps of {step}"

@@ -2,11 +2,12 @@
 Whether a clip is what was bought.
 
 In doubt for the clip: a paid clip that is refused wrongly is worse than a dull one that passes. What each bound leaves
-room for is said where it stands.
+room for is said where it stands, and what cannot be measured is not compared.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ __all__ = ["Level", "MediaFacts", "Wanted", "check_clip", "ensure_available"]
 
 Level = Literal["basic", "full"]
 
+log = logging.getLogger(__name__)
+
 # The models draw on a grid of 17 n + 5 frames at 24 a second, so the length asked for is met within one step. Older
 # ones have 141 frames at 25 a second for "6 s".
 _LENGTH_TOLERANCE = 18 / 24
@@ -36,6 +39,10 @@ _WIDE = 16 / 9
 _SHORT_SIDE = re.compile(r"(\d{3,4})P")
 # What exactly is sold as 2K is not documented.
 _SHORT_SIDES_OF_2K = (1080, 1536)
+_RATIO = re.compile(r"(\d{1,4}):(\d{1,4})", re.ASCII)
+# Sides are rounded to the codec's grid: 832x480 and 1536x672 are 3 % off 16:9 and 21:9. The ratios that can be ordered
+# are at least 30 % apart.
+_RATIO_TOLERANCE = 0.06
 # The last picture may be shown for longer than the others, and an index may be a little off.
 _END_TOLERANCE = 0.25
 
@@ -56,10 +63,12 @@ class Wanted:
 
     :param resolution: such as ``768P`` or ``2K``; ``None``, or a name that is unknown here: any.
     :param duration: in seconds; ``None``: any.
+    :param ratio: of width to height, such as ``9:16``; ``None``, or a word such as ``adaptive``: any.
     """
 
     resolution: str | None = None
     duration: float | None = None
+    ratio: str | None = None
 
 
 def ensure_available(field: str, value: str) -> None:
@@ -84,8 +93,8 @@ def check_clip(file: Path | BinaryIO, level: Level, wanted: Wanted) -> MediaFact
     Look whether a clip is what was asked for.
 
     :param file: a path, or a file open for reading that can seek; it stays open.
-    :param level: ``basic``: it opens, its first and last picture can be decoded, and size and length are what was
-        asked for. ``full``: also every picture can be decoded, they are not all black, and not all the same.
+    :param level: ``basic``: it opens, its first and last picture can be decoded, and size, length and ratio are
+        what was asked for. ``full``: also every picture can be decoded, they are not all black, and not all the same.
     :param wanted: what was asked for.
     :return: what the file says of itself.
     :raises MinimaxClipRejectedError: it is not, with all reasons.
@@ -98,6 +107,7 @@ def check_clip(file: Path | BinaryIO, level: Level, wanted: Wanted) -> MediaFact
             reasons += _wrong_size(facts, wanted.resolution)
             reasons += _wrong_length(facts, wanted.duration)
             reasons += _look_at_all(clip) if level == "full" else _look_at_ends(clip)
+            reasons += _wrong_ratio(clip, wanted.ratio)
     except UnreadableClipError as error:
         reasons.append(str(error))
     if reasons:
@@ -105,9 +115,16 @@ def check_clip(file: Path | BinaryIO, level: Level, wanted: Wanted) -> MediaFact
     return facts
 
 
+def _not_compared(what: str, why: str) -> None:
+    log.warning("The clip's %s cannot be compared with what was asked for: %s.", what, why)
+
+
 def _wrong_size(facts: MediaFacts, resolution: str | None) -> Iterator[str]:
     sides = _short_sides(resolution or "")
     if sides is None:
+        return
+    if facts.width is None or facts.height is None:
+        _not_compared("size", "its file does not say how large its pictures are")
         return
     least, most = sides
     short, area = min(facts.width, facts.height), facts.width * facts.height
@@ -126,8 +143,29 @@ def _short_sides(resolution: str) -> tuple[int, int] | None:
 
 
 def _wrong_length(facts: MediaFacts, duration: float | None) -> Iterator[str]:
-    if duration is not None and abs(facts.duration - duration) > _LENGTH_TOLERANCE:
+    if duration is None:
+        return
+    if facts.duration is None:
+        _not_compared("length", "its file does not say how long it is")
+    elif abs(facts.duration - duration) > _LENGTH_TOLERANCE:
         yield f"it lasts {facts.duration:.2f} s, and {duration:g} s were asked for"
+
+
+def _wrong_ratio(clip: OpenClip, ratio: str | None) -> Iterator[str]:
+    match = _RATIO.fullmatch(ratio or "")
+    if match is None or not (int(match[1]) and int(match[2])):
+        return
+    shown = clip.shown_ratio()
+    if shown is None:
+        _not_compared("ratio", "its file does not say how large its pictures are")
+        return
+    asked = int(match[1]) / int(match[2])
+    if not _is_like(shown, asked) and not (_is_like(1 / shown, asked) and clip.is_turned()):
+        yield f"it is {clip.facts.width}x{clip.facts.height} pixels, shown as {shown:.2f}:1, and {ratio} was asked for"
+
+
+def _is_like(ratio: float, asked: float) -> bool:
+    return asked / (1 + _RATIO_TOLERANCE) <= ratio <= asked * (1 + _RATIO_TOLERANCE)
 
 
 def _look_at_ends(clip: OpenClip) -> Iterator[str]:
@@ -140,28 +178,58 @@ def _look_at_ends(clip: OpenClip) -> Iterator[str]:
 
 
 def _look_at_all(clip: OpenClip) -> Iterator[str]:
-    """Compare each picture with the first, not with the one before: a slow zoom changes no two neighbours visibly."""
-    from PIL import ImageChops
-
-    brightest = largest_change = 0
-    first: Image | None = None
-    for frame in clip.container.decode(clip.stream):
-        cells = picture_of(frame, (max(frame.width // _CELL, 1), max(frame.height // _CELL, 1)), "L")
-        brightest = max(brightest, _peak(cells))
-        if first is None:
-            first = cells
-        elif largest_change <= _NOISE:
-            largest_change = _peak(ImageChops.difference(first, cells))
-    if first is None:
+    last: VideoFrame | None = None
+    compared = _Compared()
+    for last in clip.container.decode(clip.stream):
+        compared.add(last)
+    if last is None:
         raise UnreadableClipError("it has no pictures")
-    yield from _cut_off(clip, frame)
-    if brightest <= _BLACK:
-        yield "it is black from beginning to end"
-    elif largest_change <= _NOISE:
-        yield "its picture stands still from beginning to end"
+    yield from _cut_off(clip, last)
+    yield from compared.verdict()
+
+
+class _Compared:
+    """Compares each picture with the first, not with the one before: a slow zoom changes no two neighbours visibly."""
+
+    def __init__(self) -> None:
+        self._brightest = self._largest_change = 0
+        self._first: Image | None = None
+        self._is_possible = True
+
+    def add(self, frame: VideoFrame) -> None:
+        """Take the next picture."""
+        if not self._is_possible:
+            return
+        try:
+            self._add(frame)
+        except Exception as error:
+            # It was decoded, so it can be shown; FFmpeg's scaler does not take every form of pixels.
+            self._is_possible = False
+            _not_compared("content", f"its pictures cannot be converted ({type(error).__name__}: {error})")
+
+    def _add(self, frame: VideoFrame) -> None:
+        from PIL import ImageChops
+
+        cells = picture_of(frame, (max(frame.width // _CELL, 1), max(frame.height // _CELL, 1)), "L")
+        self._brightest = max(self._brightest, _peak(cells))
+        if self._first is None:
+            self._first = cells
+        elif self._largest_change <= _NOISE:
+            self._largest_change = _peak(ImageChops.difference(self._first, cells))
+
+    def verdict(self) -> Iterator[str]:
+        """Say what is wrong with the pictures as a whole."""
+        if not self._is_possible:
+            return
+        if self._brightest <= _BLACK:
+            yield "it is black from beginning to end"
+        elif self._largest_change <= _NOISE:
+            yield "its picture stands still from beginning to end"
 
 
 def _cut_off(clip: OpenClip, last: VideoFrame) -> Iterator[str]:
+    if clip.facts.duration is None:
+        return
     end = (last.time or 0.0) + float((last.duration or 0) * (last.time_base or 0))
     if end < clip.facts.duration - _END_TOLERANCE:
         yield f"its pictures end after {end:.2f} of {clip.facts.duration:.2f} s"

@@ -7,17 +7,25 @@ file object, so no playlist or reference in it can lead to another file or host.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
     from PIL.Image import Image
+
+T = TypeVar("T")
+
+# Pictures are drawn in seconds; a file that takes longer is made to, or far larger than any clip.
+_DRAWING_TIME = 120.0
+# Of pixels, seconds, pictures or pictures a second.
+_BEYOND_SENSE = 2**31
 
 
 class UnreadableClipError(Exception):
@@ -27,7 +35,7 @@ class UnreadableClipError(Exception):
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
     """
-    What a clip's file says of itself.
+    What a clip's file says of itself; ``None`` where it does not say, or nothing that makes sense.
 
     :param width: in pixels.
     :param height: in pixels.
@@ -38,12 +46,12 @@ class MediaFacts:
     :param has_sound: whether there is a sound track.
     """
 
-    width: int
-    height: int
-    duration: float
-    frames: int
-    fps: float
-    codec: str
+    width: int | None
+    height: int | None
+    duration: float | None
+    frames: int | None
+    fps: float | None
+    codec: str | None
     has_sound: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -65,6 +73,17 @@ class OpenClip:
     stream: VideoStream
     facts: MediaFacts
 
+    def shown_ratio(self) -> float | None:
+        """Return width to height of the pictures, whose pixels need not be square; ``None`` if unknown."""
+        return _said(lambda: self.facts.width / self.facts.height * float(self.stream.sample_aspect_ratio or 1))  # type: ignore[operator]
+
+    def is_turned(self) -> bool:
+        """Whether players show the pictures turned by a quarter; goes back to the beginning to find out."""
+        with suppress(Exception):
+            self.container.seek(0)
+            return next(self.container.decode(self.stream)).rotation % 180 == 90
+        return False
+
     def frames_at(self, times: Sequence[float]) -> Iterator[VideoFrame]:
         """
         Read the pictures at some times, in one pass.
@@ -75,7 +94,10 @@ class OpenClip:
         """
         waiting = list(times)
         frame = None
+        ends_at = time.monotonic() + _DRAWING_TIME
         for frame in self.container.decode(self.stream):
+            if time.monotonic() > ends_at:
+                raise UnreadableClipError(f"its pictures cannot be decoded within {_DRAWING_TIME:g} s")
             while waiting and (frame.time or 0.0) >= waiting[0]:
                 del waiting[0]
                 yield frame
@@ -90,7 +112,7 @@ class OpenClip:
 @contextmanager
 def opened(file: Path | BinaryIO) -> Iterator[OpenClip]:
     """
-    Open a clip; errors of PyAV, while it is open too, become ours.
+    Open a clip; errors of PyAV, while it is open too, become ours, whatever they are.
 
     :param file: a path, or a file open for reading that can seek; it stays open.
     :raises UnreadableClipError: the file is no MP4, has not exactly one track of pictures, or cannot be decoded.
@@ -104,13 +126,21 @@ def opened(file: Path | BinaryIO) -> Iterator[OpenClip]:
         return
     file.seek(0)
     try:
-        with av.open(file, mode="r", format="mp4") as container:
+        # What a file says of its title or author is nobody's concern here, and need not be UTF-8.
+        with av.open(file, mode="r", format="mp4", metadata_errors="replace") as container:
             stream = _pictures(container)
             # Several slices at once, not several frames: no more pictures in memory, and quicker on clips this short.
             stream.thread_type = "SLICE"
             yield OpenClip(container, stream, _facts(container, stream))
+    except UnreadableClipError:
+        raise
     except av.FFmpegError as error:
         raise UnreadableClipError(f"it cannot be decoded ({error.strerror or type(error).__name__})") from error
+    except OSError:
+        raise
+    except Exception as error:
+        # PyAV was made for sound files, and stumbles over others in ways of its own.
+        raise UnreadableClipError(f"it cannot be decoded ({type(error).__name__}: {error})") from error
 
 
 def _pictures(container: InputContainer) -> VideoStream:
@@ -120,24 +150,38 @@ def _pictures(container: InputContainer) -> VideoStream:
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if len(films) != 1:
         raise UnreadableClipError(f"it has {len(films) or 'no'} tracks of pictures")
+    # PyAV has no codec to offer where FFmpeg knows none.
+    if films[0].codec_context is None:
+        raise UnreadableClipError("it cannot be decoded (FFmpeg has no decoder for its pictures here)")
     return films[0]
 
 
 def _facts(container: InputContainer, stream: VideoStream) -> MediaFacts:
-    fps = float(stream.average_rate or stream.guessed_rate or 0)
-    if stream.duration is not None and stream.time_base is not None:
-        duration = float(stream.duration * stream.time_base)
-    else:
-        duration = (container.duration or 0) / 1_000_000
+    duration = _said(lambda: float(stream.duration * stream.time_base))  # type: ignore[operator]
+    if duration is None:
+        duration = _said(lambda: container.duration / 1_000_000)  # type: ignore[operator]
+    fps = _said(lambda: float(stream.average_rate or stream.guessed_rate))  # type: ignore[arg-type]
+    frames = _said(lambda: stream.frames)
+    if frames is None and duration is not None and fps is not None:
+        frames = _said(lambda: round(duration * fps))
     return MediaFacts(
-        width=stream.width,
-        height=stream.height,
-        duration=round(duration, 3),
-        frames=stream.frames or round(duration * fps),
-        fps=round(fps, 3),
-        codec=stream.codec_context.name,
+        width=_said(lambda: stream.width),
+        height=_said(lambda: stream.height),
+        duration=_said(lambda: round(duration, 3)),  # type: ignore[arg-type]
+        frames=frames,
+        fps=_said(lambda: round(fps, 3)),  # type: ignore[arg-type]
+        codec=_said(lambda: stream.codec_context.name),
         has_sound=bool(container.streams.audio),
     )
+
+
+def _said(read: Callable[[], T]) -> T | None:
+    """Return what the file says, and nothing if reading that fails or makes no sense: a fact is no reason to refuse."""
+    with suppress(Exception):
+        value = read()
+        if not isinstance(value, int | float) or 0 < value < _BEYOND_SENSE:
+            return value
+    return None
 
 
 def picture_of(frame: VideoFrame, size: tuple[int, int], mode: Literal["RGB", "L"]) -> Image:

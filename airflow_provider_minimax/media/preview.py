@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.media.canvas import ALARM, BRIGHT, DIM, MARGIN, Box, Canvas, jpeg
-from airflow_provider_minimax.media.clip import MediaFacts, OpenClip, opened, picture_of
+from airflow_provider_minimax.media.clip import MediaFacts, OpenClip, UnreadableClipError, opened, picture_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +30,9 @@ _CANDIDATES = 7
 _SHEET_WIDTH = 1600
 _SHEET_FRAMES = 12
 _SHEET_GAP = 12
+# How many times as high as wide a picture's place is at most. What the API takes ends at 2:5; what a file may be, ends
+# beyond what a JPEG can hold.
+_SHEET_HIGHEST = 2.5
 
 _BATCH_WIDTH = 1920
 _BATCH_GAP = 24
@@ -93,22 +96,22 @@ def contact_sheet(file: Path | BinaryIO, name: str = "", model: str | None = Non
     :raises OSError: the file itself cannot be read.
     """
     with opened(file) as clip:
-        is_wide = clip.facts.width >= clip.facts.height
-        columns = 4 if is_wide else 6
+        columns = 4 if _is_wide(clip.facts) else 6
         width = _column_width(_SHEET_WIDTH, columns, _SHEET_GAP)
-        cell = (width, round(width * clip.facts.height / clip.facts.width))
+        size = _fitted(clip.facts, (width, int(width * _SHEET_HIGHEST)), enlarge=True)
         rows = _SHEET_FRAMES // columns
         top = MARGIN + 84
-        canvas = Canvas(_SHEET_WIDTH, top + rows * (cell[1] + _SHEET_GAP) - _SHEET_GAP + MARGIN)
+        canvas = Canvas(_SHEET_WIDTH, top + rows * (size[1] + _SHEET_GAP) - _SHEET_GAP + MARGIN)
         heading = name or (file.name if isinstance(file, Path) else "A clip")
         canvas.write(heading, (MARGIN, MARGIN - 4), _SHEET_WIDTH - 2 * MARGIN, 34, BRIGHT)
         caption = " · ".join(filter(None, (_size_and_length(clip.facts), model)))
         canvas.write(caption, (MARGIN, MARGIN + 42), _SHEET_WIDTH - 2 * MARGIN, 22, DIM)
         for number, frame in enumerate(clip.frames_at(_spread(clip.facts, _SHEET_FRAMES))):
             row, column = divmod(number, columns)
-            at = (MARGIN + column * (cell[0] + _SHEET_GAP), top + row * (cell[1] + _SHEET_GAP))
-            canvas.show(picture_of(frame, cell, "RGB"), at)
-            canvas.label(f"{frame.time or 0:.1f} s", (at[0], at[1] + cell[1]), 18)
+            left = MARGIN + column * (width + _SHEET_GAP) + (width - size[0]) // 2
+            at = (left, top + row * (size[1] + _SHEET_GAP))
+            canvas.show(picture_of(frame, size, "RGB"), at)
+            canvas.label(f"{frame.time or 0:.1f} s", (at[0], at[1] + size[1]), 18)
     return canvas.as_jpeg()
 
 
@@ -163,17 +166,31 @@ def _column_width(sheet: int, columns: int, gap: int) -> int:
 
 
 def _size_and_length(facts: MediaFacts) -> str:
-    return f"{facts.width} x {facts.height} · {facts.duration:.1f} s"
+    length = "length unknown" if facts.duration is None else f"{facts.duration:.1f} s"
+    return f"{facts.width} x {facts.height} · {length}"
+
+
+def _is_wide(facts: MediaFacts) -> bool:
+    width, height = _sides(facts)
+    return width >= height
+
+
+def _sides(facts: MediaFacts) -> Box:
+    if facts.width is None or facts.height is None:
+        raise UnreadableClipError("it does not say how large its pictures are")
+    return facts.width, facts.height
 
 
 def _spread(facts: MediaFacts, count: int) -> list[float]:
     """The middles of so many equal parts: the very first picture is often black, the very last often a fade."""
-    return [(number + 0.5) * facts.duration / count for number in range(count)]
+    return [(number + 0.5) * (facts.duration or 0.0) / count for number in range(count)]
 
 
-def _fitted(facts: MediaFacts, within: Box) -> Box:
-    scale = min(within[0] / facts.width, within[1] / facts.height, 1)
-    return max(round(facts.width * scale), 1), max(round(facts.height * scale), 1)
+def _fitted(facts: MediaFacts, within: Box, *, enlarge: bool = False) -> Box:
+    width, height = _sides(facts)
+    scale = min(within[0] / width, within[1] / height)
+    scale = scale if enlarge else min(scale, 1)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def _most_telling(clip: OpenClip, within: Box) -> Image:
@@ -190,7 +207,7 @@ def _hang_one(canvas: Canvas, clip: OpenClip, at: Box, place: Box) -> None:
 def _hang_four(canvas: Canvas, clip: OpenClip, at: Box, place: Box) -> None:
     gap = 4
     # Two by two; tall ones have more room side by side.
-    columns, rows = (2, 2) if clip.facts.width >= clip.facts.height else (4, 1)
+    columns, rows = (2, 2) if _is_wide(clip.facts) else (4, 1)
     cell = (place[0] - (columns - 1) * gap) // columns, (place[1] - (rows - 1) * gap) // rows
     size = _fitted(clip.facts, cell)
     left = at[0] + (place[0] - columns * size[0] - (columns - 1) * gap) // 2

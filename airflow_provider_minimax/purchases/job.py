@@ -27,7 +27,7 @@ from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.arguments import check_search
 from airflow_provider_minimax.cancelling import give_up, push_attempt, told
 from airflow_provider_minimax.deferral import SAFETY_NET
-from airflow_provider_minimax.delivery.landing import Landed, Wishes, land, origin_of
+from airflow_provider_minimax.delivery.landing import Landed, Wishes, found_in_place, land, origin_of
 from airflow_provider_minimax.delivery.places import Place, place_of
 from airflow_provider_minimax.downstream import Delivered, announce, result_of
 from airflow_provider_minimax.exceptions import (
@@ -178,7 +178,8 @@ class PurchaseJob:
             if not self.options.wait_for_completion:
                 return self.minimax_task_id
             if isinstance(held, Done):
-                return self.announce(Landed.of(receipt))
+                # Where there is no place, no clip is found in it.
+                return self.announce(found_in_place(receipt, cast("Place", self.place), self.ledger))
             deadline = time.time() + self.longest_wait
             timing = timing_of(request, receipt)
             if outcome is None and self._defer is not None:

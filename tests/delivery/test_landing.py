@@ -312,7 +312,7 @@ def test_pictures_that_cannot_be_made_do_not_withhold_the_clip(account, tmp_path
     log = log_of(MinimaxVideoGenerationOperator)
     facts = run(generation(str(tmp_path / "clip.mp4"), preview=True))
     assert Path(facts["output_path"]).exists()
-    assert "The clip has no pictures next to it" in log.said()
+    assert log.said().count("The clip has no poster and no contact sheet next to it: it cannot be decoded") == 1
 
 
 def test_a_long_download_says_now_and_then_how_far_it_is(tmp_path, deliver, minimax_emulator, monkeypatch, log_of):

@@ -10,6 +10,8 @@ import pytest
 from airflow_provider_minimax.delivery.unfinished import Unfinished
 from tests.delivery.conftest import sha256
 
+CLIP = b"\0\0\0\x10ftypisom\0\0\2\0"
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -23,36 +25,36 @@ def keep(path: Path, content: bytes, version: str | None = '"v1"') -> None:
 
 
 def test_the_next_try_goes_on_from_what_is_here(path):
-    keep(path, b"one ")
+    keep(path, CLIP)
     with Unfinished(path) as clip:
-        assert (clip.size, clip.version) == (4, '"v1"')
+        assert (clip.size, clip.version) == (len(CLIP), '"v1"')
         clip.write(b"two")
-        assert clip.sha256 == sha256(b"one two")
-    assert path.read_bytes() == b"one two"
+        assert clip.sha256 == sha256(CLIP + b"two")
+    assert path.read_bytes() == CLIP + b"two"
 
 
 def test_bytes_of_which_nobody_knows_the_version_are_not_gone_on_with(path):
-    keep(path, b"one", version=None)
+    keep(path, CLIP, version=None)
     with Unfinished(path) as clip:
         assert (clip.size, clip.version, clip.sha256) == (0, None, sha256(b""))
-    keep(path, b"one")
+    keep(path, CLIP)
     path.with_name(f"{path.name}.version").unlink()
     with Unfinished(path) as clip:
         assert clip.size == 0
 
 
 def test_another_version_begins_anew(path):
-    keep(path, b"one")
+    keep(path, CLIP)
     with Unfinished(path) as clip:
         clip.begin('"v2"')
-        clip.write(b"2")
+        clip.write(CLIP + b"2")
     with Unfinished(path) as clip:
-        assert (clip.size, clip.version, clip.sha256) == (1, '"v2"', sha256(b"2"))
+        assert (clip.size, clip.version, clip.sha256) == (len(CLIP) + 1, '"v2"', sha256(CLIP + b"2"))
 
 
 def test_a_death_at_any_write_leaves_bytes_and_version_of_one_piece(path, monkeypatch):
     """Between throwing old bytes away and naming the new version, there are no bytes of either."""
-    keep(path, b"old")
+    keep(path, CLIP)
 
     class DeathError(Exception):
         pass
@@ -61,7 +63,7 @@ def test_a_death_at_any_write_leaves_bytes_and_version_of_one_piece(path, monkey
         raise DeathError
 
     with Unfinished(path) as clip, monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", die)
+        patch.setattr(Path, "open", die)
         with pytest.raises(DeathError):
             clip.begin('"v2"')
     with Unfinished(path) as clip:
@@ -71,15 +73,15 @@ def test_a_death_at_any_write_leaves_bytes_and_version_of_one_piece(path, monkey
 def test_two_who_fetch_the_same_do_not_write_to_one_file(path):
     with Unfinished(path) as first:
         first.begin('"v1"')
-        first.write(b"first")
+        first.write(CLIP)
         with Unfinished(path) as second:
             second.begin('"v1"')
             second.write(b"second")
             assert second.path != first.path
             assert second.path.read_bytes() == b"second"
-        assert first.path.read_bytes() == b"first"
+        assert first.path.read_bytes() == CLIP
     with Unfinished(path) as third:
-        assert third.size == 5
+        assert third.size == len(CLIP)
 
 
 def test_a_clip_that_was_named_is_not_touched_though_its_part_file_is_still_there(path):
@@ -124,3 +126,141 @@ def test_what_is_of_no_use_to_another_try_is_not_left_behind(path, tmp_path: Pat
     with pytest.raises(RuntimeError):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+# -- what can be in the way --------------------------------------------------------------------------------------------
+
+
+def in_the_way(what: str, path: Path) -> None:
+    """Put something where a part file or its companion belongs."""
+    if what == "a folder":
+        path.mkdir()
+    elif what == "a folder that is not empty":
+        path.mkdir()
+        (path / "precious").write_bytes(b"precious")
+    elif what == "a link to nothing":
+        path.symlink_to(path.with_name("nothing"))
+    elif what == "a link":
+        path.with_name("precious").write_bytes(b"precious")
+        path.symlink_to(path.with_name("precious"))
+    elif what == "a link in a circle":
+        path.symlink_to(path)
+    elif what == "a pipe":
+        os.mkfifo(path)
+    elif what == "nothing that may be read":
+        path.write_bytes(b"\xff")
+        path.chmod(0)
+    elif what == "garbage":
+        path.write_bytes(bytes(range(256)) * 10)
+    elif what == "nothing":
+        path.write_bytes(b"")
+    elif what == "a gigabyte":
+        with path.open("wb") as file:
+            file.truncate(2**30)
+
+
+THINGS = [
+    "a folder",
+    "a folder that is not empty",
+    "a link to nothing",
+    "a link",
+    "a link in a circle",
+    "a pipe",
+    "nothing that may be read",
+    "garbage",
+    "nothing",
+    "a gigabyte",
+]
+
+
+@pytest.mark.parametrize("what", THINGS)
+@pytest.mark.parametrize("ending", ["", ".version"])
+def test_whatever_is_in_the_way_the_file_is_begun_again(what, ending, path, tmp_path: Path):
+    if ending:
+        keep(path, CLIP)
+        path.with_name(f"{path.name}.version").unlink()
+    in_the_way(what, path.with_name(path.name + ending))
+    with Unfinished(path) as clip:
+        assert (clip.size, clip.version) == (0, None)
+        clip.begin('"v2"')
+        clip.write(CLIP)
+        assert clip.path.read_bytes() == CLIP
+        assert not clip.path.is_symlink()
+    precious = [file for file in tmp_path.rglob("precious") if file.is_file()]
+    assert [file.read_bytes() for file in precious] == [b"precious"] * len(precious)
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize(
+    "version", ["caf\u00e9", '"a\nb"', '"' + "x" * 5000 + '"', "\x00", "", " " * 600], ids=range(6)
+)
+def test_a_version_that_cannot_be_sent_back_is_as_good_as_none(version, path):
+    keep(path, CLIP)
+    path.with_name(f"{path.name}.version").write_text(version, "utf-8")
+    with Unfinished(path) as clip:
+        assert (clip.size, clip.version) == (0, None)
+
+
+@pytest.mark.parametrize("content", [b"no clip at all", b"<html></html>", CLIP[:5], b""])
+def test_bytes_that_no_clip_begins_with_are_not_gone_on_with(content, path):
+    keep(path, CLIP)
+    path.write_bytes(content)
+    with Unfinished(path) as clip:
+        assert (clip.size, clip.version, clip.path) == (0, None, path)
+
+
+def test_where_no_companion_can_be_written_the_bytes_are_still_good_for_this_process(path, monkeypatch):
+    """As on a disk that is full, or a file system that takes no name as long."""
+
+    def full(self: Path, *args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with Unfinished(path) as clip:
+        clip.begin('"v1"')
+        clip.write(CLIP)
+        assert (clip.size, clip.version) == (len(CLIP), '"v1"')
+    monkeypatch.undo()
+    with Unfinished(path) as clip:
+        assert clip.size == 0
+
+
+def test_without_locks_each_has_a_file_of_its_own_and_leaves_none(path, tmp_path: Path, monkeypatch):
+    def no_locks(file: object, how: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+
+    def fail() -> None:
+        with Unfinished(path) as clip:
+            assert clip.path != path
+            clip.begin('"v1"')
+            clip.write(CLIP)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_file_that_is_all_there_is_of_a_clip_is_kept(path):
+    def fail() -> None:
+        with Unfinished(path) as clip:
+            clip.write(CLIP)
+            clip.keep()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_bytes() == CLIP
+
+
+def test_a_file_that_cannot_be_taken_away_is_no_error(path, monkeypatch):
+    def refuse(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with Unfinished(path) as clip:
+        clip.write(CLIP)
+        monkeypatch.setattr(Path, "unlink", refuse)
+        clip.discard()
+    assert path.exists()

@@ -6,7 +6,7 @@ import struct
 from typing import BinaryIO
 
 HEAD = 12
-"""So many bytes tell whether something is an MP4."""
+"""So many bytes at the beginning tell whether something is an MP4."""
 
 _TOP_LEVEL = frozenset(
     {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"sidx", b"ssix", b"free", b"skip", b"wide", b"pdin"}
@@ -15,8 +15,8 @@ _TOP_LEVEL = frozenset(
 
 
 def is_video(head: bytes) -> bool:
-    """Whether a file that begins with these bytes is an MP4 or one of its kin: its first box is of type ``ftyp``."""
-    return head[4:8] == b"ftyp"
+    """Whether a file that begins with these bytes can be an MP4: most begin with ``ftyp``, but any box may be first."""
+    return len(head) >= HEAD and head[4:8] in _TOP_LEVEL
 
 
 def missing_bytes(file: BinaryIO, size: int) -> int:

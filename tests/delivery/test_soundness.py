@@ -1,0 +1,479 @@
+"""A sound clip always lands: whatever fails around it costs at most a picture, and one warning says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from contextlib import suppress
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from airflow_provider_minimax.delivery import landing
+from airflow_provider_minimax.delivery.places import LocalPlace, place_of
+from airflow_provider_minimax.exceptions import (
+    MinimaxClipRejectedError,
+    MinimaxRequestError,
+    MinimaxStorageError,
+)
+from airflow_provider_minimax.media import check, clip, preview
+from airflow_provider_minimax.media.check import Wanted, check_clip
+from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError
+from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from tests.delivery.conftest import Target, sha256
+from tests.fakes import FakeTaskInstance
+from tests.media import films
+
+POSTER, SHEET = "clip.mp4.poster.jpg", "clip.mp4.contact-sheet.jpg"
+WARNING = "next to it: "
+
+
+@pytest.fixture
+def log(log_of):
+    return log_of(MinimaxVideoDownloadOperator)
+
+
+def show(emulator: Any, film: bytes, tmp_path: Path) -> bytes:
+    """Have the platform deliver a film of the test's own."""
+    path = tmp_path / "film.bin"
+    path.write_bytes(film)
+    emulator.configure(film_file=str(path))
+    return film
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+ERRORS = [
+    OSError("encoder error -2 when writing image file"),
+    ValueError("height and width must be > 0"),
+    MemoryError(),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    AttributeError("'NoneType' object has no attribute 'name'"),
+    ZeroDivisionError(),
+    ImportError("libavcodec.so.62: cannot open shared object file"),
+    MinimaxRequestError("not this"),
+    RuntimeError(),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_sheet_that_cannot_be_drawn_costs_the_sheet_alone(error, deliver, tmp_path, monkeypatch, log, whole_clip):
+    def fail(*args: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(preview, "contact_sheet", fail)
+    place = str(tmp_path / "clip.mp4")
+    deliver(place, preview=True)
+    assert Path(place).read_bytes() == whole_clip()
+    assert json.loads(Path(f"{place}.receipt.json").read_text())["previews"] == {"poster": f"{place}.poster.jpg"}
+    assert log.said().count(f"The clip has no contact sheet {WARNING}") == 1
+    assert (tmp_path / POSTER).read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_a_storage_that_refuses_pictures_gets_the_clip(deliver, tmp_path, monkeypatch, log):
+    def refuse(self: LocalPlace, content: bytes, content_type: str) -> None:
+        raise MinimaxStorageError(f"{self.url} cannot be written (quota)")
+
+    monkeypatch.setattr(LocalPlace, "put_bytes", refuse)
+    facts = deliver(str(tmp_path / "clip.mp4"), preview=True)
+    assert sha256((tmp_path / "clip.mp4").read_bytes()) == facts["sha256"]
+    assert log.said().count(WARNING) == 1
+    assert "no poster and no contact sheet" in log.said()
+
+
+@pytest.mark.parametrize("size", [(16, 4400), (4400, 16), (16, 16), (2, 2)])
+def test_a_film_of_any_shape_has_its_pictures(size, deliver, tmp_path, minimax_emulator, log):
+    show(minimax_emulator, films.encode(films.moving(size, frames=5)), tmp_path)
+    deliver(str(tmp_path / "clip.mp4"), preview=True)
+    for name in (POSTER, SHEET):
+        assert (tmp_path / name).read_bytes()[:2] == b"\xff\xd8"
+    assert WARNING not in log.said()
+
+
+def test_pictures_that_take_too_long_are_left_out(deliver, tmp_path, monkeypatch, log):
+    monkeypatch.setattr(clip, "_DRAWING_TIME", 0.0)
+    deliver(str(tmp_path / "clip.mp4"), preview=True)
+    assert "its pictures cannot be decoded within 0 s" in log.said()
+
+
+# -- the check ---------------------------------------------------------------------------------------------------------
+
+
+def with_bytes_replaced(film: bytes, old: bytes, new: bytes) -> bytes:
+    assert film.count(old)
+    assert len(old) == len(new)
+    return film.replace(old, new)
+
+
+def test_a_title_that_is_no_text_is_no_fault_of_the_clip(deliver, tmp_path, minimax_emulator):
+    film = with_bytes_replaced(films.encode(films.moving()), b"Lavf", b"\xff\xfe\xc3\x28")
+    show(minimax_emulator, film, tmp_path)
+    for level in ("basic", "full"):
+        deliver(str(tmp_path / f"{level}.mp4"), check=level, preview=True)
+        assert (tmp_path / f"{level}.mp4").read_bytes().startswith(film)
+        assert (tmp_path / f"{level}.mp4.poster.jpg").exists()
+
+
+def test_what_cannot_be_measured_is_not_compared(monkeypatch, caplog):
+    nothing = MediaFacts(None, None, None, None, None, None, False)
+    monkeypatch.setattr(clip, "_facts", lambda container, stream: nothing)
+    film = films.encode(films.moving())
+    for level in ("basic", "full"):
+        caplog.clear()
+        assert check_clip(BytesIO(film), level, Wanted("2K", 99, "1:1")) == nothing
+        assert [record.args[0] for record in caplog.records] == ["size", "length", "ratio"]
+
+
+@pytest.mark.parametrize("nonsense", [None, 0, -5, float("nan"), float("inf"), 2**62])
+def test_nonsense_is_as_good_as_nothing(nonsense):
+    assert clip._said(lambda: nonsense) is None
+
+
+def test_a_fact_that_raises_is_as_good_as_nothing():
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(name)
+
+    class Streams:
+        audio = ()
+
+    broken: Any = Broken()
+    container: Any = type("Container", (), {"streams": Streams(), "duration": None})()
+    assert clip._facts(container, broken) == MediaFacts(None, None, None, None, None, None, False)
+
+
+def test_a_form_of_pixels_that_cannot_be_converted_is_not_compared(monkeypatch, caplog):
+    def fail(*args: object) -> None:
+        raise ValueError("Operation not supported")
+
+    monkeypatch.setattr(check, "picture_of", fail)
+    assert check_clip(BytesIO(films.encode(films.moving())), "full", Wanted()).frames == 48
+    assert [record.args[0] for record in caplog.records] == ["content"]
+
+
+@pytest.mark.parametrize("error", [e for e in ERRORS if not isinstance(e, OSError)], ids=lambda e: type(e).__name__)
+def test_whatever_pyav_raises_is_a_rejection_and_the_clip_is_kept_aside(error, deliver, tmp_path, monkeypatch):
+    def fail(container: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(clip, "_pictures", fail)
+    with pytest.raises(MinimaxClipRejectedError, match=r"it cannot be decoded.*clip\.rejected\.mp4"):
+        deliver(str(tmp_path / "clip.mp4"), check="basic")
+    assert (tmp_path / "clip.rejected.mp4").stat().st_size > 10_000
+
+
+def test_a_check_that_cannot_be_made_lets_the_clip_pass(deliver, tmp_path, monkeypatch, log):
+    """PyAV is installed, as was seen before the purchase; that its libraries load is seen only here."""
+
+    def broken(*args: object) -> None:
+        raise ImportError("libavcodec.so.62: cannot open shared object file")
+
+    monkeypatch.setattr(check, "check_clip", broken)
+    deliver(str(tmp_path / "clip.mp4"), check="full")
+    assert "The clip is delivered unchecked: the check itself failed (ImportError: libavcodec" in log.said()
+
+
+def test_a_codec_that_is_unknown_here_is_said(tmp_path):
+    film = with_bytes_replaced(films.encode(films.moving()), b"avc1\0", b"zzz9\0")
+    with pytest.raises(MinimaxClipRejectedError, match="cannot be decoded"):
+        check_clip(BytesIO(film), "basic", Wanted())
+
+
+def black(frames: int = 24) -> bytes:
+    from PIL import Image
+
+    return films.encode(films.frozen(Image.new("RGB", films.SIZE), frames))
+
+
+def test_where_a_rejected_clip_cannot_be_kept_aside_it_stays_and_the_error_says_where(
+    deliver, tmp_path, minimax_emulator, monkeypatch
+):
+    minimax_emulator.configure(clip_validators="none")
+    show(minimax_emulator, black(), tmp_path)
+    folder = tmp_path / "clips"
+    put = LocalPlace.put
+
+    def refuse(self: LocalPlace, file: Path, *, overwrite: bool) -> bool:
+        if ".rejected" in self.name:
+            raise MinimaxStorageError(f"{self.url} cannot be written (quota)")
+        return put(self, file, overwrite=overwrite)
+
+    monkeypatch.setattr(LocalPlace, "put", refuse)
+    with pytest.raises(MinimaxClipRejectedError, match=r"kept for a week as .*\.part on this worker") as raised:
+        deliver(str(folder / "clip.mp4"), check="full")
+    (part,) = folder.iterdir()
+    assert str(part) in str(raised.value)
+    assert part.read_bytes().startswith(black()[:1000])
+
+
+# -- any file at all ---------------------------------------------------------------------------------------------------
+
+
+def mutants(film: bytes, number: int) -> list[bytes]:
+    """The film with some bytes changed, most of them in its index, which tells all that is measured."""
+    dice = random.Random(11)
+    index = film.index(b"moov")
+    made = []
+    for _ in range(number):
+        content = bytearray(film)
+        for _ in range(dice.choice((1, 2, 4, 16))):
+            at = dice.randrange(index, index + 1200) if dice.random() < 0.9 else dice.randrange(len(content))
+            content[at] = dice.choice((0, 0xFF, 0x7F, 0x80, dice.randrange(256)))
+        made.append(bytes(content))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_file_makes_the_check_or_the_pictures_raise_anything_strange(seed, caplog):
+    """300 mutants of a film: each passes or is refused in words, and has its pictures or says why not."""
+    film = films.encode(films.moving((64, 36), frames=10))
+    ends = {"passed": 0, "rejected": 0, "drawn": 0}
+    for content in mutants(film, 300)[seed::4]:
+        for level in ("basic", "full"):
+            try:
+                facts = check_clip(BytesIO(content), level, Wanted("512P", 6, "9:16" if seed else None))
+            except MinimaxClipRejectedError:
+                ends["rejected"] += 1
+            else:
+                json.dumps(facts.as_dict(), allow_nan=False)
+                ends["passed"] += 1
+        for draw in (preview.poster, preview.contact_sheet):
+            with suppress(UnreadableClipError):
+                ends["drawn"] += draw(BytesIO(content))[:2] == b"\xff\xd8"
+    assert ends["drawn"]
+    assert ends["rejected"]
+
+
+def test_mutants_of_a_clip_that_nothing_was_asked_of_pass_if_their_pictures_decode():
+    passed = 0
+    for content in mutants(films.encode(films.moving((64, 36), frames=10)), 100):
+        with suppress(MinimaxClipRejectedError):
+            check_clip(BytesIO(content), "basic", Wanted())
+            passed += 1
+    assert passed > 20
+
+
+# -- the ratio ---------------------------------------------------------------------------------------------------------
+
+RATIOS = [
+    ("16:9", (1344, 768)),
+    ("16:9", (832, 480)),
+    ("16:9", (2560, 1440)),
+    ("9:16", (768, 1344)),
+    ("9:16", (480, 854)),
+    ("1:1", (768, 768)),
+    ("1:1", (1024, 1024)),
+    ("4:3", (1024, 768)),
+    ("3:4", (768, 1024)),
+    ("21:9", (1536, 672)),
+    ("adaptive", (64, 36)),
+    ("0:0", (64, 36)),
+    ("of some kind", (64, 36)),
+    (None, (64, 36)),
+]
+
+
+@pytest.mark.parametrize("level", ["basic", "full"])
+@pytest.mark.parametrize(("ratio", "size"), RATIOS)
+def test_a_clip_of_the_ratio_that_was_asked_for_passes(ratio, size, level):
+    content = films.encode(films.moving(size, frames=3))
+    assert check_clip(BytesIO(content), level, Wanted(ratio=ratio)).width == size[0]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size"),
+    [("9:16", (1344, 768)), ("16:9", (768, 1344)), ("1:1", (1024, 768)), ("4:3", (1344, 768)), ("21:9", (1344, 768))],
+)
+@pytest.mark.parametrize("level", ["basic", "full"])
+def test_one_of_another_is_refused(ratio, size, level):
+    content = films.encode(films.moving(size, frames=3))
+    with pytest.raises(MinimaxClipRejectedError, match=rf"it is {size[0]}x{size[1]} pixels.*and {ratio} was asked for"):
+        check_clip(BytesIO(content), level, Wanted(ratio=ratio))
+
+
+def turned(film: bytes) -> bytes:
+    """The film with a note in its index that players are to turn it by a quarter."""
+    at = film.index(b"tkhd") + 4 + 40
+    matrix = b"".join(number.to_bytes(4, "big", signed=True) for number in (0, 65536, 0, -65536, 0, 0, 0, 0, 2**30))
+    return film[:at] + matrix + film[at + 36 :]
+
+
+def test_what_players_show_counts():
+    upright = films.encode(films.moving((1344, 768), frames=3))
+    assert check_clip(BytesIO(turned(upright)), "basic", Wanted(ratio="9:16"))
+    squeezed = BytesIO()
+    with av.open(squeezed, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 768, 768, "yuv420p"
+        stream.sample_aspect_ratio = Fraction(16, 9)
+        for frame in films.moving((768, 768), frames=3):
+            container.mux(stream.encode(av.VideoFrame.from_image(frame)))
+        container.mux(stream.encode())
+    assert check_clip(squeezed, "basic", Wanted(ratio="16:9"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "ratio"),
+    [
+        ({"ratio": "9:16"}, "9:16"),
+        ({"ratio": "9:16", "reference_images": ["sha256:1"]}, "9:16"),
+        ({"ratio": "9:16", "first_frame_image": "sha256:1"}, None),
+        ({"ratio": "9:16", "last_frame_image": "sha256:1"}, None),
+        ({"model": "MiniMax-Hailuo-02"}, None),
+        (None, None),
+    ],
+)
+def test_a_frame_gives_the_clip_its_own_ratio(request_, ratio):
+    receipt: Any = type("Receipt", (), {"request": request_})()
+    assert landing._wanted(receipt).ratio == ratio
+
+
+# -- where it is -------------------------------------------------------------------------------------------------------
+
+
+def moved(target: Target, there: str) -> None:
+    """Move a clip and all that is next to it."""
+    for name in target.names():
+        target.write(there + name.removeprefix("clip"), target.read(name))
+
+
+@pytest.mark.parametrize("kind", ["generation", "download"])
+def test_a_clip_that_was_moved_with_its_receipt_is_where_it_is(
+    kind, target: Target, deliver, minimax_emulator, monkeypatch
+):
+    monkeypatch.setattr("airflow_provider_minimax.receipts.ledger.SETTLING_TIME", 0.0)
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+
+    def run(name: str) -> dict[str, Any]:
+        if kind == "download":
+            return deliver(target.path(name), preview=True)
+        operator = MinimaxVideoGenerationOperator(
+            task_id="generate",
+            model="MiniMax-Hailuo-2.3",
+            prompt="a cat",
+            output_path=target.path(name),
+            wait_for_completion=True,
+            deferrable=False,
+            poll_interval=0.01,
+            preview=True,
+        )
+        return operator.execute({"ti": FakeTaskInstance()})
+
+    before = run("clip.mp4")
+    purchases = len(minimax_emulator.purchases)
+    moved(target, "boat")
+    after = run("boat.mp4")
+    place = place_of(target.path("boat.mp4"), None)
+    assert after == before | {"output_path": place.url}
+    found = json.loads(target.read("boat.mp4.receipt.json"))
+    assert found["output_path"] == place.url
+    assert found["previews"] == {
+        "poster": f"{place.url}.poster.jpg",
+        "contact_sheet": f"{place.url}.contact-sheet.jpg",
+    }
+    assert len(minimax_emulator.purchases) == purchases
+
+
+def test_pictures_that_are_not_there_are_not_told_of(deliver, tmp_path):
+    deliver(str(tmp_path / "clip.mp4"), preview=True)
+    (tmp_path / POSTER).unlink()
+    place = LocalPlace(tmp_path / "clip.mp4")
+    from airflow_provider_minimax.receipts.homes import SidecarHome
+
+    receipt = SidecarHome(place.url).read()
+    assert receipt is not None
+    landed = landing.Landed.of(
+        receipt.model_copy(update={"previews": {**(receipt.previews or {}), "x": "/etc"}}), place
+    )
+    assert landed.told()["previews"] == {"contact_sheet": f"{place.url}.contact-sheet.jpg"}
+
+
+# -- names and disks ---------------------------------------------------------------------------------------------------
+
+
+def test_the_longest_name_lands_with_all_that_belongs_to_it(deliver, tmp_path, minimax_emulator):
+    minimax_emulator.fault("truncated", operation="download")
+    place = tmp_path / ("x" * 196 + ".mp4")
+    deliver(str(place), preview=True, check="basic")
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9.mp4", "cafe\u0301.mp4", "\u8239 \U0001f600.mp4", "a\nb.mp4", "50%#?.mp4"])
+def test_a_name_in_any_script_lands_as_it_is(name, deliver, tmp_path):
+    facts = deliver(str(tmp_path / name), preview=True)
+    assert facts["output_path"] == str(tmp_path / name)
+    assert name in os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a\0b.mp4", os.fsdecode(b"a\xff.mp4")])
+def test_a_name_that_no_receipt_can_tell_is_refused_before_buying(name, tmp_path):
+    with pytest.raises(MinimaxRequestError, match="Nothing was bought"):
+        place_of(str(tmp_path / name), None)
+
+
+def test_a_file_system_for_short_names_is_found_before_buying(tmp_path, monkeypatch):
+    opened = Path.open
+
+    def short(self: Path, *args: Any, **options: Any) -> Any:
+        if len(self.name) > 143:
+            raise OSError(36, "File name too long")
+        return opened(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", short)
+    with pytest.raises(MinimaxStorageError, match=r"File name too long.*Nothing was bought"):
+        place_of(str(tmp_path / ("x" * 130 + ".mp4")), None).check()
+    place_of(str(tmp_path / "clip.mp4"), None).check()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [1, 18, 31, 95])
+def test_where_no_hard_links_are_made_the_clip_lands_by_a_rename(number, deliver, tmp_path, monkeypatch, whole_clip):
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("airflow_provider_minimax.delivery.places.os.link", refuse)
+    deliver(str(tmp_path / "clip.mp4"))
+    assert (tmp_path / "clip.mp4").read_bytes() == whole_clip()
+
+
+def test_a_link_to_nothing_in_the_clips_place_is_found_before_anything_is_fetched(deliver, tmp_path, minimax_emulator):
+    (tmp_path / "clip.mp4").symlink_to(tmp_path / "nothing")
+    with pytest.raises(MinimaxRequestError, match="exists already"):
+        deliver(str(tmp_path / "clip.mp4"))
+    assert not [request for request in minimax_emulator.requests if request["operation"] == "download"]
+    deliver(str(tmp_path / "clip.mp4"), overwrite=True)
+    assert not (tmp_path / "clip.mp4").is_symlink()
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_folder_that_vanishes_is_made_again_by_the_next_try(deliver, tmp_path, monkeypatch):
+    import shutil
+
+    folder = tmp_path / "clips"
+    pictures = landing._checked
+
+    def vanish(*args: Any) -> Any:
+        shutil.rmtree(folder)
+        return pictures(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(landing, "_checked", vanish)
+        with pytest.raises(MinimaxStorageError) as raised:
+            deliver(str(folder / "clip.mp4"), check="basic")
+        assert not raised.value.is_final
+    deliver(str(folder / "clip.mp4"), check="basic")
+    assert (folder / "clip.mp4").exists()
+
+
+def test_a_worker_that_cannot_gather_a_clip_says_so_and_a_retry_helps(deliver, tmp_path, monkeypatch, s3_bucket):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nothing"))
+    with pytest.raises(MinimaxStorageError, match="set TMPDIR") as raised:
+        deliver(s3_bucket.url("clip.mp4"))
+    assert not raised.value.is_final
+    (tmp_path / "nothing").mkdir()
+    deliver(s3_bucket.url("clip.mp4"))
