@@ -592,7 +592,8 @@ def test_what_is_given_up_is_said_before_it_is(receipt, what, said, clip, mocker
     mocker.patch("builtins.input", return_value="n")
     code, out, err = said("forget", clip)
     assert what in out
-    assert "the task state store may hold a copy for dag.generate of run today (key minimax_receipt)" in out
+    assert "the task state store may hold a copy for dag.generate of run today" in out
+    assert "delete the key minimax_receipt" in out
     assert (code, home.read()) == (1, receipt)
     assert err == f"{clip}{SUFFIX} is left as it is.\n"
     mocker.patch("builtins.input", return_value="y")

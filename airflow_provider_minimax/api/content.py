@@ -105,8 +105,10 @@ class FileBytes:
 
     def part(self, start: int, size: int) -> bytes:
         """Return at most ``size`` bytes from ``start`` on."""
+        if self._fd is None:
+            return self._data[start : start + size]
         # Without a position in the file, so that any number of readers may be on their way through it.
-        return self._data[start : start + size] if self._fd is None else os.pread(self._fd, size, start)
+        return os.pread(self._fd, max(0, min(size, self.length - start)), start)
 
     def blocks(self) -> Iterator[bytes]:
         """

@@ -158,3 +158,12 @@ def test_a_receipt_knows_a_file_by_its_bytes_as_it_does_a_data_url(take):
 def test_what_is_no_json_is_refused_before_anything_is_sent(value):
     with pytest.raises(MinimaxRequestError, match="holds what JSON cannot say.*Nothing was bought"):
         json_body({"seed": value})
+
+
+@pytest.mark.parametrize("place", [on_disk, elsewhere])
+def test_the_beginning_of_a_file_is_no_more_than_that(place, tmp_path):
+    """Also where more of the file is there to be read, as behind the first picture of a camera's JPEG."""
+    data = os.urandom(IN_MEMORY + MIB)
+    first = place(tmp_path, data).beginning(IN_MEMORY + 5)
+    assert b"".join(first.blocks()) == first.open().read() == data[: IN_MEMORY + 5]
+    assert first.part(IN_MEMORY, 100) == data[IN_MEMORY : IN_MEMORY + 5]
