@@ -6,8 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # uv resolves and installs in seconds what takes pip half a minute.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# A process for each core. The tests of an xdist_group share one, and come one after the other.
+PARALLEL := -n logical --dist loadgroup
 
-.PHONY: help demo up test test-chaos test-matrix lint docs bench clean
+.PHONY: help demo up check test test-chaos test-matrix lint docs bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,8 +34,11 @@ demo: $(VENV)/.installed ## the main job end to end: an example DAG, from the pr
 up: $(VENV)/.installed ## Airflow with its UI, and the emulator, until Ctrl-C
 	@$(BIN)/python scripts/up.py
 
+check: lint ## ruff, mypy and all tests that are not slow, in three minutes
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
+
 test: $(VENV)/.installed ## all tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)
 	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest tests/chaos $(PYTEST_ARGS)
