@@ -6,8 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # uv resolves and installs in seconds what takes pip half a minute.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
-# A process for each core. The tests of an xdist_group share one, and come one after the other.
-PARALLEL := -n logical --dist loadgroup
+# Three processes for two cores. The tests of an xdist_group share one, one after the other; they come last.
+PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
+# Airflow is many processes. Where this is set, as in some containers, each of them compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo up check test test-chaos test-matrix lint docs bench clean
 
@@ -41,9 +43,9 @@ test: $(VENV)/.installed ## all tests
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)
-	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest tests/chaos $(PYTEST_ARGS)
+	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest $(PARALLEL) tests/chaos $(PYTEST_ARGS)
 
-test-matrix: $(VENV)/.uv ## the tests on every version of Airflow that we support
+test-matrix: $(VENV)/.uv ## the quick tests on every version of Airflow that we support
 	@$(BIN)/python scripts/test_matrix.py $(MATRIX)
 
 lint: $(VENV)/.installed ## ruff and mypy
