@@ -6,8 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # uv resolves and installs in seconds what takes pip half a minute.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Three processes for two cores. The tests of an xdist_group share one, one after the other; they come last.
+PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
+# Airflow is many processes. Where this is set, as in some containers, each of them compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up test test-chaos test-matrix lint docs bench clean
+.PHONY: help demo up check test test-chaos test-matrix lint docs bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,13 +36,16 @@ demo: $(VENV)/.installed ## the main job end to end: an example DAG, from the pr
 up: $(VENV)/.installed ## Airflow with its UI, and the emulator, until Ctrl-C
 	@$(BIN)/python scripts/up.py
 
+check: lint ## ruff, mypy and all tests that are not slow, in three minutes
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
+
 test: $(VENV)/.installed ## all tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)
-	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest tests/chaos $(PYTEST_ARGS)
+	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest $(PARALLEL) tests/chaos $(PYTEST_ARGS)
 
-test-matrix: $(VENV)/.uv ## the tests on every version of Airflow that we support
+test-matrix: $(VENV)/.uv ## the quick tests on every version of Airflow that we support
 	@$(BIN)/python scripts/test_matrix.py $(MATRIX)
 
 lint: $(VENV)/.installed ## ruff and mypy

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,33 @@ if not HAS_APPROVALS:
 
 pytest_plugins = ["airflow_provider_minimax.emulator.fixtures", "tests.object_storage"]
 
+# A test waits for a third of its time: for clips, for other processes, for the disk.
+WORKERS_PER_CORE = 1.5
+REPORT = "report"
+
 PLATFORMS = ["minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302"]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return max(2, int(WORKERS_PER_CORE * (os.cpu_count() or 1)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the end what starts a whole Airflow: it is slow, and would disturb tests that hold a clock."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is not None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for ended in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, value in ended.user_properties:
+            if name == REPORT:
+                terminalreporter.write_line(str(value))
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Have a line stand at the end of pytest's output."""
+    return lambda line: record_property(REPORT, line)
 
 
 def load_file(path: Path) -> dict[str, Any]:

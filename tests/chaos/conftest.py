@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,23 +22,9 @@ SETTINGS = TRIGGERER | {
     "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
 }
 
-REPORTS = pytest.StashKey[list[str]]()
-
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "errand(dag, dies, trouble, held, victim): the dag run of a test")
-    config.stash[REPORTS] = []
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for report in config.stash[REPORTS]:
-        terminalreporter.write_line(report)
-
-
-@pytest.fixture
-def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Have a line stand at the end of pytest's output."""
-    return request.config.stash[REPORTS].append
 
 
 @pytest.fixture
@@ -46,12 +33,13 @@ def say(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
     def now(line: str) -> None:
         with capfd.disabled():
-            print(f"\n{line}", flush=True)
+            # What a process of pytest-xdist prints to its standard output is dropped.
+            print(f"\n{line}", file=sys.stderr, flush=True)
 
     return now
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     with Airflow(tmp_path_factory.mktemp("chaos"), DAGS, SETTINGS) as airflow:
         airflow.emulator.configure(seconds=8)
@@ -64,7 +52,7 @@ def send(airflow: Airflow) -> Callable[..., Errand]:
     return lambda dag, **options: send_on_errand(airflow, dag, **options)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def errands(request: pytest.FixtureRequest, airflow: Airflow) -> dict[str, Errand]:
     """The dag runs of all tests that are marked with one, started at once so that they share the wait."""
     marked = {item: marker for item in request.session.items if (marker := item.get_closest_marker("errand"))}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.lab import Errand
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 
 
 def dies(point: str, dag: str = "deferring") -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.lab import Errand
 from tests.standalone.airflow_up import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 
 
 def comes_back(errand: Errand) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.lab import sha256_of, sha256_of_clip
 from tests.standalone.airflow_up import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 
 
 @pytest.mark.errand("deferring", held=True)

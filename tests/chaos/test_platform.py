@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.line import Line
 from tests.standalone.airflow_up import Airflow, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 LOOKS_A_MINUTE = 20
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.lab import Errand
 from tests.standalone.airflow_up import Airflow, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 
 
 def triggerer_of(errand: Errand) -> int | None:

@@ -17,6 +17,7 @@ from tests.standalone.airflow_up import Airflow, Run, until
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("standalone"),
     pytest.mark.skipif(not hasattr(BaseTrigger, "on_kill"), reason="Airflow tells triggers of a kill since 3.3"),
 ]
 ENDS = {"marked failed": Run.mark_failed, "cleared": Run.clear}

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger
 from tests.conftest import PLATFORMS
 from tests.standalone.airflow_up import Airflow, Run, free_ports, until, up
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("standalone")]
 TASKS = ("submit", "wait", "download")
 
 
