@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -144,13 +144,28 @@ class Airflow:
 
     def kill(self, component: str) -> None:
         """Kill the oldest process of a component with all below it, at once and without a chance to say goodbye."""
-        candidates = (*self._standalone.children(), *self._started)
-        victim = next(process for process in candidates if f"airflow {component}" in _title(process))
-        for process in (victim, *victim.children(recursive=True)):
+        for process in self._oldest(component):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
-    def start(self, component: str) -> None:
+    def _oldest(self, component: str) -> list[psutil.Process]:
+        candidates = (*self._standalone.children(), *self._started)
+        oldest = next(process for process in candidates if f"airflow {component}" in _title(process))
+        return [oldest, *oldest.children(recursive=True)]
+
+    @contextmanager
+    def standing_still(self, component: str) -> Iterator[None]:
+        """Stop the oldest process of a component with all below it, as a paused machine does, and let it go on."""
+        processes = self._oldest(component)
+        try:
+            for process in processes:
+                process.suspend()
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    def start(self, component: str) -> psutil.Process:
         """Start one more process of a component."""
         with (self.folder / f"{component}-{len(self._started)}.log").open("wb") as log:
             command = [*self._standalone.cmdline()[:-1], component]
@@ -162,6 +177,7 @@ class Airflow:
             )
         self._started.append(psutil.Process(started.pid))
         self._sessions.append(started.pid)
+        return self._started[-1]
 
     @property
     def answers(self) -> bool:

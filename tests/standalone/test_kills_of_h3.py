@@ -142,3 +142,66 @@ def test_a_task_that_was_cleared_ends_with_another_clip(wait, state, ended):
 
 def test_each_clear_bought_one_clip_more(ended, running):
     assert len(running.emulator.purchases) == len(ended) + sum(end == "cleared" for end, _, _ in ended)
+
+
+@pytest.fixture(scope="module")
+def reused(running: Airflow) -> Ended:
+    """A task that goes on with its clip when it is cleared, cleared while that was queued, and over."""
+    running.emulator.reset()
+    running.emulator.configure(lifecycle="manual")
+    run = running.trigger("h3_reusing")
+    until("it waits", lambda: _is_waiting(run, "deferring"))
+    one = Ended(running, run, run.xcoms("generate")["task_id"])
+    one.run.clear("generate")
+    until(
+        "its second attempt waits", lambda: run.tasks["generate"]["try_number"] == 2 and _is_waiting(run, "deferring")
+    )
+    until("the log says so", lambda: "the Airflow task was cleared" in one.log)
+    running.emulator.set_job(one.minimax_task_id, "success")
+    until("the run is over", lambda: run.is_over)
+    return one
+
+
+def test_a_task_that_goes_on_with_its_clip_when_it_is_cleared_finds_it_still_queued(reused):
+    assert reused.deletions == []
+    assert reused.run.state == "success"
+    assert reused.run.xcoms("generate")["return_value"]["task_id"] == reused.minimax_task_id
+    assert len(reused.airflow.emulator.purchases) == 1
+
+
+@pytest.fixture(scope="module")
+def taken_over(running: Airflow) -> list[Ended]:
+    """Tasks whose triggerer stood still until another one watched them, and then came back; and all of it over."""
+    emulator = running.emulator
+    emulator.reset()
+    emulator.configure(lifecycle="manual")
+    runs = [running.trigger(dag) for dag in ("h3_deferring", "h3_deferring", "h3_reusing")]
+    until("all wait", lambda: all(_is_waiting(run, "deferring") for run in runs))
+    found = [Ended(running, run, run.xcoms("generate")["task_id"]) for run in runs]
+    watched_by = {_triggerer_of(one) for one in found}
+    other = running.start("triggerer")
+    until("there are two triggerers", lambda: running.count("TriggererJob") == 2)
+    with running.standing_still("triggerer"):
+        until("the other one watches all", lambda: not watched_by & {_triggerer_of(one) for one in found})
+    until("the first one has let go of all", lambda: all("took it over" in one.log for one in found))
+    for one in found:
+        emulator.set_job(one.minimax_task_id, "success")
+    until("the runs are over", lambda: all(one.run.is_over for one in found))
+    for process in (other, *other.children(recursive=True)):
+        process.kill()
+    return found
+
+
+def _triggerer_of(one: Ended) -> int | None:
+    job = one.run.tasks["generate"]["triggerer_job"]
+    return job and job["id"]
+
+
+def test_a_triggerer_that_comes_back_cancels_nothing_that_another_one_watches(taken_over):
+    """Airflow tells it that a person ended the tasks."""
+    assert [one.deletions for one in taken_over] == [[], [], []]
+    assert [one.run.state for one in taken_over] == ["success"] * 3
+    assert [one.run.tasks["generate"]["try_number"] for one in taken_over] == [1, 1, 1]
+    assert sorted(purchase["task_id"] for purchase in taken_over[0].airflow.emulator.purchases) == sorted(
+        one.minimax_task_id for one in taken_over
+    )

@@ -6,7 +6,13 @@ from airflow.sdk import DAG, Param
 
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 
-for name, is_deferrable in {"deferring": True, "waiting": False}.items():
+WAYS = {
+    "deferring": {"deferrable": True, "on_clear": "resubmit"},
+    "waiting": {"deferrable": False, "on_clear": "resubmit"},
+    "reusing": {"deferrable": True, "on_clear": "reuse"},
+}
+
+for name, options in WAYS.items():
     with DAG(f"h3_{name}", params={"folder": Param("/nowhere", type="string")}):
         MinimaxVideoGenerationOperator(
             task_id="generate",
@@ -16,6 +22,7 @@ for name, is_deferrable in {"deferring": True, "waiting": False}.items():
             ratio="16:9",
             duration=5,
             wait_for_completion=True,
-            deferrable=is_deferrable,
+            output_path="{{ params.folder }}/clip.mp4",
             poll_interval=1,
+            **options,
         )
