@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tests.fakes import FakeSupervisor
 
 HERE = Path(__file__).parent
+PREVIOUS = "bacebc3"
+"""The commit of the previous release."""
 EXAMPLE_DAGS = HERE.parent / "example_dags"
 HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
 DAGS = HOME / "dags"
@@ -142,3 +145,18 @@ def airflow_db() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+
+
+@pytest.fixture(scope="session")
+def previous_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The previous release's package, from git."""
+    folder = tmp_path_factory.mktemp("previous")
+    archive = ["git", "-C", str(HERE.parent), "archive", PREVIOUS, "airflow_provider_minimax"]
+    packed = subprocess.run(archive, capture_output=True, check=False)
+    if packed.returncode:
+        pytest.skip(
+            "UPGRADES ARE NOT TESTED: this needs a git clone with its whole history (git fetch --unshallow), which has "
+            f"commit {PREVIOUS}: {packed.stderr.decode().strip()}"
+        )
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
+    return folder

@@ -33,28 +33,10 @@ from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.fakes import FakeTaskInstance
 
-ROOT = Path(__file__).parent.parent
-PREVIOUS = "bacebc3"
 TASK_TRIGGER = "airflow_provider_minimax.triggers.video.MinimaxTaskTrigger"
 TURN_TRIGGER = "airflow_provider_minimax.triggers.turn.MinimaxTurnTrigger"
 
 Ask = Callable[..., Any]
-
-
-@pytest.fixture(scope="session")
-def previous_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The previous release's package; there is no test without it, and no pass either."""
-    folder = tmp_path_factory.mktemp("previous")
-    archive = ["git", "-C", str(ROOT), "archive", PREVIOUS, "airflow_provider_minimax"]
-    packed = subprocess.run(archive, capture_output=True, check=False)
-    if packed.returncode:
-        pytest.fail(
-            f"the previous release is not to be had, so upgrades are not tested: {packed.stderr.decode().strip()}\n"
-            f"Run this in a git clone with its whole history (git fetch --unshallow), which has commit {PREVIOUS}.",
-            pytrace=False,
-        )
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
-    return folder
 
 
 @pytest.fixture(scope="session")
