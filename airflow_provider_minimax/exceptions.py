@@ -242,12 +242,17 @@ def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"])
 
 @contextmanager
 def retry_buys_nothing() -> Iterator[None]:
-    """Let errors in here say that a retry of the Airflow task buys nothing, for tasks that never buy."""
+    """
+    Let errors in here say that a retry of the Airflow task buys nothing, for tasks in a worker that never buy.
+
+    What they are about was bought by another one, so what is wrong with the connection is not final either.
+    """
     try:
         yield
     except MinimaxError as error:
-        error.resumable = True
-        raise
+        meant = after_purchase(error, "worker")
+        meant.resumable = True
+        raise meant from error.__cause__
 
 
 _KINDS = {name: value for name, value in list(globals().items()) if name in __all__}

@@ -25,6 +25,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks import connected
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from tests.test_operators import FakeTaskInstance
 
@@ -318,6 +319,22 @@ def test_a_clip_that_cannot_be_fetched_for_the_connection_is_tried_again(bought,
     with pytest.raises(MinimaxConnectionUnusableError) as raised:
         it.resume_execution("execute_complete", {"event": event}, context)
     assert raised.value.resumable is True
+
+
+@CANNOT_CONNECT
+def test_a_download_is_tried_again_too_when_the_worker_cannot_use_the_connection(
+    bought, context, connect, monkeypatch, tmp_path, changes
+):
+    if changes is None:
+        monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT")
+    else:
+        connect(**changes)
+    fetch = MinimaxVideoDownloadOperator(
+        task_id="fetch", minimax_task_id=bought, output_path=str(tmp_path / "clip.mp4")
+    )
+    with pytest.raises(MinimaxConnectionUnusableError) as raised:
+        fetch.execute(context)
+    assert (raised.value.is_final, raised.value.resumable) == (False, True)
 
 
 @WAYS
