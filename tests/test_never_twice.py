@@ -7,12 +7,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from PIL import Image
 
+from airflow_provider_minimax.api.pace import settle
+from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxConnectionNotFoundError,
+    MinimaxConnectionUnusableError,
     MinimaxError,
     MinimaxModerationError,
+    MinimaxQuotaError,
     MinimaxReceiptError,
     MinimaxReceiptStoreError,
     MinimaxRequestError,
@@ -270,6 +277,87 @@ def test_a_clear_goes_on_with_what_was_bought(generate, minimax_emulator, log_of
     assert generate(FakeTaskInstance(max_tries=7))["task_id"] == job["task_id"]
     assert f"MiniMax task {job['task_id']} is bought already; this task was cleared" in log.said()
     assert len(minimax_emulator.purchases) == 1
+
+
+def test_a_connection_that_is_missing_after_the_purchase_is_passing_trouble(
+    generate, connect, minimax_emulator, monkeypatch
+):
+    """Airflow says so too while a secrets backend is down, and a retry costs nothing."""
+    minimax_emulator.fault("expired", operation="download", times=5)
+    with pytest.raises(MinimaxError):
+        generate()
+    monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT")
+    with pytest.raises(MinimaxConnectionUnusableError, match="the worker cannot use the connection") as raised:
+        generate(FakeTaskInstance(try_number=2))
+    assert not isinstance(raised.value, AirflowFailException)
+    assert raised.value.resumable
+    assert "an earlier submission bought a clip" in str(raised.value)
+    connect()
+    assert generate(FakeTaskInstance(try_number=3))["state"] == "succeeded"
+    assert len(minimax_emulator.purchases) == 1
+
+
+def test_a_connection_that_is_missing_before_the_purchase_is_final(generate, minimax_emulator, monkeypatch):
+    monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT")
+    with pytest.raises(MinimaxConnectionNotFoundError) as raised:
+        generate()
+    assert isinstance(raised.value, AirflowFailException)
+    assert minimax_emulator.purchases == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MinimaxConfigurationError("there is no such platform"),
+        MinimaxAuthError("the key was refused"),
+        MinimaxQuotaError("the account is empty"),
+    ],
+)
+def test_what_is_wrong_with_the_triggerers_connection_is_left_to_a_retry(error, generate, minimax_emulator, output):
+    minimax_emulator.fault("expired", operation="download", times=5)
+    with pytest.raises(MinimaxError):
+        generate()
+    options = CONTENT | WAITING | {"output_path": str(output)}
+    operator = MinimaxVideoGenerationOperator(task_id="generate", **options)
+    error.minimax_task_id = minimax_emulator.purchases[0]["task_id"]
+    with pytest.raises(MinimaxConnectionUnusableError, match="the triggerer cannot use the connection") as raised:
+        operator.execute_complete({"ti": FakeTaskInstance()}, {"task": None, "error": error.as_event()})
+    assert raised.value.resumable
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+def test_a_queued_task_that_somebody_cancelled_is_left_to_a_retry_that_buys_another(connect, minimax_emulator, output):
+    minimax_emulator.configure(lifecycle="manual")
+    connect()
+    h3 = {"model": "MiniMax-H3", "prompt": "a cat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
+    options = h3 | {"output_path": str(output), "deferrable": True}
+    operator = MinimaxVideoGenerationOperator(task_id="generate", **options)
+    with pytest.raises(TaskDeferred):
+        operator.execute({"ti": FakeTaskInstance()})
+    cancelled = VideoTask(minimax_emulator.purchases[0]["task_id"], TaskState.CANCELLED, "cancelled", api_version="v2")
+    with pytest.raises(AirflowException, match="A retry buys another") as raised:
+        operator.execute_complete({"ti": FakeTaskInstance()}, settle(cancelled).as_event())
+    assert not isinstance(raised.value, AirflowFailException)
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    waiting = MinimaxVideoGenerationOperator(task_id="generate", **options | {"deferrable": False})
+    assert waiting.execute({"ti": FakeTaskInstance(try_number=2)})["state"] == "succeeded"
+    assert len(minimax_emulator.purchases) == 2
+
+
+def test_what_was_refused_after_generation_is_not_bought_by_the_next_run(generate, minimax_emulator):
+    minimax_emulator.configure(lifecycle="manual")
+    with pytest.raises(MinimaxError):
+        generate(FakeTaskInstance(run_id="monday"), timeout=0.05)
+    minimax_emulator.set_job(minimax_emulator.purchases[0]["task_id"], "failed", code=1027)
+    with pytest.raises(MinimaxModerationError):
+        generate(FakeTaskInstance(run_id="monday", try_number=2))
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    tuesday = {"run_id": "tuesday"}
+    with pytest.raises(MinimaxModerationError, match="Nothing was bought"):
+        generate(FakeTaskInstance(**tuesday), retries=3)
+    assert len(minimax_emulator.purchases) == 1
+    assert generate(FakeTaskInstance(max_tries=4, **tuesday), retries=3)["state"] == "succeeded"
+    assert len(minimax_emulator.purchases) == 2
 
 
 # -- a picture that is gone --------------------------------------------------------------------------------------------

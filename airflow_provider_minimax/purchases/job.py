@@ -176,6 +176,8 @@ class PurchaseJob:
         with self.after_purchase(self.minimax_task_id):
             self._publish(receipt)
             if not self.options.wait_for_completion:
+                if self.place is not None:
+                    self.log.info("wait_for_completion=False: this task does not deliver the clip to %s.", self.place)
                 return self.minimax_task_id
             if isinstance(held, Done):
                 # Where there is no place, no clip is found in it.

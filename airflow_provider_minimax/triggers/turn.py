@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRateLimitError
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
 from airflow_provider_minimax.turnstile import shared_turnstile
@@ -72,7 +73,7 @@ class MinimaxTurnTrigger(BaseTrigger):
             "refusals": self.refusals,
             "error": None if error is None else error.as_event(),
         }
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        yield TriggerEvent(storable(event))  # type: ignore[no-untyped-call]
 
     async def _turn(self) -> None:
         with shared_turnstile(self.minimax_conn_id, self.rate_limit_per_minute) as turnstile:

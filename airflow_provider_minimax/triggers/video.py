@@ -18,6 +18,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_minimax.api.foresight import Foreseen, foreseen
 from airflow_provider_minimax.api.pace import MAX_FAILURES, Outcome, Pace, Wait, Watch
 from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.cancelling import agive_up, to_the_end, told
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
@@ -93,7 +94,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         async with shared_hub(self.minimax_conn_id) as hub:
             outcome = await self._watch(hub)
         self._is_over = True
-        yield TriggerEvent(outcome.as_event())  # type: ignore[no-untyped-call]
+        yield TriggerEvent(storable(outcome.as_event()))  # type: ignore[no-untyped-call]
 
     async def _watch(self, hub: Hub) -> Outcome:
         pace = self._pace()
