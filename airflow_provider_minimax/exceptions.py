@@ -242,12 +242,15 @@ def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"])
 
 @contextmanager
 def retry_buys_nothing() -> Iterator[None]:
-    """Let errors in here say that a retry of the Airflow task buys nothing, for tasks that never buy."""
+    """Let errors in here say that a retry buys nothing, for tasks that never buy: what they are about is bought."""
     try:
         yield
     except MinimaxError as error:
-        error.resumable = True
-        raise
+        meant = after_purchase(error, "worker")
+        meant.resumable = True
+        if meant is error:
+            raise
+        raise meant from error
 
 
 _KINDS = {name: value for name, value in list(globals().items()) if name in __all__}

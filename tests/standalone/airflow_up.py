@@ -52,6 +52,8 @@ def up(
         "DAGS_FOLDER": str(dags),
         "PORT": str(port),
         "EMULATOR_PORT": str(emulator_port),
+        # For what Airflow's settings name of the tests.
+        "PYTHONPATH": str(UP.parent.parent),
         **{f"AIRFLOW__{name}": value for name, value in changes.items()},
     }
     return subprocess.Popen(
