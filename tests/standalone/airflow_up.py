@@ -144,11 +144,15 @@ class Airflow:
         """All processes of Airflow, without those that the test started by itself."""
         return living(self._standalone.pid)
 
+    def oldest(self, component: str) -> list[psutil.Process]:
+        """Return the oldest process of a component, then all below it."""
+        candidates = (*self._standalone.children(), *self._started)
+        found = next(process for process in candidates if f"airflow {component}" in _title(process))
+        return [found, *found.children(recursive=True)]
+
     def kill(self, component: str) -> None:
         """Kill the oldest process of a component with all below it, at once and without a chance to say goodbye."""
-        candidates = (*self._standalone.children(), *self._started)
-        victim = next(process for process in candidates if f"airflow {component}" in _title(process))
-        for process in (victim, *victim.children(recursive=True)):
+        for process in self.oldest(component):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 

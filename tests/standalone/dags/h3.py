@@ -16,6 +16,7 @@ for name, is_deferrable in {"deferring": True, "waiting": False}.items():
             ratio="16:9",
             duration=5,
             wait_for_completion=True,
+            on_clear="resubmit",
             deferrable=is_deferrable,
             poll_interval=1,
         )
