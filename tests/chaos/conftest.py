@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.lab import PATIENCE, Errand, send_on_errand
+from tests.chaos.vault import Vault
 from tests.standalone.airflow_up import TRIGGERER, Airflow, until
 
 DAGS = Path(__file__).parent / "dags"
@@ -24,7 +25,7 @@ SETTINGS = TRIGGERER | {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "errand(dag, dies, trouble, held, victim): the dag run of a test")
+    config.addinivalue_line("markers", "errand(dag, dies, trouble, held, victim, **conf): the dag run of a test")
 
 
 @pytest.fixture
@@ -39,10 +40,16 @@ def say(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
     return now
 
 
+@pytest.fixture(scope="session")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
+    return Vault(str(tmp_path_factory.mktemp("vault")))
+
+
 @pytest.fixture(scope="package")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    with Airflow(tmp_path_factory.mktemp("chaos"), DAGS, SETTINGS) as airflow:
+def airflow(tmp_path_factory: pytest.TempPathFactory, vault: Vault) -> Iterator[Airflow]:
+    with Airflow(tmp_path_factory.mktemp("chaos"), DAGS, SETTINGS | vault.settings) as airflow:
         airflow.emulator.configure(seconds=8)
+        vault.fill(airflow.emulator.connection())
         yield airflow
 
 
@@ -77,11 +84,12 @@ def _start(
     trouble: list[dict[str, Any]] | None = None,
     held: bool = False,
     victim: str = "task",
+    **conf: Any,
 ) -> Errand:
     victim = item.callspec.params["victim"] if hasattr(item, "callspec") else victim
     points = dies if isinstance(dies, dict) else {"generate": dies or []}
     plan = {task: [(point, victim) for point in deaths] for task, deaths in points.items()}
-    return send_on_errand(airflow, dag, plan=plan, trouble=trouble)
+    return send_on_errand(airflow, dag, plan=plan, trouble=trouble, **conf)
 
 
 @pytest.fixture

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.lab import sha256_of, sha256_of_clip
+from tests.chaos.lab import Errand, sha256_of, sha256_of_clip
+from tests.chaos.vault import Vault
 from tests.standalone.airflow_up import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 
 
-@pytest.mark.errand("deferring", held=True)
-def test_a_task_that_is_cleared_buys_anew(errand):
-    """The author said nothing, so a clear means another clip; the first one's id stays in the receipt."""
-    errand.await_deferral()
-    errand.run.clear("generate")
+def buys_another(errand: Errand) -> None:
+    """Wait for the second clip, which is delivered; the first one's id stays in the receipt."""
     first, second = errand.await_purchases(2)
 
     errand.await_end()
@@ -25,8 +23,9 @@ def test_a_task_that_is_cleared_buys_anew(errand):
     assert errand.receipt["replaced"] == [first]
 
 
-@pytest.mark.errand("reusing", held=True)
-def test_a_task_that_is_cleared_goes_on_with_its_clip_if_its_author_says_so(errand):
+@pytest.mark.errand("deferring", held=True)
+def test_a_task_that_is_cleared_goes_on_with_its_clip(errand):
+    """The author said nothing, so a clear costs nothing."""
     errand.await_deferral()
     errand.run.clear("generate")
     until("the task runs again", lambda: len(errand.journal().lives) == 2)
@@ -34,6 +33,43 @@ def test_a_task_that_is_cleared_goes_on_with_its_clip_if_its_author_says_so(erra
 
     errand.await_end()
     assert errand.why_not_delivered_once() is None
+
+
+@pytest.mark.errand("resubmitting", held=True)
+def test_a_task_that_is_cleared_buys_another_clip_if_its_author_says_so(errand):
+    errand.await_deferral()
+    errand.run.clear("generate")
+
+    buys_another(errand)
+
+
+def fails_for_good(vault: Vault, errand: Errand, conn_id: str) -> None:
+    """Have the secrets backend be away from the end of the wait until there is no try left, and back after that."""
+    errand.await_deferral()
+    until("it is watched", lambda: any(errand.looks))
+    vault.take_away(conn_id)
+    errand.finish_clips()
+    errand.await_end()
+    assert errand.run.state == "failed"
+    assert errand.run.tasks["generate"]["try_number"] == 2
+    vault.bring_back(conn_id)
+
+
+@pytest.mark.errand("impatient", held=True, connection="vault_cleared")
+def test_a_task_that_is_cleared_after_an_outage_used_up_its_tries_goes_on_with_its_clip(vault, errand):
+    fails_for_good(vault, errand, "vault_cleared")
+    errand.run.clear("generate")
+
+    errand.await_end()
+    assert errand.why_not_delivered_once() is None
+
+
+@pytest.mark.errand("impatient_resubmitting", held=True, connection="vault_resubmitted")
+def test_a_task_that_is_cleared_after_an_outage_buys_another_clip_if_its_author_says_so(vault, errand):
+    fails_for_good(vault, errand, "vault_resubmitted")
+    errand.run.clear("generate")
+
+    buys_another(errand)
 
 
 @pytest.mark.errand("deferring", held=True)

@@ -68,7 +68,7 @@ def test_a_minute_without_a_connection_loses_no_clip(send, line):
     line.cut()
     until(
         "a minute has passed",
-        lambda: f"look {LOOKS_A_MINUTE} in a row failed" in errand.run.log("generate"),
+        lambda: f"Status check failed ({LOOKS_A_MINUTE} in a row)" in errand.run.log("generate"),
         patience=120,
     )
     line.mend()

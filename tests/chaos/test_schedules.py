@@ -11,9 +11,11 @@ import os
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.chaos.journal import Verdict
@@ -34,6 +36,10 @@ SECONDS_EACH = 30
 A_JOB_TAKES = (5.0, 12.0)
 TRIGGERERS_LIVE = (20.0, 45.0)
 SCHEDULERS_LIVE = (60.0, 120.0)
+SHARE_OF_TRIGGERERS_THAT_STAND_STILL = 0.5
+# Longer than Airflow takes to give their triggers to another one.
+TRIGGERERS_STAND_STILL = (12.0, 20.0)
+TWO_TRIGGERERS_LIVE = (5.0, 15.0)
 
 
 def test_no_schedule_pays_twice_or_forgets_a_clip(airflow, say, report):
@@ -56,6 +62,7 @@ def test_no_schedule_pays_twice_or_forgets_a_clip(airflow, say, report):
         return unfinished == 0
 
     until("all schedules are over", are_over, patience=600 + SECONDS_EACH * COUNT)
+    killer.leave_one_triggerer()
     airflow.emulator.configure(seconds=8)
 
     sold = airflow.emulator.purchases
@@ -75,11 +82,18 @@ def start(airflow: Airflow, schedule: Schedule) -> Errand:
 
 @dataclass
 class Killer:
-    """Kills triggerers, and now and then a scheduler with all of its workers, and starts others in their place."""
+    """
+    Kills triggerers, and now and then a scheduler with all of its workers, and starts others in their place.
+
+    Some triggerers stand still instead, come back when another one has taken over, and are killed after that.
+    """
 
     airflow: Airflow
     luck: random.Random
     kills: Counter[str] = field(default_factory=Counter)
+    stops: int = 0
+    stopped: list[psutil.Process] = field(default_factory=list)
+    came_back: list[psutil.Process] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._due = {name: time.monotonic() + self.luck.uniform(*life) for name, life in self._lives.items()}
@@ -89,10 +103,41 @@ class Killer:
     def strike(self) -> None:
         for name, due in self._due.items():
             if time.monotonic() > due:
-                self.airflow.kill(name)
-                self.airflow.start(name)
-                self.kills[name] += 1
-                self._due[name] = time.monotonic() + self.luck.uniform(*self._lives[name])
+                life = self._strike_triggerer() if name == "triggerer" else self._replace(name)
+                self._due[name] = time.monotonic() + self.luck.uniform(*life)
+
+    def leave_one_triggerer(self) -> None:
+        """End the triggerer that stood still, whether it came back or not."""
+        for process in (*self.stopped, *self.came_back):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.stopped, self.came_back = [], []
+
+    def _strike_triggerer(self) -> tuple[float, float]:
+        """Do what is next, and return how long that is to last."""
+        if self.came_back:
+            self.leave_one_triggerer()
+            self.kills["triggerer"] += 1
+            return TRIGGERERS_LIVE
+        if self.stopped:
+            for process in self.stopped:
+                process.resume()
+            self.stopped, self.came_back = [], self.stopped
+            return TWO_TRIGGERERS_LIVE
+        if self.luck.random() >= SHARE_OF_TRIGGERERS_THAT_STAND_STILL:
+            return self._replace("triggerer")
+        self.stopped = self.airflow.oldest("triggerer")
+        for process in self.stopped:
+            process.suspend()
+        self.airflow.start("triggerer")
+        self.stops += 1
+        return TRIGGERERS_STAND_STILL
+
+    def _replace(self, name: str) -> tuple[float, float]:
+        self.airflow.kill(name)
+        self.airflow.start(name)
+        self.kills[name] += 1
+        return self._lives[name]
 
 
 @dataclass(frozen=True)
@@ -156,6 +201,7 @@ def summary(cases: list[Case], killer: Killer, seconds: float) -> str:
         f"chaos: {len(cases)} schedules in {seconds:.0f} s "
         f"(again with CHAOS_SEED={SEED} CHAOS_SCHEDULES={len(cases)}). "
         f"Killed {deaths.total() + killer.kills.total()} times: {killed}. "
+        f"Triggerers that stood still and came back: {killer.stops}. "
         f"Purchases: {least} to {len(cases)} expected, {sum(len(case.purchases) for case in cases)} seen, "
         f"{max((len(case.purchases) for case in cases), default=0)} at most in one run. "
         f"Stopped as unknowable: {sum(case.is_stopped for case in cases)} "

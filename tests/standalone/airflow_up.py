@@ -52,6 +52,8 @@ def up(
         "DAGS_FOLDER": str(dags),
         "PORT": str(port),
         "EMULATOR_PORT": str(emulator_port),
+        # For what Airflow's settings name of the tests.
+        "PYTHONPATH": str(UP.parent.parent),
         **{f"AIRFLOW__{name}": value for name, value in changes.items()},
     }
     return subprocess.Popen(
@@ -142,21 +144,22 @@ class Airflow:
         """All processes of Airflow, without those that the test started by itself."""
         return living(self._standalone.pid)
 
+    def oldest(self, component: str) -> list[psutil.Process]:
+        """Return the oldest process of a component, then all below it."""
+        candidates = (*self._standalone.children(), *self._started)
+        found = next(process for process in candidates if f"airflow {component}" in _title(process))
+        return [found, *found.children(recursive=True)]
+
     def kill(self, component: str) -> None:
         """Kill the oldest process of a component with all below it, at once and without a chance to say goodbye."""
-        for process in self._oldest(component):
+        for process in self.oldest(component):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-
-    def _oldest(self, component: str) -> list[psutil.Process]:
-        candidates = (*self._standalone.children(), *self._started)
-        oldest = next(process for process in candidates if f"airflow {component}" in _title(process))
-        return [oldest, *oldest.children(recursive=True)]
 
     @contextmanager
     def standing_still(self, component: str) -> Iterator[None]:
         """Stop the oldest process of a component with all below it, as a paused machine does, and let it go on."""
-        processes = self._oldest(component)
+        processes = self.oldest(component)
         try:
             for process in processes:
                 process.suspend()

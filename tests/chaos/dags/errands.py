@@ -26,7 +26,7 @@ ADOPTING = {**H3, "on_orphaned_intent": "adopt"}
 TOGETHER = {"model": "MiniMax-H3-Max", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 
 
-def errand(name: str, at_once: int = 100, retry_delay: float = 5) -> DAG:
+def errand(name: str, at_once: int = 100, retry_delay: float = 5, retries: int = 20) -> DAG:
     return DAG(
         name,
         params={
@@ -43,7 +43,7 @@ def errand(name: str, at_once: int = 100, retry_delay: float = 5) -> DAG:
         default_args={
             "minimax_conn_id": "{{ params.connection }}",
             "poll_interval": 1,
-            "retries": 20,
+            "retries": retries,
             "retry_delay": timedelta(seconds=retry_delay),
             "pre_execute": arm,
             "post_execute": survived,
@@ -58,7 +58,7 @@ def one_task(name: str, how: dict[str, Any] | None = None, **options: Any) -> No
 
 def three_tasks(name: str, how: dict[str, Any]) -> None:
     with errand(name, **how):
-        submit = MinimaxVideoGenerationOperator(task_id="submit", **ORDER, output_path=CLIP)
+        submit = MinimaxVideoGenerationOperator(task_id="submit", **ORDER, output_path=CLIP, wait_for_completion=False)
         wait = MinimaxTaskSensor(task_id="wait", minimax_task_id=submit.output, deferrable=True, poke_interval=1)
         MinimaxVideoDownloadOperator(task_id="download", minimax_task_id=wait.output["task_id"], output_path=CLIP)
 
@@ -83,7 +83,10 @@ one_task(
     **TOGETHER,
 )
 
-one_task("reusing", deferrable=True, on_clear="reuse")
+one_task("resubmitting", deferrable=True, on_clear="resubmit")
+# An outage of some seconds uses up the tries of these.
+one_task("impatient", {"retries": 1, "retry_delay": 1}, deferrable=True)
+one_task("impatient_resubmitting", {"retries": 1, "retry_delay": 1}, deferrable=True, on_clear="resubmit")
 one_task("slowly_polling", deferrable=True, poll_interval=3)
 one_task("elsewhere", deferrable=True, output_path="{{ dag_run.conf['output'] }}")
 

@@ -1,0 +1,74 @@
+"""A secrets backend that is away for seconds after a purchase: Airflow says "not found", and no clip is lost for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.lab import PATIENCE, Errand
+from tests.chaos.vault import Vault
+from tests.standalone.airflow_up import until
+
+pytestmark = pytest.mark.slow
+
+
+def is_back_after_a_failed_try(vault: Vault, errand: Errand, conn_id: str, try_number: int, task: str) -> None:
+    """Wait until a try says that it cannot use the connection, bring that back, and wait for the end."""
+    failed = "the worker cannot use the connection just now"
+    until("a try failed", lambda: failed in errand.run.log(task, try_number), PATIENCE)
+    assert conn_id in errand.run.log(task, try_number)
+    vault.bring_back(conn_id)
+
+    errand.await_end()
+    assert errand.run.tasks[task]["try_number"] > try_number
+    assert errand.why_not_delivered_once() is None
+
+
+@pytest.mark.errand("deferring", held=True, connection="vault_resumed")
+def test_a_secrets_backend_that_is_away_when_the_task_resumes_loses_no_clip(vault, errand):
+    """The triggerer has the key already, the worker that comes for the clip has not."""
+    errand.await_deferral()
+    until("it is watched", lambda: any(errand.looks))
+    vault.take_away("vault_resumed")
+    errand.finish_clips()
+
+    is_back_after_a_failed_try(vault, errand, "vault_resumed", 1, "generate")
+
+
+def test_a_secrets_backend_that_is_away_when_a_retry_takes_over_loses_no_clip(vault, send):
+    """The worker died with its receipt written; the retry reads the receipt and cannot ask the platform."""
+    errand = send("deferring", plan={"generate": [("receipt written", "task")]}, connection="vault_taken_over")
+    until("its worker dies", lambda: errand.deaths, PATIENCE)
+    vault.take_away("vault_taken_over")
+
+    is_back_after_a_failed_try(vault, errand, "vault_taken_over", 2, "generate")
+
+
+def test_a_secrets_backend_that_is_away_while_the_clip_is_made_loses_no_clip(vault, send):
+    """The triggerer polls on without a connection, so that the task needs no retry."""
+    # With the answer still on its way, the worker has the key and the triggerer has not.
+    slow = {"kind": "slow", "operation": "submit", "seconds": 5}
+    errand = send("deferring", trouble=[slow], connection="vault_watched")
+    errand.await_purchases()
+    vault.take_away("vault_watched")
+    until(
+        "the triggerer says so",
+        lambda: "the triggerer cannot use the connection just now" in errand.run.log("generate", 1),
+        PATIENCE,
+    )
+    assert errand.looks == [0]
+    vault.bring_back("vault_watched")
+
+    errand.await_end()
+    assert errand.run.tasks["generate"]["try_number"] == 1
+    assert errand.why_not_delivered_once() is None
+
+
+@pytest.mark.errand("three_tasks", held=True, connection="vault_fetched")
+def test_a_secrets_backend_that_is_away_when_another_task_fetches_the_clip_loses_none(vault, errand):
+    """The download operator never buys, so whatever it is asked to fetch is bought."""
+    errand.await_deferral("wait")
+    until("it is watched", lambda: any(errand.looks))
+    vault.take_away("vault_fetched")
+    errand.finish_clips()
+
+    is_back_after_a_failed_try(vault, errand, "vault_fetched", 1, "download")
