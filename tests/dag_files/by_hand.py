@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, get_current_context, task
+from airflow.sdk import DAG, get_current_context, task
 
 with DAG("by_hand", schedule=None) as one:
 
-    @task(retries=2, retry_delay=timedelta(seconds=0.1), outlets=[Asset("boat")])
+    @task(retries=2, retry_delay=timedelta(seconds=0.1))
     def boat() -> dict:
         from airflow_provider_minimax.api.request import VideoRequest
         from airflow_provider_minimax.hooks.minimax import MinimaxHook

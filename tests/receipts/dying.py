@@ -257,7 +257,8 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         @contextmanager
         def fetch(self, url: str, *, start: int, version: str | None) -> Iterator[FileStream]:
             first = start if version == f'"{url}"' else 0
-            yield FileStream("video/mp4", first, len(clip_of(url)), f'"{url}"', self.world.chunks(url, first))
+            chunks = self.world.chunks(url, first)
+            yield FileStream("video/mp4", first, len(clip_of(url)), f'"{url}"', chunks, received=lambda: 0)
 
         def close(self) -> None:
             """Nothing to close."""
