@@ -109,6 +109,12 @@ class Errand:
         """Wait until the task is in the triggerer."""
         until(f"{task} is deferred", lambda: self.run.tasks.get(task, {}).get("triggerer_job"), PATIENCE)
 
+    def await_watch(self, task: str = "generate") -> None:
+        """Wait until the triggerer has seen the clip, so that it has its connection."""
+        self.await_deferral(task)
+        seen = sum(self.looks)
+        until(f"the trigger of {task} sees the clip", lambda: sum(self.looks) > seen, PATIENCE)
+
     def await_purchases(self, count: int = 1) -> list[str]:
         """Wait until so many clips were bought; return their ids."""
         until(f"{count} purchases", lambda: len(self.purchases) >= count, PATIENCE)

@@ -45,8 +45,7 @@ def test_a_task_that_is_cleared_buys_another_clip_if_its_author_says_so(errand):
 
 def fails_for_good(vault: Vault, errand: Errand, conn_id: str) -> None:
     """Have the secrets backend be away from the end of the wait until there is no try left, and back after that."""
-    errand.await_deferral()
-    until("it is watched", lambda: any(errand.looks))
+    errand.await_watch()
     vault.take_away(conn_id)
     errand.finish_clips()
     errand.await_end()

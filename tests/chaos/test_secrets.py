@@ -26,8 +26,7 @@ def is_back_after_a_failed_try(vault: Vault, errand: Errand, conn_id: str, try_n
 @pytest.mark.errand("deferring", held=True, connection="vault_resumed")
 def test_a_secrets_backend_that_is_away_when_the_task_resumes_loses_no_clip(vault, errand):
     """The triggerer has the key already, the worker that comes for the clip has not."""
-    errand.await_deferral()
-    until("it is watched", lambda: any(errand.looks))
+    errand.await_watch()
     vault.take_away("vault_resumed")
     errand.finish_clips()
 
@@ -66,8 +65,7 @@ def test_a_secrets_backend_that_is_away_while_the_clip_is_made_loses_no_clip(vau
 @pytest.mark.errand("three_tasks", held=True, connection="vault_fetched")
 def test_a_secrets_backend_that_is_away_when_another_task_fetches_the_clip_loses_none(vault, errand):
     """The download operator never buys, so whatever it is asked to fetch is bought."""
-    errand.await_deferral("wait")
-    until("it is watched", lambda: any(errand.looks))
+    errand.await_watch("wait")
     vault.take_away("vault_fetched")
     errand.finish_clips()
 
