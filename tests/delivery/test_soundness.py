@@ -16,6 +16,7 @@ import pytest
 
 from airflow_provider_minimax.delivery import landing
 from airflow_provider_minimax.delivery.places import LocalPlace, place_of
+from airflow_provider_minimax.emulator.clips import film_v2
 from airflow_provider_minimax.exceptions import (
     MinimaxClipRejectedError,
     MinimaxRequestError,
@@ -477,3 +478,35 @@ def test_a_worker_that_cannot_gather_a_clip_says_so_and_a_retry_helps(deliver, t
     assert not raised.value.is_final
     (tmp_path / "nothing").mkdir()
     deliver(s3_bucket.url("clip.mp4"))
+
+
+@pytest.mark.parametrize("ratio", ["9:16", "1:1", "21:9"])
+def test_a_clip_of_the_ordered_ratio_lands_and_one_of_another_is_kept_aside(
+    ratio, connect, minimax_emulator, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("airflow_provider_minimax.receipts.ledger.SETTLING_TIME", 0.0)
+    connect()
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+
+    def buy(name: str) -> dict[str, Any]:
+        operator = MinimaxVideoGenerationOperator(
+            task_id="generate",
+            model="MiniMax-H3",
+            prompt="a cat",
+            resolution="768P",
+            duration=4,
+            ratio=ratio,
+            output_path=str(tmp_path / name),
+            wait_for_completion=True,
+            deferrable=False,
+            poll_interval=0.01,
+            check="full",
+            preview=True,
+        )
+        return operator.execute({"ti": FakeTaskInstance()})
+
+    assert buy("clip.mp4")["output_path"] == str(tmp_path / "clip.mp4")
+    show(minimax_emulator, film_v2("768P", 4), tmp_path)
+    with pytest.raises(MinimaxClipRejectedError, match=f"it is 1344x768 pixels.*and {ratio} was asked for"):
+        buy("other.mp4")
+    assert (tmp_path / "other.rejected.mp4").exists()
