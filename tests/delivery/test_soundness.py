@@ -212,6 +212,16 @@ def test_where_a_rejected_clip_cannot_be_kept_aside_it_stays_and_the_error_says_
     assert part.read_bytes().startswith(black()[:1000])
 
 
+def test_a_rejected_clip_is_kept_beside_an_earlier_one_and_once(deliver, target: Target, minimax_emulator, tmp_path):
+    for frames in (24, 30, 24):
+        show(minimax_emulator, black(frames), tmp_path)
+        with pytest.raises(MinimaxClipRejectedError):
+            deliver(target.path(), check="full")
+    assert target.names() == ["clip.rejected.2.mp4", "clip.rejected.mp4"]
+    assert target.read("clip.rejected.mp4").startswith(black(24))
+    assert target.read("clip.rejected.2.mp4").startswith(black(30))
+
+
 # -- any file at all ---------------------------------------------------------------------------------------------------
 
 
