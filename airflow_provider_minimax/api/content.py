@@ -105,6 +105,8 @@ class FileBytes:
 
     def part(self, start: int, size: int) -> bytes:
         """Return at most ``size`` bytes from ``start`` on."""
+        # There may be more in the file: these may be its beginning alone.
+        size = max(min(size, self.length - start), 0)
         # Without a position in the file, so that any number of readers may be on their way through it.
         return self._data[start : start + size] if self._fd is None else os.pread(self._fd, size, start)
 
