@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 PREVIEWS = {"poster": ".poster.jpg", "contact_sheet": ".contact-sheet.jpg"}
 """What the pictures next to a clip are called in its receipt, and what their names end with."""
+# Each was paid for. Who buys so many again has looked at none of them.
+_MOST_REJECTED = 20
 _MEASURED = ("width", "height", "duration")
 # All that a Hailuo model takes.
 _LONGEST_PROMPT = 2000
@@ -323,15 +325,18 @@ def _wanted(receipt: Receipt | None) -> Wanted:
 
 
 def _kept_aside(clip: Unfinished, place: Place) -> str:
-    """Keep a rejected clip where people find it; where that fails, it stays where it is."""
-    aside = place.aside()
+    """Keep a rejected clip where people find it, and beside earlier ones; where that fails, it stays where it is."""
+    why = f"{_MOST_REJECTED} others are kept already"
     try:
-        aside.put(clip.path, overwrite=True)
-    except MinimaxStorageError as error:
-        clip.keep()
-        return f"It is kept for a week as {clip.path} on this worker, because {error.message}."
-    clip.discard()
-    return f"Look at it: {aside}."
+        for number in range(1, _MOST_REJECTED + 1):
+            aside = place.aside(number)
+            if aside.look(clip.sha256) is Clip.FITS or aside.put(clip.path, overwrite=False):
+                clip.discard()
+                return f"Look at it: {aside}."
+    except MinimaxError as error:
+        why = error.message
+    clip.keep()
+    return f"It is kept for a week as {clip.path} on this worker, because {why}."
 
 
 def _pictures(clip: Path, place: Place, receipt: Receipt | None, log: Log) -> dict[str, str]:

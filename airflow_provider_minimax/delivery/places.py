@@ -103,8 +103,8 @@ class Place(ABC):
         """Return the place of something that belongs to the clip: ``clip.mp4`` and ``.poster.jpg`` make one name."""
 
     @abstractmethod
-    def aside(self) -> Place:
-        """Return the place of a clip that was rejected: ``clip.rejected.mp4``."""
+    def aside(self, number: int = 1) -> Place:
+        """Return the place of a clip that was rejected: ``clip.rejected.mp4``, then ``clip.rejected.2.mp4``."""
 
     @abstractmethod
     def exists(self) -> bool:
@@ -194,9 +194,9 @@ class LocalPlace(Place):
         """Return the place of something that belongs to the clip."""
         return LocalPlace(self.path.with_name(self.path.name + ending))
 
-    def aside(self) -> LocalPlace:
+    def aside(self, number: int = 1) -> LocalPlace:
         """Return the place of a clip that was rejected."""
-        return LocalPlace(self.path.with_name(_rejected(self.path.name)))
+        return LocalPlace(self.path.with_name(_rejected(self.path.name, number)))
 
     def exists(self) -> bool:
         """Whether anything is here, be it a link to nothing."""
@@ -307,10 +307,10 @@ class StoragePlace(Place):
         """Return the place of something that belongs to the clip."""
         return StoragePlace(self.url + ending)
 
-    def aside(self) -> StoragePlace:
+    def aside(self, number: int = 1) -> StoragePlace:
         """Return the place of a clip that was rejected."""
         folder, slash, name = self.url.rpartition("/")
-        return StoragePlace(f"{folder}{slash}{_rejected(name)}")
+        return StoragePlace(f"{folder}{slash}{_rejected(name, number)}")
 
     def exists(self) -> bool:
         """Whether an object is here."""
@@ -420,9 +420,9 @@ def _give_up(out: Any) -> None:
         out.closed = True
 
 
-def _rejected(name: str) -> str:
+def _rejected(name: str, number: int) -> str:
     path = PurePosixPath(name)
-    return f"{path.stem}.rejected{path.suffix}"
+    return f"{path.stem}.rejected{f'.{number}' if number > 1 else ''}{path.suffix}"
 
 
 def _refused(output_path: str, problem: str) -> MinimaxRequestError:

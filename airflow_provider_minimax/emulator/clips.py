@@ -9,7 +9,9 @@ layer's own speed. PyAV 18.1 encoded them with libx264 (``crf=34``).
 For v1 there is one of each resolution and length that can be ordered: 141 frames for 6 seconds, 243 for 10, one key
 frame, no sound (``preset=veryslow``). For v2 there is one of each resolution, of 362 frames for 15 seconds, from which
 shorter ones are cut: a key frame every 85, no picture that depends on a later one, and silence in stereo in front of
-the pictures (``preset=slow``, ``g=85``, ``bf=0``). They are 16:9, whatever the ratio.
+the pictures (``preset=slow``, ``g=85``, ``bf=0``). Those are 16:9. For each other ratio there is a plainer one, in
+which nothing but the sun moves, and it four times a second: one key frame, and pictures that do not change take some
+twenty bytes (``qp=36``, ``bf=0``, ``cabac=0``, ``ipratio=1``).
 
 An ISO media file may hold ``free`` boxes, whose content means nothing. One with the job's id gives every clip its own
 hash; another of any length gives it any size without a byte of it being kept in memory.
@@ -18,6 +20,7 @@ hash; another of any length gives it any size without a byte of it being kept in
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,20 +32,30 @@ from airflow_provider_minimax.emulator.cutting import FRAMES_A_SECOND, cut
 PIECE = 64 * 1024
 LONGEST = 15
 LARGEST_SHORT_BOX = 2**32 - 1
+WIDE = "16:9"
+RATIOS = {"21:9": 21 / 9, WIDE: 16 / 9, "4:3": 4 / 3, "1:1": 1.0, "3:4": 3 / 4, "9:16": 9 / 16}
+
+
+def film(resolution: str | None = "768P", duration: int | None = 6) -> bytes:
+    """The film for an order; some models sell 6 seconds of 720P and have nothing to choose."""
+    return _stored(f"{resolution or '720P'}-{duration or 6}s.mp4")
 
 
 @cache
-def film(resolution: str | None = "768P", duration: int | None = 6) -> bytes:
-    """The film for an order; some models sell 6 seconds of 720P and have nothing to choose."""
-    name = f"{resolution or '720P'}-{duration or 6}s.mp4"
+def _stored(name: str) -> bytes:
     return files("airflow_provider_minimax.emulator").joinpath("films", name).read_bytes()
 
 
-def film_v2(resolution: str, duration: int) -> bytes:
+def film_v2(resolution: str, duration: int, ratio: str = WIDE) -> bytes:
     """The film for an order at v2, of as many frames as its seconds need at least."""
-    whole = film(resolution, LONGEST)
+    shape = "" if ratio == WIDE else f"-{ratio.replace(':', 'x')}"
     frames = -(-(duration * FRAMES_A_SECOND - 5) // 17) * 17 + 5
-    return cut(whole, frames)
+    return cut(_stored(f"{resolution}{shape}-{LONGEST}s.mp4"), frames)
+
+
+def nearest_ratio(width: int, height: int) -> str:
+    """The ratio, of those that there are films of, that a picture of this size is nearest to."""
+    return min(RATIOS, key=lambda ratio: abs(math.log(width / height / RATIOS[ratio])))
 
 
 def free_box(content: bytes) -> bytes:

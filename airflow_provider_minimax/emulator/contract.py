@@ -19,6 +19,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from airflow_provider_minimax.emulator.clips import RATIOS, WIDE
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 
 REFUSED_AT_ONCE = "forbidden"
@@ -68,9 +69,17 @@ class Order:
     api: Literal["v1", "v2"] = "v1"
     task_type: Literal["generation", "h3_context_ir", "regeneration"] = "generation"
     ratio: str = ""
+    """As the query shows it."""
+    frame_ratio: str | None = None
+    """That of the picture or clip that the new one is made from, where its size is known here."""
     images: int = 0
     videos: int = 0
     audios: int = 0
+
+    @property
+    def shape(self) -> str:
+        """The ratio of the film that shows the clip."""
+        return self.ratio if self.ratio in RATIOS else self.frame_ratio or WIDE
 
     @property
     def duration_in_all(self) -> int:

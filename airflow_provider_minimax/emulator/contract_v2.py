@@ -1,7 +1,8 @@
 """Reads the bodies of MiniMax's second API, v2, and says what was ordered.
 
 Like ``contract``, it refuses whatever the pages do not name. Files behind public addresses are not fetched, and those
-that come with the request are measured in bytes alone: pixels and seconds of what is sent are not looked at.
+that come with the request are measured in bytes alone: pixels and seconds of what is sent are not checked. A PNG or
+JPEG as the first frame gives the clip its ratio, as on the real platform.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from airflow_provider_minimax.emulator.clips import nearest_ratio
 from airflow_provider_minimax.emulator.contract import (
     FIELD_CHECKS,
     REFUSED_AT_ONCE,
@@ -23,6 +25,7 @@ from airflow_provider_minimax.emulator.contract import (
     catalogue,
 )
 from airflow_provider_minimax.emulator.cutting import seconds_of
+from airflow_provider_minimax.emulator.pictures import size_of
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 
 MIB = 1024 * 1024
@@ -133,13 +136,13 @@ def read_regeneration(body: Mapping[str, Any], kind_of_file: KindOfFile, order_o
     source = order_of(body["source_task_id"])
     if (source.model, source.resolution, source.task_type) != (H3, "768P", "generation"):
         raise invalid(f"source_task_id: only a generation of {H3} in 768P can be regenerated")
-    return _regeneration("source_task", source.prompt, source.duration)
+    return _regeneration("source_task", source.prompt, source.duration, source.shape)
 
 
-def _regeneration(mode: str, prompt: str, duration: int | None) -> Order:
+def _regeneration(mode: str, prompt: str, duration: int | None, ratio: str | None = None) -> Order:
     if REFUSED_AT_ONCE in prompt.lower():
         raise Refusal(1026)
-    return Order(H3, mode, prompt, "2K", duration, api="v2", task_type="regeneration")
+    return Order(H3, mode, prompt, "2K", duration, api="v2", task_type="regeneration", frame_ratio=ratio)
 
 
 def _order(
@@ -162,6 +165,7 @@ def _order(
         api="v2",
         task_type=task_type,
         ratio=ratio,
+        frame_ratio=_frame_ratio(body["content"]),
         images=content.count("image"),
         videos=content.count("video"),
         audios=content.count("audio"),
@@ -211,6 +215,16 @@ def _ratio(limits: Mapping[str, Any], content: Content, ratio: object) -> str:
         raise invalid(f"ratio {ratio!r} is not supported in {content.mode} mode")
     has_frames = content.mode in ("first_frame", "first_and_last_frame")
     return ADAPTIVE if ratio is None or has_frames else str(ratio)
+
+
+def _frame_ratio(items: list[dict[str, Any]]) -> str | None:
+    for item in items:
+        if item.get("type") == "image_url" and item.get("role", "first_frame") == "first_frame":
+            url = item["image_url"]["url"]
+            start = DATA_URL.match(url)
+            size = size_of(base64.b64decode(url[start.end() :])) if start else None
+            return nearest_ratio(*size) if size and all(size) else None
+    return None
 
 
 def _content(items: object, kind_of_file: KindOfFile, longest_text: int) -> Content:

@@ -60,7 +60,7 @@ def _film(settings: Settings, job: Job) -> bytes:
         return Path(settings.film_file).read_bytes()
     if job.order.api == "v1":
         return film(job.order.resolution, job.order.duration)
-    return film_v2(job.order.resolution or "768P", job.order.duration or LONGEST)
+    return film_v2(job.order.resolution or "768P", job.order.duration or LONGEST, job.order.shape)
 
 
 def _clip_or_part(request: Request, settings: Settings, job: Job) -> Response:

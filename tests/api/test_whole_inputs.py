@@ -119,7 +119,11 @@ def test_so_is_one_on_a_disk_and_one_in_a_data_url(tmp_path):
         found = with_media(request, lambda path: open(path, "rb")).first_frame_image  # noqa: SIM115 - closed there
         assert isinstance(found, FileContent)
         assert found.media_type == "image/jpeg"
-        assert found.data.length == jpeg_end(FileBytes(data)) < len(data)
+        end = jpeg_end(FileBytes(data))
+        assert end is not None
+        assert found.data.length == end < len(data)
+        assert b"".join(found.data.blocks()) == found.data.open().read() == data[:end]
+        assert len(b"".join(found.blocks())) == found.length
 
 
 @pytest.mark.parametrize(("kind", "options"), FORMATS)

@@ -191,7 +191,9 @@ def prompt_of(purchase: dict[str, Any]) -> str:
 
 def sha256_of_clip(purchase: dict[str, Any]) -> str:
     """Return the hash of what the emulator serves for a purchase."""
-    shown = film_v2(purchase["resolution"], purchase["duration"]) if purchase["api"] == "v2" else None
+    shown = None
+    if purchase["api"] == "v2":
+        shown = film_v2(purchase["resolution"], purchase["duration"], purchase["body"].get("ratio", "16:9"))
     clip = clip_of(purchase["task_id"], None, shown)
     return hashlib.sha256(b"".join(clip.pieces(0, clip.size))).hexdigest()
 

@@ -16,6 +16,7 @@ import pytest
 
 from airflow_provider_minimax.delivery import landing
 from airflow_provider_minimax.delivery.places import LocalPlace, place_of
+from airflow_provider_minimax.emulator.clips import film_v2
 from airflow_provider_minimax.exceptions import (
     MinimaxClipRejectedError,
     MinimaxRequestError,
@@ -209,6 +210,16 @@ def test_where_a_rejected_clip_cannot_be_kept_aside_it_stays_and_the_error_says_
     (part,) = folder.iterdir()
     assert str(part) in str(raised.value)
     assert part.read_bytes().startswith(black()[:1000])
+
+
+def test_a_rejected_clip_is_kept_beside_an_earlier_one_and_once(deliver, target: Target, minimax_emulator, tmp_path):
+    for frames in (24, 30, 24):
+        show(minimax_emulator, black(frames), tmp_path)
+        with pytest.raises(MinimaxClipRejectedError):
+            deliver(target.path(), check="full")
+    assert target.names() == ["clip.rejected.2.mp4", "clip.rejected.mp4"]
+    assert target.read("clip.rejected.mp4").startswith(black(24))
+    assert target.read("clip.rejected.2.mp4").startswith(black(30))
 
 
 # -- any file at all ---------------------------------------------------------------------------------------------------
@@ -478,3 +489,35 @@ def test_a_worker_that_cannot_gather_a_clip_says_so_and_a_retry_helps(deliver, t
     assert not raised.value.is_final
     (tmp_path / "nothing").mkdir()
     deliver(s3_bucket.url("clip.mp4"))
+
+
+@pytest.mark.parametrize("ratio", ["9:16", "1:1", "21:9"])
+def test_a_clip_of_the_ordered_ratio_lands_and_one_of_another_is_kept_aside(
+    ratio, connect, minimax_emulator, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("airflow_provider_minimax.receipts.ledger.SETTLING_TIME", 0.0)
+    connect()
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+
+    def buy(name: str) -> dict[str, Any]:
+        operator = MinimaxVideoGenerationOperator(
+            task_id="generate",
+            model="MiniMax-H3",
+            prompt="a cat",
+            resolution="768P",
+            duration=4,
+            ratio=ratio,
+            output_path=str(tmp_path / name),
+            wait_for_completion=True,
+            deferrable=False,
+            poll_interval=0.01,
+            check="full",
+            preview=True,
+        )
+        return operator.execute({"ti": FakeTaskInstance()})
+
+    assert buy("clip.mp4")["output_path"] == str(tmp_path / "clip.mp4")
+    show(minimax_emulator, film_v2("768P", 4), tmp_path)
+    with pytest.raises(MinimaxClipRejectedError, match=f"it is 1344x768 pixels.*and {ratio} was asked for"):
+        buy("other.mp4")
+    assert (tmp_path / "other.rejected.mp4").exists()

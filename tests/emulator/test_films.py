@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+from importlib.resources import files
 from io import BytesIO
 
 import av
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from airflow_provider_minimax.emulator import Emulator
-from airflow_provider_minimax.emulator.clips import film, film_v2
+from airflow_provider_minimax.emulator.clips import RATIOS, film, film_v2
 from airflow_provider_minimax.emulator.contract import catalogue
 from airflow_provider_minimax.emulator.cutting import cut
 from airflow_provider_minimax.emulator.jobs import PIXELS
+from airflow_provider_minimax.emulator.pictures import size_of
+from airflow_provider_minimax.exceptions import MinimaxClipRejectedError
 from airflow_provider_minimax.media.check import Wanted, check_clip
 from tests.emulator.customer import IMAGE, browser
 
@@ -36,6 +41,62 @@ def test_there_is_a_film_for_everything_that_can_be_ordered(resolution, duration
     facts = check_clip(BytesIO(film(resolution, duration)), "full", Wanted(resolution or "720P", duration or 6))
     assert (facts.width, facts.height) == PIXELS[resolution or "720P"]
     assert (facts.codec, facts.fps, (facts.frames - 5) % 17, facts.has_sound) == ("h264", 24, 0, False)
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize(("resolution", "duration"), [("480P", 4), ("768P", 15), ("2K", 5)])
+def test_a_film_of_v2_has_the_ratio_that_was_ordered(resolution, duration, ratio):
+    content = film_v2(resolution, duration, ratio)
+    facts = check_clip(BytesIO(content), "full", Wanted(resolution, duration, ratio))
+    assert (facts.codec, facts.fps, (facts.frames - 5) % 17, facts.has_sound) == ("h264", 24, 0, True)
+    assert (facts.width % 32, facts.height % 32) == (0, 0)
+    for other in RATIOS.keys() - {ratio}:
+        with pytest.raises(MinimaxClipRejectedError, match=f"and {other} was asked for"):
+            check_clip(BytesIO(content), "basic", Wanted(ratio=other))
+
+
+def test_there_are_films_of_every_ratio_that_can_be_ordered():
+    ratios = {
+        ratio for model in catalogue()["models"].values() for mode in model["modes"].values()
+        for ratio in mode.get("ratios", ())
+    }  # fmt: skip
+    assert ratios == {*RATIOS, "adaptive"}
+
+
+def test_the_films_together_are_small():
+    films = files("airflow_provider_minimax.emulator").joinpath("films")
+    assert sum(len(film.read_bytes()) for film in films.iterdir()) < 2_700_000
+
+
+def photo(size: tuple[int, int], kind: str, **options: object) -> bytes:
+    out = BytesIO()
+    Image.new("RGB", size, "teal").save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True})])
+def test_the_size_of_a_picture_is_in_its_header(kind, options):
+    whole = photo((301, 502), kind, **options)
+    assert size_of(whole) == (301, 502)
+    assert size_of(whole[:12]) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8", b"\xff\xd8\xff\xda\0\0", b"GIF89a", b"\xff\xd8" + bytes(9)])
+def test_of_anything_else_it_is_unknown(content):
+    assert size_of(content) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"),
+    [((1920, 1080), "16:9"), ((1080, 1920), "9:16"), ((500, 480), "1:1"), ((1000, 400), "21:9"), ((600, 700), "3:4")],
+)
+def test_a_first_frame_gives_the_clip_its_ratio(h3, size, ratio):
+    url = "data:image/jpeg;base64," + base64.b64encode(photo(size, "JPEG")).decode()
+    frame = {"type": "image_url", "image_url": {"url": url}, "role": "first_frame"}
+    task = h3.finish(h3.buy(content=[{"type": "text", "text": "a boat"}, frame], duration=4))
+    assert task["ratio"] == "adaptive"
+    clip = browser.get(task["content"]["url"]).content
+    assert check_clip(BytesIO(clip), "basic", Wanted("768P", 4, ratio))
 
 
 @pytest.mark.parametrize(("resolution", "duration"), on_sale("v2"))
@@ -66,9 +127,9 @@ def test_every_picture_of_a_film_that_was_cut_can_be_shown(frames):
 
 
 def test_a_clip_of_v2_shows_what_was_ordered(h3):
-    task = h3.finish(h3.buy(resolution="2K", duration=4))
+    task = h3.finish(h3.buy(resolution="2K", duration=4, ratio="9:16"))
     clip = browser.get(task["content"]["url"]).content
-    assert check_clip(BytesIO(clip), "basic", Wanted("2K", 4)).has_sound
+    assert check_clip(BytesIO(clip), "basic", Wanted("2K", 4, "9:16")).has_sound
 
 
 def test_a_clip_shows_what_was_ordered_and_what_is_reported(minimax):
