@@ -9,13 +9,13 @@ from airflow.sdk import DAG, get_current_context, task
 with DAG("by_hand", schedule=None) as one:
 
     @task(retries=2, retry_delay=timedelta(seconds=0.1))
-    def boat() -> dict:
+    def boat() -> str:
         from airflow_provider_minimax.api.request import VideoRequest
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
         folder = get_current_context()["params"]["folder"]
         request = VideoRequest(model="MiniMax-Hailuo-02", prompt="A paper boat")
-        return MinimaxHook().generate(request, output_path=f"{folder}/boat.mp4", poll_interval=0.05)
+        return MinimaxHook().generate(request, output_path=f"{folder}/boat.mp4", poll_interval=0.05)["output_path"]
 
     boat()
 
