@@ -74,9 +74,10 @@ class DeliversClips:
 
     def _announced(self, context: Context, landed: Landed) -> dict[str, Any]:
         """Tell Airflow about a clip that is in its place, and return its facts."""
-        from airflow_provider_minimax.downstream import Delivered, result_of
+        from airflow_provider_minimax.downstream import Delivered, result_of, warned_of
 
-        self._tell(context, Delivered(landed.facts["output_path"], landed.told()))
+        with warned_of(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
+            self._tell(context, Delivered(landed.facts["output_path"], landed.told()))
         return result_of(context, landed.facts)
 
     def _tell(self, context: Context, delivered: Delivered) -> None:
@@ -91,7 +92,7 @@ class DeliversClips:
             return None
         from airflow_provider_minimax.downstream import warned_of
 
-        with warned_of(cast("BaseOperator", self), "No lineage of the clip, which is delivered all the same"):
+        with warned_of(self.log, "No lineage of the clip, which is delivered all the same"):
             from airflow_provider_minimax.lineage import lineage_of
 
             return lineage_of(self._delivered)

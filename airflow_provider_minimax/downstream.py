@@ -123,13 +123,13 @@ def announce(context: Context, operator: BaseOperator, delivered: Delivered) -> 
     :param delivered: the clip.
     """
     for outlet in operator.outlets:
-        with warned_of(operator, f"No event for {_name_of(outlet)}: the clip is delivered all the same"):
+        with warned_of(operator.log, f"No event for {_name_of(outlet)}: the clip is delivered all the same"):
             if isinstance(outlet, AssetAlias):
                 context["outlet_events"][outlet].add(delivered.as_asset(), extra=_extra(context, delivered))
             elif isinstance(outlet, Asset | AssetRef):
                 # Airflow resolves references too, but does not say so in its types.
                 context["outlet_events"][cast("Asset", outlet)].extra = _extra(context, delivered)
-    with warned_of(operator, "No hook lineage of the clip, which is delivered all the same"):
+    with warned_of(operator.log, "No hook lineage of the clip, which is delivered all the same"):
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
         collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
@@ -161,15 +161,15 @@ def _name_of(outlet: Any) -> str:
 
 
 @contextmanager
-def warned_of(operator: BaseOperator, loss: str) -> Iterator[None]:
+def warned_of(log: Any, loss: str) -> Iterator[None]:
     """
     Turn any exception into a warning in the task's log, for what comes after the clip is delivered.
 
-    :param operator: whose log it is.
+    :param log: the log of the task that delivered it.
     :param loss: what there will not be, in words.
     """
     try:
         yield
     except Exception as error:
         # Without a traceback, which repeats the error's words with whatever secrets they hold.
-        operator.log.warning("%s. %s: %s", loss, type(error).__name__, redact(str(error)))
+        log.warning("%s. %s: %s", loss, type(error).__name__, redact(str(error)))

@@ -59,7 +59,7 @@ def _found(operator: BaseOperator, what: str, find: Callable[[], str]) -> str:
     """Return a link; if that fails, say so: on Airflow 3.0 a link that raises fails the task, whose clip is there."""
     from airflow_provider_minimax.downstream import warned_of
 
-    with warned_of(operator, f"No link to {what}: the clip is delivered all the same"):
+    with warned_of(operator.log, f"No link to {what}: the clip is delivered all the same"):
         return find()
     return ""
 

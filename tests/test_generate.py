@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.api.side_requests import PromptRewriteRequest
+from airflow_provider_minimax.delivery.landing import Landed
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxReceiptError,
@@ -15,6 +18,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxSubmissionUnknownError,
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.receipts import adoption
 from tests.conftest import load_dags
 
 BOAT = VideoRequest(model="MiniMax-Hailuo-02", prompt="A paper boat")
@@ -106,3 +110,28 @@ def test_what_cannot_work_is_refused_before_anything_is_bought(minimax_emulator,
         MinimaxHook().generate(BOAT, **{"output_path": str(clip)} | changes)
     assert said in str(raised.value)
     assert minimax_emulator.purchases == []
+
+
+def test_the_rewriting_of_a_prompt_is_refused_before_it_is_paid_for(minimax_emulator, clip):
+    request = PromptRewriteRequest(model="MiniMax-H3", prompt="A boat", duration=5, ratio="16:9")
+    with pytest.raises(MinimaxRequestError, match="use MinimaxPromptRewriteOperator"):
+        MinimaxHook().generate(request, output_path=str(clip))
+    assert minimax_emulator.purchases == []
+
+
+def test_outside_airflow_the_platforms_list_settles_a_lost_answer_too(minimax_emulator, clip, connect, monkeypatch):
+    for name in ("OTHERS_WRITE_WITHIN", "LISTED_WITHIN"):
+        monkeypatch.setattr(adoption, name, timedelta(0))
+    connect(extra={"max_retries": 0, "timeout": 0.5})
+    minimax_emulator.fault("lost_answer", operation="submit")
+    boat = VideoRequest(model="MiniMax-H3", prompt="A boat", duration=5, resolution="768P", ratio="16:9")
+    made = MinimaxHook().generate(boat, output_path=str(clip), on_orphaned_intent="adopt", poll_interval=0.05)
+    assert [purchase["task_id"] for purchase in minimax_emulator.purchases] == [made["task_id"]]
+
+
+def test_a_clip_that_nobody_can_be_told_about_is_delivered_all_the_same(clip, monkeypatch):
+    def broken(landed):
+        raise TypeError("odd")
+
+    monkeypatch.setattr(Landed, "told", broken)
+    assert MinimaxHook().generate(BOAT, output_path=str(clip), poll_interval=0.05)["output_path"] == str(clip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 from airflow_provider_minimax.purchases.job import PurchaseJob
 from airflow_provider_minimax.purchases.options import Product, PurchaseOptions
 from airflow_provider_minimax.receipts.of_task import current_context
@@ -21,7 +22,13 @@ def generate(hook: MinimaxHook, request: PaidRequest, options: PurchaseOptions) 
     :param request: what to make.
     :param options: what the author chose.
     :return: the clip's facts.
+    :raises MinimaxRequestError: the request is for something else than a clip; nothing was bought.
     """
+    if request.task_type == "h3_context_ir":
+        raise MinimaxRequestError(
+            "request: is for the rewriting of a prompt, which is no clip; use MinimaxPromptRewriteOperator",
+            money=NOTHING_BOUGHT,
+        )
     context = current_context()
     task: Any = context.get("task")
     job = PurchaseJob(

@@ -29,7 +29,7 @@ from airflow_provider_minimax.cancelling import give_up, push_attempt, told
 from airflow_provider_minimax.deferral import SAFETY_NET
 from airflow_provider_minimax.delivery.landing import Landed, Wishes, found_in_place, land, origin_of
 from airflow_provider_minimax.delivery.places import Place, place_of
-from airflow_provider_minimax.downstream import Delivered, announce, result_of
+from airflow_provider_minimax.downstream import Delivered, announce, result_of, warned_of
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
     NOTHING_BOUGHT,
@@ -221,9 +221,10 @@ class PurchaseJob:
         :param landed: the clip.
         :return: its facts.
         """
-        self.delivered = Delivered(landed.facts["output_path"], landed.told(), self.product.sources())
-        if self._announcer is not None:
-            announce(self.context, self._announcer, self.delivered)
+        with warned_of(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
+            self.delivered = Delivered(landed.facts["output_path"], landed.told(), self.product.sources())
+            if self._announcer is not None:
+                announce(self.context, self._announcer, self.delivered)
         return result_of(self.context, landed.facts)
 
     # -- buying --------------------------------------------------------------------------------------------------------

@@ -131,13 +131,15 @@ class Ledger:
         Take an intent back, because surely nothing was bought.
 
         :param intent: the receipt that :meth:`claim` wrote.
-        :param found: the one that was there before, which gets its place back.
+        :param found: the one that was there before, which gets its place back; another task's only where others look.
         """
         for home in self._homes:
+            # Other tasks' receipts are kept in the first place alone.
+            belongs_here = found is not None and (home is self._homes[0] or found.owner == intent.owner)
             try:
                 if not _is_of(home.read(), intent):
                     continue
-                if found is None:
+                if found is None or not belongs_here:
                     home.erase()
                 else:
                     home.write(found)

@@ -151,6 +151,9 @@ def published_in_run(context: Context) -> set[str]:
 
     :param context: the context of the task that asks; it published none yet.
     """
+    if "dag" not in context:
+        # Outside Airflow there is no dag run.
+        return set()
     ti: Any = context["ti"]
     tasks = context["dag"].task_dict
     # A mapped task is no operator yet, and has the class of its operators.

@@ -195,3 +195,16 @@ def test_without_a_home_nothing_is_kept():
     ledger().keep(submitted())
     assert ledger().read() is None
     assert not ledger().keeps
+
+
+def test_another_tasks_receipt_gets_its_place_back_only_where_others_look():
+    """In this task's own store it would be taken for this task's, once a person took the one on the disk away."""
+    disk, store = MemoryHome(), MemoryHome()
+    theirs = delivered(owner=OTHER)
+    disk.write(theirs)
+    one = ledger(disk, store)
+    claimed = intent()
+    assert one.claim(claimed, one.read())
+    one.withdraw(claimed, theirs)
+    assert disk.read() == theirs
+    assert store.content is None
