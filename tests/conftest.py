@@ -55,6 +55,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to the end what starts a whole Airflow: it is slow, and would disturb tests that hold a clock."""
+    for item in items:
+        if {"airflow", "running"} & set(item.fixturenames) and item.get_closest_marker("xdist_group") is None:
+            raise pytest.UsageError(f"{item.nodeid} starts a whole Airflow: name the xdist_group that shares it")
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is not None)
 
 

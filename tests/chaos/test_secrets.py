@@ -8,7 +8,7 @@ from tests.chaos.lab import PATIENCE, Errand
 from tests.chaos.vault import Vault
 from tests.standalone.airflow_up import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 
 
 def is_back_after_a_failed_try(vault: Vault, errand: Errand, conn_id: str, try_number: int, task: str) -> None:

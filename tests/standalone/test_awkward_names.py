@@ -12,7 +12,7 @@ import pytest
 
 from tests.standalone.airflow_up import Airflow, Run, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("standalone")]
 
 
 @pytest.fixture(scope="module")
