@@ -57,7 +57,8 @@ def test_no_schedule_pays_twice_or_forgets_a_clip(airflow, say, report):
         killer.strike()
         unfinished = airflow.count_unfinished(list(POINTS))
         while not is_enough() and unfinished < AT_ONCE:
-            started.append(start(airflow, draw(SEED, len(started))))
+            schedule = draw(SEED, len(started))
+            started.append((schedule, start(airflow, schedule)))
             unfinished += 1
         return unfinished == 0
 
