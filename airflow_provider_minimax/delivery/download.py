@@ -26,8 +26,9 @@ from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError, MinimaxStorageError
 
 if TYPE_CHECKING:
+    from airflow_provider_minimax.api.file_client import FileStream
     from airflow_provider_minimax.api.task import VideoFile
-    from airflow_provider_minimax.api.transport import FileStream, Transport
+    from airflow_provider_minimax.api.transport import Transport
     from airflow_provider_minimax.delivery.unfinished import Unfinished
     from airflow_provider_minimax.receipts.ledger import Log
 

@@ -96,7 +96,7 @@ def test_who_answers_counts_and_not_only_what_the_name_meant_before(minimax_emul
     """A name that leads outside when it is checked, and inside when it is connected to."""
     names["api.minimax.io"] = [PUBLIC]
     endpoint = Endpoint("minimax", "http://api.minimax.io", "key", max_retries=0)
-    monkeypatch.setattr("airflow_provider_minimax.api.transport.check_host", lambda *_, **__: None)
+    monkeypatch.setattr("airflow_provider_minimax.api.file_client.check_host", lambda *_, **__: None)
     link = f"{minimax_emulator.url}/files/1/output_aigc.mp4"
     with pytest.raises(MinimaxDownloadError, match=r"127\.0\.0\.1, an address inside this network"):
         with Transport(endpoint).fetch(link):

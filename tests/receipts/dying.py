@@ -25,10 +25,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_minimax import hub  # noqa: F401 - or it would be imported with the replaced hook, and keep it
 from airflow_provider_minimax.api.catalogue import api_of
+from airflow_provider_minimax.api.file_client import FileStream
 from airflow_provider_minimax.api.pace import settle
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.api.transport import FileStream
 from airflow_provider_minimax.delivery.places import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.hooks import minimax
