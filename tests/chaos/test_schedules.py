@@ -86,12 +86,14 @@ class Killer:
     """
     Kills triggerers, and now and then a scheduler with all of its workers, and starts others in their place.
 
-    Some triggerers stand still instead, come back when another one has taken over, and are killed after that.
+    Some triggerers stand still instead, come back when another one has taken over, and are killed after that. What dies
+    by itself, which on SQLite is of a database that another process has locked, is replaced as a service manager does.
     """
 
     airflow: Airflow
     luck: random.Random
     kills: Counter[str] = field(default_factory=Counter)
+    died_by_themselves: Counter[str] = field(default_factory=Counter)
     stops: int = 0
     stopped: list[psutil.Process] = field(default_factory=list)
     came_back: list[psutil.Process] = field(default_factory=list)
@@ -102,6 +104,10 @@ class Killer:
     _lives = {"triggerer": TRIGGERERS_LIVE, "scheduler": SCHEDULERS_LIVE}  # noqa: RUF012 - no field
 
     def strike(self) -> None:
+        for name in self._lives:
+            if not [process for process in self.airflow.alive(name) if process not in self.stopped]:
+                self.airflow.start(name)
+                self.died_by_themselves[name] += 1
         for name, due in self._due.items():
             if time.monotonic() > due:
                 life = self._strike_triggerer() if name == "triggerer" else self._replace(name)
@@ -203,6 +209,7 @@ def summary(cases: list[Case], killer: Killer, seconds: float) -> str:
         f"(again with CHAOS_SEED={SEED} CHAOS_SCHEDULES={len(cases)}). "
         f"Killed {deaths.total() + killer.kills.total()} times: {killed}. "
         f"Triggerers that stood still and came back: {killer.stops}. "
+        f"Died by themselves and were replaced: {dict(killer.died_by_themselves) or 'none'}. "
         f"Purchases: {least} to {len(cases)} expected, {sum(len(case.purchases) for case in cases)} seen, "
         f"{max((len(case.purchases) for case in cases), default=0)} at most in one run. "
         f"Stopped as unknowable: {sum(case.is_stopped for case in cases)} "

@@ -146,9 +146,14 @@ class Airflow:
 
     def oldest(self, component: str) -> list[psutil.Process]:
         """Return the oldest process of a component, then all below it."""
+        found = self.alive(component)
+        assert found, f"no {component} is alive; what they logged is in {self.folder}"
+        return [found[0], *found[0].children(recursive=True)]
+
+    def alive(self, component: str) -> list[psutil.Process]:
+        """Return the processes of a component, without those below them, the oldest first."""
         candidates = (*self._standalone.children(), *self._started)
-        found = next(process for process in candidates if f"airflow {component}" in _title(process))
-        return [found, *found.children(recursive=True)]
+        return [process for process in candidates if f"airflow {component}" in _title(process)]
 
     def kill(self, component: str) -> None:
         """Kill the oldest process of a component with all below it, at once and without a chance to say goodbye."""
