@@ -89,6 +89,16 @@ def load_dags(name: str) -> dict[str, Any]:
     return load_file(DAGS / f"{name}.py")
 
 
+@pytest.fixture(autouse=True)
+def no_backoff(monkeypatch):
+    """Repeat what failed at once: nobody needs the rest that a platform does."""
+    from airflow_provider_minimax.api import exchange
+    from airflow_provider_minimax.delivery import download
+
+    monkeypatch.setattr(exchange, "backoff", lambda state: 0.0)
+    monkeypatch.setattr(download, "_backoff", lambda state: 0.0)
+
+
 @pytest.fixture
 def connect(minimax_emulator, monkeypatch):
     """Point a connection at one of the emulator's platforms."""

@@ -48,12 +48,19 @@ class Approver:
             time.sleep(0.2)
         (question,) = asked
         run = question["task_instance"]["dag_run_id"]
-        answered = self._api.patch(
-            f"/api/v2/dags/{NAME}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails",
-            json={"chosen_options": [option], "params_input": {}},
-        )
+        path = f"/api/v2/dags/{NAME}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
+        answer = {"chosen_options": [option], "params_input": {}}
+        # On SQLite the server may find the database locked, and answers with 500 then.
+        while (answered := self._api.patch(path, json=answer)).is_server_error and time.monotonic() < deadline:
+            time.sleep(0.5)
         answered.raise_for_status()
         return question["body"]
+
+    def end_the_run(self) -> None:
+        """Fail the run, which would wait for an answer for ever."""
+        (run,) = self._api.get(f"/api/v2/dags/{NAME}/dagRuns", params={"state": "running"}).json()["dag_runs"]
+        path = f"/api/v2/dags/{NAME}/dagRuns/{run['dag_run_id']}"
+        self._api.patch(path, json={"state": "failed"}).raise_for_status()
 
     def _open(self) -> list[dict[str, Any]]:
         path = f"/api/v2/dags/{NAME}/dagRuns/~/hitlDetails"
@@ -73,8 +80,15 @@ def decide(approver, connect, minimax_emulator) -> Iterator[Any]:
     minimax_emulator.configure(looks=1)
     with ThreadPoolExecutor(1) as person:
 
+        def answer_or_give_up(option: str) -> str:
+            try:
+                return approver.answer(option)
+            except Exception:
+                approver.end_the_run()
+                raise
+
         def run(folder: str, option: str, prompts: list[str] | None = None) -> tuple[dict[str, str], str]:
-            answer = person.submit(approver.answer, option)
+            answer = person.submit(answer_or_give_up, option)
             dag = load_dags(NAME)[NAME]
             generate = dag.get_task("generate")
             # The emulator is faster than the platforms.
@@ -82,6 +96,8 @@ def decide(approver, connect, minimax_emulator) -> Iterator[Any]:
             if prompts is not None:
                 generate.expand_input.value["prompt"][:] = prompts
             done = dag.test(run_conf={"folder": folder})
+            if answer.done():
+                answer.result()
             assert str(done.state) == "success"
             states = {ti.task_id: str(ti.state) for ti in done.get_task_instances() if ti.map_index < 0}
             return states, answer.result(PATIENCE)

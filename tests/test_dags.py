@@ -105,9 +105,7 @@ def test_a_submission_whose_answer_was_lost_is_not_tried_again(dag_id, connect, 
 
 
 @pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting"])
-def test_a_download_that_fails_is_not_bought_again(dag_id, connect, minimax_emulator, tmp_path, monkeypatch):
-    # Four tries of several attempts each would wait for a minute.
-    monkeypatch.setattr("airflow_provider_minimax.delivery.download._backoff", lambda state: 0.0)
+def test_a_download_that_fails_is_not_bought_again(dag_id, connect, minimax_emulator, tmp_path):
     connect()
     minimax_emulator.fault("truncated", operation="download", times=-1)
     done = run(dag_id, tmp_path)

@@ -339,7 +339,9 @@ def test_a_queued_task_that_somebody_cancelled_is_left_to_a_retry_that_buys_anot
         operator.execute_complete({"ti": FakeTaskInstance()}, settle(cancelled).as_event())
     assert not isinstance(raised.value, AirflowFailException)
     minimax_emulator.configure(lifecycle="looks", looks=1)
-    waiting = MinimaxVideoGenerationOperator(task_id="generate", **options | {"deferrable": False})
+    waiting = MinimaxVideoGenerationOperator(
+        task_id="generate", **options | {"deferrable": False, "poll_interval": 0.05}
+    )
     assert waiting.execute({"ti": FakeTaskInstance(try_number=2)})["state"] == "succeeded"
     assert len(minimax_emulator.purchases) == 2
 

@@ -10,7 +10,6 @@ from contextlib import closing
 import pytest
 
 from airflow_provider_minimax.airflow_names import AirflowFailException, AirflowTaskTimeout
-from airflow_provider_minimax.api import exchange
 from airflow_provider_minimax.api.content import FileBytes
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.side_requests import RegenerationRequest
@@ -30,11 +29,6 @@ from tests.fakes import FakeTaskInstance
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 FILM = b"\x00\x00\x00\x20ftypisom" + b"film" * 2_250_000
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(exchange, "backoff", lambda attempt: 0.0)
 
 
 @pytest.fixture

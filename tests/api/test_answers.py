@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_minimax.api import exchange
 from airflow_provider_minimax.api.async_transport import AsyncTransport
 from airflow_provider_minimax.api.exchange import Endpoint, may_repeat, read_reply
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
@@ -383,11 +382,6 @@ def http(status: int, body: bytes, *headers: str, length: int | None = None) -> 
     lines = [f"HTTP/1.1 {status} Any", "Connection: close", *headers]
     lines.append(f"Content-Length: {len(body) if length is None else length}")
     return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(exchange, "backoff", lambda attempt: 0.0)
 
 
 @pytest.fixture(params=["sync", "async"])

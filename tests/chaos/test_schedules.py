@@ -23,7 +23,8 @@ from tests.chaos.lab import Errand, prompt_of, send_on_errand
 from tests.chaos.schedules import POINTS, Schedule, draw
 from tests.standalone.airflow_up import Airflow, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("standalone")]
+# It has a limit of its own, by how many schedules there are.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(0), pytest.mark.xdist_group("standalone")]
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
 COUNT = int(os.environ.get("CHAOS_SCHEDULES") or 0)

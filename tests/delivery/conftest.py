@@ -69,9 +69,8 @@ def target(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tar
 
 
 @pytest.fixture
-def bought(connect: Any, minimax_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The id of a clip that is bought, and ready to be fetched; nothing waits between attempts."""
-    monkeypatch.setattr("airflow_provider_minimax.delivery.download._backoff", lambda state: 0.0)
+def bought(connect: Any, minimax_emulator: Any) -> str:
+    """The id of a clip that is bought, and ready to be fetched."""
     connect()
     operator = MinimaxVideoGenerationOperator(
         task_id="generate", model="MiniMax-Hailuo-2.3", prompt="a boat", durable=False

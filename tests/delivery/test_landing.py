@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +185,7 @@ def test_a_sensor_delivers_after_its_deferral(account, target: Target):
     assert facts["sha256"] == sha256(target.read("clip.mp4"))
 
 
-def test_a_sensor_whose_delivery_breaks_can_be_retried(account, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "_backoff", lambda state: 0.0)
+def test_a_sensor_whose_delivery_breaks_can_be_retried(account, tmp_path):
     minimax_task_id = run(generation(None, wait_for_completion=False, durable=False))
     account.set_job(minimax_task_id, state="success")
     account.fault("truncated", operation="download", times=5)
@@ -320,9 +320,10 @@ def test_a_long_download_says_now_and_then_how_far_it_is(tmp_path, deliver, mini
     minimax_emulator.configure(clip_bytes=200_000)
     minimax_emulator.fault("drip", operation="download", seconds=0.01)
     log = log_of(MinimaxVideoDownloadOperator)
+    began = time.monotonic()
     deliver(str(tmp_path / "clip.mp4"))
     said = [line for line in log.said().splitlines() if line.startswith("Fetching the clip")]
-    assert 2 <= len(said) <= 15
+    assert 2 <= len(said) <= 1 + (time.monotonic() - began) / 0.2
     assert "MB/s" in said[0]
 
 
