@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,20 +41,16 @@ class Vault(BaseSecretsBackend):
         """Airflow calls this, logs what it raises, and goes on as if there were no such connection."""
         if not conn_id.startswith(PREFIX):
             return None
-        away = self._away(conn_id)
-        if away.exists() and time.time() < float(away.read_text()):
+        if self._away(conn_id).exists():
             raise ConnectionError("the vault is sealed")
         return self._content.read_text()
 
     def fill(self, connection: Mapping[str, Any]) -> None:
         self._content.write_text(json.dumps(connection))
 
-    def take_away(self, conn_id: str, seconds: float = float("inf")) -> None:
-        """Have a connection be away for some seconds, or until :meth:`bring_back`."""
-        # A rename, because Airflow may read at any moment.
-        written = self._away(conn_id).with_suffix(".new")
-        written.write_text(str(time.time() + seconds))
-        written.rename(self._away(conn_id))
+    def take_away(self, conn_id: str) -> None:
+        """Have a connection be away until :meth:`bring_back`."""
+        self._away(conn_id).touch()
 
     def bring_back(self, conn_id: str) -> None:
         self._away(conn_id).unlink()
