@@ -83,9 +83,9 @@ class AiohttpClient:
             async with asyncio.timeout(self._time_for_one):
                 # A redirect would take the key along.
                 response = await self._session.get(url, allow_redirects=False)
-                answer = Answer(response.status, response.headers.items())
+                answer = Answer(request, response.status, response.headers.items())
                 try:
-                    if answer.has_body:
+                    if answer.is_read:
                         async for piece in response.content.iter_any():
                             if not answer.takes(piece):
                                 break

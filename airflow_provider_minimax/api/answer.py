@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from airflow_provider_minimax.api.encodings import EncodingError, can_undo, codings_of, undone
-from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
 
@@ -41,19 +41,17 @@ class Answer:
     """
     An answer that is being read.
 
+    :param request: what it answers.
     :param status: its HTTP status.
     :param headers: its header fields.
     """
 
-    def __init__(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, request: HttpRequest, status: int, headers: Iterable[tuple[str, str]]) -> None:
         self.status = status
+        # What comes with a redirect is of no use, unless it names a task that was bought.
+        self.is_read = request.buys or not 300 <= status < 400
         self._headers = {name.lower(): value for name, value in headers}
         self._body = bytearray()
-
-    @property
-    def has_body(self) -> bool:
-        """Whether there is anything to read. What comes with a redirect is of no use."""
-        return not 300 <= self.status < 400
 
     def takes(self, piece: bytes) -> bool:
         """

@@ -81,9 +81,9 @@ class HttpxClient:
             async with limit:
                 options = request_options(self._endpoint, request, body, partial(self._blocks, limit))
                 response = await self._answer(httpx.Request(**options, extensions=self._extensions))
-                answer = Answer(response.status_code, response.headers.items())
+                answer = Answer(request, response.status_code, response.headers.items())
                 try:
-                    if answer.has_body:
+                    if answer.is_read:
                         async for piece in response.aiter_raw():
                             if not answer.takes(piece):
                                 break

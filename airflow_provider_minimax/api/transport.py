@@ -81,10 +81,10 @@ class Transport:
             options = request_options(self.endpoint, request, body, iter)
             extensions = {"timeout": bounds.as_timeouts()}
             response = self._transport.handle_request(httpx.Request(**options, extensions=extensions))
-            answer = Answer(response.status_code, response.headers.items())
+            answer = Answer(request, response.status_code, response.headers.items())
             try:
                 bounds.begin_body()
-                for piece in response.iter_raw() if answer.has_body else ():
+                for piece in response.iter_raw() if answer.is_read else ():
                     if not answer.takes(piece):
                         break
             finally:
