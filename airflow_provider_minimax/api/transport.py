@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from urllib.request import getproxies
 
 import httpx
 from tenacity import Retrying
@@ -39,16 +39,9 @@ class Transport:
         self.endpoint = endpoint
         self._sleep = sleep
         self._extensions = {"timeout": timeouts(endpoint).as_dict()}
-        # A client merges, redirects, keeps cookies and logs, which we do not need and which takes a third of a
-        # submission. It knows which hosts go through which proxy, though.
-        self._client: httpx.Client | httpx.HTTPTransport
-        self._answer: Callable[[httpx.Request], httpx.Response]
-        if self._has_proxy:
-            self._client = httpx.Client(**connection_options(endpoint))
-            self._answer = self._client.send
-        else:
-            self._client = httpx.HTTPTransport(**connection_options(endpoint))
-            self._answer = self._client.handle_request
+        # No client of httpx: it merges, redirects, keeps cookies and logs, which we do not need and which takes a third
+        # of a submission.
+        self._transport = httpx.HTTPTransport(**connection_options(endpoint))
 
     def send(
         self, request: HttpRequest, read: Read[T], *, retries: int | None = None, after_refusals: bool = True
@@ -75,7 +68,7 @@ class Transport:
     def _ask(self, request: HttpRequest) -> HttpReply:
         try:
             options = request_options(self.endpoint, request, iter)
-            response = self._answer(httpx.Request(**options, extensions=self._extensions))
+            response = self._transport.handle_request(httpx.Request(**options, extensions=self._extensions))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise network_error(error) from error
         received = bytearray()
@@ -86,14 +79,12 @@ class Transport:
             return reply_of(response, received, error)
         return reply_of(response, received)
 
-    def fetch(self, url: str, *, start: int = 0, version: str | None = None) -> AbstractContextManager[FileStream]:
+    def fetch(
+        self, url: str, *, start: int = 0, version: str | None = None, ends_at: float = math.inf
+    ) -> AbstractContextManager[FileStream]:
         """Open a file at the file host, as :meth:`.FileHost.open` does, with the same parameters and errors."""
-        return FileHost(self.endpoint).open(url, start=start, version=version)
-
-    @property
-    def _has_proxy(self) -> bool:
-        return bool(self.endpoint.proxy or getproxies())
+        return FileHost(self.endpoint).open(url, start=start, version=version, ends_at=ends_at)
 
     def close(self) -> None:
-        """Close the client's connections."""
-        self._client.close()
+        """Close the connections."""
+        self._transport.close()
