@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from importlib import import_module
 from typing import Protocol
-from urllib.request import getproxies
 
 import httpx
 from tenacity import AsyncRetrying
@@ -30,6 +29,7 @@ from airflow_provider_minimax.api.exchange import (
     timeouts,
 )
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.proxies import proxy_for
 
 
 class Client(Protocol):
@@ -62,16 +62,9 @@ class HttpxClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._extensions = {"timeout": timeouts(endpoint).as_dict()}
-        # A client merges, redirects, keeps cookies and logs, which we do not need and which takes a third of a look. It
-        # knows which hosts go through which proxy, though.
-        self._client: httpx.AsyncClient | httpx.AsyncHTTPTransport
-        self._answer: Callable[[httpx.Request], Awaitable[httpx.Response]]
-        if _may_need_proxy(endpoint):
-            self._client = httpx.AsyncClient(**connection_options(endpoint))
-            self._answer = partial(self._client.send, stream=True)
-        else:
-            self._client = httpx.AsyncHTTPTransport(**connection_options(endpoint))
-            self._answer = self._client.handle_async_request
+        # No client of httpx: it merges, redirects, keeps cookies and logs, which we do not need and which takes a third
+        # of a status check.
+        self._transport = httpx.AsyncHTTPTransport(**connection_options(endpoint))
 
     async def ask(self, request: HttpRequest) -> HttpReply:
         """Send a request once."""
@@ -80,7 +73,9 @@ class HttpxClient:
         try:
             async with limit:
                 options = request_options(self._endpoint, request, body, partial(self._blocks, limit))
-                response = await self._answer(httpx.Request(**options, extensions=self._extensions))
+                response = await self._transport.handle_async_request(
+                    httpx.Request(**options, extensions=self._extensions)
+                )
                 answer = Answer(request, response.status_code, response.headers.items())
                 try:
                     if answer.is_read:
@@ -103,16 +98,12 @@ class HttpxClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
-
-
-def _may_need_proxy(endpoint: Endpoint) -> bool:
-    return bool(endpoint.proxy or getproxies())
+        await self._transport.aclose()
 
 
 async def _client_for_looks(endpoint: Endpoint) -> Client | None:
-    """Return the faster client, where aiohttp is installed; what concerns proxies is left to httpx."""
-    if _may_need_proxy(endpoint):
+    """Return the faster client, where aiohttp is installed; what goes through a proxy is left to httpx."""
+    if proxy_for(endpoint.base_url, endpoint.proxy) is not None:
         return None
     try:
         # In a thread: the first import of aiohttp takes long enough for a triggerer to say that its loop was blocked.

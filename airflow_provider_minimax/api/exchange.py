@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import codecs
 import math
+import os
 import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -31,6 +32,7 @@ from airflow_provider_minimax.api.body import Body
 from airflow_provider_minimax.api.connections import CONNECT_TIMEOUT
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.named_task import UNREADABLE, named_task
+from airflow_provider_minimax.api.proxies import proxy_for
 from airflow_provider_minimax.api.redaction import SHORTEST_KEY, redact, without_key
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
@@ -53,6 +55,8 @@ KEEP_ALIVE = 300.0
 IN_FLIGHT = 8
 LONGEST_WAIT = 60.0
 _SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
+# OpenSSL finds a certificate in a folder by the hash of its subject.
+_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+", re.ASCII)
 USER_AGENT = f"airflow-provider-minimax/{__version__}"
 
 
@@ -92,36 +96,62 @@ class Endpoint:
         return self.base_url.startswith("http://")
 
 
-@cache
 def ssl_context(verify: bool | str) -> ssl.SSLContext:
-    """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
+    """
+    Return the context for connections, from which authorities it takes as the connection and the environment say.
+
+    :param verify: whether to check certificates, or the path of a bundle of authorities to check them against.
+    :raises MinimaxConfigurationError: the field or the variable that names the authorities does not lead to any.
+    """
     if isinstance(verify, str):
-        try:
-            return ssl.create_default_context(cafile=verify)
-        except OSError as error:
-            raise MinimaxConfigurationError(
-                f"the connection's extra field verify={verify!r}: must be a bundle of authorities that can be read "
-                f"here ({_told(error)})",
-                money=NOTHING_BOUGHT,
-            ) from error
-    return httpx.create_ssl_context(verify=verify)
+        return _context_of(f"the connection's extra field verify={verify!r}", verify, None)
+    if verify and (file := os.environ.get("SSL_CERT_FILE")):
+        return _context_of(f"SSL_CERT_FILE={file!r} in the environment of this process", file, None)
+    if verify and (folder := os.environ.get("SSL_CERT_DIR")):
+        return _context_of(f"SSL_CERT_DIR={folder!r} in the environment of this process", None, folder)
+    return _usual_context(verify)
 
 
-def connection_options(endpoint: Endpoint) -> dict[str, Any]:
-    """Return how connections are made and kept, for a client or a transport of httpx."""
+@cache
+def _usual_context(verify: bool) -> ssl.SSLContext:
+    """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
+    return httpx.create_ssl_context(verify=verify, trust_env=False)
+
+
+@cache
+def _context_of(named: str, file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Return the one context of a bundle of authorities, or of folders of them."""
+    try:
+        if folder is not None and not any(map(_holds_authorities, folder.split(os.pathsep))):
+            # OpenSSL does not mind, and would trust nobody.
+            raise FileNotFoundError("no folder with certificates that `openssl rehash` gave their names")
+        return ssl.create_default_context(cafile=file, capath=folder)
+    except (OSError, ValueError) as error:
+        what = "bundle of authorities" if folder is None else "folder of authorities"
+        raise MinimaxConfigurationError(
+            f"{named}: must be a {what} that can be read here ({_told(error)})", money=NOTHING_BOUGHT
+        ) from error
+
+
+def _holds_authorities(folder: str) -> bool:
+    with suppress(OSError, ValueError):
+        return any(_HASHED_NAME.fullmatch(name) for name in os.listdir(folder))
+    return False
+
+
+def connection_options(endpoint: Endpoint, url: str | None = None) -> dict[str, Any]:
+    """
+    Return how connections are made and kept, for a transport of httpx.
+
+    :param endpoint: the endpoint.
+    :param url: where they lead; to the endpoint by default.
+    :raises MinimaxConfigurationError: the authorities or the proxy that it is to use cannot be used.
+    """
+    proxy = proxy_for(url or endpoint.base_url, endpoint.proxy)
     return {
         "verify": ssl_context(endpoint.verify),
-        "proxy": endpoint.proxy,
+        "proxy": proxy and proxy.url,
         "limits": httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=KEEP_ALIVE),
-    }
-
-
-def client_options(endpoint: Endpoint) -> dict[str, Any]:
-    """Return all that a client of httpx is made with."""
-    return {
-        **connection_options(endpoint),
-        "timeout": timeouts(endpoint),
-        "headers": {"User-Agent": USER_AGENT},
     }
 
 

@@ -95,9 +95,11 @@ class Transport:
             return answer.reply(broken_off(error))
         return answer.reply()
 
-    def fetch(self, url: str, *, start: int = 0, version: str | None = None) -> AbstractContextManager[FileStream]:
+    def fetch(
+        self, url: str, *, start: int = 0, version: str | None = None, ends_at: float = math.inf
+    ) -> AbstractContextManager[FileStream]:
         """Open a file at the file host, as :meth:`.FileHost.open` does, with the same parameters and errors."""
-        return FileHost(self.endpoint).open(url, start=start, version=version)
+        return FileHost(self.endpoint).open(url, start=start, version=version, ends_at=ends_at)
 
     def close(self) -> None:
         """Close the connections."""
