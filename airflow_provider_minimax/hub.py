@@ -2,9 +2,9 @@
 The hub: one poller for all triggers of an event loop that wait through the same connection.
 
 A trigger hands in a look that it wants at some later moment, and awaits its answer. The hub sends what is due, a few at
-a time and over connections that stay open. While the platform has asked for a pause, it sends nothing but the last look
-of those whose time is over. It holds no thread, no
-lock and no task of its own while nothing is due; what to make of an answer is left to the trigger.
+a time and over connections that stay open; while the platform has asked for a pause, only the last look of those whose
+time is over. It holds no thread, no lock and no task of its own while nothing is due; what to make of an answer is left
+to the trigger.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from itertools import chain
 from typing import cast
 from weakref import WeakKeyDictionary
 
+from airflow_provider_minimax.api.pace import LAST_ANSWER
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.cancelling import to_the_end
 from airflow_provider_minimax.exceptions import (
@@ -39,9 +40,6 @@ TICK = 0.1
 BURST = 8
 # How long all wait after a refusal that names no time.
 COOL_DOWN = 5.0
-# How long the last answer may take, when the time allowed is over.
-LAST_ANSWER = 5.0
-
 
 Again = Callable[[VideoTask, float], float | None]
 
