@@ -20,7 +20,7 @@ ATTEMPT = "minimax_attempt"
 
 log = logging.getLogger(__name__)
 
-# Airflow gives a killed trigger 30 s by default, and then ends it without a word.
+# Airflow gives a killed trigger 30 s by default, and then ends it without a word; a killed worker has 60 s.
 _PATIENCE = 25.0
 
 
@@ -51,7 +51,7 @@ def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoT
     :return: the task as it is now, or why it is not known.
     """
     try:
-        return hook.cancel(minimax_task_id, api_version=api_version)
+        return hook.cancel(minimax_task_id, api_version=api_version, within=_PATIENCE)
     except Exception as error:
         return _as_ours(error)
 

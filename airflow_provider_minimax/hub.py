@@ -2,8 +2,9 @@
 The hub: one poller for all triggers of an event loop that wait through the same connection.
 
 A trigger hands in a look that it wants at some later moment, and awaits its answer. The hub sends what is due, a few at
-a time and over connections that stay open, and nothing while the platform has asked for a pause. It holds no thread, no
-lock and no task of its own while nothing is due; what to make of an answer is left to the trigger.
+a time and over connections that stay open; while the platform has asked for a pause, only the last look of those whose
+time is over. It holds no thread, no lock and no task of its own while nothing is due; what to make of an answer is left
+to the trigger.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from itertools import chain
 from typing import cast
 from weakref import WeakKeyDictionary
 
+from airflow_provider_minimax.api.pace import LAST_ANSWER
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.cancelling import to_the_end
 from airflow_provider_minimax.exceptions import (
@@ -38,9 +40,6 @@ TICK = 0.1
 BURST = 8
 # How long all wait after a refusal that names no time.
 COOL_DOWN = 5.0
-# How long the last answer may take, when the time allowed is over.
-LAST_ANSWER = 5.0
-
 
 Again = Callable[[VideoTask, float], float | None]
 
@@ -94,7 +93,6 @@ class Hub:
         self._timer: asyncio.TimerHandle | None = None
         self._senders: set[asyncio.Task[None]] = set()
         self._resume = 0.0
-        self._refusal: MinimaxRateLimitError | None = None
 
     async def look(
         self,
@@ -111,13 +109,13 @@ class Hub:
         :param minimax_task_id: the remote task.
         :param api_version: which version of MiniMax's API knows it.
         :param after: seconds to wait first, to the nearest tenth of a second if they are one or more.
-        :param patience: seconds after which an answer is of no use, so that a pause which the platform asked for is not
-            waited out.
+        :param patience: seconds after which an answer is of no use: the last look is then, also in a pause which the
+            platform asked for.
         :param again: called with each task that was seen and the time in epoch seconds; returns the seconds after which
             to look again, or ``None`` if that is to be handed to the caller. Waking one of many for an answer costs
             about as much as getting it.
         :return: what was seen.
-        :raises MinimaxError: the look failed, or fell into such a pause, or the connection could not be looked up.
+        :raises MinimaxError: the look failed, or the connection could not be looked up.
         """
         try:
             async with asyncio.timeout(max(patience, 0.0) + LAST_ANSWER):
@@ -180,11 +178,7 @@ class Hub:
         now = self._loop.time() + 0.001
         while self._dues and self._dues[0] <= now:
             for look in self._later.pop(heapq.heappop(self._dues)):
-                if look.answer.done():
-                    continue
-                if self._refusal is not None and now < self._resume:
-                    look.fail(copy.copy(self._refusal))
-                else:
+                if not look.answer.done():
                     self._now.append(look)
         room = self.hook.looks_at_once - len(self._senders)
         more = min(len(self._now), room, BURST)
@@ -265,7 +259,7 @@ class Hub:
         longer = resume - max(self._resume, now)
         if longer <= 0:
             return
-        self._resume, self._refusal = resume, copy.copy(refusal)
+        self._resume = resume
         looks = [*chain.from_iterable(self._later.values()), *self._now]
         self._later, self._dues = {}, []
         self._now.clear()

@@ -35,6 +35,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook, look
 from tests.conftest import PLATFORMS
+from tests.hostile.server import HostileServer, closes, whole
 
 FRAME = "https://files.example/frame.jpg"
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat", "first_frame_image": FRAME})
@@ -291,6 +292,13 @@ def test_a_success_that_never_names_a_clip_is_a_clear_failure(platform, connect,
         ("7", 7),
         (formatdate(1_800_000_030, usegmt=True), 30),
         (formatdate(1_700_000_000, usegmt=True), 0),
+        ("1.5", 1.5),
+        (str(365 * 24 * 3600), 60),
+        ("9" * 400, 60),
+        (formatdate(4_000_000_000, usegmt=True), 60),
+        ("-5", None),
+        ("1e400", None),
+        ("nan", None),
         ("soon", None),
         ("", None),
     ],
@@ -309,11 +317,18 @@ def test_a_wait_that_the_platform_asked_for_is_kept(connect, minimax_emulator):
     assert waits == [7]
 
 
-def test_a_wait_that_would_hold_the_slot_for_minutes_is_left_to_airflow(hook, minimax_emulator):
-    minimax_emulator.fault("http", operation="submit", status=429, retry_after=600)
-    with pytest.raises(MinimaxRateLimitError) as raised:
-        hook.submit(REQUEST)
-    assert raised.value.retry_after == 600
+@pytest.mark.parametrize("value", [61, 365 * 24 * 3600, "9" * 400, formatdate(4_000_000_000, usegmt=True)])
+def test_but_never_for_more_than_a_minute_whatever_it_asked_for(value, connect):
+    waits = []
+    with (
+        HostileServer(lambda _: closes(whole(b"{}", "429 Too Many Requests", Retry_After=value))) as server,
+        closing(MinimaxHook(connect(host=server.url))) as hook,
+    ):
+        hook.get_conn()._sleep = waits.append
+        with pytest.raises(MinimaxRateLimitError) as raised:
+            hook.submit(REQUEST)
+    assert waits == [60, 60, 60]
+    assert raised.value.retry_after == 60
 
 
 # -- what is refused before sending ------------------------------------------------------------------------------------

@@ -214,16 +214,26 @@ async def test_a_refusal_that_names_no_time_is_a_short_pause(hub, buy, minimax_e
     assert time.monotonic() - start >= 0.4
 
 
-async def test_whose_patience_ends_in_the_pause_is_told_of_it_in_time(hub, buy, minimax_emulator):
+async def test_whose_patience_ends_in_the_pause_looks_for_a_last_time(hub, buy, minimax_emulator):
     refused, other = buy(2)
     minimax_emulator.fault("http", operation="query", status=429, retry_after=60)
     with pytest.raises(MinimaxRateLimitError):
         await look(hub, refused)
     start = time.monotonic()
+    assert (await look(hub, other, patience=0.3)).minimax_task_id == other
+    assert 0.25 <= time.monotonic() - start < PATIENCE
+
+
+async def test_a_pause_of_a_year_is_one_of_a_minute(hub, buy, minimax_emulator):
+    refused, other = buy(2)
+    minimax_emulator.fault("http", operation="query", status=429, retry_after=365 * 24 * 3600)
     with pytest.raises(MinimaxRateLimitError) as raised:
-        await look(hub, other, patience=0.3)
-    assert 0.25 <= time.monotonic() - start < 0.6
-    assert raised.value.minimax_task_id == other
+        await look(hub, refused)
+    assert raised.value.retry_after == 60
+    waiting = asyncio.create_task(look(hub, other))
+    await asyncio.sleep(0.05)
+    assert hub._dues[0] - asyncio.get_running_loop().time() <= 60
+    waiting.cancel()
 
 
 # -- the connection ----------------------------------------------------------------------------------------------------

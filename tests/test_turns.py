@@ -205,10 +205,17 @@ def test_each_refusal_is_a_longer_pause(refusals, least, most, connect, minimax_
 
 def test_a_refusal_that_asks_for_more_time_than_there_is_ends_the_try(connect, minimax_emulator, context):
     connect()
-    minimax_emulator.fault("base_resp", operation="submit", code=1002, retry_after=3600)
+    minimax_emulator.fault("base_resp", operation="submit", code=1002, retry_after=60)
     with pytest.raises(MinimaxRateLimitError, match=r"Nothing was bought\.") as raised:
-        generate(timeout=600).execute(context)
+        generate(timeout=30).execute(context)
     assert not raised.value.is_final
+
+
+def test_a_refusal_that_asks_for_a_year_is_a_pause_of_a_minute(connect, minimax_emulator, context):
+    connect()
+    minimax_emulator.fault("base_resp", operation="submit", code=1002, retry_after=365 * 24 * 3600)
+    again = deferred(generate(timeout=600), context).trigger
+    assert 59 <= again.not_before - time.time() <= 60 * 1.25
 
 
 def test_a_task_that_is_not_deferrable_waits_in_its_worker_as_before(connect, minimax_emulator, context):

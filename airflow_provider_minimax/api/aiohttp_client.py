@@ -6,6 +6,7 @@ Only for looks: aiohttp repeats by itself what it sent over a connection that tu
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlencode
 
 from aiohttp import (
@@ -20,12 +21,14 @@ from aiohttp import (
     ThreadedResolver,
 )
 
+from airflow_provider_minimax.api.answer import Answer
 from airflow_provider_minimax.api.exchange import (
     KEEP_ALIVE,
     Endpoint,
     broken_off,
     headers_of,
     ssl_context,
+    time_for,
     timeouts,
     unreachable,
     unusable,
@@ -49,6 +52,7 @@ class AiohttpClient:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._base = f"{endpoint.base_url}{endpoint.path_prefix}"
+        self._time_for_one = time_for(endpoint)
         wait = timeouts(endpoint)
         self._session = ClientSession(
             connector=TCPConnector(
@@ -61,7 +65,9 @@ class AiohttpClient:
             timeout=ClientTimeout(total=None, connect=wait.connect, sock_read=wait.read),
             headers=headers_of(endpoint),
             # What httpx's transport does not send either.
-            skip_auto_headers=("Accept", "Accept-Encoding"),
+            skip_auto_headers=("Accept",),
+            # In one go, whatever it comes to.
+            auto_decompress=False,
             cookie_jar=DummyCookieJar(),
             max_line_size=LONGEST_HEADER,
             max_field_size=LONGEST_HEADER,
@@ -72,13 +78,25 @@ class AiohttpClient:
         url = f"{self._base}{request.path}"
         if request.query:
             url = f"{url}?{urlencode(request.query, doseq=True)}"
+        answer = None
         try:
-            # A redirect would take the key along.
-            response = await self._session.get(url, allow_redirects=False)
-            body = await response.read()
+            async with asyncio.timeout(self._time_for_one):
+                # A redirect would take the key along.
+                response = await self._session.get(url, allow_redirects=False)
+                answer = Answer(request, response.status, response.headers.items())
+                try:
+                    if answer.is_read:
+                        async for piece in response.content.iter_any():
+                            if not answer.takes(piece):
+                                break
+                finally:
+                    response.close()
         except (ClientError, TimeoutError, OSError, UnicodeError) as error:
-            raise _network_error(error) from error
-        return HttpReply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+            failure = _network_error(error)
+            if answer is None:
+                raise failure from error
+            return answer.reply(failure)
+        return answer.reply()
 
     async def aclose(self) -> None:
         """Close the connections."""

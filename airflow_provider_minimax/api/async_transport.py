@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from importlib import import_module
 from typing import Protocol
-from urllib.request import getproxies
 
 import httpx
 from tenacity import AsyncRetrying
 
+from airflow_provider_minimax.api.answer import Answer, time_to_answer
+from airflow_provider_minimax.api.body import body_of
 from airflow_provider_minimax.api.exchange import (
     IN_FLIGHT,
     Endpoint,
     Read,
     T,
+    broken_off,
     connection_options,
     network_error,
     read_reply,
     repetition,
-    reply_of,
     request_options,
     sending,
+    time_for,
     timeouts,
 )
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.proxies import proxy_for
 
 
 class Client(Protocol):
@@ -58,50 +62,48 @@ class HttpxClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._extensions = {"timeout": timeouts(endpoint).as_dict()}
-        # A client merges, redirects, keeps cookies and logs, which we do not need and which takes a third of a look. It
-        # knows which hosts go through which proxy, though.
-        self._client: httpx.AsyncClient | httpx.AsyncHTTPTransport
-        self._answer: Callable[[httpx.Request], Awaitable[httpx.Response]]
-        if _may_need_proxy(endpoint):
-            self._client = httpx.AsyncClient(**connection_options(endpoint))
-            self._answer = self._client.send
-        else:
-            self._client = httpx.AsyncHTTPTransport(**connection_options(endpoint))
-            self._answer = self._client.handle_async_request
+        # No client of httpx: it merges, redirects, keeps cookies and logs, which we do not need and which takes a third
+        # of a status check.
+        self._transport = httpx.AsyncHTTPTransport(**connection_options(endpoint))
 
     async def ask(self, request: HttpRequest) -> HttpReply:
         """Send a request once."""
+        body, answer = body_of(request), None
+        limit = asyncio.timeout(time_for(self._endpoint, body.length if body else 0))
         try:
-            options = request_options(self._endpoint, request, _asynchronous)
-            response = await self._answer(httpx.Request(**options, extensions=self._extensions))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise network_error(error) from error
-        received = bytearray()
-        try:
-            async for piece in response.aiter_bytes():
-                received += piece
-        except httpx.HTTPError as error:
-            return reply_of(response, received, error)
-        return reply_of(response, received)
+            async with limit:
+                options = request_options(self._endpoint, request, body, partial(self._blocks, limit))
+                response = await self._transport.handle_async_request(
+                    httpx.Request(**options, extensions=self._extensions)
+                )
+                answer = Answer(request, response.status_code, response.headers.items())
+                try:
+                    if answer.is_read:
+                        async for piece in response.aiter_raw():
+                            if not answer.takes(piece):
+                                break
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            if answer is None:
+                raise network_error(error) from error
+            return answer.reply(broken_off(error))
+        return answer.reply()
+
+    async def _blocks(self, limit: asyncio.Timeout, blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+        # In a thread: a file may lie on a disk that is far away.
+        while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+            yield block
+        limit.reschedule(asyncio.get_running_loop().time() + time_to_answer(self._endpoint.timeout))
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
-
-
-async def _asynchronous(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    # In a thread: a file may lie on a disk that is far away.
-    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
-        yield block
-
-
-def _may_need_proxy(endpoint: Endpoint) -> bool:
-    return bool(endpoint.proxy or getproxies())
+        await self._transport.aclose()
 
 
 async def _client_for_looks(endpoint: Endpoint) -> Client | None:
-    """Return the faster client, where aiohttp is installed; what concerns proxies is left to httpx."""
-    if _may_need_proxy(endpoint):
+    """Return the faster client, where aiohttp is installed; what goes through a proxy is left to httpx."""
+    if proxy_for(endpoint.base_url, endpoint.proxy) is not None:
         return None
     try:
         # In a thread: the first import of aiohttp takes long enough for a triggerer to say that its loop was blocked.

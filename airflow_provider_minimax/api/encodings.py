@@ -1,5 +1,5 @@
 """
-Undoes what a host compressed on its way, though it was asked not to.
+Undoes what a host compressed on its way.
 
 In pieces of bounded size: a few compressed bytes may stand for gigabytes.
 """
@@ -25,6 +25,11 @@ _GZIP = b"\x1f\x8b"
 _MOST_CODINGS = 2
 # What storages have in this header that is no coding of the file.
 _NONE = frozenset({"", "identity", "none", "binary", "aws-chunked"})
+
+
+class EncodingError(ValueError):
+    """Bytes are not what their coding makes of anything."""
+
 
 Undo = Callable[[Iterator[bytes]], Iterator[bytes]]
 
@@ -57,12 +62,44 @@ def decoded(chunks: Iterator[bytes], codings: tuple[str, ...]) -> Iterator[bytes
     if is_video(head):
         # The header is wrong: compressed bytes do not begin like this.
         return chunks
-    if len(codings) > _MOST_CODINGS or not all(map(_is_known, codings)):
+    if not can_undo(codings):
         raise MinimaxDownloadError(
             f"the file host sent the clip encoded as {redact(', '.join(codings), limit=80)}, though it was asked not "
             "to, and that cannot be decoded here",
             hint="Fetching the clip again costs nothing. For br install brotli>=1.2, for zstd zstandard.",
         )
+    return _undone_video(chunks, codings)
+
+
+def _undone_video(chunks: Iterator[bytes], codings: tuple[str, ...]) -> Iterator[bytes]:
+    try:
+        yield from undone(chunks, codings)
+    except EncodingError as error:
+        raise MinimaxDownloadError(
+            f"the file host sent the clip compressed, though it was asked not to, and it cannot be decompressed "
+            f"({error})",
+            hint="Fetching the clip again costs nothing.",
+        ) from error
+
+
+def can_undo(codings: tuple[str, ...]) -> bool:
+    """
+    Whether what was encoded can be decoded here.
+
+    :param codings: as :func:`codings_of` tells them.
+    """
+    return len(codings) <= _MOST_CODINGS and all(map(_is_known, codings))
+
+
+def undone(chunks: Iterator[bytes], codings: tuple[str, ...]) -> Iterator[bytes]:
+    """
+    Return bytes without what they were encoded with, which :func:`can_undo` has said to be known.
+
+    :param chunks: the bytes as they arrive.
+    :param codings: as :func:`codings_of` tells them.
+    :return: pieces of a few MiB at most; some are empty.
+    :raises EncodingError: the bytes are not what the codings make.
+    """
     for coding in reversed(codings):
         chunks = _UNDO[coding](chunks)
     return chunks
@@ -101,9 +138,9 @@ def _inflated(chunks: Iterator[bytes], window: Callable[[bytes], int]) -> Iterat
         while inflater is not None and not inflater.eof and (piece := inflater.decompress(b"", _PIECE)):
             yield piece
     except zlib.error as error:
-        raise _spoilt(str(error)) from error
+        raise EncodingError(str(error)) from error
     if inflater is None or not inflater.eof:
-        raise _spoilt("it ends early")
+        raise EncodingError("it ends early")
 
 
 def _unbrotlied(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -115,9 +152,9 @@ def _unbrotlied(chunks: Iterator[bytes]) -> Iterator[bytes]:
             while not decoder.can_accept_more_data():
                 yield decoder.process(b"", output_buffer_limit=_PIECE)
     except brotli.error as error:
-        raise _spoilt(str(error)) from error
+        raise EncodingError(str(error)) from error
     if not decoder.is_finished():
-        raise _spoilt("it ends early")
+        raise EncodingError("it ends early")
 
 
 def _unzstded(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -129,7 +166,7 @@ def _unzstded(chunks: Iterator[bytes]) -> Iterator[bytes]:
         while piece := reader.read1(_PIECE):
             yield piece
     except zstandard.ZstdError as error:
-        raise _spoilt(str(error)) from error
+        raise EncodingError(str(error)) from error
 
 
 class _Source:
@@ -145,13 +182,6 @@ class _Source:
             self._rest = chunk
         piece, self._rest = self._rest[:size], self._rest[size:]
         return piece
-
-
-def _spoilt(why: str) -> MinimaxDownloadError:
-    return MinimaxDownloadError(
-        f"the file host sent the clip compressed, though it was asked not to, and it cannot be decompressed ({why})",
-        hint="Fetching the clip again costs nothing.",
-    )
 
 
 _UNDO: dict[str, Undo] = {

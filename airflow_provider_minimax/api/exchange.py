@@ -11,22 +11,28 @@ and ``Retry-After``.
 from __future__ import annotations
 
 import codecs
+import math
+import os
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, TypeVar
 
 import httpx
-from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
 
 from airflow_provider_minimax import __version__
-from airflow_provider_minimax.api.body import body_of
+from airflow_provider_minimax.api.answer import ACCEPTED_CODINGS, time_to_answer, time_to_send
+from airflow_provider_minimax.api.body import Body
+from airflow_provider_minimax.api.connections import CONNECT_TIMEOUT
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.named_task import UNREADABLE, named_task
+from airflow_provider_minimax.api.proxies import proxy_for
 from airflow_provider_minimax.api.redaction import SHORTEST_KEY, redact, without_key
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
@@ -42,13 +48,15 @@ from airflow_provider_minimax.exceptions import (
 T = TypeVar("T")
 Read = Callable[[HttpReply], T]
 
-CONNECT_TIMEOUT = 10.0
 # Longer than any sensible poll interval: httpx drops idle connections after 5 s by default, so each poll would shake
 # hands anew.
 KEEP_ALIVE = 300.0
 # httpx's pool rescans its connections for every request, which costs more than the request from some 30 in flight on.
 IN_FLIGHT = 8
 LONGEST_WAIT = 60.0
+_SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
+# OpenSSL finds a certificate in a folder by the hash of its subject.
+_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+", re.ASCII)
 USER_AGENT = f"airflow-provider-minimax/{__version__}"
 
 
@@ -88,36 +96,62 @@ class Endpoint:
         return self.base_url.startswith("http://")
 
 
-@cache
 def ssl_context(verify: bool | str) -> ssl.SSLContext:
-    """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
+    """
+    Return the context for connections, from which authorities it takes as the connection and the environment say.
+
+    :param verify: whether to check certificates, or the path of a bundle of authorities to check them against.
+    :raises MinimaxConfigurationError: the field or the variable that names the authorities does not lead to any.
+    """
     if isinstance(verify, str):
-        try:
-            return ssl.create_default_context(cafile=verify)
-        except OSError as error:
-            raise MinimaxConfigurationError(
-                f"the connection's extra field verify={verify!r}: must be a bundle of authorities that can be read "
-                f"here ({_told(error)})",
-                money=NOTHING_BOUGHT,
-            ) from error
-    return httpx.create_ssl_context(verify=verify)
+        return _context_of(f"the connection's extra field verify={verify!r}", verify, None)
+    if verify and (file := os.environ.get("SSL_CERT_FILE")):
+        return _context_of(f"SSL_CERT_FILE={file!r} in the environment of this process", file, None)
+    if verify and (folder := os.environ.get("SSL_CERT_DIR")):
+        return _context_of(f"SSL_CERT_DIR={folder!r} in the environment of this process", None, folder)
+    return _usual_context(verify)
 
 
-def connection_options(endpoint: Endpoint) -> dict[str, Any]:
-    """Return how connections are made and kept, for a client or a transport of httpx."""
+@cache
+def _usual_context(verify: bool) -> ssl.SSLContext:
+    """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
+    return httpx.create_ssl_context(verify=verify, trust_env=False)
+
+
+@cache
+def _context_of(named: str, file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Return the one context of a bundle of authorities, or of folders of them."""
+    try:
+        if folder is not None and not any(map(_holds_authorities, folder.split(os.pathsep))):
+            # OpenSSL does not mind, and would trust nobody.
+            raise FileNotFoundError("no folder with certificates that `openssl rehash` gave their names")
+        return ssl.create_default_context(cafile=file, capath=folder)
+    except (OSError, ValueError) as error:
+        what = "bundle of authorities" if folder is None else "folder of authorities"
+        raise MinimaxConfigurationError(
+            f"{named}: must be a {what} that can be read here ({_told(error)})", money=NOTHING_BOUGHT
+        ) from error
+
+
+def _holds_authorities(folder: str) -> bool:
+    with suppress(OSError, ValueError):
+        return any(_HASHED_NAME.fullmatch(name) for name in os.listdir(folder))
+    return False
+
+
+def connection_options(endpoint: Endpoint, url: str | None = None) -> dict[str, Any]:
+    """
+    Return how connections are made and kept, for a transport of httpx.
+
+    :param endpoint: the endpoint.
+    :param url: where they lead; to the endpoint by default.
+    :raises MinimaxConfigurationError: the authorities or the proxy that it is to use cannot be used.
+    """
+    proxy = proxy_for(url or endpoint.base_url, endpoint.proxy)
     return {
         "verify": ssl_context(endpoint.verify),
-        "proxy": endpoint.proxy,
+        "proxy": proxy and proxy.url,
         "limits": httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=KEEP_ALIVE),
-    }
-
-
-def client_options(endpoint: Endpoint) -> dict[str, Any]:
-    """Return all that a client of httpx is made with."""
-    return {
-        **connection_options(endpoint),
-        "timeout": timeouts(endpoint),
-        "headers": {"User-Agent": USER_AGENT},
     }
 
 
@@ -126,19 +160,34 @@ def timeouts(endpoint: Endpoint) -> httpx.Timeout:
     return httpx.Timeout(endpoint.timeout, connect=min(CONNECT_TIMEOUT, endpoint.timeout))
 
 
+def time_for(endpoint: Endpoint, length: int = 0) -> float:
+    """
+    Return how many seconds a whole exchange may take on an event loop.
+
+    :param endpoint: where the request goes.
+    :param length: how many bytes its body has.
+    """
+    return min(CONNECT_TIMEOUT, endpoint.timeout) + time_to_send(length) + time_to_answer(endpoint.timeout)
+
+
 def headers_of(endpoint: Endpoint) -> dict[str, str]:
     """Return what stands above every request of an endpoint, with the key."""
-    return {"Authorization": f"Bearer {endpoint.api_key}", "User-Agent": USER_AGENT}
+    return {
+        "Authorization": f"Bearer {endpoint.api_key}",
+        "User-Agent": USER_AGENT,
+        "Accept-Encoding": ACCEPTED_CODINGS,
+    }
 
 
 def request_options(
-    endpoint: Endpoint, request: HttpRequest, stream: Callable[[Iterator[bytes]], Any]
+    endpoint: Endpoint, request: HttpRequest, body: Body | None, stream: Callable[[Iterator[bytes]], Any]
 ) -> dict[str, Any]:
     """
     Return a request as httpx takes it, with the key; each one is good for being sent once.
 
     :param endpoint: where it goes.
     :param request: what to ask.
+    :param body: its body.
     :param stream: turns the blocks of a body into what this way of sending takes.
     """
     options: dict[str, Any] = {
@@ -148,16 +197,10 @@ def request_options(
     }
     if request.query:
         options["params"] = dict(request.query)
-    if (body := body_of(request)) is not None:
+    if body is not None:
         options["headers"] |= {"Content-Type": body.content_type, "Content-Length": str(body.length)}
         options["content"] = stream(body.blocks()) if body.files else body.words[0]
     return options
-
-
-def reply_of(response: httpx.Response, received: bytearray, cut_off_by: Exception | None = None) -> HttpReply:
-    """Return an answer of httpx as a plain value, with what came of its body."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return HttpReply(response.status_code, headers, bytes(received), cut_off_by)
 
 
 @contextmanager
@@ -184,8 +227,8 @@ def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: Htt
         # Some platforms repeat it, also in the words on a task that failed.
         reply = replace(reply, body=reply.body.replace(key, "…".encode()))
     if reply.cut_off_by is not None:
-        error = broken_off(reply.cut_off_by)
-        raise explained(error, endpoint, request, reply if request.buys else None) from reply.cut_off_by
+        error = explained(reply.cut_off_by, endpoint, request, reply if request.buys else None)
+        raise error from reply.cut_off_by.__cause__
     try:
         return read(reply)
     except MinimaxError as error:
@@ -218,7 +261,11 @@ def unusable(error: Exception) -> MinimaxError:
 
 def broken_off(error: Exception) -> MinimaxError:
     """Return the error for a request that went out, or may have, and that no whole answer came to."""
-    return MinimaxUnavailableError(f"the connection broke before a whole answer came back ({_told(error)})")
+    is_late = isinstance(error, TimeoutError | httpx.TimeoutException)
+    what = "no whole answer came in time" if is_late else "the connection broke before a whole answer came back"
+    failure = MinimaxUnavailableError(f"{what} ({_told(error)})")
+    failure.__cause__ = error
+    return failure
 
 
 def _told(error: Exception) -> str:
@@ -288,22 +335,24 @@ def retry_after(reply: HttpReply, *, now: Callable[[], float] = time.time) -> fl
     """
     Return how many seconds the platform asked to wait, from ``Retry-After`` in seconds or as an HTTP date.
 
+    One minute at most, whatever it asks for: nobody's clip should wait for a mistake in a header.
+
     :param reply: the reply.
     :param now: the wall clock, in epoch seconds.
     """
     value = reply.headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
-    except (ValueError, OverflowError):
-        return None
+    if _SECONDS.fullmatch(value):
+        seconds = float(value)
+    else:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now()
+        except (ValueError, TypeError, OverflowError, IndexError):
+            return None
+    return min(max(0.0, seconds), LONGEST_WAIT)
 
 
 def may_repeat(error: MinimaxError, request: HttpRequest, *, after_refusals: bool = True) -> bool:
     """Return whether a request may be sent again after this became of it."""
-    if (error.retry_after or 0.0) > LONGEST_WAIT:
-        return False
     if isinstance(error, MinimaxRateLimitError):
         return after_refusals
     return isinstance(error, MinimaxUnavailableError if not request.buys else MinimaxUnreachableError)
@@ -318,7 +367,12 @@ def _wait(state: RetryCallState) -> float:
 
 
 def repetition(
-    endpoint: Endpoint, request: HttpRequest, retries: int | None, *, after_refusals: bool = True
+    endpoint: Endpoint,
+    request: HttpRequest,
+    retries: int | None,
+    *,
+    after_refusals: bool = True,
+    within: float = math.inf,
 ) -> dict[str, Any]:
     """
     Return how tenacity is to repeat a request.
@@ -327,6 +381,7 @@ def repetition(
     :param request: the request.
     :param retries: how often it may be repeated; the endpoint's ``max_retries`` by default.
     :param after_refusals: whether also after the platform said that there are too many requests.
+    :param within: after how many seconds no other attempt begins.
     """
 
     def decide(error: BaseException) -> bool:
@@ -334,7 +389,8 @@ def repetition(
 
     return {
         "retry": retry_if_exception(decide),
-        "stop": stop_after_attempt(1 + (endpoint.max_retries if retries is None else retries)),
+        "stop": stop_after_attempt(1 + (endpoint.max_retries if retries is None else retries))
+        | stop_before_delay(within),
         "wait": _wait,
         "reraise": True,
     }

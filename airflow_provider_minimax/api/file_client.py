@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from urllib.request import getproxies
 
 import httpx
 
 from airflow_provider_minimax.api.encodings import decoded
-from airflow_provider_minimax.api.exchange import Endpoint, client_options, retry_after
-from airflow_provider_minimax.api.file_host import address_of, check_address, check_host, is_inside, part_of
+from airflow_provider_minimax.api.exchange import USER_AGENT, Endpoint, retry_after, timeouts
+from airflow_provider_minimax.api.file_connections import Bounds, FileTransport
+from airflow_provider_minimax.api.file_host import OverlongBodyError, announced_length, part_of
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 
 REDIRECTS = 5
+# How often the connection's time-out it may take until the bytes of a file begin, redirects included.
+OPENING = 2
 LINK_IS_SPENT = frozenset({401, 403, 404, 410})
 
 
@@ -33,32 +37,39 @@ class FileHost:
         self.endpoint = endpoint
 
     @contextmanager
-    def open(self, url: str, *, start: int = 0, version: str | None = None) -> Iterator[FileStream]:
+    def open(
+        self, url: str, *, start: int = 0, version: str | None = None, ends_at: float = math.inf
+    ) -> Iterator[FileStream]:
         """
         Open a file.
 
         :param url: where the file is.
         :param start: where the wanted bytes begin, if those before are here already.
         :param version: what names the version that those are of; the host sends all of the file if it is another.
+        :param ends_at: when there is no more time for it, by :func:`time.monotonic`.
         :return: the open stream; it begins at ``start``, or with the file.
         :raises MinimaxDownloadError: the host cannot be reached, refuses, sends other bytes, or breaks off; or the link
             leads to where no clip can be.
+        :raises MinimaxConfigurationError: the proxy or the authorities for this link cannot be used.
         """
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
         if start and version:
             headers |= {"Range": f"bytes={start}-", "If-Range": version}
+        bounds = Bounds(min(ends_at, time.monotonic() + OPENING * self.endpoint.timeout))
         hiding = _fetching_file.set(True)
         try:
             with (
                 httpx.Client(
-                    **client_options(self.endpoint),
-                    follow_redirects=True,
-                    max_redirects=REDIRECTS,
-                    event_hooks={"request": [self._check_link], "response": [self._check_peer]},
+                    transport=FileTransport(self.endpoint, bounds),
+                    timeout=timeouts(self.endpoint),
+                    headers=headers,
+                    event_hooks={"request": [self._prefer_https]},
+                    trust_env=False,
                 ) as client,
-                client.stream("GET", url, headers=headers) as response,
+                _answer(client, url, bounds) as response,
             ):
-                yield _file_stream(response, start, version, self.endpoint)
+                bounds.let_the_body_come(ends_at)
+                yield _file_stream(response, start, version, self.endpoint, bounds)
         # A link from outside may be no URL in ways that httpx does not foresee.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise MinimaxDownloadError(
@@ -69,22 +80,27 @@ class FileHost:
         finally:
             _fetching_file.reset(hiding)
 
-    def _check_link(self, request: httpx.Request) -> None:
+    def _prefer_https(self, request: httpx.Request) -> None:
         if request.url.scheme == "http" and not self.endpoint.is_plain_http:
             # What goes over plain http could be read and changed on its way; most hosts have both.
             request.url = request.url.copy_with(scheme="https")
-        check_host(request.url.host, resolve=not self._has_proxy, inside=is_inside(self.endpoint.base_url))
 
-    def _check_peer(self, response: httpx.Response) -> None:
-        """Look at whom we are really talking to: a name may lead elsewhere than it did when it was checked."""
-        stream = response.extensions.get("network_stream")
-        peer = stream.get_extra_info("server_addr") if stream is not None else None
-        if peer is not None and not self._has_proxy:
-            check_address(address_of(str(peer[0])), response.request.url.host, inside=is_inside(self.endpoint.base_url))
 
-    @property
-    def _has_proxy(self) -> bool:
-        return bool(self.endpoint.proxy or getproxies())
+@contextmanager
+def _answer(client: httpx.Client, url: str, bounds: Bounds) -> Iterator[httpx.Response]:
+    """Return the answer that the redirects end at. httpx would read the bodies of those, whatever their size."""
+    request = client.build_request("GET", url)
+    for _ in range(REDIRECTS + 1):
+        bounds.begin_answer()
+        response = client.send(request, stream=True)
+        try:
+            if response.next_request is None:
+                yield response
+                return
+            request = response.next_request
+        finally:
+            response.close()
+    raise httpx.TooManyRedirects(f"more than {REDIRECTS} redirects", request=request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +124,9 @@ class FileStream:
     received: Callable[[], int]
 
 
-def _file_stream(response: httpx.Response, asked_from: int, of_version: str | None, endpoint: Endpoint) -> FileStream:
+def _file_stream(
+    response: httpx.Response, asked_from: int, of_version: str | None, endpoint: Endpoint, bounds: Bounds
+) -> FileStream:
     headers = {name.lower(): value for name, value in response.headers.items()}
     part = part_of(response.status_code, headers, asked_from, of_version)
     if part is None:
@@ -119,11 +137,25 @@ def _file_stream(response: httpx.Response, asked_from: int, of_version: str | No
             retry_after=retry_after(HttpReply(response.status_code, headers, b"")),
             hint="Asking for the file again gives a fresh link and costs nothing.",
         )
-    chunks = response.iter_raw() if response.status_code != 416 else iter(())
+    chunks = _announced(response, headers) if response.status_code != 416 else iter(())
     if part.codings:
         chunks = decoded(chunks, part.codings)
     kind = headers.get("content-type", "")
-    return FileStream(kind, part.start, part.length, part.version, chunks, lambda: response.num_bytes_downloaded)
+    return FileStream(kind, part.start, part.length, part.version, chunks, lambda: bounds.received)
+
+
+def _announced(response: httpx.Response, headers: Mapping[str, str]) -> Iterator[bytes]:
+    """Return the bytes of a body, until there are more of them than its headers say."""
+    length = announced_length(response.status_code, headers)
+    came = 0
+    for chunk in response.iter_raw():
+        came += len(chunk)
+        if came > length:
+            raise OverlongBodyError(
+                f"the file host sends more than the {length} bytes that it announced",
+                hint="Fetching the clip again costs nothing.",
+            )
+        yield chunk
 
 
 def _refusal(status: int) -> str:
@@ -138,12 +170,19 @@ _fetching_file: ContextVar[bool] = ContextVar("fetching_file", default=False)
 
 
 class _HideSignedUrls(logging.Filter):
-    """Cuts the query off the URLs that httpx logs while a file is fetched: whoever has it can fetch the file too."""
+    """Cuts signatures out of what httpx and httpcore log while a file is fetched: they let anybody fetch it too."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if _fetching_file.get() and isinstance(record.args, tuple):
+        if not _fetching_file.get():
+            return True
+        if isinstance(record.args, tuple):
             record.args = tuple(redact(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args)
+        if record.name.startswith("httpcore") and isinstance(record.msg, str):
+            # An answer's headers: where a redirect leads, and cookies.
+            record.msg = record.msg.partition(" return_value=")[0]
         return True
 
 
-logging.getLogger("httpx").addFilter(_HideSignedUrls())
+# A logger's filter is not its children's.
+for _name in ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "proxy", "socks"))):
+    logging.getLogger(_name).addFilter(_HideSignedUrls())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airflow_provider_minimax.api.content import FileContent
+from airflow_provider_minimax.exceptions import MinimaxError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,11 @@ class HttpReply:
 
     :param status: the HTTP status.
     :param headers: the header fields, names in lower case.
-    :param body: the whole body. Not shown by ``repr``: it may hold a signed URL.
-    :param cut_off_by: what broke the connection, if it broke in the body; what came of it is the body then.
+    :param body: the whole body, decoded. Not shown by ``repr``: it may hold a signed URL.
+    :param cut_off_by: why the body is not whole, if it is not; what came of it is the body then.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
-    cut_off_by: Exception | None = None
+    cut_off_by: MinimaxError | None = None

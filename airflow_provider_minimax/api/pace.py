@@ -28,7 +28,19 @@ from airflow_provider_minimax.exceptions import (
 
 # Some five minutes at the default pace: an outage that short should not cost anybody a hand.
 MAX_FAILURES = 30
+# How long an answer may still take when the time allowed is over, so that a last look can be at the deadline.
+LAST_ANSWER = 5.0
 _MODERATION_CODES = ("1026", "1027")
+
+
+def time_left(deadline: float, now: float) -> float:
+    """
+    Return how many seconds a look may take, whatever the platform does meanwhile.
+
+    :param deadline: when patience ends, in epoch seconds.
+    :param now: the time, in epoch seconds.
+    """
+    return max(deadline - now, 0.0) + LAST_ANSWER
 
 
 class Pacing(Protocol):

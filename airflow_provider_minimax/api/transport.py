@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from urllib.request import getproxies
 
 import httpx
 from tenacity import Retrying
 
+from airflow_provider_minimax.api.answer import Answer
+from airflow_provider_minimax.api.body import body_of
+from airflow_provider_minimax.api.connections import BoundedTransport, Bounds
 from airflow_provider_minimax.api.exchange import (
     Endpoint,
     Read,
     T,
+    broken_off,
     connection_options,
     network_error,
     read_reply,
     repetition,
-    reply_of,
     request_options,
     sending,
-    timeouts,
 )
 from airflow_provider_minimax.api.file_client import FileHost, FileStream
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
@@ -38,20 +40,18 @@ class Transport:
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.endpoint = endpoint
         self._sleep = sleep
-        self._extensions = {"timeout": timeouts(endpoint).as_dict()}
-        # A client merges, redirects, keeps cookies and logs, which we do not need and which takes a third of a
-        # submission. It knows which hosts go through which proxy, though.
-        self._client: httpx.Client | httpx.HTTPTransport
-        self._answer: Callable[[httpx.Request], httpx.Response]
-        if self._has_proxy:
-            self._client = httpx.Client(**connection_options(endpoint))
-            self._answer = self._client.send
-        else:
-            self._client = httpx.HTTPTransport(**connection_options(endpoint))
-            self._answer = self._client.handle_request
+        # No client of httpx: it merges, redirects, keeps cookies and logs, which we do not need and which takes a third
+        # of a submission.
+        self._transport = BoundedTransport(**connection_options(endpoint))
 
     def send(
-        self, request: HttpRequest, read: Read[T], *, retries: int | None = None, after_refusals: bool = True
+        self,
+        request: HttpRequest,
+        read: Read[T],
+        *,
+        retries: int | None = None,
+        after_refusals: bool = True,
+        within: float = math.inf,
     ) -> T:
         """
         Send a request and read its answer, repeating both where that is safe.
@@ -60,40 +60,47 @@ class Transport:
         :param read: reads the answer, or raises what it means.
         :param retries: how often it may be repeated; the endpoint's ``max_retries`` by default.
         :param after_refusals: whether also after the platform said that there are too many requests.
+        :param within: how many seconds all of that may take.
         :return: what ``read`` made of the answer.
         :raises MinimaxError: what went wrong, by what the reader has to do about it.
         """
-        options = repetition(self.endpoint, request, retries, after_refusals=after_refusals)
-        answer: T = Retrying(sleep=self._sleep, **options)(self._once, request, read)
+        ends_at = time.monotonic() + within
+        options = repetition(self.endpoint, request, retries, after_refusals=after_refusals, within=within)
+        answer: T = Retrying(sleep=self._sleep, **options)(self._once, request, read, ends_at)
         return answer
 
-    def _once(self, request: HttpRequest, read: Read[T]) -> T:
+    def _once(self, request: HttpRequest, read: Read[T], ends_at: float) -> T:
         with sending(self.endpoint, request):
-            reply = self._ask(request)
+            reply = self._ask(request, ends_at)
         return read_reply(reply, read, self.endpoint, request)
 
-    def _ask(self, request: HttpRequest) -> HttpReply:
+    def _ask(self, request: HttpRequest, ends_at: float) -> HttpReply:
+        body, answer = body_of(request), None
+        bounds = Bounds(self.endpoint.timeout, body.length if body else 0, ends_at)
         try:
-            options = request_options(self.endpoint, request, iter)
-            response = self._answer(httpx.Request(**options, extensions=self._extensions))
+            options = request_options(self.endpoint, request, body, iter)
+            extensions = {"timeout": bounds.as_timeouts()}
+            response = self._transport.handle_request(httpx.Request(**options, extensions=extensions))
+            answer = Answer(request, response.status_code, response.headers.items())
+            try:
+                bounds.begin_body()
+                for piece in response.iter_raw() if answer.is_read else ():
+                    if not answer.takes(piece):
+                        break
+            finally:
+                response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise network_error(error) from error
-        received = bytearray()
-        try:
-            for piece in response.iter_bytes():
-                received += piece
-        except httpx.HTTPError as error:
-            return reply_of(response, received, error)
-        return reply_of(response, received)
+            if answer is None:
+                raise network_error(error) from error
+            return answer.reply(broken_off(error))
+        return answer.reply()
 
-    def fetch(self, url: str, *, start: int = 0, version: str | None = None) -> AbstractContextManager[FileStream]:
+    def fetch(
+        self, url: str, *, start: int = 0, version: str | None = None, ends_at: float = math.inf
+    ) -> AbstractContextManager[FileStream]:
         """Open a file at the file host, as :meth:`.FileHost.open` does, with the same parameters and errors."""
-        return FileHost(self.endpoint).open(url, start=start, version=version)
-
-    @property
-    def _has_proxy(self) -> bool:
-        return bool(self.endpoint.proxy or getproxies())
+        return FileHost(self.endpoint).open(url, start=start, version=version, ends_at=ends_at)
 
     def close(self) -> None:
-        """Close the client's connections."""
-        self._client.close()
+        """Close the connections."""
+        self._transport.close()

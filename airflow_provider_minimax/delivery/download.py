@@ -20,7 +20,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from airflow_provider_minimax.api.file_host import LARGEST
+from airflow_provider_minimax.api.file_host import LARGEST, OverlongBodyError
 from airflow_provider_minimax.api.mp4 import HEAD, is_video, missing_bytes
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError, MinimaxStorageError
@@ -138,14 +138,14 @@ def _attempt(transport: Transport, links: _Links, unfinished: Unfinished, ends_a
 
 def _fetch_rest(transport: Transport, url: str, unfinished: Unfinished, ends_at: float, log: Log) -> None:
     try:
-        with transport.fetch(url, start=unfinished.size, version=unfinished.version) as stream:
+        with transport.fetch(url, start=unfinished.size, version=unfinished.version, ends_at=ends_at) as stream:
             if stream.start == 0:
                 unfinished.begin(stream.version)
             elif unfinished.size:
                 log.info("Going on from byte %s of the clip, which are here already.", unfinished.size)
             _receive(stream, unfinished, ends_at, log)
     except MinimaxDownloadError as error:
-        if error.http_status in (206, 416) or isinstance(error, _EndlessError):
+        if error.http_status in (206, 416) or isinstance(error, _EndlessError | OverlongBodyError):
             # What is here is no use with this host.
             unfinished.begin(None)
         raise
@@ -187,9 +187,8 @@ def _bounded(stream: FileStream, unfinished: Unfinished, ends_at: float) -> Iter
                 hint="Run this again to go on from there; that costs nothing.",
             )
         if stream.length is not None and unfinished.size > stream.length:
-            unfinished.begin(None)
-            raise MinimaxDownloadError(
-                f"the file host sends more than the {stream.length} bytes that it told",
+            raise OverlongBodyError(
+                f"the file host sends more than the {stream.length} bytes that it announced",
                 hint="Fetching the clip again costs nothing.",
             )
         _check_size(max(unfinished.size, stream.received()))

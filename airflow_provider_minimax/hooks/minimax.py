@@ -8,6 +8,8 @@ the first use and kept; all triggers of an event loop that use one connection sh
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -252,13 +254,21 @@ class MinimaxHook(UploadingHook):
 
     # -- looking at it -------------------------------------------------------------------------------------------------
 
-    def get_task(self, minimax_task_id: str, *, api_version: str = "v1", retries: int | None = None) -> VideoTask:
+    def get_task(
+        self,
+        minimax_task_id: str,
+        *,
+        api_version: str = "v1",
+        retries: int | None = None,
+        within: float = math.inf,
+    ) -> VideoTask:
         """
         Look at a remote task.
 
         :param minimax_task_id: its id.
         :param api_version: which version of MiniMax's API knows it: ``v2`` for H3.
         :param retries: how often to repeat a failed look; the connection's ``max_retries`` by default.
+        :param within: how many seconds all of that may take, however long the connection's ``timeout`` is.
         :return: where it stands.
         :raises MinimaxTaskGoneError: the platform does not know the id.
         :raises MinimaxRequestError: the platform has no such version.
@@ -268,7 +278,7 @@ class MinimaxHook(UploadingHook):
         with about_task(minimax_task_id):
             platform = self._resolve()[0].of_version(api_version)
             return self.get_conn().send(
-                platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries
+                platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries, within=within
             )
 
     async def aget_task(
@@ -396,7 +406,7 @@ class MinimaxHook(UploadingHook):
 
     # -- cancelling it -------------------------------------------------------------------------------------------------
 
-    def cancel(self, minimax_task_id: str, *, api_version: str = "v2") -> VideoTask:
+    def cancel(self, minimax_task_id: str, *, api_version: str = "v2", within: float = math.inf) -> VideoTask:
         """
         Cancel a remote task that is still queued, which is free of charge; leave any other alone.
 
@@ -404,6 +414,7 @@ class MinimaxHook(UploadingHook):
 
         :param minimax_task_id: its id.
         :param api_version: which version of MiniMax's API knows it; ``v1`` cannot cancel.
+        :param within: how many seconds that may take, however long the connection's ``timeout`` is.
         :return: the task as it is now; its state says whether it was cancelled, now or before.
         :raises MinimaxRequestError: the platform cannot cancel, or the task began just now.
         :raises MinimaxError: the look or the cancellation failed, by what to do about it.
@@ -411,10 +422,12 @@ class MinimaxHook(UploadingHook):
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
             request, read = cancellation(self._resolve()[0].of_version(api_version), minimax_task_id)
-            task = self.get_task(minimax_task_id, api_version=api_version)
+            ends_at = time.monotonic() + within
+            task = self.get_task(minimax_task_id, api_version=api_version, within=within)
             if task.state is not TaskState.PENDING:
                 return task
-            return cancelled(task, self.get_conn().send(request, read, retries=0))
+            became = self.get_conn().send(request, read, retries=0, within=ends_at - time.monotonic())
+            return cancelled(task, became)
 
     async def acancel(self, minimax_task_id: str, *, api_version: str = "v2") -> VideoTask:
         """Do what :meth:`cancel` does, on an event loop."""
@@ -472,18 +485,19 @@ class MinimaxHook(UploadingHook):
         return without_key(said, self._resolved[1].api_key) if self._resolved else said
 
 
-def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1") -> VideoTask:
+def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1", within: float = math.inf) -> VideoTask:
     """
     Look once at a task; a refused key is looked up again, since it may have been changed while we waited.
 
     :param hook: the hook to look through.
     :param minimax_task_id: the remote task.
     :param api_version: which version of MiniMax's API knows it.
+    :param within: how many seconds each request may take.
     """
     try:
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0)
+        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)
     except MinimaxAuthError:
         with about_task(minimax_task_id):
             if not hook.reload():
                 raise
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0)
+        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)

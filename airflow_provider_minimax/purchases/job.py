@@ -253,7 +253,7 @@ class PurchaseJob:
         held = self._buy(buyer)
         if not isinstance(held, Resume) or not self.options.wait_for_completion:
             return held, None
-        outcome = poll_first(self.hook, held.receipt, self.log)
+        outcome = poll_first(self.hook, held.receipt, within=self.longest_wait, log=self.log)
         if outcome is None or outcome.error is None or outcome.error.code != CANCELLED:
             return held, outcome
         # Somebody cancelled it while it was queued; with that written down, this try buys another, as that was free.

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.api.foresight import foreseen
-from airflow_provider_minimax.api.pace import Outcome, Pace, Wait, Watch, settle
+from airflow_provider_minimax.api.pace import Outcome, Pace, Wait, Watch, settle, time_left
 from airflow_provider_minimax.exceptions import MinimaxError
 from airflow_provider_minimax.hooks.minimax import look
 
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.receipts.record import Receipt
 
 
-def poll_first(hook: MinimaxHook, receipt: Receipt, log: Any) -> Outcome | None:
+def poll_first(hook: MinimaxHook, receipt: Receipt, *, within: float, log: Any) -> Outcome | None:
     """
     Check a task that was bought before: it may have ended long ago.
 
     :param hook: the way to the platform.
     :param receipt: the purchase.
+    :param within: how many seconds a wait for it may take, and so this.
     :param log: where to say that the check failed.
     :return: how the task ended; ``None`` if it has not, or that cannot be seen just now.
     """
     try:
-        return settle(look(hook, str(receipt.minimax_task_id), receipt.api_version))
+        return settle(look(hook, str(receipt.minimax_task_id), receipt.api_version, within))
     except MinimaxError as error:
         if error.is_final:
             return Outcome(None, error)
@@ -59,7 +60,8 @@ def wait_in_worker(
             log.log(logging.WARNING if step.warn else logging.INFO, "%s", step.note)
         time.sleep(step.seconds)
         try:
-            seen: VideoTask | MinimaxError = look(hook, minimax_task_id, receipt.api_version)
+            within = time_left(deadline, time.time())
+            seen: VideoTask | MinimaxError = look(hook, minimax_task_id, receipt.api_version, within)
         except MinimaxError as error:
             seen = error
         step = watch.after(seen, time.time())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -94,6 +95,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         self.api_version = api_version
         self.minimax_conn_id = minimax_conn_id
         self.deferrable = deferrable
+        self._deadline = math.inf
         self.cancel_on_timeout = cancel_on_timeout
         self.output_path = output_path
         self.overwrite = overwrite
@@ -119,24 +121,33 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once: not yet, the task's facts, or why there is no clip."""
-        from airflow_provider_minimax.api.pace import settle
+        from airflow_provider_minimax.api.pace import settle, time_left
 
-        task = self._look()
+        task = self._look(time_left(self._deadline, time.time()))
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status or task.state)
         outcome = settle(task)
         if outcome is None:
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=outcome.result().as_result())
 
-    def _look(self) -> VideoTask:
+    def _look(self, within: float = math.inf) -> VideoTask:
         minimax_task_id = checked_id(self.minimax_task_id)
         try:
-            return self.hook.with_current_key(lambda: self.hook.get_task(minimax_task_id, api_version=self.api_version))
+            return self.hook.with_current_key(
+                lambda: self.hook.get_task(minimax_task_id, api_version=self.api_version, within=within)
+            )
         except MinimaxError as error:
             raise after_purchase(error, "worker") from error.__cause__
 
+    def _began_at(self, context: Context) -> float:
+        """Return when the wait began, in epoch seconds: this process may not be its first."""
+        ti: Any = context["ti"]
+        first = ti.get_first_reschedule_date(context) if self.reschedule and not self.deferrable else None
+        return time.time() if first is None else first.timestamp()
+
     def execute(self, context: Context) -> Any:
         """Wait for the task, in this process or in the triggerer, and deliver its clip if asked to."""
+        self._deadline = self._began_at(context) + self.timeout
         try:
             if self._place(context) is not None:
                 self._wishes().check_means()
@@ -157,7 +168,6 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         return self._done(context, facts)
 
     def _look_then_defer(self, context: Context) -> Any:
-        deadline = time.time() + self.timeout
         seen: PokeReturnValue | None = None
         try:
             seen = self.poke(context)
@@ -174,7 +184,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             trigger=MinimaxTaskTrigger(
                 minimax_task_id=checked_id(self.minimax_task_id),
                 minimax_conn_id=self.minimax_conn_id,
-                deadline=deadline,
+                deadline=self._deadline,
                 poll_interval=self.poke_interval,
                 exponential_backoff=self.exponential_backoff,
                 max_wait=self.max_wait.total_seconds() if self.max_wait else None,

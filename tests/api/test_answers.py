@@ -441,7 +441,7 @@ def test_a_refusal_is_repeated_and_bought_nothing(buy):
         (http(429, b'{"task_id":"90', length=500), None),
         (http(429, b"", length=500), None),
         (http(200, gzip.compress(TASK)[:-20], "Content-Encoding: gzip"), "9001"),
-        (http(200, TASK, "Content-Encoding: gzip"), None),
+        (http(200, TASK, "Content-Encoding: gzip"), "9001"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n30\r\n" + TASK, "9001"),
         (b"HTTP/1.1 429 Any\r\n", None),
         (b"no HTTP at all\r\n\r\n", None),

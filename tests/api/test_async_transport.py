@@ -107,6 +107,7 @@ async def test_the_request_is_the_same_byte_for_byte_but_for_the_headers_order(p
         "host": peer.url.removeprefix("http://"),
         "authorization": f"Bearer {KEY}",
         "user-agent": USER_AGENT,
+        "accept-encoding": "gzip, deflate",
     }
 
 
