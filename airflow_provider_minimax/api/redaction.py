@@ -93,7 +93,7 @@ def _beginning(signs: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=256)
 def _written(sign: str) -> re.Pattern[str]:
-    r"""Match a character as texts write it: ``/`` may be ``\/``, ``\u002f``, ``%2F`` or ``&#47;``, encoded once more."""
+    r"""Match a character as texts write it: ``/`` may be ``\/``, ``\u002f``, ``%2F`` or ``&#47;``, encoded again."""
     code = ord(sign)
     digits = "".join(f"[{digit}{digit.upper()}]" for digit in f"{code:x}")
     named = {"&": "|amp", "<": "|lt", ">": "|gt", '"': "|quot", "'": "|apos"}.get(sign, "")

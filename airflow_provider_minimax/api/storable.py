@@ -71,3 +71,12 @@ def printable(text: str) -> str:
 def _written_out(sign: re.Match[str]) -> str:
     code = ord(sign[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def escaped_json(text: str) -> str:
+    r"""
+    Return a JSON text with the same values, and with what a terminal obeys as JSON escapes: DEL as ``\u007f``.
+
+    :param text: the JSON text; its line breaks stay.
+    """
+    return _OBEYED.sub(lambda sign: sign[0] if sign[0] == "\n" else f"\\u{ord(sign[0]):04x}", text)
