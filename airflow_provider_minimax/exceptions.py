@@ -259,12 +259,8 @@ def retry_buys_nothing() -> Iterator[None]:
 
 
 _KINDS = {name: value for name, value in list(globals().items()) if name in __all__}
-_FACTS: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("platform", "code", "minimax_task_id", "trace_id", "money", "hint"), str),
-    "http_status": int,
-    "retry_after": (int, float),
-    "resumable": bool,
-}
+_TEXTS = ("platform", "code", "minimax_task_id", "trace_id", "money", "hint")
+_VALUES: dict[str, tuple[type, ...]] = {"http_status": (int,), "retry_after": (int, float), "resumable": (bool,)}
 
 
 def error_from_event(event: dict[str, Any]) -> MinimaxError:
@@ -275,7 +271,10 @@ def error_from_event(event: dict[str, Any]) -> MinimaxError:
     :return: the error, ready to be raised.
     """
     kind = _KINDS.get(str(event.get("kind", "")), MinimaxError)
-    # Events are stored, and receipts are files that people may edit: what is of no use is left out.
-    known = {name: event[name] for name, fit in _FACTS.items() if isinstance(event.get(name), fit)}
+    # Receipts, which keep errors too, are files that people may edit: what makes no sense is left out.
+    known: dict[str, Any] = {
+        name: str(event[name]) for name in _TEXTS if isinstance(event.get(name), str | int) and event[name] != ""
+    }
+    known |= {name: event[name] for name, fit in _VALUES.items() if isinstance(event.get(name), fit)}
     error: MinimaxError = kind(str(event.get("message", "no reason was given")), **known)
     return error

@@ -36,10 +36,10 @@ LARGEST = 1024 * 1024
 
 # What does not shape the clip.
 _SHAPELESS = ("callback_url",)
-# What came from outside, and is compared with nothing: it is made fit to be shown when it is read.
-_FROM_OUTSIDE = (
-    *("platform", "minimax_conn_id", "model", "minimax_task_id", "replaced", "provider_version"),
-    *("cost", "failure", "facts", "media"),
+# What is made fit to be shown when it is read. Prompts, paths and Airflow's own names are needed as they are.
+_FIT_TO_SHOW = (
+    *("platform", "minimax_conn_id", "model", "minimax_task_id", "api_version", "replaced", "provider_version"),
+    *("fingerprint", "asked", "attempt", "sha256", "cost", "failure", "facts", "media"),
 )
 
 
@@ -272,7 +272,7 @@ def _read(content: bytes | Mapping[str, Any], where: str) -> Receipt:
             f"has schema {redact(str(schema), limit=40)}, and this version reads up to {SCHEMA}",
             "Upgrade airflow-provider-minimax here.",
         )
-    fit = {name: _printable(value) if name in _FROM_OUTSIDE else value for name, value in values.items()}
+    fit = {name: _printable(value) if name in _FIT_TO_SHOW else value for name, value in values.items()}
     try:
         return Receipt.model_validate_json(json.dumps(fit))
     except ValidationError as error:
