@@ -4,7 +4,8 @@ What can go wrong, named by what the reader has to do about it.
 Every error says what happened, on which platform, with which remote task id, what happened to the money, and what to do
 next. Those that a retry of the Airflow task cannot help derive from ``AirflowFailException`` (or, for an exhausted
 wait, from ``AirflowSensorTimeout``), so Airflow fails the task at once. No message ever holds a key, a signed URL or an
-image: texts from outside go through :func:`airflow_provider_minimax.api.redaction.redact` first.
+image: texts from outside go through :func:`airflow_provider_minimax.api.redaction.redact` first. What a terminal would
+obey is written out here, because paths and ids of Airflow may hold it too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from airflow_provider_minimax.airflow_names import AirflowException, AirflowFailException, AirflowSensorTimeout
+from airflow_provider_minimax.api.storable import printable
 
 __all__ = [
     "MinimaxAuthError",
@@ -75,6 +77,7 @@ class MinimaxError(AirflowException):
         retry_after: float | None = None,
         resumable: bool | None = None,
     ) -> None:
+        message = printable(message)
         super().__init__(message)
         self.message = message
         self.platform = platform
@@ -102,7 +105,7 @@ class MinimaxError(AirflowException):
         text = self.message.rstrip(". ")
         if facts:
             text += f" ({', '.join(facts)})"
-        return " ".join(part for part in (f"{text}.", self.money, self.hint) if part)
+        return printable(" ".join(part for part in (f"{text}.", self.money, self.hint) if part))
 
     @property
     def is_final(self) -> bool:
@@ -256,6 +259,8 @@ def retry_buys_nothing() -> Iterator[None]:
 
 
 _KINDS = {name: value for name, value in list(globals().items()) if name in __all__}
+_TEXTS = ("platform", "code", "minimax_task_id", "trace_id", "money", "hint")
+_VALUES: dict[str, tuple[type, ...]] = {"http_status": (int,), "retry_after": (int, float), "resumable": (bool,)}
 
 
 def error_from_event(event: dict[str, Any]) -> MinimaxError:
@@ -265,9 +270,11 @@ def error_from_event(event: dict[str, Any]) -> MinimaxError:
     :param event: the plain values; an unknown ``kind`` (a trigger of another version) gives a :class:`MinimaxError`.
     :return: the error, ready to be raised.
     """
-    values = dict(event)
-    kind = _KINDS.get(str(values.pop("kind", "")), MinimaxError)
-    message = str(values.pop("message", "no reason was given"))
-    known = {key: values[key] for key in values.keys() & MinimaxError("").__dict__.keys()}
-    error: MinimaxError = kind(message, **known)
+    kind = _KINDS.get(str(event.get("kind", "")), MinimaxError)
+    # Receipts, which keep errors too, are files that people may edit: what makes no sense is left out.
+    known: dict[str, Any] = {
+        name: str(event[name]) for name in _TEXTS if isinstance(event.get(name), str | int) and event[name] != ""
+    }
+    known |= {name: event[name] for name, fit in _VALUES.items() if isinstance(event.get(name), fit)}
+    error: MinimaxError = kind(str(event.get("message", "no reason was given")), **known)
     return error

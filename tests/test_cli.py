@@ -449,6 +449,17 @@ def test_every_phase_says_what_to_do_next(receipt, said, clip):
     assert ("T0" in out) == bool(receipt.replaced)
 
 
+@pytest.mark.parametrize(
+    ("max_tries", "what"),
+    [(3, "and so does a clear unless on_clear='resubmit'."), (None, "and so does a clear.")],
+)
+def test_what_a_clear_does_is_said_as_it_is(max_tries, what, said, clip):
+    keep(clip, submitted(max_tries=max_tries))
+    assert (
+        said("show", clip)[1].splitlines()[-1] == f"Next           A retry of the Airflow task goes on with it, {what}"
+    )
+
+
 def test_a_receipt_that_is_not_there_is_one_line(said, clip):
     code, out, err = said("show", clip)
     assert (code, out) == (1, "")

@@ -10,7 +10,6 @@ and ``Retry-After``.
 
 from __future__ import annotations
 
-import codecs
 import math
 import os
 import re
@@ -33,7 +32,7 @@ from airflow_provider_minimax.api.connections import CONNECT_TIMEOUT
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.named_task import UNREADABLE, named_task
 from airflow_provider_minimax.api.proxies import proxy_for
-from airflow_provider_minimax.api.redaction import SHORTEST_KEY, redact, without_key
+from airflow_provider_minimax.api.redaction import body_without_key, harmless_cause, redact, without_key
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxAuthError,
@@ -209,34 +208,31 @@ def sending(endpoint: Endpoint, request: HttpRequest) -> Iterator[None]:
     try:
         yield
     except MinimaxError as error:
-        raise explained(error, endpoint, request) from error.__cause__
+        raise explained(error, endpoint, request) from harmless_cause(error.__cause__, endpoint.api_key)
     except Exception as error:
         if not request.buys:
             raise
         # A failure that nobody has thought of is no proof that nothing was bought.
-        raise explained(broken_off(error), endpoint, request) from error
+        raise explained(broken_off(error), endpoint, request) from harmless_cause(error, endpoint.api_key)
 
 
 def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: HttpRequest) -> T:
     """Return what ``read`` makes of an answer, or raise what it means, with all that the reader needs to know."""
-    if reply.body.startswith(codecs.BOM_UTF8):
-        # Some servers put this mark before their JSON, and no parser takes it.
-        reply = replace(reply, body=reply.body.removeprefix(codecs.BOM_UTF8))
-    key = endpoint.api_key.encode()
-    if len(key) >= SHORTEST_KEY and key in reply.body:
-        # Some platforms repeat it, also in the words on a task that failed.
-        reply = replace(reply, body=reply.body.replace(key, "…".encode()))
+    # Some platforms repeat the key, also in the words on a task that failed.
+    body = body_without_key(reply.body, endpoint.api_key)
+    if body is not reply.body:
+        reply = replace(reply, body=body)
     if reply.cut_off_by is not None:
         error = explained(reply.cut_off_by, endpoint, request, reply if request.buys else None)
-        raise error from reply.cut_off_by.__cause__
+        raise error from harmless_cause(reply.cut_off_by.__cause__, endpoint.api_key)
     try:
         return read(reply)
     except MinimaxError as error:
-        raise explained(error, endpoint, request, reply) from error.__cause__
+        raise explained(error, endpoint, request, reply) from harmless_cause(error.__cause__, endpoint.api_key)
     except Exception as error:
         # An answer that trips our own reading is no licence to buy again.
         unreadable = MinimaxUnavailableError(f"the answer could not be read ({type(error).__name__})")
-        raise explained(unreadable, endpoint, request, reply) from error
+        raise explained(unreadable, endpoint, request, reply) from harmless_cause(error, endpoint.api_key)
 
 
 def network_error(error: Exception) -> MinimaxError:
@@ -278,7 +274,8 @@ def explained(
     """Return the error with what only the sender knows: platform, trace, what was at stake, what to do."""
     if reply is not None:
         error.http_status = error.http_status or reply.status
-        error.trace_id = error.trace_id or redact(reply.headers.get("trace-id", ""), limit=100) or None
+        trace_id = without_key(reply.headers.get("trace-id", ""), endpoint.api_key)
+        error.trace_id = error.trace_id or redact(trace_id, limit=100) or None
         error.retry_after = retry_after(reply)
     error.platform = endpoint.platform
     error.message = without_key(error.message, endpoint.api_key)

@@ -7,6 +7,7 @@ A task is failed for such a value after it has ended: without a word in its log,
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, time
 from typing import Any
@@ -15,6 +16,9 @@ from typing import Any
 _INTEGERS = range(-(2**63), 2**63)
 # The server reads JSON of some 250 levels.
 _DEEPEST = 50
+# What a terminal or an editor obeys, or what hides or reorders other text: control characters (C0, DEL, C1), marks and
+# overrides of direction, separators of lines and paragraphs, and halves of surrogate pairs.
+_OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 
 
 def storable(value: Any) -> Any:
@@ -53,3 +57,26 @@ def storable_text(text: str) -> str:
     :param text: any text.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def printable(text: str) -> str:
+    r"""
+    Return a text that no terminal, log or page obeys: control characters are written out, ESC as ``\x1b``.
+
+    :param text: any text; one that went through here already stays as it is.
+    """
+    return _OBEYED.sub(_written_out, text)
+
+
+def _written_out(sign: re.Match[str]) -> str:
+    code = ord(sign[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def escaped_json(text: str) -> str:
+    r"""
+    Return a JSON text with the same values, and with what a terminal obeys as JSON escapes: DEL as ``\u007f``.
+
+    :param text: the JSON text; its line breaks stay.
+    """
+    return _OBEYED.sub(lambda sign: sign[0] if sign[0] == "\n" else f"\\u{ord(sign[0]):04x}", text)

@@ -40,7 +40,7 @@ def _content(receipt: Receipt) -> Iterator[Row]:
     yield from words.failure(receipt)
     request = receipt.request or {}
     if prompt := request.get("prompt"):
-        yield "Prompt", " ".join(prompt.split())
+        yield "Prompt", " ".join(str(prompt).split())
     if receipt.model:
         yield "Model", receipt.model
     if asked := ", ".join(_asked(request)):
@@ -71,12 +71,12 @@ def _purchase(receipt: Receipt) -> Iterator[Row]:
 
 def _asked(request: Mapping[str, Any]) -> Iterator[str]:
     if resolution := request.get("resolution"):
-        yield str(resolution)
+        yield _short(resolution)
     if duration := request.get("duration"):
-        yield f"{duration} s"
+        yield f"{_short(duration)} s"
     for name, value in request.items():
         if name not in _TOLD_ELSEWHERE:
-            yield f"{name}={_short(value)}"
+            yield f"{_short(name)}={_short(value)}"
 
 
 def _short(value: Any) -> str:
@@ -86,14 +86,22 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST_OPTION else f"{text[:_LONGEST_OPTION]}..."
 
 
+def _formatted(form: str, value: Any) -> str:
+    """Return a value in its form; a receipt is a file that people may edit, so it may be of any kind."""
+    try:
+        return form.format(value)
+    except (ValueError, TypeError, OverflowError):
+        return _short(value)
+
+
 def _got(receipt: Receipt) -> list[str]:
     """Tell what was measured; of a clip that was not checked, what the platform said."""
     film = receipt.media or receipt.facts or {}
-    known = [text.format(film[name]) for name, text in _FILM.items() if film.get(name) is not None]
+    known = [_formatted(form, film[name]) for name, form in _FILM.items() if film.get(name) is not None]
     if film.get("width") and film.get("height"):
-        known.insert(0, f"{film['width']}x{film['height']}")
+        known.insert(0, f"{_short(film['width'])}x{_short(film['height'])}")
     if receipt.media:
-        known.append("with sound" if film["has_sound"] else "no sound")
+        known.append("with sound" if film.get("has_sound") else "no sound")
     elif known:
         known[-1] += " as the platform told"
     if receipt.size is not None:
@@ -107,6 +115,8 @@ def _may_be_due(receipt: Receipt) -> bool:
 
 
 def _cost(cost: Mapping[str, Any]) -> str:
-    if cost["kind"] == "billed":
-        return f"{cost['amount']} {cost['unit']} (billed)"
-    return f"{cost['amount']:.2f} {cost['currency']} (estimate: list price, read {cost['read']})"
+    amount = cost.get("amount")
+    if cost.get("kind") == "billed":
+        return f"{_short(amount)} {_short(cost.get('unit'))} (billed)"
+    price = f"{_formatted('{:.2f}', amount)} {_short(cost.get('currency'))}"
+    return f"{price} (estimate: list price, read {_short(cost.get('read'))})"

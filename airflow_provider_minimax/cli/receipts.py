@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 from contextlib import closing
 
+from airflow_provider_minimax.api.storable import printable
 from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.cli import words
-from airflow_provider_minimax.cli.command import command, fail, named, print_rows
+from airflow_provider_minimax.cli.command import command, fail, named, print_list, print_rows, say
 from airflow_provider_minimax.cli.storage import find_receipts, look_at_clip
 from airflow_provider_minimax.exceptions import (
     MinimaxConfigurationError,
@@ -24,8 +25,6 @@ from airflow_provider_minimax.receipts.record import Phase, Receipt
 @command
 def list_receipts(options: Namespace) -> None:
     """List the receipts in a folder."""
-    from airflow.cli.simple_table import AirflowConsole
-
     listing = find_receipts(options.folder)
     if listing is None:
         raise MinimaxRequestError(f"folder={options.folder!r}: there is no such folder, and no receipt of such a clip")
@@ -39,7 +38,7 @@ def list_receipts(options: Namespace) -> None:
         # One that is gone by now was taken away while we looked.
         if receipt is not None and options.phase in (None, receipt.phase):
             rows.append(words.row(clip, receipt))
-    AirflowConsole().print_as(rows, options.output)
+    print_list(rows, options.output)
     if unreadable := sum(row["phase"] == "unreadable" for row in rows):
         fail(f"{unreadable} of these cannot be read, so what was bought under them is unknown.")
 
@@ -63,13 +62,13 @@ def adopt_task(options: Namespace) -> None:
     intent = _read(home, clip)
     _refuse_unless_orphaned(intent, home.where, clip)
     if options.no_check:
-        print(f"The platform was not asked about MiniMax task {minimax_task_id}.")
+        say(f"The platform was not asked about MiniMax task {minimax_task_id}.")
     else:
         _ask_platform(intent, minimax_task_id)
     _refuse_if_changed(home, intent)
     # max_tries is unknown so that the owner's next try goes on with it, be it a retry or after a clear.
     home.write(intent.submitted(minimax_task_id, now()).model_copy(update={"max_tries": None}))
-    print(
+    say(
         f"{home.where}: MiniMax task {minimax_task_id} is written down. Clear the Airflow task: {intent.owner} goes on "
         "with it, and buys nothing."
     )
@@ -82,16 +81,16 @@ def forget_receipt(options: Namespace) -> None:
     receipt: Receipt | None = None
     try:
         receipt = _read(home, clip)
-        print(words.given_up(receipt, look_at_clip(clip, None)))
-        print(words.copy_in_store(receipt))
+        say(words.given_up(receipt, look_at_clip(clip, None)))
+        say(words.copy_in_store(receipt))
     except MinimaxReceiptError as error:
-        print(f"{error.message}. Without it the next run buys anew.")
+        say(f"{error.message}. Without it the next run buys anew.")
     if not (options.yes or _confirmed(f"Take {home.where} away? (y/n) ")):
         fail(f"{home.where} is left as it is.")
     if receipt is not None:
         _refuse_if_changed(home, receipt)
     home.erase()
-    print(f"{home.where} is gone.")
+    say(f"{home.where} is gone.")
 
 
 def _read(home: SidecarHome, clip: str) -> Receipt:
@@ -140,7 +139,7 @@ def _ask_platform(intent: Receipt, minimax_task_id: str) -> None:
         ways_on = (error.hint, "Nothing was changed. With --no-check the platform is not asked.")
         error.hint = " ".join(filter(None, ways_on))
         raise
-    print(f"MiniMax task {minimax_task_id} is known at {platform}: {task.status} ({task.state}).")
+    say(f"MiniMax task {minimax_task_id} is known at {platform}: {task.status} ({task.state}).")
 
 
 def _refuse_if_changed(home: SidecarHome, receipt: Receipt) -> None:
@@ -152,7 +151,7 @@ def _refuse_if_changed(home: SidecarHome, receipt: Receipt) -> None:
 
 def _confirmed(question: str) -> bool:
     try:
-        return input(question).strip().upper() == "Y"
+        return input(printable(question)).strip().upper() == "Y"
     except EOFError:
         print()
         return False

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from airflow_provider_minimax.downstream import parts_of
+from airflow_provider_minimax.exceptions import MinimaxRequestError
 from airflow_provider_minimax.receipts.decision import Clip
 from airflow_provider_minimax.receipts.homes import SUFFIX, trouble
+
+MOST = 10_000
+"""As many receipts are listed at once."""
 
 
 def clip_of(path: str) -> str:
@@ -20,8 +26,8 @@ def clip_of(path: str) -> str:
     :param path: the clip's, or its receipt's; relative to the current folder if it is a local one.
     """
     clip = path.removesuffix(SUFFIX)
-    if clip.startswith("file://"):
-        clip = unquote(urlsplit(clip).path)  # as the delivery takes it
+    if clip.lower().startswith("file://"):
+        clip = parts_of(clip)[2]
     # Airflow before 3.2 takes a relative path for one from the root.
     return clip if "://" in clip else str(Path(clip).absolute())
 
@@ -46,6 +52,7 @@ def find_receipts(folder: str) -> Listing | None:
     :param folder: a path or URL; that of one clip or receipt finds just that one.
     :return: what there is; ``None`` if there is neither such a folder nor such a receipt.
     :raises MinimaxReceiptStoreError: the storage cannot be reached.
+    :raises MinimaxRequestError: there are too many to list.
     """
     place = clip_of(folder)
     with trouble(f"storage of {place}", "reached"):
@@ -57,16 +64,20 @@ def find_receipts(folder: str) -> Listing | None:
 
 def _below(folder: str, storage: Any, path: str) -> Listing:
     unread: list[tuple[str, str]] = []
-    if "file" in storage.protocol:
-        # fsspec's own search passes over folders that may not be read.
-        found = []
-        for parent, _, names in os.walk(path, onerror=lambda error: unread.append((error.filename, str(error)))):
-            found += [f"{parent}/{name}" for name in names]
-    else:
-        found = storage.find(path)
+    # Links to folders are not followed, so none leads round in circles.
+    files = _local_files(path, unread) if "file" in storage.protocol else iter(storage.find(path))
+    found = sorted(islice((file for file in files if file.endswith(SUFFIX)), MOST + 1))
+    if len(found) > MOST:
+        raise MinimaxRequestError(f"folder={folder!r}: has more than {MOST} receipts below it; name a folder in it")
     root = storage._strip_protocol(path).rstrip("/")
-    below = (file.removeprefix(root).lstrip("/") for file in found if file.endswith(SUFFIX))
-    return Listing(tuple(sorted(f"{folder.rstrip('/')}/{name.removesuffix(SUFFIX)}" for name in below)), tuple(unread))
+    below = (file.removeprefix(root).lstrip("/").removesuffix(SUFFIX) for file in found)
+    return Listing(tuple(sorted(f"{folder.rstrip('/')}/{name}" for name in below)), tuple(unread))
+
+
+def _local_files(path: str, unread: list[tuple[str, str]]) -> Iterator[str]:
+    # fsspec's own search passes over folders that may not be read.
+    for parent, _, names in os.walk(path, onerror=lambda error: unread.append((error.filename, str(error)))):
+        yield from (f"{parent}/{name}" for name in names)
 
 
 def look_at_clip(place: str, sha256: str | None) -> Clip:
@@ -81,7 +92,8 @@ def look_at_clip(place: str, sha256: str | None) -> Clip:
         storage, path = _storage_of(place)
         if not storage.exists(path):
             return Clip.ABSENT
-        if sha256 is None:
+        # Reading a pipe may never end.
+        if sha256 is None or not storage.isfile(path):
             return Clip.DIFFERS
         with storage.open(path, "rb") as file:
             return Clip.FITS if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else Clip.DIFFERS

@@ -143,8 +143,8 @@ def next_step(receipt: Receipt, seen: Clip) -> str:
         )
     if receipt.phase is Phase.SUBMITTED:
         # Without max_tries a person wrote it down.
-        clear = "and so does a clear" if receipt.max_tries is None else "a clear only with on_clear='reuse'"
-        return f"A retry of the Airflow task goes on with it, {clear}."
+        unless = "" if receipt.max_tries is None else " unless on_clear='resubmit'"
+        return f"A retry of the Airflow task goes on with it, and so does a clear{unless}."
     if receipt.phase is Phase.FAILED:
         return "Read the reason. To buy anew, clear the Airflow task."
     return {

@@ -31,6 +31,8 @@ OTHERS_WRITE_WITHIN = timedelta(seconds=15)
 # How long the platform's list may lag behind is not documented.
 LISTED_WITHIN = timedelta(seconds=60)
 _SHOWN = 10
+# A receipt is a file that people may edit, and no platform makes longer clips.
+_LONGEST = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,15 @@ class Shape:
     @classmethod
     def of(cls, receipt: Receipt) -> Self:
         """Return the shape of what was asked for."""
-        asked: Mapping[str, Any] = {**(receipt.request or {}), **(receipt.request or {}).get("extra_body", {})}
+        request = receipt.request or {}
+        extra = request.get("extra_body")
+        asked: Mapping[str, Any] = {**request, **(extra if isinstance(extra, Mapping) else {})}
         has_frames = "first_frame_image" in asked or "last_frame_image" in asked
         duration = asked.get("duration")
         return cls(
             receipt.model,
             _word(asked.get("resolution")),
-            duration if isinstance(duration, int | float) else None,
+            duration if isinstance(duration, int | float) and 0 < duration < _LONGEST else None,
             # A clip with frames gets theirs, whatever was asked for.
             None if has_frames else _ratio(asked.get("ratio")),
             str(asked.get("task_type", "generation")),

@@ -420,7 +420,7 @@ _PRODUCTS = {"regeneration": "a clip in 2K", "h3_context_ir": "a better prompt"}
 
 def orphaned(receipt: Receipt, where: str) -> MinimaxSubmissionUnknownError:
     """Return the error for a submission of which nobody knows whether it bought anything."""
-    what = _PRODUCTS.get((receipt.request or {}).get("task_type", ""), "a clip")
+    what = _PRODUCTS.get(str((receipt.request or {}).get("task_type")), "a clip")
     named = (receipt.facts or {}).get("task_id")
     answer = f"was an error that names task {named}" if named else "was never written down"
     return MinimaxSubmissionUnknownError(

@@ -7,17 +7,19 @@ later). Each write is one small object that is there whole or not at all.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStoreError
-from airflow_provider_minimax.receipts.record import Receipt, read_receipt
+from airflow_provider_minimax.receipts.record import LARGEST, Receipt, read_receipt, unreadable
 
 SUFFIX = ".receipt.json"
 STATE_KEY = "minimax_receipt"
@@ -80,10 +82,10 @@ class SidecarHome:
         """Return the receipt, if there is one."""
         with trouble(f"receipt {self.where}", "read"):
             try:
-                content = self._file.read_bytes() if self._file else self._storage.cat_file(self._path)
+                content = read_file(self._file, self.where) if self._file else read_object(self._storage, self._path)
             except FileNotFoundError:
                 return None
-        return read_receipt(bytes(content), self.where)
+        return read_receipt(content, self.where)
 
     def create(self, receipt: Receipt) -> bool:
         """Write the receipt unless there is one."""
@@ -127,6 +129,45 @@ class SidecarHome:
             _sync_folder(file.parent)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def read_file(file: Path, where: str) -> bytes:
+    """
+    Return the content of a receipt on a local disk, of a file that is too large to be one only the beginning.
+
+    :param file: the file.
+    :param where: its name for people.
+    :raises FileNotFoundError: there is none.
+    :raises MinimaxReceiptError: what is there is no file, such as a pipe, from which reading may never return.
+    """
+    try:
+        is_file = stat.S_ISREG(file.stat().st_mode)
+    except FileNotFoundError:
+        if file.is_symlink():
+            raise unreadable(where, "is a link to a file that is not there") from None
+        raise
+    if not is_file:
+        raise unreadable(where, "is no file")
+    # Should a pipe take its place meanwhile, opening it does not wait for who writes to it.
+    with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as content:
+        return content.read(LARGEST + 1)
+
+
+def read_object(storage: Any, path: str) -> bytes:
+    """
+    Return the content of a receipt in a storage, of an object that is too large to be one only the beginning.
+
+    :param storage: the file system of fsspec that it is in.
+    :param path: its path there.
+    :raises FileNotFoundError: there is none.
+    """
+    try:
+        return bytes(storage.cat_file(path, start=0, end=LARGEST + 1))
+    except OSError as error:
+        # S3 has no part of an empty object.
+        if error.errno != errno.EINVAL or storage.size(path):
+            raise
+        return b""
 
 
 def _put_new(unfinished: Path, file: Path) -> None:
@@ -209,4 +250,4 @@ def trouble(thing: str, done: str) -> Iterator[None]:
     except Exception as error:
         raise MinimaxReceiptStoreError(
             f"the {thing} cannot be {done}: {redact(f'{type(error).__name__}: {error}')}"
-        ) from error
+        ) from harmless_cause(error)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_minimax.exceptions import MinimaxReceiptError
-from airflow_provider_minimax.receipts.homes import SUFFIX, trouble
+from airflow_provider_minimax.receipts.homes import SUFFIX, read_file, read_object, trouble
 from airflow_provider_minimax.receipts.record import Receipt, read_receipt
 
 _MOST = 500
@@ -27,7 +28,7 @@ def neighbours_of(output_path: str, since: datetime) -> tuple[Receipt, ...]:
 
     with trouble(f"folder of {output_path}", "read"):
         path = ObjectStoragePath(output_path)
-        storage, own = path.fs, f"{path.path}{SUFFIX}"
+        storage, is_local, own = path.fs, "file" in path.fs.protocol, f"{path.path}{SUFFIX}"
         folder = own.rpartition("/")[0] or "/"
         # Some storages remember what they listed before.
         storage.invalidate_cache()
@@ -45,7 +46,8 @@ def neighbours_of(output_path: str, since: datetime) -> tuple[Receipt, ...]:
         for name in names:
             # One that is gone by now was taken back, because nothing was bought.
             with suppress(FileNotFoundError):
-                found.append(read_receipt(bytes(storage.cat_file(name)), name))
+                content = read_file(Path(name), name) if is_local else read_object(storage, name)
+                found.append(read_receipt(content, name))
         return tuple(found)
 
 

@@ -11,40 +11,36 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
-from airflow_provider_minimax.api.storable import storable
+from airflow_provider_minimax.api.storable import escaped_json, printable, storable
 from airflow_provider_minimax.api.task import VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxReceiptError
+from airflow_provider_minimax.receipts.addresses import address_to_keep, picture_behind
 
 KIND: Final = "minimax video receipt"
 SCHEMA: Final = 1
 
+# A receipt of all fields with the longest prompt has some 30 KB.
+LARGEST = 1024 * 1024
+
 # What does not shape the clip.
 _SHAPELESS = ("callback_url",)
-# The parameters with which S3, GCS, Azure, OSS, COS, TOS and CloudFront sign a URL: they change whenever the URL is
-# signed anew, and the picture behind it does not. https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html,
-# https://cloud.google.com/storage/docs/authentication/signatures, https://learn.microsoft.com/rest/api/storageservices/create-service-sas
-_SIGNING = frozenset(
-    {
-        *("awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "security-token", "signature", "expires"),
-        *("key-pair-id", "policy", "se", "sig", "sip", "ske", "skoid", "sks", "skt", "sktid", "skv", "sp", "spr"),
-        *("sr", "st", "sv"),
-        *("q-ak", "q-header-list", "q-key-time", "q-sign-algorithm", "q-sign-time", "q-signature", "q-url-param-list"),
-    }
+# What is made fit to be shown when it is read. Prompts, paths and Airflow's own names are needed as they are.
+_FIT_TO_SHOW = (
+    *("platform", "minimax_conn_id", "model", "minimax_task_id", "api_version", "replaced", "provider_version"),
+    *("fingerprint", "asked", "attempt", "sha256", "cost", "failure", "facts", "media"),
 )
-_SIGNING_PREFIXES = ("x-amz-", "x-cos-", "x-goog-", "x-oss-", "x-tos-")
 
 
 class Phase(StrEnum):
@@ -60,6 +56,17 @@ class Phase(StrEnum):
     """The clip is at its place."""
 
 
+def _of_our_days(moment: datetime) -> datetime:
+    # Beyond these, calculating with time zones fails.
+    if not 1971 <= moment.year < 3000:
+        raise ValueError("not a time at which there were clips")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_our_days)]
+Count = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
 class _Record(BaseModel):
     # What a newer version adds is kept, so that both can write the same receipt while an upgrade is under way.
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True, populate_by_name=True)
@@ -71,11 +78,11 @@ class Owner(_Record):
     dag_id: str
     run_id: str
     task_id: str
-    map_index: int = -1
+    map_index: Count = -1
 
     def __str__(self) -> str:
         mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
-        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}"
+        return printable(f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}")
 
 
 class Receipt(_Record):
@@ -129,26 +136,26 @@ class Receipt(_Record):
     minimax_conn_id: str
     model: str | None = None
     owner: Owner
-    max_tries: int | None
-    try_number: int
-    submissions: int = 1
+    max_tries: Count | None
+    try_number: Count
+    submissions: Count = 1
     replaced: tuple[str, ...] = ()
-    unanswered: int = 0
+    unanswered: Count = 0
     provider_version: str = __version__
     request: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None
-    intended_at: AwareDatetime
-    lost_at: AwareDatetime | None = None
+    intended_at: Moment
+    lost_at: Moment | None = None
     minimax_task_id: str | None = None
     api_version: str = "v1"
-    submitted_at: AwareDatetime | None = None
-    started_at: AwareDatetime | None = None
-    finished_at: AwareDatetime | None = None
+    submitted_at: Moment | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
     failure: dict[str, Any] | None = None
     output_path: str | None = None
     sha256: str | None = None
-    size: int | None = None
-    delivered_at: AwareDatetime | None = None
+    size: Count | None = None
+    delivered_at: Moment | None = None
     facts: dict[str, Any] | None = None
     media: dict[str, Any] | None = None
     previews: dict[str, str] | None = None
@@ -232,8 +239,9 @@ class Receipt(_Record):
         return values
 
     def as_json(self) -> bytes:
-        """Return the receipt as a file's content, for people to read too."""
-        return (json.dumps(self.as_values(), indent=2, ensure_ascii=False) + "\n").encode()
+        """Return the receipt as a file's content, for people to read too: nothing in it moves a terminal's cursor."""
+        text = json.dumps(self.as_values(), indent=2, ensure_ascii=False)
+        return (escaped_json(text) + "\n").encode()
 
 
 def read_receipt(content: bytes | Mapping[str, Any], where: str) -> Receipt:
@@ -245,34 +253,76 @@ def read_receipt(content: bytes | Mapping[str, Any], where: str) -> Receipt:
     :raises MinimaxReceiptError: it is no receipt, is cut off, or was written by a newer version of this provider.
     """
     try:
-        values = json.loads(content) if isinstance(content, bytes) else content
+        return _read(content, where)
+    except RecursionError:
+        raise unreadable(where, "is damaged (it is nested too deeply)") from None
+
+
+def _read(content: bytes | Mapping[str, Any], where: str) -> Receipt:
+    try:
+        values = _loaded(content) if isinstance(content, bytes) else content
     except ValueError as error:
-        raise _unreadable(where, f"is not whole ({error})") from None
+        raise unreadable(where, f"is not whole ({redact(str(error))})") from None
     if not isinstance(values, Mapping) or values.get("kind") != KIND:
-        raise _unreadable(where, "was not written by this provider")
+        raise unreadable(where, "was not written by this provider")
     schema = values.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
-        raise _unreadable(
+        raise unreadable(
             where,
-            f"has schema {schema}, and this version reads up to {SCHEMA}",
+            f"has schema {redact(str(schema), limit=40)}, and this version reads up to {SCHEMA}",
             "Upgrade airflow-provider-minimax here.",
         )
+    fit = {name: _printable(value) if name in _FIT_TO_SHOW else value for name, value in values.items()}
     try:
-        return Receipt.model_validate_json(json.dumps(values))
+        return Receipt.model_validate_json(json.dumps(fit))
     except ValidationError as error:
         what = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         writer = values.get("provider_version")
         if isinstance(writer, str) and writer != __version__:
-            raise _unreadable(
+            raise unreadable(
                 where,
                 f"was written by version {redact(writer, limit=40)} of this provider, and this version ({__version__}) "
                 f"cannot read it ({redact(what)})",
                 "Upgrade airflow-provider-minimax here.",
             ) from None
-        raise _unreadable(where, f"is damaged ({redact(what)})") from None
+        raise unreadable(where, f"is damaged ({redact(what)})") from None
 
 
-def _unreadable(where: str, problem: str, way_out: str | None = None) -> MinimaxReceiptError:
+def _loaded(content: bytes) -> Any:
+    if len(content) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST} bytes, and no receipt has")
+    return json.loads(content, object_pairs_hook=_named_once, parse_constant=_no_number)
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a field is there twice")
+    return fields
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable(str(name)): _printable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(item) for item in value]
+    return value
+
+
+def unreadable(where: str, problem: str, way_out: str | None = None) -> MinimaxReceiptError:
+    """
+    Return the error for a receipt that is there and cannot be understood.
+
+    :param where: where it is.
+    :param problem: what is wrong with it, after "the receipt …".
+    :param way_out: what to do, if it is not what one always has to do.
+    """
     return MinimaxReceiptError(
         f"the receipt {where} {problem}, so what was bought under it is unknown",
         money=NOTHING_BOUGHT,
@@ -287,7 +337,8 @@ def fingerprint_of(request: PaidRequest, account: Mapping[str, str]) -> str:
     :param request: the request, its images as URLs, data URLs, contents of files, or paths, which tell less.
     :param account: where it is bought: platform, base URL, connection, and a version of the API other than ``v1``.
     """
-    text = json.dumps([dict(account), told(request)], sort_keys=True, separators=(",", ":"), default=str)
+    shape = _shape_of(request, picture_behind)
+    text = json.dumps([dict(account), shape], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -297,23 +348,27 @@ def told(request: PaidRequest) -> dict[str, Any]:
 
     :param request: the request, its images as URLs, data URLs or contents of files.
     """
+    shape = _shape_of(request, address_to_keep)
+    # A prompt may begin with an address, and is kept as it was written.
+    return shape | {name: value for name, value in request.given().items() if name == "prompt"}
+
+
+def _shape_of(request: PaidRequest, of_url: Callable[[str], str]) -> dict[str, Any]:
     # Receipts of clips say nothing of a kind, and their fingerprints must stay the same.
     kind = {} if request.task_type == "generation" else {"task_type": request.task_type}
-    return kind | {name: _shape(value) for name, value in request.given().items() if name not in _SHAPELESS}
+    return kind | {name: _shape(value, of_url) for name, value in request.given().items() if name not in _SHAPELESS}
 
 
-def _shape(value: Any) -> Any:
+def _shape(value: Any, of_url: Callable[[str], str]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _shape(item) for key, item in value.items()}
+        return {key: _shape(item, of_url) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_shape(item) for item in value]
+        return [_shape(item, of_url) for item in value]
     if isinstance(value, FileContent):
         return f"sha256:{value.data.sha256}"
     if isinstance(value, str) and value.startswith("data:"):
         return _digest(value)
-    if isinstance(value, str) and value.startswith(("https://", "http://")):
-        return _unsigned(value)
-    return value
+    return of_url(value) if isinstance(value, str) else value
 
 
 def _digest(data_url: str) -> str:
@@ -324,14 +379,3 @@ def _digest(data_url: str) -> str:
     except binascii.Error:
         data = data_url.encode()
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def _unsigned(url: str) -> str:
-    parts = urlsplit(url)
-    kept = [
-        (name, value)
-        for name, value in parse_qsl(parts.query, keep_blank_values=True)
-        if name.lower() not in _SIGNING and not name.lower().startswith(_SIGNING_PREFIXES)
-    ]
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query=urlencode(kept)).geturl()

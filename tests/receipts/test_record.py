@@ -134,6 +134,79 @@ def test_a_url_that_is_signed_anew_at_each_try_is_the_same_picture(one, other):
     assert mark(first_frame_image=f"https://bucket.example/a.png?version=2&{one}") not in frames
 
 
+SIGNED_AGAIN = [
+    ("https://p.supabase.co/storage/v1/object/sign/frames/{}.png?token=", ""),
+    ("https://p.supabase.co/storage/v1/render/image/sign/frames/{}.png?width=300&token=", ""),
+    ("https://zone.b-cdn.net/{}.png?expires=1&token_path=%2F&token=", ""),
+    ("https://f001.backblazeb2.com/file/frames/{}.png?Authorization=", ""),
+    ("https://imagedelivery.net/account/{}/public?sig=1&exp=", ""),
+    ("https://me.imgix.net/{}.png?w=300&s=", ""),
+    ("https://cdn.discordapp.com/attachments/1/{}/boat.png?ex=1&is=2&hm=", "&"),
+    ("https://cdn.example/{}.png?auth_key=1790000000-0-0-", ""),
+    ("https://cdn.example/{}.png?hdnts=exp=1~acl=/*~hmac=", ""),
+    ("https://b.obs.example/{}.png?AccessKeyId=k&x-obs-security-token=", ""),
+]
+
+
+@pytest.mark.parametrize(("address", "after"), SIGNED_AGAIN)
+def test_so_is_one_that_is_signed_as_its_host_does(address, after):
+    frames = {mark(first_frame_image=f"{address.format(1)}{signature}{after}") for signature in ("a1", "b2")}
+    assert len(frames) == 1
+    assert mark(first_frame_image=f"{address.format(2)}a1{after}") not in frames
+    assert mark(first_frame_image=f"{address.format(1)}a1&page=2{after}") not in frames
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://files.example/view?token=",
+        "https://files.example/view?Authorization=",
+        "https://files.example/view?s=",
+        "https://files.example/view?ex=",
+        "https://zone.b-cdn.net.files.example/view?token=",
+        "https://files.example/storage/v1/object/public/view?token=",
+    ],
+)
+def test_what_may_be_the_name_of_a_picture_tells_pictures_apart(address):
+    """No two pictures may be taken for one, so a name is a signature's only where the host is known for it."""
+    assert mark(first_frame_image=f"{address}1") != mark(first_frame_image=f"{address}2")
+
+
+SECRET = "SIGNATURE0123456789"
+SIGNED = [
+    *("X-Amz-Signature={}", "token={}", "alt=media&token={}", "sv=1&sig={}", "Authorization={}", "auth_key={}"),
+    *("verify=1-{}", "s={}", "ixsig={}", "hdnts=exp=1~hmac={}", "__token__={}", "hm={}", "access_token={}", "{}"),
+    *("w=300&key={}", "v={}", "version={}", "format=png&x={}", "token%3D{}", "a=1;sig={}"),
+]
+
+
+@pytest.mark.parametrize("query", SIGNED)
+def test_no_signature_is_kept_whatever_its_parameter_is_called(query):
+    for signed in (f"https://files.example/a.png?{query}", f"https://files.example/a.png#{query}"):
+        signed = signed.format(SECRET)
+        for written in (signed, signed.upper(), f" {signed}", signed.replace("https", "s3")):
+            request = VideoRequest.model_construct(
+                **FIELDS, first_frame_image=written, extra_body={"deep": [{"picture": written}]}
+            )
+            assert SECRET not in json.dumps(told(request)).upper()
+            assert "FILES.EXAMPLE/A.PNG" in json.dumps(told(request)).upper()
+
+
+def test_a_pictures_size_form_and_version_are_kept():
+    for query in ("w=300&h=200&q=80&dpr=1.5", "width=300&format=webp&fit=crop", "v=2", "alt=media"):
+        address = f"https://files.example/a.png?{query}"
+        assert told(VideoRequest.of(FIELDS | {"first_frame_image": address}))["first_frame_image"] == address
+
+
+def test_a_prompt_is_kept_as_it_was_written():
+    prompt = "https://a.example/b?c=d is what the cat types\x1b.\n\u202eIt purrs.#1"
+    request = VideoRequest.of(FIELDS | {"prompt": prompt})
+    assert told(request)["prompt"] == prompt
+    receipt = intent(request=told(request))
+    assert read_receipt(receipt.as_json(), "here").request["prompt"] == prompt
+    assert not {"\x1b", "\u202e"} & set(receipt.as_json().decode())
+
+
 def test_the_password_of_a_url_is_not_told():
     request = VideoRequest.of(FIELDS | {"first_frame_image": "https://me:SECRET@files.example:8443/a.png"})
     assert told(request)["first_frame_image"] == "https://files.example:8443/a.png"
