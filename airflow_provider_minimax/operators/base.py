@@ -130,7 +130,7 @@ class BuysClips(DeliversClips):
         return tuple(source for sources in listed for source in sources if isinstance(source, str))
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        super()._do_render_template_fields(parent, *args, **kwargs)  # type: ignore[misc]
+        super()._do_render_template_fields(parent, *args, **kwargs)
         # What is rendered is stored and shown by Airflow: images in full, and URLs with their signatures.
         for name in self._secret_fields if parent is self else ():
             if (value := getattr(self, name)) is not None and not isinstance(value, Discreet):
@@ -198,6 +198,7 @@ class BuysClips(DeliversClips):
         return PurchaseOptions(
             minimax_conn_id=self.minimax_conn_id,
             output_path=self.output_path,
+            written_path=self._written_path,
             wait_for_completion=self.wait_for_completion,
             overwrite=self.overwrite,
             check=self.check,

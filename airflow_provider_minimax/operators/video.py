@@ -317,7 +317,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
 
         minimax_task_id = None if self.minimax_task_id is None else checked_id(self.minimax_task_id)
         file_id = None if self.file_id is None else str(self.file_id)
-        place = place_of(self.output_path, owner_of(context))
+        place = place_of(self.output_path, owner_of(context), written=self._written_path)
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
 
             def find() -> VideoTask:

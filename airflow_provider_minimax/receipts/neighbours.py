@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_minimax.exceptions import MinimaxReceiptError
+from airflow_provider_minimax.paths import storage_of
 from airflow_provider_minimax.receipts.homes import SUFFIX, trouble
 from airflow_provider_minimax.receipts.record import Receipt, read_receipt
 
@@ -23,11 +24,8 @@ def neighbours_of(output_path: str, since: datetime) -> tuple[Receipt, ...]:
     :raises MinimaxReceiptStoreError: the folder cannot be read.
     :raises MinimaxReceiptError: one of them cannot be read, or they are too many.
     """
-    from airflow.sdk import ObjectStoragePath
-
     with trouble(f"folder of {output_path}", "read"):
-        path = ObjectStoragePath(output_path)
-        storage, own = path.fs, f"{path.path}{SUFFIX}"
+        storage, own = storage_of(f"{output_path}{SUFFIX}")
         folder = own.rpartition("/")[0] or "/"
         # Some storages remember what they listed before.
         storage.invalidate_cache()
