@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 
 
 class RendersPaths:
-    """
-    Makes Airflow render templates in path objects too, and remembers what the author wrote for ``output_path``.
-
-    The operator has ``output_path``.
-    """
+    """Makes Airflow render templates in path objects too, and remembers what the author wrote for ``output_path``."""
 
     template_fields: Collection[str]
-    output_path: Any
+    output_path: Any = None
     _written_path: str | None = None
     """``output_path`` as the author wrote it; nothing of one that came from another task, ``None`` before rendering."""
 

@@ -17,8 +17,6 @@ from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestEr
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LOCAL = ("file", "local")
-# C0, DEL and C1. Airflow drops some of them without a word, and others would be commands to a terminal.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # What Linux takes; of a path, some is left for what lies next to a clip.
 _LONGEST_FOLDER = 255
@@ -67,12 +65,8 @@ def read_path(value: Any, *, name: str = "output_path") -> str:
     text = text.strip()
     if is_unrendered(text):
         raise refused(name, text, "is a template that was not rendered")
-    if _CONTROLS.search(text) or not _is_unicode(text):
-        raise refused(
-            name,
-            text,
-            "holds a control character, or bytes that are not UTF-8",
-        )
+    if "\0" in text or not _is_unicode(text):
+        raise refused(name, text, "holds what no file name can, or no receipt can tell: a NUL, or bytes not of UTF-8")
     url = _URL.match(text)
     if url is not None and url["scheme"].lower() not in _LOCAL:
         return f"{url['scheme'].lower()}://{url['rest']}"
@@ -146,7 +140,11 @@ def storage_of(path: str) -> tuple[Any, str]:
     found = ObjectStoragePath(path)
     key = path.partition("://")[2].partition("/")[2].rstrip("/")
     if not str(found.path).endswith(key):
-        raise refused("output_path", path, f"Airflow reads {found.path!r} in it; # and ? need something after them")
+        raise refused(
+            "output_path",
+            path,
+            f"Airflow reads {found.path!r} in it, for it drops line breaks, tabs, and # and ? with nothing behind them",
+        )
     return found.fs, str(found.path)
 
 
