@@ -10,14 +10,20 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    AnyPath: TypeAlias = str | os.PathLike[str] | ObjectStoragePath
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LOCAL = ("file", "local")
-_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_UNWRITTEN = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # What Linux takes; of a path, some is left for what lies next to a clip.
 _LONGEST_FOLDER = 255
 _LONGEST_PATH = 3800
@@ -113,7 +119,7 @@ def _is_unicode(text: str) -> bool:
 
 def parents_in(text: str) -> int:
     """Return how many segments of a path or a template are ``..``, written out as such."""
-    return _TEMPLATE.sub("{}", text).split("/").count("..")
+    return _EXPRESSION.sub("{}", _UNWRITTEN.sub("", text)).split("/").count("..")
 
 
 def local_path(path: str) -> Path | None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -31,6 +31,9 @@ from airflow_provider_minimax.paths import as_text, local_path, parents_in, read
 from airflow_provider_minimax.receipts.decision import Clip
 from airflow_provider_minimax.receipts.homes import SUFFIX
 from airflow_provider_minimax.receipts.record import Owner
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.paths import AnyPath
 
 # Room for a clip of the usual size, and what is kept beside it.
 ROOM = 32 * 1024**2
@@ -46,7 +49,7 @@ _S3 = ("s3", "s3a")
 _CONTENT_TYPE = {**dict.fromkeys(_S3, "ContentType"), **dict.fromkeys(("gs", "gcs"), "content_type")}
 
 
-def place_of(output_path: Any, owner: Owner | None, *, written: str | None = None) -> Place:
+def place_of(output_path: AnyPath, owner: Owner | None, *, written: str | None = None) -> Place:
     """
     Return the place that an ``output_path`` means.
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
+    from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.purchases.job import PurchaseJob
     from airflow_provider_minimax.receipts.record import Receipt
 
@@ -76,7 +77,7 @@ class BuysClips(DeliversClips):
         minimax_conn_id: str,
         wait_for_completion: bool | None,
         deferrable: bool,
-        output_path: str | None,
+        output_path: AnyPath | None,
         overwrite: bool | Literal["changed"],
         check: Literal["none", "basic", "full"],
         preview: bool,

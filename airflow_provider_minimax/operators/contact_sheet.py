@@ -21,6 +21,7 @@ from airflow_provider_minimax.paths import as_text
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.receipts.record import Owner
 
 _ENDINGS = (".jpg", ".jpeg")
@@ -84,7 +85,7 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         self,
         *,
         clips: Any,
-        output_path: str,
+        output_path: AnyPath,
         title: str | None = None,
         trigger_rule: str = "all_done",
         **kwargs: Any,
