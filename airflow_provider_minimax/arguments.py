@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+from airflow_provider_minimax.paths import as_text, is_unrendered, read_path
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.request import PaidRequest
@@ -25,7 +26,7 @@ API_VERSIONS = ("v1", "v2")
 def is_literal(value: Any) -> bool:
     """Whether a value is final already: no template, no XComArg, and none of them inside."""
     if isinstance(value, str):
-        return "{{" not in value and "{%" not in value
+        return not is_unrendered(value)
     if isinstance(value, Mapping):
         return all(is_literal(item) for item in value.values())
     if isinstance(value, list | tuple):
@@ -89,11 +90,7 @@ def check_delivery(check: str, preview: bool, output_path: Any, *, delivers: boo
     :raises MinimaxRequestError: ``check`` is no such word, or there is nothing that it or ``preview`` could be about.
     """
     one_of("check", check, ("none", "basic", "full"))
-    if isinstance(output_path, str) and not output_path.strip():
-        raise MinimaxRequestError(
-            f"output_path={output_path!r}: must be a path or URL; leave it out (None) for no delivery",
-            money=NOTHING_BOUGHT,
-        )
+    check_output_path(output_path)
     for name, value, asked in (("check", check, check != "none"), ("preview", preview, bool(preview))):
         if asked and (output_path is None or not delivers):
             missing = "output_path" if delivers else "wait_for_completion=True and output_path"
@@ -101,6 +98,18 @@ def check_delivery(check: str, preview: bool, output_path: Any, *, delivers: boo
                 f"{name}={value!r}: is for a task that delivers the clip itself; it needs {missing}",
                 money=NOTHING_BOUGHT,
             )
+
+
+def check_output_path(output_path: Any) -> None:
+    """
+    Check where something shall land, as far as that is known already.
+
+    :param output_path: the path or URL, if any.
+    :raises MinimaxRequestError: it is none.
+    """
+    text = as_text(output_path)
+    if text is not None and is_literal(text):
+        read_path(text)
 
 
 def check_overwrite(overwrite: bool | Literal["changed"], output_path: Any, durable: bool) -> bool | Literal["changed"]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_minimax.links import MinimaxClipLink, MinimaxFactsLink
+from airflow_provider_minimax.paths import as_text
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -18,7 +19,29 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 
-class DeliversClips:
+class RendersPaths:
+    """Makes Airflow render templates in path objects too, and remembers what the author wrote for ``output_path``."""
+
+    template_fields: Collection[str]
+    output_path: Any = None
+    _written_path: str | None = None
+    """``output_path`` as the author wrote it; nothing of one that came from another task, ``None`` before rendering."""
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        if parent is self:
+            # What Airflow has seen already are values of other tasks, which must not be rendered.
+            for name in self.template_fields:
+                value = getattr(self, name)
+                if id(value) not in seen_oids and (text := as_text(value)) is not value:
+                    setattr(self, name, text)
+            is_written = isinstance(self.output_path, str) and id(self.output_path) not in seen_oids
+            self._written_path = self.output_path if is_written else ""
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)  # type: ignore[misc]
+
+
+class DeliversClips(RendersPaths):
     """
     Makes an operator put clips in their place, and tell of them: to assets, to lineage, and in its links.
 
@@ -27,7 +50,6 @@ class DeliversClips:
 
     operator_extra_links: Collection[BaseOperatorLink] = (MinimaxClipLink(), MinimaxFactsLink())
 
-    output_path: Any
     overwrite: bool
     check: str
     preview: bool
@@ -40,7 +62,7 @@ class DeliversClips:
         from airflow_provider_minimax.receipts.of_task import owner_of
 
         if self.output_path is not None and self._place_found is None:
-            self._place_found = place_of(self.output_path, owner_of(context))
+            self._place_found = place_of(self.output_path, owner_of(context), written=self._written_path)
         return self._place_found
 
     def _wishes(self) -> Wishes:

@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetRef
 
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
+from airflow_provider_minimax.paths import local_path
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -86,13 +86,11 @@ def parts_of(path: str) -> tuple[str, str, str]:
     :param path: a local path, or a URL as Airflow's object storage takes it.
     :return: scheme, authority and path: ``("s3", "bucket", "/clip.mp4")``, ``("file", "", "/data/clip.mp4")``.
     """
-    scheme, is_url, rest = path.partition("://")
+    local = local_path(path)
+    if local is not None:
+        return "file", "", str(local)
+    scheme, _, rest = path.partition("://")
     scheme = scheme.lower()
-    if not is_url:
-        scheme, rest = "file", str(Path(path).absolute())
-    elif scheme == "file":
-        # Of all URLs only these are encoded: they stand for a path, the others name an object as it is.
-        rest = unquote(rest)
     authority, slash, key = rest.partition("/")
     return _SAME_SCHEME.get(scheme, scheme), authority.rpartition("@")[2], slash + key
 

@@ -374,10 +374,10 @@ def test_a_clip_that_was_moved_with_its_receipt_says_from_where(made, shown, cli
 
 
 def test_a_file_url_is_the_place_that_it_was_for_the_operator(made, shown, tmp_path):
-    url = f"file://{tmp_path}/a%20clip.mp4"
+    url = f"file://{tmp_path}/a%20clip#2?.mp4"
     made(url)
     told = rows(shown(url)[1])
-    assert told["Clip"] == f"whole and unchanged: {tmp_path}/a clip.mp4"
+    assert told["Clip"] == f"whole and unchanged: {tmp_path}/a%20clip#2?.mp4"
     assert "Delivered to" not in told
 
 

@@ -171,7 +171,8 @@ def test_a_receipt_that_somebody_edited_does_not_fail_the_task_of_a_delivered_cl
     [
         ("/data/clip.mp4", "file:///data/clip.mp4"),
         ("file:///data/clip.mp4", "file:///data/clip.mp4"),
-        ("file:///data/my%20clip.mp4", "file:///data/my clip.mp4"),
+        ("file:///data/my%20clip.mp4", "file:///data/my%2520clip.mp4"),
+        ("/data/a://b.mp4", "file:///data/a:/b.mp4"),
         ("/data/my clip #2?.mp4", "file:///data/my clip %232%3F.mp4"),
         ("s3://bucket/a/clip.mp4", "s3://bucket/a/clip.mp4"),
         ("s3://my_aws_conn@bucket/a/clip.mp4", "s3://bucket/a/clip.mp4"),

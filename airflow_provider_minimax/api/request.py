@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, ValidationError, model_validator
 
 from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+from airflow_provider_minimax.paths import as_text
 
 UNCHECKED = "If the platform takes it all the same, validate=False sends it unchecked."
 IMAGE_FIELDS = ("first_frame_image", "last_frame_image", "subject_reference")
@@ -79,6 +80,11 @@ class PaidRequest(BaseModel):
     """What the second version of the API calls the remote tasks of such requests."""
 
     model: Text
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_path_objects(cls, fields: Any) -> Any:
+        return as_text(fields)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:

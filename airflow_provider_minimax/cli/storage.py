@@ -7,11 +7,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from airflow_provider_minimax.downstream import parts_of
 from airflow_provider_minimax.exceptions import MinimaxRequestError
+from airflow_provider_minimax.paths import read_path, storage_of
 from airflow_provider_minimax.receipts.decision import Clip
 from airflow_provider_minimax.receipts.homes import SUFFIX, trouble
 
@@ -25,11 +24,8 @@ def clip_of(path: str) -> str:
 
     :param path: the clip's, or its receipt's; relative to the current folder if it is a local one.
     """
-    clip = path.removesuffix(SUFFIX)
-    if clip.lower().startswith("file://"):
-        clip = parts_of(clip)[2]
-    # Airflow before 3.2 takes a relative path for one from the root.
-    return clip if "://" in clip else str(Path(clip).absolute())
+    # As the delivery reads it; Airflow before 3.2 takes a relative path for one from the root.
+    return read_path(path.removesuffix(SUFFIX), name="path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,7 @@ def find_receipts(folder: str) -> Listing | None:
     """
     place = clip_of(folder)
     with trouble(f"storage of {place}", "reached"):
-        storage, path = _storage_of(place)
+        storage, path = storage_of(place)
         if storage.isdir(path):
             return _below(place, storage, path)
         return Listing((place,)) if storage.exists(f"{path}{SUFFIX}") else None
@@ -89,7 +85,7 @@ def look_at_clip(place: str, sha256: str | None) -> Clip:
     :raises MinimaxReceiptStoreError: the storage cannot be read.
     """
     with trouble(f"clip {place}", "read"):
-        storage, path = _storage_of(place)
+        storage, path = storage_of(place)
         if not storage.exists(path):
             return Clip.ABSENT
         # Reading a pipe may never end.
@@ -97,10 +93,3 @@ def look_at_clip(place: str, sha256: str | None) -> Clip:
             return Clip.DIFFERS
         with storage.open(path, "rb") as file:
             return Clip.FITS if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else Clip.DIFFERS
-
-
-def _storage_of(place: str) -> tuple[Any, str]:
-    from airflow.sdk import ObjectStoragePath
-
-    path = ObjectStoragePath(place)
-    return path.fs, path.path

@@ -30,6 +30,11 @@ _PART = re.compile(r"(?:\..+|[0-9a-f]{16})\.(?P<clip>[0-9a-f]{12})(?:\.[0-9a-f]{
 _SMALL = re.compile(r"\..+(?:\.[0-9a-f]{8}\.new|\.receipt\.json\.[0-9a-f]{32})")
 
 
+def is_named_as_ours(name: str) -> bool:
+    """Whether a file of this name is taken for something left behind."""
+    return _PART.fullmatch(name.removesuffix(COMPANION)) is not None or _SMALL.fullmatch(name) is not None
+
+
 def clean(folder: Path, delivered: str) -> None:
     """
     Take away part files of a clip that was delivered, and others older than a week; whatever fails, stays.
@@ -56,19 +61,23 @@ def _leftovers(folder: int, delivered: str) -> Iterator[str]:
                 continue
             with suppress(OSError):
                 found = entry.stat(follow_symlinks=False)
-                is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
-                if is_ours and (found.st_mtime < old or (part is not None and part["clip"] == delivered)):
+                if _is_ours(found) and (found.st_mtime < old or (part is not None and part["clip"] == delivered)):
                     yield entry.name
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _take_away(folder: int, name: str) -> None:
     """Take a file away; its companion goes with it, and never before it."""
     part = name.removesuffix(COMPANION)
-    if part != name and _exists(folder, part):
+    if part != name and _found(folder, part):
         return
     with _locked(folder, name):
         os.unlink(name, dir_fd=folder)
-        if part == name and _exists(folder, f"{name}{COMPANION}"):
+        companion = _found(folder, f"{name}{COMPANION}") if part == name else None
+        if companion is not None and _is_ours(companion):
             os.unlink(f"{name}{COMPANION}", dir_fd=folder)
 
 
@@ -78,17 +87,17 @@ def _locked(folder: int, name: str) -> Iterator[None]:
     file = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        opened = os.fstat(file)
         there = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not os.path.samestat(os.fstat(file), there):
+        if not _is_ours(opened) or not os.path.samestat(opened, there):
             raise FileNotFoundError(name)
         yield
     finally:
         os.close(file)
 
 
-def _exists(folder: int, name: str) -> bool:
+def _found(folder: int, name: str) -> os.stat_result | None:
     try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return False
-    return True
+        return None

@@ -174,7 +174,7 @@ def land(
         download(hook.get_conn(), locate, clip, log=log)
         sha256, size = clip.sha256, clip.size
         media = _checked(clip, task, place, receipt, wishes, log)
-        previews = _pictures(clip.path, place, receipt, log) if wishes.preview else {}
+        previews = _pictures(clip.path, place, receipt, wishes.overwrite, log) if wishes.preview else {}
         if receipt is not None:
             receipt = receipt.finished(task, file, now())
             receipt = receipt.fetched(place.url, sha256, size, media=media, previews=previews)
@@ -339,13 +339,15 @@ def _kept_aside(clip: Unfinished, place: Place) -> str:
     return f"It is kept for a week as {clip.path} on this worker, because {why}."
 
 
-def _pictures(clip: Path, place: Place, receipt: Receipt | None, log: Log) -> dict[str, str]:
+def _pictures(clip: Path, place: Place, receipt: Receipt | None, overwrite: bool, log: Log) -> dict[str, str]:
     """Put pictures next to the clip, as many as can be made: none of them is a reason to withhold the clip."""
     made: dict[str, str] = {}
     missing: dict[str, str] = {}
     for name in PREVIEWS:
         try:
             picture = place.beside(PREVIEWS[name])
+            if not (overwrite or may_be_redrawn(picture)):
+                raise MinimaxRequestError(f"{picture} is a file of somebody else; overwrite=True would replace it")
             picture.put_bytes(_drawn(name, clip, place, receipt), "image/jpeg")
         except Exception as error:
             missing[name] = redact(str(error) or type(error).__name__, limit=200)
@@ -355,6 +357,21 @@ def _pictures(clip: Path, place: Place, receipt: Receipt | None, log: Log) -> di
         reasons = "; ".join(dict.fromkeys(missing.values()))
         log.warning("The clip has no %s next to it: %s", " and no ".join(missing).replace("_", " "), reasons)
     return made
+
+
+def may_be_redrawn(picture: Place) -> bool:
+    """
+    Say whether a picture may be put in a place: nothing is there, or one that was drawn by this package.
+
+    :param picture: the place.
+    :raises MinimaxStorageError: it cannot be read.
+    """
+    from airflow_provider_minimax.media.canvas import is_made_here
+
+    if not picture.exists():
+        return True
+    with picture.open() as file:
+        return is_made_here(file)
 
 
 def _drawn(name: str, clip: Path, place: Place, receipt: Receipt | None) -> bytes:

@@ -10,24 +10,30 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
-from typing import Any, BinaryIO
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.delivery.cleanup import is_named_as_ours
 from airflow_provider_minimax.delivery.names import LONGEST_NAME, name_for
 from airflow_provider_minimax.delivery.unfinished import COMPANION
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError, MinimaxStorageError
+from airflow_provider_minimax.paths import as_text, local_path, parents_in, read_path, refused, storage_of
 from airflow_provider_minimax.receipts.decision import Clip
+from airflow_provider_minimax.receipts.homes import SUFFIX
 from airflow_provider_minimax.receipts.record import Owner
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.paths import AnyPath
 
 # Room for a clip of the usual size, and what is kept beside it.
 ROOM = 32 * 1024**2
@@ -43,42 +49,37 @@ _S3 = ("s3", "s3a")
 _CONTENT_TYPE = {**dict.fromkeys(_S3, "ContentType"), **dict.fromkeys(("gs", "gcs"), "content_type")}
 
 
-def place_of(output_path: str, owner: Owner | None) -> Place:
+def place_of(output_path: AnyPath, owner: Owner | None, *, written: str | None = None) -> Place:
     """
     Return the place that an ``output_path`` means.
 
-    :param output_path: a path or URL; one that ends with a slash is a folder, in which the clip gets a name made of
-        its task's.
+    :param output_path: a path or URL, as text or as a path object; one that ends with a slash is a folder, in which the
+        clip gets a name made of its task's.
     :param owner: the task that the clip is for; without one, a folder is refused.
+    :param written: the template that it was rendered from, in which the author alone may have written ``..``; ``None``
+        if it was not rendered.
     :raises MinimaxRequestError: it is no path, too long, or of a storage that this Airflow does not know.
     """
-    output = str(output_path).strip()
-    if not output:
-        raise _refused(output_path, "must be a path or URL; leave it out (None) for no delivery")
+    output = read_path(output_path)
+    if written is not None and parents_in(output) > parents_in(written):
+        raise _refused(output, "a value in it leads out of its folder by .., which only the DAG itself may write")
+    if str(as_text(output_path)).strip().rpartition("/")[2] in (".", ".."):
+        raise _refused(output_path, "is a folder; name a file in it, or put a slash at its end")
     if output.endswith("/"):
         if owner is None:
             raise _refused(output_path, "is a folder; give the path of a file in it")
         output += name_for(owner)
-    scheme = urlsplit(output).scheme if "://" in output else ""
-    if "\0" in output or not _is_unicode(output):
-        raise _refused(output_path, "holds what no file name can, or no receipt can tell: a NUL, or bytes not of UTF-8")
-    if len(PurePosixPath(output).name.encode()) > LONGEST_NAME:
+    name = output.rpartition("/")[2]
+    if len(name.encode()) > LONGEST_NAME:
         raise _refused(output_path, f"the file's name must not have more than {LONGEST_NAME} bytes")
-    if scheme in ("", "file"):
-        path = Path(unquote(urlsplit(output).path) if scheme else output).absolute()
-        if path.is_dir():
-            raise _refused(output_path, "is a folder; put a slash at its end to have clips named in it, or name one")
-        return LocalPlace(path)
-    return StoragePlace(output)
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether a text can be written down; bytes of a name that Python could not decode cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    if name.endswith(SUFFIX) or is_named_as_ours(name):
+        raise _refused(output_path, "such a name is that of a receipt, or of a file on its way, which this takes away")
+    path = local_path(output)
+    if path is None:
+        return StoragePlace(output)
+    if path.is_dir():
+        raise _refused(output_path, "is a folder; put a slash at its end to have clips named in it, or name one")
+    return LocalPlace(path)
 
 
 class Place(ABC):
@@ -138,8 +139,8 @@ class Place(ABC):
     def put_bytes(self, content: bytes, content_type: str) -> None:
         """Put something small here in place of whatever is; raises :class:`MinimaxStorageError`."""
 
-    def _leads_nowhere(self) -> bool:
-        """Whether what is here is a link to nothing."""
+    def _is_no_file(self) -> bool:
+        """Whether what is here is a link to nothing, a pipe or a device, which is not to be opened."""
         return False
 
     @abstractmethod
@@ -158,7 +159,7 @@ class Place(ABC):
         """Return what is here, held against the hash that should be, if that is known."""
         if not self.exists():
             return Clip.ABSENT
-        if sha256 is None or self._leads_nowhere():
+        if sha256 is None or self._is_no_file():
             return Clip.DIFFERS
         with self._trouble("read"), self.open() as file:
             return Clip.FITS if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else Clip.DIFFERS  # type: ignore[arg-type]
@@ -202,8 +203,8 @@ class LocalPlace(Place):
         """Whether anything is here, be it a link to nothing."""
         return os.path.lexists(self.path)
 
-    def _leads_nowhere(self) -> bool:
-        return not self.path.exists()
+    def _is_no_file(self) -> bool:
+        return not self.path.is_file()
 
     def part_file(self, name: str) -> Path:
         """Return a hidden file beside the clip's place, so that a rename is all that is left to do."""
@@ -234,14 +235,28 @@ class LocalPlace(Place):
     def put(self, file: Path, *, overwrite: bool) -> bool:
         """Give the file its name."""
         with self._trouble("written"):
+            self._make_usual(file)
             if not overwrite:
                 return _named_newly(file, self.path)
             file.replace(self.path)
             return True
 
+    def _make_usual(self, file: Path) -> None:
+        """Give a part file, which nobody else may write to, the permissions that new files have in this folder."""
+        usual = self._on_its_way()
+        try:
+            with usual.open("xb") as new:
+                mode = stat.S_IMODE(os.fstat(new.fileno()).st_mode)
+        finally:
+            usual.unlink(missing_ok=True)
+        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        # A file system without permissions has none to give.
+        with suppress(OSError), open(handle, "rb"):
+            os.fchmod(handle, mode)
+
     def put_bytes(self, content: bytes, content_type: str) -> None:
         """Write something small beside its place, and give it its name."""
-        unfinished = self.path.with_name(f".{self.path.name}.{token_hex(4)}.new")
+        unfinished = self._on_its_way()
         with self._trouble("written"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -251,8 +266,16 @@ class LocalPlace(Place):
             finally:
                 unfinished.unlink(missing_ok=True)
 
+    def _on_its_way(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.{token_hex(4)}.new")
+
     def _open(self) -> BinaryIO:
-        return self.path.open("rb")
+        # A pipe is not waited for, whatever was here a moment ago.
+        file = open(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")  # noqa: SIM115 - the caller closes it
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError("it is no file")
+        return file
 
 
 def _named_newly(file: Path, path: Path) -> bool:
@@ -263,7 +286,7 @@ def _named_newly(file: Path, path: Path) -> bool:
         return False
     except OSError:
         # A file system without hard links. There somebody else may take the name between these two lines.
-        if path.exists():
+        if os.path.lexists(path):
             return False
         file.replace(path)
     else:
@@ -285,23 +308,21 @@ class StoragePlace(Place):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        from airflow.sdk import ObjectStoragePath
-
         try:
-            path = ObjectStoragePath(url)
-            self._storage = path.fs
+            self._storage, self._path = storage_of(url)
+        except MinimaxRequestError:
+            raise
         except ValueError as error:
             raise _refused(
                 url,
-                f"this Airflow has no storage for {urlsplit(url).scheme}:// ({redact(str(error))}); install the "
+                f"this Airflow has no storage for {url.partition('://')[0]}:// ({redact(str(error))}); install the "
                 "provider that brings it, such as apache-airflow-providers-amazon[s3fs] for s3://",
             ) from error
         except Exception as error:
             raise _unwritable(
                 url, f"the storage cannot be reached ({redact(f'{type(error).__name__}: {error}')})"
             ) from error
-        self._path: str = path.path
-        self._scheme = urlsplit(url).scheme
+        self._scheme = url.partition("://")[0]
 
     def beside(self, ending: str) -> StoragePlace:
         """Return the place of something that belongs to the clip."""
@@ -425,8 +446,8 @@ def _rejected(name: str, number: int) -> str:
     return f"{path.stem}.rejected{f'.{number}' if number > 1 else ''}{path.suffix}"
 
 
-def _refused(output_path: str, problem: str) -> MinimaxRequestError:
-    return MinimaxRequestError(f"output_path={output_path!r}: {problem}", money=NOTHING_BOUGHT)
+def _refused(output_path: Any, problem: str) -> MinimaxRequestError:
+    return refused("output_path", output_path, problem)
 
 
 def _unwritable(output_path: str, problem: str) -> MinimaxStorageError:

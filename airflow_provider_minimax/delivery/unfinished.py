@@ -19,6 +19,16 @@ from airflow_provider_minimax.api.mp4 import HEAD, is_video
 COMPANION = ".version"
 _PIECE = 1024 * 1024
 _TRIES = 5
+# Of a pipe or a symlink that somebody put there, neither may be waited for or followed.
+_AS_IT_IS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_NEW = _AS_IT_IS | os.O_CREAT | os.O_EXCL
+# The clip gets the usual permissions with its name. Until then others could put bytes of theirs into it.
+_OURS_ALONE = 0o600
+
+
+def is_ours_alone(found: os.stat_result) -> bool:
+    """Whether what was found is a regular file of this process's user that nobody else may write to."""
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
 class _UnusableError(OSError):
@@ -32,7 +42,7 @@ class Unfinished:
     Its bytes are worth something only together with what names the version that they are of (an ETag or a date), so
     that is kept in a second file, which is written first. One process has it at a time; another one that comes along,
     such as the retry of a task that was only thought dead, begins a file of its own. So does one that finds something
-    in the way that is no part file: a folder, a symlink, a file that it may not write.
+    in the way that is no part file of its own: a folder, a symlink, a file that others own or may write to.
 
     :param path: the part file; it and its companion (``….version``) stay until :meth:`discard`.
     :raises OSError: no file can be written there, under this name or another.
@@ -52,7 +62,7 @@ class Unfinished:
     def _begin_under_another_name(self) -> None:
         # No other try will find it, so it is of no use to any.
         self.path = self.path.with_name(f"{self.path.stem}.{token_hex(4)}{self.path.suffix}")
-        self._file = self._opened(os.O_EXCL)
+        self._file = self._created()
         with suppress(OSError):
             # Where there are no locks, the name alone keeps others away.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,17 +85,22 @@ class Unfinished:
             self._file.close()
         raise _UnusableError(f"{self.path} is replaced again and again")
 
-    def _opened(self, how: int = 0) -> io.FileIO:
-        # Of a pipe or a symlink that somebody put there, neither may be waited for or followed.
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | how
+    def _created(self) -> io.FileIO:
         # Chunks are as large as they come from the network: a buffer would only copy them.
-        return open(os.open(self.path, flags, 0o666), "r+b", buffering=0)
+        return open(os.open(self.path, os.O_RDWR | _NEW, _OURS_ALONE), "r+b", buffering=0)
+
+    def _opened(self) -> io.FileIO:
+        with suppress(FileExistsError):
+            return self._created()
+        handle = os.open(self.path, os.O_RDWR | _AS_IT_IS)
+        if not is_ours_alone(os.fstat(handle)):
+            os.close(handle)
+            raise _UnusableError(f"{self.path} is no file, or others may have written to it")
+        return open(handle, "r+b", buffering=0)
 
     def _is_nothing_but_a_part(self) -> bool:
         """Whether the open file is still the one at its path, and has not become a delivered clip meanwhile."""
         opened = os.fstat(self._file.fileno())
-        if not stat.S_ISREG(opened.st_mode):
-            raise _UnusableError(f"{self.path} is no file")
         if opened.st_nlink > 1:
             # Its last owner died after it gave the clip its name, and before it took away this one.
             self.path.unlink(missing_ok=True)
@@ -105,11 +120,11 @@ class Unfinished:
     def _kept_version(self) -> str | None:
         """Read what names the version; nothing, if what is there could never be sent back to the host."""
         try:
-            handle = os.open(self._companion, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            handle = os.open(self._companion, os.O_RDONLY | _AS_IT_IS)
         except OSError:
             return None
         with open(handle, "rb", buffering=0) as file:
-            content = file.read(LONGEST_VERSION + 1) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+            content = file.read(LONGEST_VERSION + 1) if is_ours_alone(os.fstat(handle)) else b""
         version = (content or b"").decode("latin-1")
         return version if can_be_sent_back(version) else None
 
@@ -150,7 +165,7 @@ class Unfinished:
 
     def _write_down(self, version: str) -> None:
         try:
-            with self._companion.open("xb") as file:
+            with open(os.open(self._companion, os.O_WRONLY | _NEW, _OURS_ALONE), "wb") as file:
                 file.write(version.encode("ascii"))
         except OSError:
             # This process can go on from a break all the same; the next one begins again.

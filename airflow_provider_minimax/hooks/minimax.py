@@ -50,6 +50,7 @@ from airflow_provider_minimax.purchases.unrecorded import bought
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.balance import Balance
     from airflow_provider_minimax.api.cost import ListPrice
+    from airflow_provider_minimax.paths import AnyPath
 
 R = TypeVar("R", bound=PaidRequest)
 
@@ -184,7 +185,7 @@ class MinimaxHook(UploadingHook):
         self,
         request: PaidRequest,
         *,
-        output_path: str,
+        output_path: AnyPath,
         overwrite: bool | Literal["changed"] = False,
         check: Literal["none", "basic", "full"] = "none",
         preview: bool = False,
@@ -355,7 +356,7 @@ class MinimaxHook(UploadingHook):
                 return own_file(task, platform)
             return await transport.send(platform.locate(task), platform.read_file)
 
-    def download(self, task: VideoTask, output_path: str, *, overwrite: bool = False) -> dict[str, Any]:
+    def download(self, task: VideoTask, output_path: AnyPath, *, overwrite: bool = False) -> dict[str, Any]:
         """
         Fetch a finished task's clip to its place, as the operators do: whole, resumed where it broke, never half there.
 

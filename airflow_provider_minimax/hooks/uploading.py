@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.media import file_at
@@ -16,6 +16,10 @@ from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.uploads import to_upload, with_addresses
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.connected import ConnectedHook
+from airflow_provider_minimax.paths import as_text
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.paths import AnyPath
 
 R = TypeVar("R", bound=PaidRequest)
 
@@ -48,7 +52,7 @@ class UploadingHook(ConnectedHook):
             request, {file: await self._aupload(platform, file, name) for name, file in files.items()}
         )
 
-    def upload(self, path: str, *, validate: bool = True) -> str:
+    def upload(self, path: AnyPath, *, validate: bool = True) -> str:
         """
         Upload a picture, video or sound to MiniMax, for as many clips of H3 as are to go by it. It costs nothing.
 
@@ -63,15 +67,17 @@ class UploadingHook(ConnectedHook):
         """
         platform = self._resolve()[0].latest
         _calls_of(platform)
-        file = file_at(path, open_file, check=validate, rules=platform.pictures)
-        return self._upload(platform, file, redact(repr(path), limit=200))
+        source = as_text(path)
+        file = file_at(source, open_file, check=validate, rules=platform.pictures)
+        return self._upload(platform, file, redact(repr(source), limit=200))
 
-    async def aupload(self, path: str, *, validate: bool = True) -> str:
+    async def aupload(self, path: AnyPath, *, validate: bool = True) -> str:
         """Do what :meth:`upload` does, on an event loop."""
         platform = (await self._aresolve())[0].latest
         _calls_of(platform)
-        file = await asyncio.to_thread(file_at, path, open_file, check=validate, rules=platform.pictures)
-        return await self._aupload(platform, file, redact(repr(path), limit=200))
+        source = as_text(path)
+        file = await asyncio.to_thread(file_at, source, open_file, check=validate, rules=platform.pictures)
+        return await self._aupload(platform, file, redact(repr(source), limit=200))
 
     def _upload(self, platform: Platform, file: FileContent, what: str) -> str:
         make, read = _calls_of(platform)

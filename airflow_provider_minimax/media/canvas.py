@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,6 +21,9 @@ ALARM = "#ff8f7a"
 MARGIN = 40
 
 _QUALITY = 88
+# By this comment a later picture knows which file it may replace.
+_MADE_BY = b"airflow-provider-minimax"
+_COMMENT_WITHIN = 512
 # The font is drawn for ASCII; these are the others that it has and we use.
 _ALSO_IN_FONT = "·…"
 
@@ -96,8 +99,18 @@ def jpeg(image: Image) -> bytes:
     :param image: the picture.
     """
     content = BytesIO()
-    image.save(content, "JPEG", quality=_QUALITY, optimize=True, progressive=True)
+    image.save(content, "JPEG", quality=_QUALITY, optimize=True, progressive=True, comment=_MADE_BY)
     return content.getvalue()
+
+
+def is_made_here(file: BinaryIO) -> bool:
+    """
+    Say whether a file is a JPEG that :func:`jpeg` made.
+
+    :param file: the file, open at its beginning.
+    """
+    beginning = file.read(_COMMENT_WITHIN)
+    return beginning.startswith(b"\xff\xd8") and _MADE_BY in beginning
 
 
 @cache

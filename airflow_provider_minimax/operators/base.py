@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
+    from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.purchases.job import PurchaseJob
     from airflow_provider_minimax.receipts.record import Receipt
 
@@ -76,7 +77,7 @@ class BuysClips(DeliversClips):
         minimax_conn_id: str,
         wait_for_completion: bool | None,
         deferrable: bool,
-        output_path: str | None,
+        output_path: AnyPath | None,
         overwrite: bool | Literal["changed"],
         check: Literal["none", "basic", "full"],
         preview: bool,
@@ -130,7 +131,7 @@ class BuysClips(DeliversClips):
         return tuple(source for sources in listed for source in sources if isinstance(source, str))
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        super()._do_render_template_fields(parent, *args, **kwargs)  # type: ignore[misc]
+        super()._do_render_template_fields(parent, *args, **kwargs)
         # What is rendered is stored and shown by Airflow: images in full, and URLs with their signatures.
         for name in self._secret_fields if parent is self else ():
             if (value := getattr(self, name)) is not None and not isinstance(value, Discreet):
@@ -198,6 +199,7 @@ class BuysClips(DeliversClips):
         return PurchaseOptions(
             minimax_conn_id=self.minimax_conn_id,
             output_path=self.output_path,
+            written_path=self._written_path,
             wait_for_completion=self.wait_for_completion,
             overwrite=self.overwrite,
             check=self.check,

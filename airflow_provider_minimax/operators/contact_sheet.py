@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,11 +14,14 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.airflow_names import AirflowSkipException
 from airflow_provider_minimax.arguments import is_literal
+from airflow_provider_minimax.delivers import RendersPaths
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
+from airflow_provider_minimax.paths import as_text
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.receipts.record import Owner
 
 _ENDINGS = (".jpg", ".jpeg")
@@ -47,12 +49,12 @@ class _Failure:
         return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
 
 
-class MinimaxContactSheetOperator(BaseOperator):
+class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
     """
     Draw many clips on one sheet, a JPEG, so that a person sees at a glance what came out.
 
     It buys nothing and changes no clip. A sheet that is there already is replaced, so the task may be retried and
-    cleared. A clip that cannot be read has a place on the sheet that says so.
+    cleared; any other file is not. A clip that cannot be read has a place on the sheet that says so.
 
     It runs when all tasks upstream are done, whatever became of them: by default its ``trigger_rule`` is ``all_done``,
     so that one refused prompt does not keep the other clips from the sheet. What failed has a place on the sheet too,
@@ -71,7 +73,7 @@ class MinimaxContactSheetOperator(BaseOperator):
     :return: a dict with the sheet's ``output_path``, the number of ``clips`` on it, those that are ``unreadable``, and
         the names of the task instances upstream that ``failed``, such as ``generate[3]``.
     :raises MinimaxRequestError: ``clips`` or ``output_path`` is none; literals are checked when the DAG is parsed. Or
-        there are no clips, because the tasks that were to make them failed.
+        another file is in the sheet's place. Or there are no clips, because the tasks that were to make them failed.
     :raises MinimaxStorageError: no clip at all can be read, or the sheet cannot be written.
     """
 
@@ -83,7 +85,7 @@ class MinimaxContactSheetOperator(BaseOperator):
         self,
         *,
         clips: Any,
-        output_path: str,
+        output_path: AnyPath,
         title: str | None = None,
         trigger_rule: str = "all_done",
         **kwargs: Any,
@@ -99,6 +101,7 @@ class MinimaxContactSheetOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Draw the sheet."""
+        from airflow_provider_minimax.delivery.landing import may_be_redrawn
         from airflow_provider_minimax.delivery.places import place_of
         from airflow_provider_minimax.media.check import ensure_available
         from airflow_provider_minimax.media.preview import MOST_CLIPS, Exhibit, batch_sheet
@@ -113,6 +116,11 @@ class MinimaxContactSheetOperator(BaseOperator):
         if not clips:
             raise _nothing_to_draw(failures)
         owner = owner_of(context)
+        place = place_of(self.output_path, owner, written=self._written_path)
+        if not may_be_redrawn(place):
+            raise MinimaxRequestError(
+                f"output_path={place.url!r}: is a file that is no such sheet; give another path, or take it away"
+            )
         items = _in_order(clips, failures[: MOST_CLIPS - len(clips)])
         labels = dict(zip(clips, _labels(clips), strict=True))
         exhibits = [
@@ -129,10 +137,10 @@ class MinimaxContactSheetOperator(BaseOperator):
             raise MinimaxStorageError(
                 "none of the clips can be read, so there is no sheet; of {}: {}".format(*unreadable[0])
             )
-        place_of(self.output_path, owner).put_bytes(sheet.picture, "image/jpeg")
-        self.log.info("A sheet of %s clips: %s (%s bytes)", len(clips), self.output_path, len(sheet.picture))
+        place.put_bytes(sheet.picture, "image/jpeg")
+        self.log.info("A sheet of %s clips: %s (%s bytes)", len(clips), place, len(sheet.picture))
         return {
-            "output_path": self.output_path,
+            "output_path": place.url,
             "clips": len(clips),
             "unreadable": [path for path, _ in unreadable],
             "failed": [str(failure) for failure in failures],
@@ -198,7 +206,7 @@ def _open(path: str, owner: Owner) -> AbstractContextManager[BinaryIO]:
 
 def _check_output(output_path: Any) -> None:
     # The ending also keeps a mistaken path from costing a clip.
-    if not str(output_path).lower().endswith(_ENDINGS):
+    if not str(as_text(output_path)).lower().endswith(_ENDINGS):
         raise MinimaxRequestError(
             f"output_path={output_path!r}: must end with .jpg, for the sheet is a JPEG and replaces what is there"
         )
@@ -212,10 +220,10 @@ def _clips_of(clips: Any) -> list[_Clip]:
 
 def _clip_of(number: int, clip: Any) -> _Clip:
     facts: Mapping[str, Any] = clip if isinstance(clip, Mapping) else {"output_path": clip}
-    path, prompt, map_index = facts.get("output_path"), facts.get("prompt"), facts.get("map_index")
-    if isinstance(path, str | os.PathLike) and str(path).strip():
+    path, prompt, map_index = as_text(facts.get("output_path")), facts.get("prompt"), facts.get("map_index")
+    if isinstance(path, str) and path.strip():
         return _Clip(
-            str(path),
+            path,
             prompt if isinstance(prompt, str) else None,
             map_index if isinstance(map_index, int) else -1,
         )

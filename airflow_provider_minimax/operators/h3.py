@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
     from airflow_provider_minimax.api.task import VideoTask
+    from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.purchases.job import PurchaseJob
     from airflow_provider_minimax.receipts.record import Receipt
 
@@ -118,7 +119,7 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
         minimax_conn_id: str = "minimax_default",
         wait_for_completion: bool | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        output_path: str | None = None,
+        output_path: AnyPath | None = None,
         overwrite: bool | Literal["changed"] = False,
         check: Literal["none", "basic", "full"] = "none",
         preview: bool = False,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.request import VideoRequest
     from airflow_provider_minimax.api.task import VideoTask
+    from airflow_provider_minimax.paths import AnyPath
 
 _CONTENT = (
     "model",
@@ -178,7 +179,7 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
         minimax_conn_id: str = "minimax_default",
         wait_for_completion: bool | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        output_path: str | None = None,
+        output_path: AnyPath | None = None,
         overwrite: bool | Literal["changed"] = False,
         check: Literal["none", "basic", "full"] = "none",
         preview: bool = False,
@@ -273,7 +274,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
     def __init__(
         self,
         *,
-        output_path: str,
+        output_path: AnyPath,
         minimax_task_id: str | None = None,
         file_id: str | None = None,
         api_version: str = "v1",
@@ -287,7 +288,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         self.minimax_task_id = minimax_task_id
         self.file_id = file_id
         self.api_version = api_version
-        self.output_path: str = output_path
+        self.output_path = output_path
         self.overwrite = overwrite
         self.check = check
         self.preview = preview
@@ -317,7 +318,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
 
         minimax_task_id = None if self.minimax_task_id is None else checked_id(self.minimax_task_id)
         file_id = None if self.file_id is None else str(self.file_id)
-        place = place_of(self.output_path, owner_of(context))
+        place = place_of(self.output_path, owner_of(context), written=self._written_path)
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
 
             def find() -> VideoTask:

@@ -139,7 +139,7 @@ class PurchaseJob:
         """The place where the clip shall land, if anywhere."""
         if self.options.output_path is None:
             return None
-        return place_of(self.options.output_path, owner_of(self.context))
+        return place_of(self.options.output_path, owner_of(self.context), written=self.options.written_path)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -28,6 +28,7 @@ class PurchaseOptions:
 
     :param minimax_conn_id: the connection to buy through.
     :param output_path: where the clip shall land, if anywhere.
+    :param written_path: the same before it was rendered; ``None`` if it was not.
     :param wait_for_completion: whether to wait for the clip and deliver it.
     :param overwrite: whether a file in the clip's place may be replaced.
     :param check: how closely to look at the clip before it is delivered.
@@ -44,6 +45,7 @@ class PurchaseOptions:
 
     minimax_conn_id: str
     output_path: Any = None
+    written_path: str | None = None
     wait_for_completion: bool = True
     overwrite: Overwrite = False
     check: str = "none"

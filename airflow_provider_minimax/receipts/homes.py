@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStoreError
+from airflow_provider_minimax.paths import local_path, storage_of
 from airflow_provider_minimax.receipts.record import LARGEST, Receipt, read_receipt, unreadable
 
 SUFFIX = ".receipt.json"
@@ -66,14 +67,11 @@ class SidecarHome:
     """
 
     def __init__(self, output_path: str) -> None:
-        from airflow.sdk import ObjectStoragePath
-
         self.where = f"{output_path}{SUFFIX}"
-        with trouble(f"receipt {self.where}", "reached"):
-            path = ObjectStoragePath(output_path)
-            self._storage = path.fs
-        self._path = f"{path.path}{SUFFIX}"
-        self._file = Path(self._path) if path.protocol in ("", "file", "local") else None
+        self._file = local_path(self.where)
+        if self._file is None:
+            with trouble(f"receipt {self.where}", "reached"):
+                self._storage, self._path = storage_of(self.where)
         # Not every storage behind fsspec can create a file exclusively; a local one can.
         self.create_may_race = self._file is None
         self.write_may_race = True

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_minimax.exceptions import MinimaxReceiptError
+from airflow_provider_minimax.paths import storage_of
 from airflow_provider_minimax.receipts.homes import SUFFIX, read_file, read_object, trouble
 from airflow_provider_minimax.receipts.record import Receipt, read_receipt
 
@@ -24,11 +25,9 @@ def neighbours_of(output_path: str, since: datetime) -> tuple[Receipt, ...]:
     :raises MinimaxReceiptStoreError: the folder cannot be read.
     :raises MinimaxReceiptError: one of them cannot be read, or they are too many.
     """
-    from airflow.sdk import ObjectStoragePath
-
     with trouble(f"folder of {output_path}", "read"):
-        path = ObjectStoragePath(output_path)
-        storage, is_local, own = path.fs, "file" in path.fs.protocol, f"{path.path}{SUFFIX}"
+        storage, own = storage_of(f"{output_path}{SUFFIX}")
+        is_local = "file" in storage.protocol
         folder = own.rpartition("/")[0] or "/"
         # Some storages remember what they listed before.
         storage.invalidate_cache()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
+    from airflow_provider_minimax.paths import AnyPath
 
 _BUY_ANOTHER = "Clear the task that submitted it to buy another."
 
@@ -82,7 +83,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         poke_interval: timedelta | float = 10.0,
         timeout: timedelta | float = 1800.0,
         cancel_on_timeout: bool = False,
-        output_path: str | None = None,
+        output_path: AnyPath | None = None,
         overwrite: bool = False,
         check: Literal["none", "basic", "full"] = "none",
         preview: bool = False,

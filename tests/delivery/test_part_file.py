@@ -63,7 +63,7 @@ def test_a_death_at_any_write_leaves_bytes_and_version_of_one_piece(path, monkey
         raise DeathError
 
     with Unfinished(path) as clip, monkeypatch.context() as patch:
-        patch.setattr(Path, "open", die)
+        patch.setattr(os, "open", die)
         with pytest.raises(DeathError):
             clip.begin('"v2"')
     with Unfinished(path) as clip:
@@ -212,11 +212,11 @@ def test_bytes_that_no_clip_begins_with_are_not_gone_on_with(content, path):
 def test_where_no_companion_can_be_written_the_bytes_are_still_good_for_this_process(path, monkeypatch):
     """As on a disk that is full, or a file system that takes no name as long."""
 
-    def full(self: Path, *args: object) -> None:
+    def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "open", full)
     with Unfinished(path) as clip:
+        monkeypatch.setattr(os, "open", full)
         clip.begin('"v1"')
         clip.write(CLIP)
         assert (clip.size, clip.version) == (len(CLIP), '"v1"')

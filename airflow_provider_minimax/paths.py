@@ -1,0 +1,161 @@
+"""
+What a path means wherever this package takes one: a file of this machine, or an object in a storage that Airflow knows.
+
+A URL is read as Airflow's ``ObjectStoragePath`` reads it: nothing in it is percent-encoded, so ``#``, ``?`` and ``%20``
+are parts of a name like any others.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    AnyPath: TypeAlias = str | os.PathLike[str] | ObjectStoragePath
+
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_LOCAL = ("file", "local")
+_EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_UNWRITTEN = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+# What Linux takes; of a path, some is left for what lies next to a clip.
+_LONGEST_FOLDER = 255
+_LONGEST_PATH = 3800
+
+
+def as_text(value: Any) -> Any:
+    """
+    Return path objects as text, also those in lists, tuples and dicts, and everything else as it is.
+
+    :param value: a ``pathlib.Path``, any other ``os.PathLike``, an ``ObjectStoragePath``, or anything else.
+    """
+    # ObjectStoragePath is an os.PathLike in some versions of Airflow only, and then without scheme and connection.
+    if hasattr(value, "protocol") and hasattr(value, "path"):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if type(value) in (list, tuple):
+        texts = [as_text(item) for item in value]
+        return value if all(new is old for new, old in zip(texts, value, strict=True)) else type(value)(texts)
+    if type(value) is dict:
+        values = {name: as_text(item) for name, item in value.items()}
+        return value if all(values[name] is item for name, item in value.items()) else values
+    return value
+
+
+def is_unrendered(text: str) -> bool:
+    """Whether a text is a template that nobody has rendered."""
+    return "{{" in text or "{%" in text
+
+
+def read_path(value: Any, *, name: str = "output_path") -> str:
+    """
+    Return what a path means: an absolute local path, or a URL. A slash at its end stays.
+
+    :param value: text, a ``pathlib.Path``, any other ``os.PathLike``, or an ``ObjectStoragePath``.
+    :param name: the parameter's name, for the error.
+    :raises MinimaxRequestError: it is none, or can be read in more than one way.
+    """
+    text = as_text(value)
+    if isinstance(text, int) and not isinstance(text, bool):
+        # Airflow's native rendering makes numbers of what looks like one.
+        text = str(text)
+    if not isinstance(text, str) or not text.strip():
+        raise refused(name, value, "must be a path or URL; leave it out (None) for no delivery")
+    text = text.strip()
+    if is_unrendered(text):
+        raise refused(name, text, "is a template that was not rendered")
+    if "\0" in text or not _is_unicode(text):
+        raise refused(name, text, "holds what no file name can, or no receipt can tell: a NUL, or bytes not of UTF-8")
+    url = _URL.match(text)
+    if url is not None and url["scheme"].lower() not in _LOCAL:
+        return f"{url['scheme'].lower()}://{url['rest']}"
+    return _absolute(name, text, url)
+
+
+def _absolute(name: str, text: str, url: re.Match[str] | None) -> str:
+    path = text
+    if url is not None:
+        path = url["rest"]
+        if not path.startswith("/") or path.startswith("//"):
+            raise refused(
+                name, text, f"after {url['scheme']}:// comes an absolute path, and no host: file:///data/clip.mp4"
+            )
+    elif text.lower().startswith("file:/"):
+        path = text[len("file:") :]
+    elif _SCHEME.match(text):
+        raise refused(
+            name, text, f"is neither a URL, which has :// after its scheme, nor clearly a path; write ./{text} for one"
+        )
+    if path.startswith("~"):
+        raise refused(
+            name, text, "~ is whose home the worker has; write that folder out, or ./~ for a folder of that name"
+        )
+    if "\\" in path:
+        raise refused(name, text, "has a backslash; folders are told apart by /")
+    # Airflow takes what follows two slashes for a host.
+    absolute = str(Path(f"/{path.lstrip('/')}" if path.startswith("/") else path).absolute())
+    if len(os.fsencode(absolute)) > _LONGEST_PATH:
+        raise refused(name, text, f"must not have more than {_LONGEST_PATH} bytes")
+    if any(len(os.fsencode(part)) > _LONGEST_FOLDER for part in absolute.split("/")):
+        raise refused(name, text, f"no name in it may have more than {_LONGEST_FOLDER} bytes")
+    return f"{absolute.rstrip('/')}/" if path.endswith("/") else absolute
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written down; bytes of a name that Python could not decode cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def parents_in(text: str) -> int:
+    """Return how many segments of a path or a template are ``..``, written out as such."""
+    return _EXPRESSION.sub("{}", _UNWRITTEN.sub("", text)).split("/").count("..")
+
+
+def local_path(path: str) -> Path | None:
+    """Return the absolute path of a local file; ``None`` for what is a URL of another storage."""
+    url = _URL.match(path)
+    if url is None:
+        return Path(path).absolute()
+    return Path(f"/{url['rest'].lstrip('/')}") if url["scheme"].lower() in _LOCAL else None
+
+
+def storage_of(path: str) -> tuple[Any, str]:
+    """
+    Return the storage of a path, as fsspec has it, and the path in it.
+
+    :param path: a local path, or a URL of a storage that Airflow knows.
+    :raises MinimaxRequestError: Airflow reads another name in the URL.
+    :raises ValueError: Airflow knows no such storage.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    local = local_path(path)
+    if local is not None:
+        return ObjectStoragePath("file:///").fs, str(local)
+    found = ObjectStoragePath(path)
+    key = path.partition("://")[2].partition("/")[2].rstrip("/")
+    if not str(found.path).endswith(key):
+        raise refused(
+            "output_path",
+            path,
+            f"Airflow reads {found.path!r} in it, for it drops line breaks, tabs, and # and ? with nothing behind them",
+        )
+    return found.fs, str(found.path)
+
+
+def refused(name: str, value: Any, problem: str) -> MinimaxRequestError:
+    """Return the error for a path that cannot be used, to be raised before anything is bought."""
+    from airflow_provider_minimax.api.redaction import redact
+
+    return MinimaxRequestError(f"{name}={redact(repr(value), limit=300)}: {problem}", money=NOTHING_BOUGHT)
