@@ -132,21 +132,22 @@ def check_overwrite(overwrite: bool | Literal["changed"], output_path: Any, dura
     return overwrite
 
 
-def checked_id(minimax_task_id: Any) -> str:
+def checked_id(value: Any, name: str = "minimax_task_id") -> str:
     """
-    Return a remote task id fit to be sent.
+    Return the id of a remote task or file fit to be sent.
 
-    :param minimax_task_id: the id, as text or as the number that some of Airflow's own readings of XCom make of it.
+    :param value: the id, as text or as the number that some of Airflow's own readings of XCom make of it.
+    :param name: the parameter's name, for the error.
     :raises MinimaxRequestError: it is empty or neither.
     """
-    if not isinstance(minimax_task_id, str | int) or not str(minimax_task_id).strip():
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         from airflow_provider_minimax.api.redaction import redact
 
         raise MinimaxRequestError(
-            f"minimax_task_id={redact(repr(minimax_task_id), limit=80)}: must be the id that a submission returned",
+            f"{name}={redact(repr(value), limit=80)}: must be the id that a submission returned",
             hint="Give the XCom of the task that submitted.",
         )
-    return str(minimax_task_id).strip()
+    return str(value).strip()
 
 
 def check_adoption(model: Any, durable: bool) -> None:

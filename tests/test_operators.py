@@ -14,6 +14,7 @@ from airflow.sdk import DAG
 from airflow_provider_minimax.api.pace import Outcome
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState, VideoTask
+from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxError,
@@ -178,6 +179,66 @@ def test_a_mapped_task_shows_no_image_either(connect):
     # Airflow renders a mapped task through this method of the task that it was unmapped to.
     operator._do_render_template_fields(operator, operator.template_fields, {}, operator.get_template_env(), set())
     assert "iVBORw0KGgo" not in str(operator.first_frame_image)
+
+
+# -- what native rendering makes of templates --------------------------------------------------------------------------
+
+
+def rendered_natively(operator, **params):
+    operator.dag = DAG("d", render_template_as_native_obj=True)
+    operator.render_template_fields({"params": params}, operator.dag.get_template_env())
+    return operator
+
+
+def test_a_text_that_reads_like_a_number_is_bought_as_the_text(connect, minimax_emulator, context):
+    connect()
+    operator = generate(prompt="{{ params.prompt }}", duration="{{ params.duration }}")
+    rendered_natively(operator, prompt="1984", duration="6").execute(context)
+    assert minimax_emulator.purchases[0]["body"]["prompt"] == "1984"
+    assert minimax_emulator.purchases[0]["body"]["duration"] == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("None", "prompt: its template became None"),
+        ("True", "prompt=True: must be a text, and not of type bool"),
+        ("[1, 2]", r"prompt=\[1, 2\]: must be a text, and not of type list"),
+        ("{'a': 1}", "prompt={'a': 1}: must be a text, and not of type dict"),
+    ],
+)
+def test_a_prompt_that_became_something_else_is_refused_before_paying(text, said, connect, minimax_emulator, context):
+    connect()
+    operator = rendered_natively(generate(prompt="{{ params.prompt }}", first_frame_image=FRAME), prompt=text)
+    with pytest.raises(MinimaxRequestError, match=f"{said}.*Nothing was bought"):
+        operator.execute(context)
+    assert minimax_emulator.purchases == []
+
+
+def test_a_picture_may_be_a_path_object_and_is_named_for_lineage(tmp_path):
+    picture = tmp_path / "a.png"
+    both = generate(first_frame_image=picture, reference_images=[picture], validate=False)
+    assert both._pictures() == (str(picture), str(picture))
+
+
+@pytest.mark.parametrize(("given", "sent"), [(123456, "123456"), (" 123456\n", "123456")])
+def test_an_id_may_be_a_number(given, sent):
+    assert checked_id(given) == sent
+
+
+@pytest.mark.parametrize("given", [True, None, 1e20, "", [], ["1"], b"1"])
+def test_what_can_be_no_id_is_refused_by_name(given):
+    with pytest.raises(MinimaxRequestError, match="file_id=.*must be the id"):
+        checked_id(given, "file_id")
+
+
+def test_a_download_whose_id_became_none_fetches_nothing(connect, context, tmp_path):
+    connect()
+    operator = MinimaxVideoDownloadOperator(
+        task_id="fetch", file_id="{{ params.id }}", output_path=str(tmp_path / "a.mp4")
+    )
+    with pytest.raises(MinimaxRequestError, match="the template of the one that was given became None"):
+        rendered_natively(operator, id=None).execute(context)
 
 
 # -- buying ------------------------------------------------------------------------------------------------------------

@@ -226,6 +226,8 @@ def _check_prompt(request: VideoRequest, model: Model | None, later: frozenset[s
     if request.prompt is None:
         if "prompt" not in later and request.mode is Mode.TEXT and not later.intersection(MEDIA_FIELDS):
             findings.problems.append("prompt: missing; a clip without any image needs one")
+    elif request.prompt.strip() == "None":
+        findings.problems.append("prompt='None': is what a template makes of a value that is not there")
     elif limit and len(request.prompt) > limit:
         findings.problems.append(
             f"prompt: has {len(request.prompt)} characters, {model.name if model else ''} takes {limit}; shorten it"

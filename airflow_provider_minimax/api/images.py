@@ -7,17 +7,17 @@ Opens no file by itself: the caller hands in a function that does. Pictures are 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import mimetypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 from airflow_provider_minimax.api.content import FileBytes, FileContent
+from airflow_provider_minimax.api.data_urls import LongDataUrlError, UnreadableDataUrlError, read_data_url
+from airflow_provider_minimax.api.formats import heif_type, name_of_format
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import IMAGE_FIELDS, PaidRequest, invalid
-from airflow_provider_minimax.api.wholeness import is_cut_off, jpeg_end
+from airflow_provider_minimax.api.wholeness import has_too_many_parts, is_cut_off, jpeg_end
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxFileError,
@@ -31,13 +31,13 @@ RATIO_FROM, RATIO_TO = 2 / 5, 5 / 2
 # What Pillow calls a JPEG behind which a camera put others: a preview, or the other eye's picture.
 _CAMERA_JPEG = "MPO"
 FORMATS = {"JPEG": "image/jpeg", _CAMERA_JPEG: "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-# Decoded, 100 MB.
+# Decoded, 100 MB. Pictures with more are opened but not decoded; those with more still are not opened.
 _MOST_PIXELS = 25_000_000
-# What is inside an ISO media file that holds a picture; Pillow reads none of them by itself.
-_HEIF = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "image/heic"),
-    **dict.fromkeys((b"mif1", b"msf1", b"heif"), "image/heif"),
-}
+_MOST_PIXELS_TO_OPEN = 150_000_000
+# No other of Pillow's readers is let near what comes from outside.
+_READERS = ("JPEG", "PNG", "WEBP")
+# Media types of which tools make use where they do not know any.
+_SAYS_NOTHING = ("", "application/octet-stream", "binary/octet-stream")
 
 OpenFile = Callable[[str], BinaryIO]
 """Opens a path for reading."""
@@ -107,16 +107,14 @@ def _prepared(
     if source.startswith(("https://", "http://")) or (rules.uploads and source.startswith("mm_file://")):
         return source
     if source.startswith("data:"):
-        if check:
-            media_type, data = split_data_url(name, source, "image")
-            found = checked_picture(name, f"the data URL ({media_type})", data, rules)
-            if found.media_type != media_type.replace("image/jpg", "image/jpeg"):
-                raise invalid(
-                    [f"{name}: the data URL says {media_type} but holds {found.media_type}; correct its media type"]
-                )
-            if found.data is not data:
-                return found
-        return source
+        return from_data_url(
+            name,
+            source,
+            "image",
+            limit=rules.below if check else None,
+            too_large=f"is too large; the API takes {rules.size}, so scale it down",
+            checked=(lambda what, data: checked_picture(name, what, data, rules)) if check else None,
+        )
     data = read_once(name, source, open_file, rules.below if check else None, "image")
     if check:
         return checked_picture(name, repr(source), data, rules)
@@ -151,23 +149,42 @@ def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, ki
         ) from error
 
 
-def split_data_url(name: str, source: str, kind: str) -> tuple[str, FileBytes]:
+def from_data_url(
+    name: str,
+    source: str,
+    kind: str,
+    *,
+    limit: int | None,
+    too_large: str,
+    checked: Callable[[str, FileBytes], FileContent] | None,
+) -> str | FileContent:
     """
-    Return a data URL's media type and its bytes.
+    Return what to send for a data URL: itself, if every platform takes it as it is written.
 
     :param name: the field, for the error.
     :param source: the data URL.
     :param kind: what it should hold: ``image``, ``video`` or ``audio``.
-    :raises MinimaxRequestError: it holds something else, or cannot be decoded.
+    :param limit: how many bytes are too many; ``None`` where nobody wants to know.
+    :param too_large: what to say of one that has more.
+    :param checked: checks its content, and returns what to send of it; ``None`` to take it for what it says.
+    :raises MinimaxRequestError: it holds something else, or cannot be decoded; unless it is not to be checked.
     """
-    head, comma, payload = source.partition(",")
-    media_type, _, encoding = head.removeprefix("data:").partition(";")
-    if not comma or encoding != "base64" or not media_type.startswith(f"{kind}/"):
-        raise invalid([f"{name}: a data URL must begin with data:{kind}/<format>;base64,"])
     try:
-        return media_type, FileBytes(base64.b64decode(payload, validate=True))
-    except binascii.Error as error:
-        raise invalid([f"{name}: the data URL is not valid base64 ({error}); encode the {kind} again"]) from None
+        url = read_data_url(source, limit)
+    except LongDataUrlError:
+        raise invalid([f"{name}: the data URL {too_large}"]) from None
+    except UnreadableDataUrlError as error:
+        if checked is None:
+            return source
+        raise invalid([f"{name}: the data URL is none that can be read: {error}; encode the {kind} again"]) from None
+    data = FileBytes(url.data)
+    if checked is None:
+        return source if url.is_plain or not url.media_type else FileContent(url.media_type, data)
+    if not url.media_type.startswith(f"{kind}/") and url.media_type not in _SAYS_NOTHING:
+        raise invalid([f"{name}: a data URL must begin with data:{kind}/<format>;base64,"])
+    found = checked(f"the data URL ({url.media_type or 'of no media type'})", data)
+    is_as_it_says = found.data is data and found.media_type == url.media_type
+    return source if url.is_plain and is_as_it_says else found
 
 
 def checked_picture(name: str, what: str, data: FileBytes, rules: PictureRules) -> FileContent:
@@ -185,12 +202,17 @@ def checked_picture(name: str, what: str, data: FileBytes, rules: PictureRules) 
     if data.length >= rules.below:
         raise invalid([f"{name}={what}: is too large; the API takes {rules.size}, so scale it down"])
     if rules.heif and (heif := heif_type(data)):
-        if is_cut_off(data, "ISO"):
+        if is_cut_off(data, "HEIF"):
             raise _cut_off(name, what, "its file ends early")
         return FileContent(heif, data)
+    found = name_of_format(data)
+    if found is not None and found not in _READERS:
+        raise invalid([f"{name}={what}: is {found}; the API takes {rules.formats}, so convert it"])
+    if found is not None and has_too_many_parts(data, found):
+        raise invalid(
+            [f"{name}={what}: is {found} in far more parts than it needs; save it again with another program"]
+        )
     kind, width, height = _header(name, what, data)
-    if kind not in FORMATS:
-        raise invalid([f"{name}={what}: is {kind}; the API takes {rules.formats}, so convert it"])
     if min(width, height) < rules.shortest:
         raise invalid([f"{name}={what}: is {width} x {height} px; the short side must be at least {rules.shortest} px"])
     if rules.longest and max(width, height) > rules.longest:
@@ -203,11 +225,6 @@ def checked_picture(name: str, what: str, data: FileBytes, rules: PictureRules) 
     return FileContent(FORMATS[kind], data)
 
 
-def heif_type(data: FileBytes) -> str | None:
-    """Return the media type of a HEIC or HEIF picture; ``None`` for anything else."""
-    return _HEIF.get(data.part(8, 4)) if data.part(4, 4) == b"ftyp" else None
-
-
 def _header(name: str, what: str, data: FileBytes) -> tuple[str, int, int]:
     try:
         from PIL import Image
@@ -218,27 +235,40 @@ def _header(name: str, what: str, data: FileBytes) -> tuple[str, int, int]:
             hint="Install airflow-provider-minimax[images], or send it unchecked with validate=False.",
         ) from None
     try:
-        with data.open() as file, Image.open(file) as image:
-            return image.format or "unknown", *image.size
+        with data.open() as file, Image.open(file, formats=_READERS) as image:
+            kind, (width, height) = image.format or "", image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_many_pixels(name, what) from None
     # Broken files make Pillow raise whatever its readers stumble over.
     except Exception:
         begins = f"it begins with {data.part(0, 8)!r}"
         raise invalid([f"{name}={what}: is no picture that can be read ({begins}); use JPG, PNG or WebP"]) from None
+    if width * height > _MOST_PIXELS_TO_OPEN:
+        raise _too_many_pixels(name, what)
+    return kind, width, height
+
+
+def _too_many_pixels(name: str, what: str) -> MinimaxRequestError:
+    most = _MOST_PIXELS_TO_OPEN // 1_000_000
+    return invalid([f"{name}={what}: has more than {most} million pixels; scale it down"])
 
 
 def _check_whole(name: str, what: str, data: FileBytes, kind: str) -> None:
     """Decode the picture; of one that would take too much memory, see at least whether its file ends early."""
-    from PIL import Image
+    from PIL import Image, ImageFile
 
     try:
-        with data.open() as file, Image.open(file) as image:
-            if image.width * image.height <= _MOST_PIXELS:
+        with data.open() as file, Image.open(file, formats=_READERS) as image:
+            is_decoded = image.width * image.height <= _MOST_PIXELS
+            if is_decoded:
                 # Of a JPEG an eighth of the size, which takes all of its bytes but not all of the memory.
                 image.draft("L", (image.width // 8, image.height // 8))
                 image.load()
-                return
     except Exception as error:
         raise _cut_off(name, what, redact(str(error) or type(error).__name__, limit=100)) from None
+    # Whatever else runs in this process may have told Pillow to take half pictures for whole ones.
+    if is_decoded and not ImageFile.LOAD_TRUNCATED_IMAGES:
+        return
     if is_cut_off(data, "JPEG" if kind == _CAMERA_JPEG else kind):
         raise _cut_off(name, what, "its file ends early")
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 from airflow_provider_minimax.api.content import FileBytes, FileContent
+from airflow_provider_minimax.api.formats import heif_type
 from airflow_provider_minimax.api.images import (
     V1_PICTURES,
     OpenFile,
     PictureRules,
     checked_picture,
-    heif_type,
+    from_data_url,
     read_once,
-    split_data_url,
     with_images,
 )
 from airflow_provider_minimax.api.redaction import redact
@@ -52,6 +52,11 @@ class _Recording:
     formats: str
     type_of: Callable[[bytes], str | None]
     unfit: Callable[[BinaryIO], list[str]] | None = None
+
+    @property
+    def too_large(self) -> str:
+        """What to say of one that is larger."""
+        return f"is too large; the API takes at most {self.limit // 1_000_000} MB, so shorten it"
 
 
 def _video_type(data: bytes) -> str | None:
@@ -125,10 +130,14 @@ def _prepared(
     if source.startswith(("https://", "http://", "mm_file://")):
         return source
     if source.startswith("data:"):
-        if check:
-            media_type, data = split_data_url(name, source, rules.kind)
-            _checked(name, f"the data URL ({media_type})", data, rules)
-        return source
+        return from_data_url(
+            name,
+            source,
+            rules.kind,
+            limit=rules.limit + 1 if check else None,
+            too_large=rules.too_large,
+            checked=(lambda what, data: FileContent(_checked(name, what, data, rules), data)) if check else None,
+        )
     data = read_once(name, source, open_file, rules.limit + 1 if check else None, rules.kind)
     return FileContent(_checked(name, repr(source), data, rules) if check else _guessed(source, rules), data)
 
@@ -137,9 +146,7 @@ def _checked(name: str, what: str, data: FileBytes, rules: _Recording) -> str:
     """Check one video or sound and return its media type."""
     what = redact(what, limit=200)
     if data.length > rules.limit:
-        raise invalid(
-            [f"{name}={what}: is too large; the API takes at most {rules.limit // 1_000_000} MB, so shorten it"]
-        )
+        raise invalid([f"{name}={what}: {rules.too_large}"])
     media_type = rules.type_of(data.part(0, 12))
     if media_type is None:
         raise invalid([f"{name}={what}: is no {rules.kind} in a format that the API takes: {rules.formats}"])

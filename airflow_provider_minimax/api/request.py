@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, ValidationError
 
 from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.redaction import redact
@@ -29,40 +31,104 @@ class Mode(StrEnum):
     REFERENCE = "reference"
 
 
-def _not_empty(value: Any) -> Any:
-    if isinstance(value, str) and not value.strip():
+# Blanks of all scripts, and what cannot be seen: copied from chats, spreadsheets and PDFs together with a URL.
+_AROUND = (
+    " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+)
+_SCHEME = re.compile(r"(?:https?|mm_file)://|data:", re.IGNORECASE)
+_LINE_BREAKS = str.maketrans("", "", "\t\n\r")
+
+
+def _as_text(value: Any) -> Any:
+    """Take a number for the text that it was before Airflow rendered it natively."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    elif isinstance(value, float) and math.isfinite(value):
+        value = repr(value)
+    elif not isinstance(value, str):
+        raise ValueError(
+            f"must be a text, and not of type {type(value).__name__}, which is what a template may become with "
+            "render_template_as_native_obj=True"
+        )
+    if not value.strip():
         raise ValueError("must not be empty; leave the field out (None) to go without it")
     return value
 
 
+def _as_id(value: Any) -> Any:
+    """Take an id as the whole number too that Airflow's native rendering makes of it; others have lost digits."""
+    if isinstance(value, float):
+        raise ValueError("must be a text: as a number with a fraction or an exponent it is not the id any more")
+    return value
+
+
+def _as_count(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _stripped(value: str) -> str:
+    return value.strip(_AROUND)
+
+
+def as_address(value: Any) -> Any:
+    """
+    Read a URL or path as it was meant, for use as a validator: nothing invisible around it, no capitals in its scheme.
+
+    :param value: the URL or path; a :class:`~pathlib.Path` is one too.
+    """
+    value = as_text(value)
+    if not isinstance(value, str):
+        return value
+    value = value.strip(_AROUND)
+    if (scheme := _SCHEME.match(value)) is None:
+        return value
+    if scheme[0] != scheme[0].lower():
+        value = scheme[0].lower() + value[scheme.end() :]
+    # As browsers do; in a data URL they are left to whoever reads it, for the sake of memory.
+    return value if value.startswith("data:") else value.translate(_LINE_BREAKS)
+
+
 def as_upper(value: Any) -> Any:
     """Read a word in any spelling as one in capitals, for use as a validator."""
-    return value.strip().upper() if isinstance(value, str) else value
+    return value.strip(_AROUND).upper() if isinstance(value, str) else value
 
 
 def as_lower(value: Any) -> Any:
     """Read a word in any spelling as one in small letters, for use as a validator."""
-    return value.strip().lower() if isinstance(value, str) else value
+    return value.strip(_AROUND).lower() if isinstance(value, str) else value
 
 
 def _several(value: Any) -> Any:
     """Take one as well as a list of them; a list of none is the same as no list."""
-    return [value] if isinstance(value, str) else value or None
+    value = as_text(value)
+    return [value] if isinstance(value, str | int | float) else value or None
 
 
 def _one_subject(value: Any) -> Any:
     """Take the API's own list as well as the bare image that it wraps."""
     match value:
-        case None | str():
-            return value
         case [{"type": "character", "image": [str(image)]}] | [{"type": "character", "image": str(image)}]:
             return image
-    raise ValueError("must be one image, or the API's list [{'type': 'character', 'image': ['<one image>']}]")
+        case list() | tuple() | Mapping():
+            raise ValueError("must be one image, or the API's list [{'type': 'character', 'image': ['<one image>']}]")
+    return value
 
 
-Text = Annotated[str, BeforeValidator(_not_empty)]
+Text = Annotated[str, BeforeValidator(_as_text)]
+Name = Annotated[Text, AfterValidator(_stripped)]
+Id = Annotated[Name, BeforeValidator(_as_id)]
+Url = Annotated[Text, BeforeValidator(as_address)]
+Count = Annotated[int, BeforeValidator(_as_count)]
 # A text for whoever makes a request; what a path leads to takes its place when the file is read.
-Source = Annotated[str | FileContent, GetPydanticSchema(lambda _, handler: handler(str)), BeforeValidator(_not_empty)]
+Source = Annotated[
+    str | FileContent,
+    GetPydanticSchema(lambda _, handler: handler(str)),
+    BeforeValidator(_as_text),
+    BeforeValidator(as_address),
+]
 Image = Annotated[Source | None, Field(repr=False)]
 References = Annotated[tuple[Source, ...] | None, BeforeValidator(_several), Field(repr=False)]
 
@@ -79,12 +145,7 @@ class PaidRequest(BaseModel):
     task_type: ClassVar[str] = "generation"
     """What the second version of the API calls the remote tasks of such requests."""
 
-    model: Text
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_path_objects(cls, fields: Any) -> Any:
-        return as_text(fields)
+    model: Name
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
@@ -167,13 +228,13 @@ class VideoRequest(PaidRequest):
     reference_images: References = None
     reference_videos: References = None
     reference_audios: References = None
-    duration: int | None = None
+    duration: Count | None = None
     resolution: Annotated[Text | None, BeforeValidator(as_upper)] = None
     ratio: Annotated[Text | None, BeforeValidator(as_lower)] = None
     prompt_optimizer: bool | None = None
     fast_pretreatment: bool | None = None
     aigc_watermark: bool | None = None
-    callback_url: Text | None = Field(default=None, repr=False)
+    callback_url: Url | None = Field(default=None, repr=False)
     extra: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = Field(default=None, repr=False)
 

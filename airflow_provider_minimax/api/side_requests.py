@@ -11,12 +11,17 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from airflow_provider_minimax.api.request import Image, PaidRequest, References, Text, as_lower, as_upper
-
-
-def _as_id(value: Any) -> Any:
-    """Take an id as the number too that some of Airflow's own readings of XCom make of it."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+from airflow_provider_minimax.api.request import (
+    Count,
+    Id,
+    Image,
+    PaidRequest,
+    References,
+    Text,
+    Url,
+    as_lower,
+    as_upper,
+)
 
 
 class _AboutAClip(PaidRequest):
@@ -28,7 +33,7 @@ class _AboutAClip(PaidRequest):
     reference_images: References = None
     reference_videos: References = None
     reference_audios: References = None
-    callback_url: Text | None = Field(default=None, repr=False)
+    callback_url: Url | None = Field(default=None, repr=False)
     extra_body: dict[str, Any] | None = Field(default=None, repr=False)
 
 
@@ -51,7 +56,7 @@ class RegenerationRequest(_AboutAClip):
 
     task_type: ClassVar[str] = "regeneration"
 
-    source_task_id: Annotated[Text | None, BeforeValidator(_as_id)] = None
+    source_task_id: Id | None = None
     base_video: Image = None
     resolution: Annotated[Text, BeforeValidator(as_upper)] = "2K"
     aigc_watermark: bool | None = None
@@ -70,5 +75,5 @@ class PromptRewriteRequest(_AboutAClip):
 
     task_type: ClassVar[str] = "h3_context_ir"
 
-    duration: int | None = None
+    duration: Count | None = None
     ratio: Annotated[Text | None, BeforeValidator(as_lower)] = None

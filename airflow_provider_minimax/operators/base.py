@@ -23,7 +23,8 @@ from airflow_provider_minimax.arguments import (
 from airflow_provider_minimax.deferral import resume
 from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.discreet import Discreet
-from airflow_provider_minimax.exceptions import after_purchase
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, after_purchase
+from airflow_provider_minimax.paths import as_text
 from airflow_provider_minimax.purchases.options import SETTLED, Product, PurchaseOptions
 from airflow_provider_minimax.turns import IN_TURN, Turn, resume_before_purchase
 
@@ -70,6 +71,7 @@ class BuysClips(DeliversClips):
     defer: Any
 
     _job: PurchaseJob | None = None
+    _prompt_is_lost: bool = False
 
     def _keep_choices(
         self,
@@ -122,16 +124,25 @@ class BuysClips(DeliversClips):
     def _content(self) -> dict[str, Any]:
         """Return the parameters that make up the request."""
         values = {name: getattr(self, name) for name in self._content_fields}
+        if self._prompt_is_lost:
+            raise MinimaxRequestError(
+                "prompt: its template became None, so there is nothing to show; a value that it names is not there",
+                money=NOTHING_BOUGHT,
+            )
         return {name: value.value if isinstance(value, Discreet) else value for name, value in values.items()}
 
     def _named(self, *fields: str) -> tuple[str, ...]:
         """Return where the contents of some of the request's fields came from, for lineage."""
         given = self._content()
-        listed = [[given[name]] if isinstance(given[name], str) else given[name] or () for name in fields]
-        return tuple(source for sources in listed for source in sources if isinstance(source, str))
+        listed = [given[name] if isinstance(given[name], list | tuple) else [given[name]] for name in fields]
+        sources = [as_text(source) for some in listed for source in some]
+        return tuple(source for source in sources if isinstance(source, str))
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        had_prompt = getattr(self, "prompt", None) is not None
         super()._do_render_template_fields(parent, *args, **kwargs)
+        # A clip of pictures can be bought without a prompt, but not instead of one with it.
+        self._prompt_is_lost = parent is self and had_prompt and getattr(self, "prompt", None) is None
         # What is rendered is stored and shown by Airflow: images in full, and URLs with their signatures.
         for name in self._secret_fields if parent is self else ():
             if (value := getattr(self, name)) is not None and not isinstance(value, Discreet):

@@ -316,8 +316,13 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
         from airflow_provider_minimax.receipts.of_task import owner_of
 
+        if self.minimax_task_id is None and self.file_id is None:
+            raise MinimaxRequestError(
+                "minimax_task_id=None and file_id=None: the template of the one that was given became None",
+                hint="Give the XCom of the task that submitted.",
+            )
         minimax_task_id = None if self.minimax_task_id is None else checked_id(self.minimax_task_id)
-        file_id = None if self.file_id is None else str(self.file_id)
+        file_id = None if self.file_id is None else checked_id(self.file_id, "file_id")
         place = place_of(self.output_path, owner_of(context), written=self._written_path)
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
 

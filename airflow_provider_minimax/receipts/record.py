@@ -7,8 +7,6 @@ where the clip came from.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -21,6 +19,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.content import FileContent
+from airflow_provider_minimax.api.data_urls import UnreadableDataUrlError, read_data_url
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.storable import escaped_json, printable, storable
@@ -372,10 +371,9 @@ def _shape(value: Any, of_url: Callable[[str], str]) -> Any:
 
 
 def _digest(data_url: str) -> str:
-    """Return the hash of the picture itself, the same whether it came as a file or as a data URL."""
-    _, _, payload = data_url.partition(",")
+    """Return the hash of the picture itself, the same in whatever form of data URL or file it came."""
     try:
-        data = base64.b64decode(payload, validate=True)
-    except binascii.Error:
-        data = data_url.encode()
+        data = read_data_url(data_url).data
+    except UnreadableDataUrlError:
+        data = data_url.encode("utf-8", "surrogatepass")
     return f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -111,7 +111,11 @@ def test_what_is_known_only_when_rendered_is_left_for_then():
     [
         (RegenerationRequest, BY_ID | {"duration": 5}, "duration"),
         (RegenerationRequest, BY_ID | {"source_task_id": " "}, "source_task_id=' ': must not be empty"),
-        (RegenerationRequest, BY_ID | {"source_task_id": True}, "source_task_id=True: should be a valid string"),
+        (
+            RegenerationRequest,
+            BY_ID | {"source_task_id": True},
+            "source_task_id=True: must be a text, and not of type bool",
+        ),
         (PromptRewriteRequest, REWRITING | {"resolution": "2K"}, "resolution"),
     ],
 )

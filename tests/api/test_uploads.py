@@ -106,7 +106,7 @@ def test_a_file_says_itself_what_it_is(data, media_type, filename):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"%PDF-1.7", "is no picture that can be read"),
+        (b"%PDF-1.7", "is PDF; the API takes"),
         (picture(100, 100), "the short side must be at least 256 px"),
         (MP4 + bytes(50 * MB), "is too large; the API takes at most 50 MB"),
         (MP3 + bytes(15 * MB), "is too large; the API takes at most 15 MB"),
