@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import chain
 
 from airflow_provider_minimax.api.encodings import EncodingError, can_undo, codings_of, undone
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
@@ -16,7 +17,9 @@ ACCEPTED_CODINGS = "gzip, deflate"
 # Bytes of a request in a second, on the whole; far below what any worker's network does.
 SLOWEST = 16 * 1024
 
+# Not more: for each of a body's compressed parts, of which there may be many, the rest of such a piece is copied.
 _PIECE = 16 * 1024
+_BEGINNING = 10
 
 
 def time_to_send(length: int) -> float:
@@ -69,33 +72,44 @@ class Answer:
 
         :param cut_off_by: why not all of it came, if that is known.
         """
-        body, problem = bytes(self._body), None
-        if codings := codings_of(self._headers):
-            body, problem = self._decoded(body, codings)
+        problem = None
+        if self._body and (codings := codings_of(self._headers)):
+            body, problem = self._decoded(codings)
+        else:
+            body = bytes(self._body)
         if max(len(body), len(self._body)) > LONGEST_ANSWER:
             problem = self._error(f"the answer is longer than {LONGEST_ANSWER // 1024**2} MiB, which none should be")
         return HttpReply(self.status, self._headers, body, cut_off_by or problem)
 
-    def _decoded(self, body: bytes, codings: tuple[str, ...]) -> tuple[bytes, MinimaxError | None]:
+    def _decoded(self, codings: tuple[str, ...]) -> tuple[bytes, MinimaxError | None]:
         """Return what can be decoded, or else the body as it came, and what is wrong with it."""
-        named = redact(", ".join(codings), limit=80)
         if not can_undo(codings):
-            return body, self._error(f"the answer is encoded as {named}, which was not asked for and cannot be decoded")
-        decoded = bytearray()
-        try:
-            for piece in undone(_pieces_of(body), codings):
-                decoded += piece
-                if len(decoded) > LONGEST_ANSWER:
-                    break
-        except EncodingError as error:
-            problem = self._error(f"the answer should be encoded as {named}, and cannot be decoded ({error})")
-            return bytes(decoded) or body, problem
-        return bytes(decoded), None
+            return bytes(self._body), self._undecodable(codings, "no such coding was asked for")
+        decoded, error = _undone(self._body, codings, _PIECE)
+        if error is None:
+            return bytes(decoded), None
+        # A step that fails gives nothing: small ones get further, and a task that was bought may be named there.
+        decoded, _ = _undone(self._body[:_PIECE], codings, 1)
+        return bytes(decoded or self._body), self._undecodable(codings, str(error))
+
+    def _undecodable(self, codings: tuple[str, ...], why: str) -> MinimaxError:
+        named = redact(", ".join(codings), limit=80)
+        return self._error(f"the answer is encoded as {named}, and cannot be decoded ({why})")
 
     def _error(self, what: str) -> MinimaxError:
         return MinimaxUnavailableError(what, http_status=self.status)
 
 
-def _pieces_of(body: bytes) -> Iterator[bytes]:
-    # Small ones: for each of its compressed parts, of which there may be many, what follows it is copied.
-    return (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+def _undone(body: bytearray, codings: tuple[str, ...], step: int) -> tuple[bytearray, EncodingError | None]:
+    """Return as much of a body as an answer may have and can be decoded, and what stopped that."""
+    # Its codings are told apart by how it begins.
+    steps = (bytes(body[start : start + step]) for start in range(_BEGINNING, len(body), step))
+    decoded = bytearray()
+    try:
+        for piece in undone(chain([bytes(body[:_BEGINNING])], steps), codings):
+            decoded += piece
+            if len(decoded) > LONGEST_ANSWER:
+                break
+    except EncodingError as error:
+        return decoded, error
+    return decoded, None

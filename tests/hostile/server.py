@@ -43,14 +43,16 @@ class HostileServer:
 
     :param answer: what is done to a request.
     :param reads_bodies: whether to read a request's body; otherwise it answers, and leaves the body where it is.
+    :param rests: how many seconds to rest after each 64 KiB of a body.
     """
 
-    def __init__(self, answer: Callable[[Request], Steps], *, reads_bodies: bool = True) -> None:
+    def __init__(self, answer: Callable[[Request], Steps], *, reads_bodies: bool = True, rests: float = 0.0) -> None:
         self.answer = answer
         self.requests: list[Request] = []
         self.sent = 0
         """How many bytes of answers were taken, by the clients or by the sockets in between."""
         self._reads_bodies = reads_bodies
+        self._rests = rests
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         # Little fits in between, so that what was sent was nearly read.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, FLOOD)
@@ -85,11 +87,28 @@ class HostileServer:
             with client, client.makefile("rb") as source, contextlib.suppress(OSError):
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 is_kept = True
-                while is_kept and (request := _read_request(source, self._reads_bodies)) is not None:
+                while is_kept and (request := self._read_request(source)) is not None:
                     self.requests.append(request)
                     is_kept = self._attack(client, self.answer(request))
         finally:
             self._clients.discard(client)
+
+    def _read_request(self, source: BinaryIO) -> Request | None:
+        first = source.readline().decode("latin-1").split()
+        if len(first) != 3:
+            return None
+        headers: dict[str, str] = {}
+        while line := source.readline().decode("latin-1").strip():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return Request(first[0], first[1], headers, b"".join(self._blocks(source, headers)))
+
+    def _blocks(self, source: BinaryIO, headers: dict[str, str]) -> Iterator[bytes]:
+        left = int(headers.get("content-length", 0)) if self._reads_bodies else 0
+        while left and (block := source.read(min(left, FLOOD))):
+            left -= len(block)
+            yield block
+            time.sleep(self._rests)
 
     def _attack(self, client: socket.socket, steps: Steps) -> bool:
         """Take the steps of an attack; return whether the client sent its next request meanwhile."""
@@ -102,18 +121,6 @@ class HostileServer:
             elif select.select([client], [], [], step)[0]:
                 return bool(client.recv(1, socket.MSG_PEEK))
         return False
-
-
-def _read_request(source: BinaryIO, reads_body: bool) -> Request | None:
-    first = source.readline().decode("latin-1").split()
-    if len(first) != 3:
-        return None
-    headers: dict[str, str] = {}
-    while line := source.readline().decode("latin-1").strip():
-        name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip()
-    body = source.read(int(headers.get("content-length", 0))) if reads_body else b""
-    return Request(first[0], first[1], headers, body)
 
 
 def head(status: str = "200 OK", **headers: object) -> bytes:
@@ -216,10 +223,10 @@ ENDLESS: dict[str, Callable[[], Steps]] = {
 
 # What is a thousand times as long, once decoded.
 BOMBS: dict[str, Callable[[], Steps]] = {
-    "gzip": lambda: closes(whole(compressed(128, window=GZIP), Content_Encoding="gzip")),
-    "deflate": lambda: closes(whole(compressed(128, window=DEFLATE), Content_Encoding="deflate")),
-    "bare deflate": lambda: closes(whole(compressed(128, window=-zlib.MAX_WBITS), Content_Encoding="deflate")),
-    "gzip twice": lambda: closes(whole(compressed(128, window=GZIP, times=2), Content_Encoding="gzip, gzip")),
+    "gzip": lambda: closes(whole(compressed(64, window=GZIP), Content_Encoding="gzip")),
+    "deflate": lambda: closes(whole(compressed(64, window=DEFLATE), Content_Encoding="deflate")),
+    "bare deflate": lambda: closes(whole(compressed(64, window=-zlib.MAX_WBITS), Content_Encoding="deflate")),
+    "gzip twice": lambda: closes(whole(compressed(64, window=GZIP, times=2), Content_Encoding="gzip, gzip")),
     "gzip of many": lambda: floods(head(Content_Encoding="gzip"), compressed(1, window=GZIP)),
 }
 
