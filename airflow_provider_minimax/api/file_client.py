@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.request import getproxies
 
@@ -14,8 +12,9 @@ import httpx
 from airflow_provider_minimax.api.encodings import decoded
 from airflow_provider_minimax.api.exchange import Endpoint, client_options, retry_after
 from airflow_provider_minimax.api.file_host import address_of, check_address, check_host, is_inside, part_of
+from airflow_provider_minimax.api.library_logs import without_secrets_in_logs
 from airflow_provider_minimax.api.message import HttpReply
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 
 REDIRECTS = 5
@@ -47,9 +46,9 @@ class FileHost:
         headers = {"Accept-Encoding": "identity"}
         if start and version:
             headers |= {"Range": f"bytes={start}-", "If-Range": version}
-        hiding = _fetching_file.set(True)
         try:
             with (
+                without_secrets_in_logs(self.endpoint.api_key),
                 httpx.Client(
                     **client_options(self.endpoint),
                     follow_redirects=True,
@@ -65,9 +64,7 @@ class FileHost:
                 f"the clip could not be fetched whole ({redact(f'{type(error).__name__}: {error}')})",
                 platform=self.endpoint.platform,
                 hint="Fetching it again costs nothing.",
-            ) from error
-        finally:
-            _fetching_file.reset(hiding)
+            ) from harmless_cause(error)
 
     def _check_link(self, request: httpx.Request) -> None:
         if request.url.scheme == "http" and not self.endpoint.is_plain_http:
@@ -132,18 +129,3 @@ def _refusal(status: int) -> str:
     if status == 416 or status < 400:
         return "the file host sent no clip, or another part of it than was asked for"
     return "the file host could not answer"
-
-
-_fetching_file: ContextVar[bool] = ContextVar("fetching_file", default=False)
-
-
-class _HideSignedUrls(logging.Filter):
-    """Cuts the query off the URLs that httpx logs while a file is fetched: whoever has it can fetch the file too."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if _fetching_file.get() and isinstance(record.args, tuple):
-            record.args = tuple(redact(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args)
-        return True
-
-
-logging.getLogger("httpx").addFilter(_HideSignedUrls())

@@ -13,7 +13,7 @@ from airflow_provider_minimax.airflow_names import AirflowNotFoundException
 from airflow_provider_minimax.api.async_transport import AsyncTransport
 from airflow_provider_minimax.api.exchange import Endpoint
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
@@ -75,7 +75,7 @@ class ConnectedHook(BaseHook):
                 + redact(f"{type(error).__name__}: {error}"),
                 hint="Check its extra fields proxy and verify, and SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables "
                 "in the environment of this process.",
-            ) from error
+            ) from harmless_cause(error)
 
     def _resolve(self) -> tuple[Platform, Endpoint]:
         if self._resolved is None:
@@ -87,7 +87,7 @@ class ConnectedHook(BaseHook):
             connection = self.get_connection(self.minimax_conn_id)
             extra = connection.extra_dejson
         except Exception as error:
-            raise self._not_found(error) from error
+            raise self._not_found(error) from harmless_cause(error)
         return self._read(connection, extra)
 
     async def _aresolve(self) -> tuple[Platform, Endpoint]:
@@ -117,7 +117,7 @@ class ConnectedHook(BaseHook):
             # To each in an error of its own, since what is known of a task is added to it.
             raise copy.copy(error) from error.__cause__
         except Exception as error:
-            raise self._not_found(error) from error
+            raise self._not_found(error) from harmless_cause(error)
 
     def _end_lookup(self, lookup: asyncio.Task[tuple[Platform, Endpoint]]) -> None:
         _lookups.discard(lookup)
@@ -133,7 +133,7 @@ class ConnectedHook(BaseHook):
             connection = await get_async_connection(self.minimax_conn_id, hook=self)
             extra = await get_async_extra_dejson(connection)
         except Exception as error:
-            raise self._not_found(error) from error
+            raise self._not_found(error) from harmless_cause(error)
         return self._read(connection, extra)
 
     def _read(self, connection: Connection, extra: dict[str, Any]) -> tuple[Platform, Endpoint]:
