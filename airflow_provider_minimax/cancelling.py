@@ -36,7 +36,10 @@ def push_attempt(context: Context) -> str | None:
         attempt = str(ti.id)
         ti.xcom_push(key=ATTEMPT, value=attempt)
     except Exception as error:
-        log.warning("The remote task will not be cancelled if this one is killed: no XCom could be pushed (%s)", error)
+        log.warning(
+            "The remote task will not be cancelled if this one is killed: no XCom could be pushed (%s)",
+            _as_ours(error).message,
+        )
         return None
     return attempt
 

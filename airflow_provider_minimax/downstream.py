@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
@@ -35,12 +35,12 @@ class Delivered:
 
     :param output_path: where it is: a path, or a URL that may name a connection (``s3://my_aws_conn@bucket/clip.mp4``).
     :param facts: what is known of it: plain JSON values with ``sha256`` and ``size``, and without any signed URL.
-    :param inputs: the pictures that went into it, as the DAG named them.
+    :param inputs: the pictures that went into it, as the DAG named them. Not shown by ``repr``: they may be signed.
     """
 
     output_path: str
     facts: Mapping[str, Any]
-    inputs: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def uri(self) -> str:

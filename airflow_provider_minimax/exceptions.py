@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from airflow_provider_minimax.airflow_names import AirflowException, AirflowFailException, AirflowSensorTimeout
-from airflow_provider_minimax.api.storable import printable
 
 __all__ = [
     "MinimaxAuthError",
@@ -44,6 +43,13 @@ __all__ = [
 NOTHING_BOUGHT = "Nothing was bought."
 CANCELLED = "cancelled"
 """The code of a remote task that was cancelled while it was queued, so that it was not charged."""
+
+
+def _printable(text: str) -> str:
+    # DAG files are parsed with these errors, and without what makes texts fit.
+    from airflow_provider_minimax.api.storable import printable
+
+    return printable(text)
 
 
 class MinimaxError(AirflowException):
@@ -77,7 +83,7 @@ class MinimaxError(AirflowException):
         retry_after: float | None = None,
         resumable: bool | None = None,
     ) -> None:
-        message = printable(message)
+        message = _printable(message)
         super().__init__(message)
         self.message = message
         self.platform = platform
@@ -105,7 +111,7 @@ class MinimaxError(AirflowException):
         text = self.message.rstrip(". ")
         if facts:
             text += f" ({', '.join(facts)})"
-        return printable(" ".join(part for part in (f"{text}.", self.money, self.hint) if part))
+        return _printable(" ".join(part for part in (f"{text}.", self.money, self.hint) if part))
 
     @property
     def is_final(self) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 import httpx
@@ -16,8 +14,9 @@ from airflow_provider_minimax.api.encodings import decoded
 from airflow_provider_minimax.api.exchange import USER_AGENT, Endpoint, retry_after, timeouts
 from airflow_provider_minimax.api.file_connections import Bounds, FileTransport
 from airflow_provider_minimax.api.file_host import OverlongBodyError, announced_length, part_of
+from airflow_provider_minimax.api.library_logs import without_secrets_in_logs
 from airflow_provider_minimax.api.message import HttpReply
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 
 REDIRECTS = 5
@@ -56,9 +55,9 @@ class FileHost:
         if start and version:
             headers |= {"Range": f"bytes={start}-", "If-Range": version}
         bounds = Bounds(min(ends_at, time.monotonic() + OPENING * self.endpoint.timeout))
-        hiding = _fetching_file.set(True)
         try:
             with (
+                without_secrets_in_logs(self.endpoint.api_key),
                 httpx.Client(
                     transport=FileTransport(self.endpoint, bounds),
                     timeout=timeouts(self.endpoint),
@@ -76,9 +75,7 @@ class FileHost:
                 f"the clip could not be fetched whole ({redact(f'{type(error).__name__}: {error}')})",
                 platform=self.endpoint.platform,
                 hint="Fetching it again costs nothing.",
-            ) from error
-        finally:
-            _fetching_file.reset(hiding)
+            ) from harmless_cause(error)
 
     def _prefer_https(self, request: httpx.Request) -> None:
         if request.url.scheme == "http" and not self.endpoint.is_plain_http:
@@ -164,25 +161,3 @@ def _refusal(status: int) -> str:
     if status == 416 or status < 400:
         return "the file host sent no clip, or another part of it than was asked for"
     return "the file host could not answer"
-
-
-_fetching_file: ContextVar[bool] = ContextVar("fetching_file", default=False)
-
-
-class _HideSignedUrls(logging.Filter):
-    """Cuts signatures out of what httpx and httpcore log while a file is fetched: they let anybody fetch it too."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if not _fetching_file.get():
-            return True
-        if isinstance(record.args, tuple):
-            record.args = tuple(redact(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args)
-        if record.name.startswith("httpcore") and isinstance(record.msg, str):
-            # An answer's headers: where a redirect leads, and cookies.
-            record.msg = record.msg.partition(" return_value=")[0]
-        return True
-
-
-# A logger's filter is not its children's.
-for _name in ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "proxy", "socks"))):
-    logging.getLogger(_name).addFilter(_HideSignedUrls())

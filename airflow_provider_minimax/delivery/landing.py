@@ -307,7 +307,8 @@ def _checked(
         raise _disk_fails(clip.path, error) from error
     except Exception as error:
         # Whatever fails here is no fault of the clip: what is wrong with that is a rejection.
-        log.warning("The clip is delivered unchecked: the check itself failed (%s: %s).", type(error).__name__, error)
+        what = redact(f"{type(error).__name__}: {error}")
+        log.warning("The clip is delivered unchecked: the check itself failed (%s).", what)
         return None
     size = "unknown size" if media.width is None else f"{media.width}x{media.height}"
     length = "unknown length" if media.duration is None else f"{media.duration:.2f} s"

@@ -23,6 +23,7 @@ from uuid import uuid4
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.storable import printable
 from airflow_provider_minimax.delivery.cleanup import is_named_as_ours
 from airflow_provider_minimax.delivery.names import LONGEST_NAME, name_for
 from airflow_provider_minimax.delivery.unfinished import COMPANION
@@ -92,7 +93,7 @@ class Place(ABC):
         self.url = url
 
     def __str__(self) -> str:
-        return self.url
+        return printable(self.url)
 
     @property
     def name(self) -> str:

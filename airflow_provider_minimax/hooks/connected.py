@@ -15,7 +15,7 @@ from airflow_provider_minimax.airflow_names import AirflowNotFoundException
 from airflow_provider_minimax.api.async_transport import AsyncTransport
 from airflow_provider_minimax.api.exchange import Endpoint
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
@@ -42,9 +42,9 @@ _URI = re.compile(r"\b(?!https?:)[a-z][\w.+-]*://\S*", re.IGNORECASE)
 _lookups: set[asyncio.Task[Any]] = set()
 
 
-def _harmless(error: Exception) -> Exception | None:
+def _harmless(error: Exception) -> BaseException | None:
     """Return the error to be shown as the cause of ours, unless it holds a connection's URI, and so its key."""
-    return None if _URI.search(str(error)) else error
+    return None if _URI.search(str(error)) else harmless_cause(error)
 
 
 class ConnectedHook(BaseHook):
@@ -85,7 +85,7 @@ class ConnectedHook(BaseHook):
                 + redact(f"{type(error).__name__}: {error}"),
                 hint="Check its extra fields proxy and verify, and SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables "
                 "in the environment of this process.",
-            ) from error
+            ) from harmless_cause(error)
 
     def _resolve(self) -> tuple[Platform, Endpoint]:
         if self._resolved is None:

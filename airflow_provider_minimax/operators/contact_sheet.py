@@ -101,6 +101,7 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Draw the sheet."""
+        from airflow_provider_minimax.api.storable import printable
         from airflow_provider_minimax.delivery.landing import may_be_redrawn
         from airflow_provider_minimax.delivery.places import place_of
         from airflow_provider_minimax.media.check import ensure_available
@@ -132,7 +133,7 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         sheet = batch_sheet(exhibits, self.title or f"{context['ti'].dag_id} · {context['ti'].run_id}")
         unreadable = [(cast("_Clip", items[number]).path, reason) for number, reason in sheet.unreadable.items()]
         for path, reason in unreadable:
-            self.log.warning("A clip cannot be read: %s (%s)", path, reason)
+            self.log.warning("A clip cannot be read: %s (%s)", printable(path), reason)
         if len(unreadable) == len(clips):
             raise MinimaxStorageError(
                 "none of the clips can be read, so there is no sheet; of {}: {}".format(*unreadable[0])
@@ -158,7 +159,10 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         except Exception as error:
             if is_needed:
                 raise
-            self.log.warning("It is not known which tasks upstream failed. %s: %s", type(error).__name__, error)
+            from airflow_provider_minimax.api.redaction import redact
+
+            what = redact(f"{type(error).__name__}: {error}")
+            self.log.warning("It is not known which tasks upstream failed. %s", what)
             return []
         for failure in failures:
             self.log.warning("No clip of %s: %s", failure, failure.reason)
