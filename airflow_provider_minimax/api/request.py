@@ -81,11 +81,6 @@ class PaidRequest(BaseModel):
 
     model: Text
 
-    @model_validator(mode="before")
-    @classmethod
-    def _take_path_objects(cls, fields: Any) -> Any:
-        return as_text(fields)
-
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
         """
@@ -104,6 +99,11 @@ class PaidRequest(BaseModel):
                     for item in error.errors(include_url=False, include_context=False)
                 ]
             ) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_path_objects(cls, fields: Any) -> Any:
+        return as_text(fields)
 
     @property
     def mode(self) -> Mode:
