@@ -168,3 +168,68 @@ def test_a_clip_that_was_delivered_under_another_name_leaves_no_part_behind(tmp_
     assert any(name.endswith(".part") for name in names(tmp_path))
     deliver(str(tmp_path / "second.mp4"))
     assert names(tmp_path) == ["second.mp4", "second.mp4.receipt.json"]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_only_bears_a_companions_name_stays_when_its_part_goes(kind, tmp_path: Path):
+    precious = left(tmp_path, "precious")
+    part = left(tmp_path, f".clip.mp4.{THIS}.part")
+    companion = tmp_path / f"{part.name}.version"
+    make = {"link": lambda: companion.symlink_to(precious), "pipe": lambda: os.mkfifo(companion)}
+    make.get(kind, companion.mkdir)()
+    clean(tmp_path, THIS)
+    assert names(tmp_path) == sorted([companion.name, "precious"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
+@pytest.mark.parametrize("ending", ["", ".version"])
+def test_a_file_that_really_is_another_users_stays(ending, tmp_path: Path):
+    part = left(tmp_path, f".clip.mp4.{THIS}.part", days=8)
+    companion = left(tmp_path, f"{part.name}.version", days=8)
+    foreign = companion if ending else part
+    os.chown(foreign, 12345, -1)
+    clean(tmp_path, THIS)
+    assert foreign.exists()
+
+
+def test_a_name_that_is_another_users_file_by_now_stays(tmp_path: Path, monkeypatch):
+    path = left(tmp_path, f".clip.mp4.{THIS}.part", days=8)
+    found = cleanup._leftovers
+
+    def replaced_after(folder: int, delivered: str):
+        yield from list(found(folder, delivered))
+        path.unlink()
+        os.mkfifo(path)
+
+    monkeypatch.setattr(cleanup, "_leftovers", replaced_after)
+    clean(tmp_path, THIS)
+    assert names(tmp_path) == [path.name]
+
+
+def test_a_folder_of_many_files_delays_no_delivery(tmp_path: Path, monkeypatch):
+    seen = 0
+    scan = os.scandir
+
+    class Counted:
+        """A folder that never ends."""
+
+        def __init__(self, handle: int) -> None:
+            self._inner = scan(handle)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args: object) -> None:
+            self._inner.close()
+
+        def __iter__(self):
+            nonlocal seen
+            entry = next(self._inner)
+            while True:
+                seen += 1
+                yield entry
+
+    left(tmp_path, "clip.mp4")
+    monkeypatch.setattr(os, "scandir", Counted)
+    clean(tmp_path, THIS)
+    assert seen <= cleanup.MOST_ENTRIES + 1

@@ -264,3 +264,57 @@ def test_a_file_that_cannot_be_taken_away_is_no_error(path, monkeypatch):
         monkeypatch.setattr(Path, "unlink", refuse)
         clip.discard()
     assert path.exists()
+
+
+# -- in a folder that others may write to ------------------------------------------------------------------------------
+
+is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
+
+
+def test_nobody_else_may_write_to_a_clip_on_its_way(path):
+    umask = os.umask(0)
+    try:
+        keep(path, CLIP)
+    finally:
+        os.umask(umask)
+    for file in (path, path.with_name(f"{path.name}.version")):
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("ending", ["", ".version"])
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_what_others_may_have_written_is_not_gone_on_with(mode, ending, path, tmp_path: Path):
+    keep(path, CLIP)
+    path.with_name(path.name + ending).chmod(mode)
+    with Unfinished(path) as clip:
+        assert (clip.size, clip.version) == (0, None)
+        clip.begin('"v2"')
+        clip.write(CLIP + b"2")
+    assert clip.path.read_bytes() == CLIP + b"2"
+
+
+@is_root
+@pytest.mark.parametrize("ending", ["", ".version"])
+def test_nor_is_what_another_user_put_there(ending, path):
+    keep(path, CLIP)
+    file = path.with_name(path.name + ending)
+    before = file.read_bytes()
+    os.chown(file, 12345, -1)
+    with Unfinished(path) as clip:
+        assert (clip.size, clip.version) == (0, None)
+        clip.write(CLIP + b"2")
+        if not ending:
+            assert clip.path != path
+    if not ending:
+        assert path.read_bytes() == before
+
+
+@is_root
+def test_another_users_file_of_two_names_keeps_both(path):
+    precious = path.with_name("precious")
+    precious.write_bytes(CLIP)
+    os.chown(precious, 12345, -1)
+    os.link(precious, path)
+    with Unfinished(path) as clip:
+        assert clip.path != path
+    assert path.samefile(precious)
