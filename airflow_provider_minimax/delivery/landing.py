@@ -309,6 +309,8 @@ def _checked(
         # Whatever fails here is no fault of the clip: what is wrong with that is a rejection.
         log.warning("The clip is delivered unchecked: the check itself failed (%s: %s).", type(error).__name__, error)
         return None
+    if media is None:
+        return None
     size = "unknown size" if media.width is None else f"{media.width}x{media.height}"
     length = "unknown length" if media.duration is None else f"{media.duration:.2f} s"
     log.info("The clip passes the check (%s): %s, %s, %s", wishes.check, size, length, media.codec)
