@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from bisect import bisect_right
 from functools import cache
@@ -142,7 +143,11 @@ def _cut(text: str, font: FreeTypeFont, width: int) -> str:
     text = _shortened(text)
     if font.getlength(text) <= width:
         return text
-    kept = bisect_right(range(len(text)), width, lo=1, key=lambda kept: font.getlength(_without_middle(text, kept)))
+
+    def length(kept: int) -> int:
+        return math.ceil(font.getlength(_without_middle(text, kept)))
+
+    kept = bisect_right(range(len(text)), width, lo=1, key=length)
     return _without_middle(text, max(kept - 1, 1))
 
 
