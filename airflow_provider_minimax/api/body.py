@@ -17,6 +17,8 @@ from airflow_provider_minimax.api.message import HttpRequest
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import invalid
 
+_ESCAPES = {ord(character): f"%{ord(character):02X}" for character in '"\r\n'}
+
 
 class Part(Protocol):
     """What is sent in blocks."""
@@ -103,12 +105,17 @@ def form_body(fields: Mapping[str, str], file: FileContent) -> Body:
     # It is in no file, because it did not exist before.
     boundary = uuid4().hex
     before = "".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_escaped(name)}"\r\n\r\n{value}\r\n'
         for name, value in fields.items()
     )
     before += (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file.filename}"\r\n'
-        f"Content-Type: {file.media_type}\r\n\r\n"
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_escaped(file.filename)}"\r\n'
+        f"Content-Type: {_escaped(file.media_type)}\r\n\r\n"
     )
     after = f"\r\n--{boundary}--\r\n"
     return Body(f"multipart/form-data; boundary={boundary}", (before.encode(), after.encode()), (file.data,))
+
+
+def _escaped(text: str) -> str:
+    """Write a text into a part's header as browsers do (WHATWG, multipart/form-data), so that it cannot end there."""
+    return text.translate(_ESCAPES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -18,6 +18,7 @@ from typing import Any
 
 from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.request import MEDIA_FIELDS, REFERENCE_FIELDS, Mode, VideoRequest
+from airflow_provider_minimax.api.spelling import did_you_mean
 
 _OPTIONS = ("prompt_optimizer", "fast_pretreatment", "ratio", "extra", "aigc_watermark", "callback_url")
 _NAMED_LIKE_H3 = re.compile(r"MiniMax-H\d")
@@ -166,33 +167,45 @@ def _price_by_the_second(request: VideoRequest, currency: str) -> ListPrice | No
     return None
 
 
-def check(request: VideoRequest, *, model_name: str | None = None, later: frozenset[str] = frozenset()) -> Findings:
+def check(
+    request: VideoRequest,
+    *,
+    model_name: str | None = None,
+    own_names: Collection[str] = (),
+    later: frozenset[str] = frozenset(),
+) -> Findings:
     """
     Hold a request against the catalogue.
 
     :param request: what to check.
     :param model_name: the official name of the model, where the request uses a gateway's own.
+    :param own_names: the names that gateways have of their own, and that are no misspellings of others.
     :param later: fields that are given but whose values are not known yet, such as templates before rendering; rules
         that need them are left for when they are.
     :return: all that was found; nothing is raised.
     """
-    return hold_against(models().get(model_name or request.model), request, later)
+    return hold_against(models().get(model_name or request.model), request, later, own_names)
 
 
-def hold_against(model: Model | None, request: VideoRequest, later: frozenset[str]) -> Findings:
+def hold_against(
+    model: Model | None, request: VideoRequest, later: frozenset[str], own_names: Collection[str] = ()
+) -> Findings:
     """
     Hold a request against a model.
 
     :param model: the model; ``None`` if it is not known.
     :param request: what to check.
     :param later: fields to which no rule is applied that needs their values.
+    :param own_names: names of models that gateways have of their own.
     :return: all that was found; nothing is raised.
     """
     findings = Findings()
     _check_prompt(request, model, later, findings)
     _check_media(request, model, later, findings)
     findings.problems += callback_problems(request.callback_url)
-    if model is None:
+    if model is None and (question := did_you_mean(request.model, [*models(), *own_names])):
+        findings.problems.append(f"model={request.model!r}: is not known{question}")
+    elif model is None:
         findings.warnings.append(
             f"model={request.model!r} is not in the catalogue of known models, so its modes, resolutions and "
             f"lengths are not checked; known are: {', '.join(models())}"
@@ -291,6 +304,7 @@ def _check_ratio(request: VideoRequest, model: Model, limits: ModeLimits, findin
     if request.ratio not in limits.ratios:
         findings.problems.append(
             f"ratio={request.ratio!r}: {model.name} in {_words(request.mode)} mode takes {', '.join(limits.ratios)}"
+            + did_you_mean(request.ratio, limits.ratios)
         )
     elif request.mode in (Mode.FIRST_FRAME, Mode.FIRST_AND_LAST_FRAME) and request.ratio != "adaptive":
         findings.warnings.append(f"ratio={request.ratio!r} will be ignored: the clip gets the ratio of its frame")
@@ -341,6 +355,7 @@ def _check_size(
         findings.problems.append(
             f"resolution={resolution!r}: {where} takes {', '.join(limits.resolutions)}"
             + (f" ({resolution} only in {_words(elsewhere[0])} mode)" if elsewhere else "")
+            + did_you_mean(resolution, limits.resolutions)
         )
         return
     if request.duration is None or "resolution" in later:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -29,6 +30,7 @@ IN_MEMORY = 256 * 1024
 # A multiple of three, so that the blocks can be encoded one by one.
 _BLOCK = 3 * 64 * 1024
 _SUFFIXES = {"quicktime": "mov"}
+_PATH_SEPARATORS = re.compile(r"[/\\]")
 
 
 class FileBytes:
@@ -175,7 +177,7 @@ class FileContent:
     def filename(self) -> str:
         """A name that says what it is, and nothing of where it came from."""
         kind, _, subtype = self.media_type.partition("/")
-        return f"{kind}.{_SUFFIXES.get(subtype, subtype)}"
+        return _PATH_SEPARATORS.sub("-", f"{kind}.{_SUFFIXES.get(subtype, subtype)}")
 
     def blocks(self) -> Iterator[bytes]:
         """Return the data URL in blocks, from the beginning on."""

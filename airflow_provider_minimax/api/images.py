@@ -8,6 +8,7 @@ Opens no file by itself: the caller hands in a function that does. Pictures are 
 from __future__ import annotations
 
 import mimetypes
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
@@ -38,6 +39,8 @@ _MOST_PIXELS_TO_OPEN = 150_000_000
 _READERS = ("JPEG", "PNG", "WEBP")
 # Media types of which tools make use where they do not know any.
 _SAYS_NOTHING = ("", "application/octet-stream", "binary/octet-stream")
+
+_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}")
 
 OpenFile = Callable[[str], BinaryIO]
 """Opens a path for reading."""
@@ -179,7 +182,8 @@ def from_data_url(
         raise invalid([f"{name}: the data URL is none that can be read: {error}; encode the {kind} again"]) from None
     data = FileBytes(url.data)
     if checked is None:
-        return source if url.is_plain or not url.media_type else FileContent(url.media_type, data)
+        is_known = _MEDIA_TYPE.fullmatch(url.media_type) is not None
+        return FileContent(url.media_type, data) if is_known and not url.is_plain else source
     if not url.media_type.startswith(f"{kind}/") and url.media_type not in _SAYS_NOTHING:
         raise invalid([f"{name}: a data URL must begin with data:{kind}/<format>;base64,"])
     found = checked(f"the data URL ({url.media_type or 'of no media type'})", data)

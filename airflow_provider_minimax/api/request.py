@@ -166,11 +166,6 @@ class PaidRequest(BaseModel):
                 ]
             ) from None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _take_path_objects(cls, fields: Any) -> Any:
-        return as_text(fields)
-
     @property
     def mode(self) -> Mode:
         """What the clip starts from, by what is given."""

@@ -7,6 +7,7 @@ facts are data in ``catalogue.toml``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from airflow_provider_minimax.api.catalogue import Findings, Model
 from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest
 from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
+from airflow_provider_minimax.api.spelling import did_you_mean
 
 # What a regeneration takes besides the clip it starts from; with an id, the platform knows all of it.
 _OF_THE_CLIP = (
@@ -27,12 +29,19 @@ _OF_THE_CLIP = (
 )
 
 
-def check(request: PaidRequest, *, model_name: str | None = None, later: frozenset[str] = frozenset()) -> Findings:
+def check(
+    request: PaidRequest,
+    *,
+    model_name: str | None = None,
+    own_names: Collection[str] = (),
+    later: frozenset[str] = frozenset(),
+) -> Findings:
     """
     Hold a request against the catalogue.
 
     :param request: what to check.
     :param model_name: the official name of the model, where the request uses a gateway's own.
+    :param own_names: the names that gateways have of their own, and that are no misspellings of others.
     :param later: fields that are given but whose values are not known yet, such as templates before rendering; rules
         that need them are left for when they are.
     :return: all that was found; nothing is raised.
@@ -43,7 +52,7 @@ def check(request: PaidRequest, *, model_name: str | None = None, later: frozens
         case PromptRewriteRequest():
             return _check_rewriting(request, later)
         case VideoRequest():
-            return catalogue.check(request, model_name=model_name, later=later)
+            return catalogue.check(request, model_name=model_name, own_names=own_names, later=later)
     raise TypeError(f"no rules for {type(request).__name__}")
 
 
@@ -123,8 +132,11 @@ def _as_clip(request: PaidRequest) -> VideoRequest:
 
 
 def _lacking(request: PaidRequest, model: Model | None, later: frozenset[str]) -> str | None:
-    """Say that a known model has nothing of the kind; others may have."""
-    if model is None or "model" in later or request.task_type in model.also:
+    """Say that a known model has nothing of the kind, or that its name is misspelt; others may have it."""
+    if "model" in later or (model is not None and request.task_type in model.also):
         return None
+    if model is None:
+        question = did_you_mean(request.model, catalogue.models())
+        return f"model={request.model!r}: is not known{question}" if question else None
     having = " or ".join(name for name, other in catalogue.models().items() if request.task_type in other.also)
     return f"model={request.model!r}: has no {request.task_type}; use {having}"

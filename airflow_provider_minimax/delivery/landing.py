@@ -310,6 +310,8 @@ def _checked(
         what = redact(f"{type(error).__name__}: {error}")
         log.warning("The clip is delivered unchecked: the check itself failed (%s).", what)
         return None
+    if media is None:
+        return None
     size = "unknown size" if media.width is None else f"{media.width}x{media.height}"
     length = "unknown length" if media.duration is None else f"{media.duration:.2f} s"
     log.info("The clip passes the check (%s): %s, %s, %s", wishes.check, size, length, media.codec)

@@ -154,7 +154,8 @@ class MinimaxHook(UploadingHook):
     def _check(self, request: PaidRequest, platform: Platform, validate: bool) -> None:
         if not validate:
             return
-        findings = rules.check(request, model_name=platform.official_model(request))
+        own_names = frozenset(platform.model_names.values())
+        findings = rules.check(request, model_name=platform.official_model(request), own_names=own_names)
         for warning in findings.warnings:
             self.log.warning("%s", warning)
         if problems := findings.problems + platform.problems(request):

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from airflow_provider_minimax.api.catalogue import facts_of
-from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError, opened
+from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError
+from airflow_provider_minimax.media.decoder import facts_of_clip
 
 # Files tell the pictures a second as a fraction that need not be exact.
 _FPS_TOLERANCE = 0.1
@@ -18,10 +19,10 @@ def unfit_for_regeneration(file: BinaryIO) -> list[str]:
 
     :param file: the clip's file, open for reading; it stays open.
     :return: one clause a rule that is broken: what it is, and what it must be. None if nothing is known against it.
+    :raises ImportError: PyAV is not installed.
     """
     try:
-        with opened(file) as clip:
-            return list(_broken_rules(clip.facts))
+        return list(_broken_rules(facts_of_clip(file)))
     except UnreadableClipError as error:
         return [str(error)]
 

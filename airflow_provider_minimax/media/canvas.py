@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
+from bisect import bisect_right
 from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
@@ -24,8 +26,15 @@ _QUALITY = 88
 # By this comment a later picture knows which file it may replace.
 _MADE_BY = b"airflow-provider-minimax"
 _COMMENT_WITHIN = 512
+# In characters; a narrow one has 3 pixels.
+_LONGEST_LINE = 800
 # The font is drawn for ASCII; these are the others that it has and we use.
 _ALSO_IN_FONT = "·…"
+
+
+def column_width(sheet: int, columns: int, gap: int) -> int:
+    """Return how wide a column is of so many on a sheet, with gaps between them."""
+    return (sheet - 2 * MARGIN - (columns - 1) * gap) // columns
 
 
 class Canvas:
@@ -71,7 +80,8 @@ class Canvas:
         :param colour: of the letters.
         """
         font = _font(size)
-        self._pen.text(at, _cut(_in_font(text), font, width), font=font, fill=colour)
+        # No line has room for more, and a text from outside may have any length.
+        self._pen.text(at, _cut(_in_font(_shortened(text)), font, width), font=font, fill=colour)
 
     def label(self, text: str, at: Box, size: int) -> None:
         """
@@ -128,7 +138,12 @@ def has_letters_of(text: str) -> bool:
 
     :param text: the text.
     """
+    text = _shortened(text)
     return _in_font(text).count("?") == text.count("?")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE // 2]}…{text[-_LONGEST_LINE // 2 :]}"
 
 
 def _in_font(text: str) -> str:
@@ -138,12 +153,15 @@ def _in_font(text: str) -> str:
 
 def _cut(text: str, font: FreeTypeFont, width: int) -> str:
     """Cut a text in its middle: names of files differ at their ends."""
+    text = _shortened(text)
     if font.getlength(text) <= width:
         return text
-    kept = len(text) - 1
-    while kept > 1 and font.getlength(_without_middle(text, kept)) > width:
-        kept -= 1
-    return _without_middle(text, kept)
+
+    def length(kept: int) -> int:
+        return math.ceil(font.getlength(_without_middle(text, kept)))
+
+    kept = bisect_right(range(len(text)), width, lo=1, key=length)
+    return _without_middle(text, max(kept - 1, 1))
 
 
 def _without_middle(text: str, kept: int) -> str:

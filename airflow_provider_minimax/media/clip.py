@@ -7,11 +7,10 @@ file object, so no playlist or reference in it can lead to another file or host.
 
 from __future__ import annotations
 
-import time
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 if TYPE_CHECKING:
@@ -22,8 +21,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Pictures are drawn in seconds; a file that takes longer is made to, or far larger than any clip.
-_DRAWING_TIME = 120.0
+# The longest clips have some 400. A file with more is not what was bought, and decoding it would take minutes.
+MOST_FRAMES = 10_000
+# Twice those of 8K; decoded, 100 MB each.
+_MOST_PIXELS = 2**26
+_MOST_THREADS = 4
 # Of pixels, seconds, pictures or pictures a second.
 _BEYOND_SENSE = 2**31
 
@@ -84,6 +86,17 @@ class OpenClip:
             return next(self.container.decode(self.stream)).rotation % 180 == 90
         return False
 
+    def frames(self) -> Iterator[VideoFrame]:
+        """
+        Decode the pictures, from where the file is.
+
+        :raises UnreadableClipError: there are too many of them.
+        """
+        for number, frame in enumerate(self.container.decode(self.stream)):
+            if number >= MOST_FRAMES:
+                raise UnreadableClipError(f"it has more than {MOST_FRAMES} pictures")
+            yield frame
+
     def frames_at(self, times: Sequence[float]) -> Iterator[VideoFrame]:
         """
         Read the pictures at some times, in one pass.
@@ -94,10 +107,7 @@ class OpenClip:
         """
         waiting = list(times)
         frame = None
-        ends_at = time.monotonic() + _DRAWING_TIME
-        for frame in self.container.decode(self.stream):
-            if time.monotonic() > ends_at:
-                raise UnreadableClipError(f"its pictures cannot be decoded within {_DRAWING_TIME:g} s")
+        for frame in self.frames():
             while waiting and (frame.time or 0.0) >= waiting[0]:
                 del waiting[0]
                 yield frame
@@ -110,33 +120,41 @@ class OpenClip:
 
 
 @contextmanager
-def opened(file: Path | BinaryIO) -> Iterator[OpenClip]:
+def opened(file: BinaryIO) -> Iterator[OpenClip]:
     """
     Open a clip; errors of PyAV, while it is open too, become ours, whatever they are.
 
-    :param file: a path, or a file open for reading that can seek; it stays open.
+    :param file: a file open for reading that can seek; it stays open.
     :raises UnreadableClipError: the file is no MP4, has not exactly one track of pictures, or cannot be decoded.
+    :raises MemoryError: there is not enough memory to decode it.
     :raises OSError: the file itself cannot be read.
     """
     import av
 
-    if isinstance(file, Path):
-        with file.open("rb") as content, opened(content) as clip:
-            yield clip
-        return
     file.seek(0)
     try:
         # What a file says of its title or author is nobody's concern here, and need not be UTF-8.
-        with av.open(file, mode="r", format="mp4", metadata_errors="replace") as container:
+        with av.open(
+            file, mode="r", format="mp4", metadata_errors="replace", options={"max_pixels": str(_MOST_PIXELS)}
+        ) as container:
             stream = _pictures(container)
             # Several slices at once, not several frames: no more pictures in memory, and quicker on clips this short.
             stream.thread_type = "SLICE"
-            yield OpenClip(container, stream, _facts(container, stream))
-    except UnreadableClipError:
+            stream.codec_context.thread_count = _MOST_THREADS
+            stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
+            facts = _facts(container, stream)
+            _check_bounds(facts)
+            yield OpenClip(container, stream, facts)
+    except (UnreadableClipError, MemoryError):
         raise
     except av.FFmpegError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError from error
         raise UnreadableClipError(f"it cannot be decoded ({error.strerror or type(error).__name__})") from error
-    except OSError:
+    except OSError as error:
+        # A place in a file that cannot be is what the clip names, and no trouble of the storage.
+        if error.errno == errno.EINVAL:
+            raise UnreadableClipError("it cannot be decoded (it refers to a place before its beginning)") from error
         raise
     except Exception as error:
         # PyAV was made for sound files, and stumbles over others in ways of its own.
@@ -154,6 +172,13 @@ def _pictures(container: InputContainer) -> VideoStream:
     if films[0].codec_context is None:
         raise UnreadableClipError("it cannot be decoded (FFmpeg has no decoder for its pictures here)")
     return films[0]
+
+
+def _check_bounds(facts: MediaFacts) -> None:
+    if facts.width is not None and facts.height is not None and facts.width * facts.height > _MOST_PIXELS:
+        raise UnreadableClipError(f"its pictures are {facts.width}x{facts.height} pixels large")
+    if facts.frames is not None and facts.frames > MOST_FRAMES:
+        raise UnreadableClipError(f"it has {facts.frames} pictures, more than {MOST_FRAMES}")
 
 
 def _facts(container: InputContainer, stream: VideoStream) -> MediaFacts:

@@ -130,7 +130,9 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
             else Exhibit(labels[item], partial(_open, item.path, owner))
             for item in items
         ]
-        sheet = batch_sheet(exhibits, self.title or f"{context['ti'].dag_id} · {context['ti'].run_id}")
+        sheet = batch_sheet(
+            exhibits, str(self.title) if self.title else f"{context['ti'].dag_id} · {context['ti'].run_id}"
+        )
         unreadable = [(cast("_Clip", items[number]).path, reason) for number, reason in sheet.unreadable.items()]
         for path, reason in unreadable:
             self.log.warning("A clip cannot be read: %s (%s)", printable(path), reason)

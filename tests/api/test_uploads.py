@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import email
+from email.parser import BytesParser
+from email.policy import default
 from io import BytesIO
 
 import pytest
 
-from airflow_provider_minimax.api.body import body_of
+from airflow_provider_minimax.api.body import body_of, form_body
 from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.images import V2_PICTURES
-from airflow_provider_minimax.api.media import WHOLE_LIMIT, carried, file_at, sources_of
+from airflow_provider_minimax.api.media import WHOLE_LIMIT, carried, file_at, sources_of, with_media
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.uploads import LARGE, to_upload, with_addresses
@@ -122,3 +124,39 @@ def test_unchecked_a_file_is_what_its_name_says():
     for path, media_type in (("/a.mp4", "video/mp4"), ("/a", "application/octet-stream")):
         taken = file_at(path, lambda path: BytesIO(b"whatever"), check=False, rules=V2_PICTURES)
         assert taken.media_type == media_type
+
+
+# -- what a form says of its file --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        'image/a"b',
+        "image/a\r\nEvil: 1\r\n\r\nbody",
+        "image/../../etc/passwd",
+        "image/\u8239\U0001f6a4",
+        "image/a\\b;x=y",
+    ],
+)
+def test_no_name_ends_a_header_of_the_form(media_type):
+    body = form_body({'a"\r\nX: 1': "value"}, FileContent(media_type, FileBytes(b"content")))
+    text = b"".join(body.blocks())
+    boundary = body.content_type.partition("boundary=")[2].encode()
+    pieces = text.split(b"--" + boundary)
+    assert len(pieces) == 4
+    for piece, lines in ((pieces[1], 1), (pieces[2], 2)):
+        head, _, _ = piece.strip(b"\r\n").partition(b"\r\n\r\n")
+        assert len(head.splitlines()) == lines
+    found = BytesParser(policy=default).parsebytes(b"Content-Type: " + body.content_type.encode() + b"\r\n\r\n" + text)
+    field, carried = found.iter_parts()
+    assert field.get_content().strip() == "value"
+    assert carried.get_payload(decode=True) == b"content"
+    assert not set(carried.get_filename()) & set('"\r\n/\\')
+
+
+def test_a_data_url_cannot_name_its_file_where_nothing_is_checked():
+    for media_type in ('image/a"b', "image/a\r\nEvil: 1", "image/a/b", "image/" + "a" * 99):
+        source = f"data:{media_type};base64,QUJD\n"
+        it = VideoRequest.of({"model": "MiniMax-H3", "prompt": "x", "first_frame_image": source})
+        assert isinstance(with_media(it, open, check=False).first_frame_image, str)  # type: ignore[arg-type]
