@@ -531,8 +531,11 @@ def test_a_refused_prompt_is_told_apart_from_a_bad_request(hook):
         ({"extra": {"platform": "minmax"}}, "platform='minmax': no such platform; use one of minimax, bltcy"),
         ({"extra": {"region": "mars"}}, "region='mars'"),
         ({"extra": {"timeout": 0}}, "timeout=0"),
-        ({"extra": {"proxy": "proxy.example:3128"}}, "extra field proxy: must be a URL with its scheme"),
-        ({"extra": {"plattform": "bltcy"}}, "plattform='bltcy': no such field; the fields are platform"),
+        ({"extra": {"proxy": "proxy.example:3128"}}, "extra field proxy: must be the URL of a proxy with a scheme"),
+        (
+            {"extra": {"plattform": "bltcy"}},
+            "extra field plattform: no such field (did you mean platform?); the fields are platform",
+        ),
         ({"extra": {"platform": "novita", "region": "cn"}, "host": ""}, "Novita has no regions"),
     ],
 )

@@ -104,7 +104,9 @@ def ssl_context(verify: bool | str) -> ssl.SSLContext:
     :raises MinimaxConfigurationError: the field or the variable that names the authorities does not lead to any.
     """
     if isinstance(verify, str):
-        return _context_of(f"the connection's extra field verify={verify!r}", verify, None)
+        # What is no path may be the key in a wrong field.
+        shown = f"={verify!r}" if verify.startswith("/") else ""
+        return _context_of(f"the connection's extra field verify{shown}", verify, None)
     if verify and (file := os.environ.get("SSL_CERT_FILE")):
         return _context_of(f"SSL_CERT_FILE={file!r} in the environment of this process", file, None)
     if verify and (folder := os.environ.get("SSL_CERT_DIR")):

@@ -100,7 +100,7 @@ def _answer(client: httpx.Client, url: str, bounds: Bounds) -> Iterator[httpx.Re
             request = response.next_request
         finally:
             response.close()
-    raise httpx.TooManyRedirects(f"more than {REDIRECTS} redirects", request=request)
+    raise httpx.TooManyRedirects(f"too many redirects, more than {REDIRECTS}", request=request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def _is_outside(address: Address) -> bool:
 
 
 def _meanings(address: Address) -> list[Address]:
-    """Return an address, and the IPv4 addresses that it stands for: a gateway may pass on to them what is sent to it."""
+    """Return an address and the IPv4 addresses that it stands for: what is sent to it may be passed on to those."""
     if isinstance(address, ipaddress.IPv4Address) or address.is_loopback or address.is_unspecified:
         return [address]
     number = int(address)

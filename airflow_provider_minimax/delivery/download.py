@@ -148,6 +148,8 @@ def _fetch_rest(transport: Transport, url: str, unfinished: Unfinished, ends_at:
         if error.http_status in (206, 416) or isinstance(error, _EndlessError | OverlongBodyError):
             # What is here is no use with this host.
             unfinished.begin(None)
+        if time.monotonic() >= ends_at:
+            raise _too_late(unfinished) from error
         raise
     if stream.length is not None and unfinished.size != stream.length:
         raise _short(unfinished.size, stream.length)
@@ -182,10 +184,7 @@ def _bounded(stream: FileStream, unfinished: Unfinished, ends_at: float) -> Iter
     for chunk in stream.chunks:
         yield chunk
         if time.monotonic() >= ends_at:
-            raise MinimaxDownloadError(
-                f"only {unfinished.size} bytes of the clip came within {TOTAL_TIMEOUT:g} s",
-                hint="Run this again to go on from there; that costs nothing.",
-            )
+            raise _too_late(unfinished)
         if stream.length is not None and unfinished.size > stream.length:
             raise OverlongBodyError(
                 f"the file host sends more than the {stream.length} bytes that it announced",
@@ -212,6 +211,13 @@ def _what_came(content_type: str, head: bytes) -> str:
 def _check_size(size: int) -> None:
     if size > LARGEST:
         raise _EndlessError(f"the file host sends more than {LARGEST} bytes, which no clip has")
+
+
+def _too_late(unfinished: Unfinished) -> MinimaxDownloadError:
+    return MinimaxDownloadError(
+        f"only {unfinished.size} bytes of the clip came within {TOTAL_TIMEOUT:g} s",
+        hint="Run this again to go on from there; that costs nothing.",
+    )
 
 
 def _short(size: int, of: int) -> MinimaxDownloadError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -16,13 +18,14 @@ from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import (
+    NOTHING_BOUGHT,
     MinimaxAuthError,
     MinimaxConfigurationError,
     MinimaxConnectionLookupError,
     MinimaxConnectionNotFoundError,
     MinimaxError,
 )
-from airflow_provider_minimax.hooks.connection import read_connection
+from airflow_provider_minimax.hooks.connection import read_connection, read_extra
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -33,8 +36,15 @@ T = TypeVar("T")
 LOOKUP_TIMEOUT = 20.0
 # How long the answer of a lookup that found nothing new holds for all who share a hook.
 LOOKUP_INTERVAL = 1.0
+# Airflow shows it whole when it cannot read it. Links are no connections.
+_URI = re.compile(r"\b(?!https?:)[a-z][\w.+-]*://\S*", re.IGNORECASE)
 # Lookups that go on although nobody waits for them any more.
 _lookups: set[asyncio.Task[Any]] = set()
+
+
+def _may_hold_the_key(error: BaseException) -> bool:
+    """Whether an error of Airflow's may show what it could not read, which is a connection with its key."""
+    return isinstance(error, ValueError | TypeError) or _URI.search(str(error)) is not None
 
 
 class ConnectedHook(BaseHook):
@@ -85,9 +95,12 @@ class ConnectedHook(BaseHook):
     def _look_up(self) -> tuple[Platform, Endpoint]:
         try:
             connection = self.get_connection(self.minimax_conn_id)
-            extra = connection.extra_dejson
+            # It also hides what it finds there in the logs.
+            extra = read_extra(self.minimax_conn_id, connection.extra) and connection.extra_dejson
+        except MinimaxError:
+            raise
         except Exception as error:
-            raise self._not_found(error) from error
+            raise self._not_found(error) from (None if _may_hold_the_key(error) else error)
         return self._read(connection, extra)
 
     async def _aresolve(self) -> tuple[Platform, Endpoint]:
@@ -117,7 +130,7 @@ class ConnectedHook(BaseHook):
             # To each in an error of its own, since what is known of a task is added to it.
             raise copy.copy(error) from error.__cause__
         except Exception as error:
-            raise self._not_found(error) from error
+            raise self._not_found(error) from (None if _may_hold_the_key(error) else error)
 
     def _end_lookup(self, lookup: asyncio.Task[tuple[Platform, Endpoint]]) -> None:
         _lookups.discard(lookup)
@@ -131,9 +144,11 @@ class ConnectedHook(BaseHook):
 
         try:
             connection = await get_async_connection(self.minimax_conn_id, hook=self)
-            extra = await get_async_extra_dejson(connection)
+            extra = read_extra(self.minimax_conn_id, connection.extra) and await get_async_extra_dejson(connection)
+        except MinimaxError:
+            raise
         except Exception as error:
-            raise self._not_found(error) from error
+            raise self._not_found(error) from (None if _may_hold_the_key(error) else error)
         return self._read(connection, extra)
 
     def _read(self, connection: Connection, extra: dict[str, Any]) -> tuple[Platform, Endpoint]:
@@ -141,19 +156,28 @@ class ConnectedHook(BaseHook):
             self.minimax_conn_id,
             host=connection.host,
             port=connection.port,
+            path=connection.schema,
             password=connection.password,
             extra=extra,
         )
 
     def _not_found(self, error: Exception) -> MinimaxError:
+        variable = f"AIRFLOW_CONN_{self.minimax_conn_id.upper()}"
+        if isinstance(error, AirflowNotFoundException | ValueError | TypeError) and os.environ.get(variable):
+            # Some versions of Airflow say why in their log for debugging only.
+            return MinimaxConfigurationError(
+                f"Airflow can read no connection from {variable} in the environment of this process: must be a URI, or "
+                "a JSON object with no other fields than conn_type, password, host, port (a number), extra (an object) "
+                "and Airflow's own",
+                money=NOTHING_BOUGHT,
+            )
         if isinstance(error, AirflowNotFoundException):
             return MinimaxConnectionNotFoundError(
                 f"there is no connection {self.minimax_conn_id!r} here, or the secrets backend or API server that has "
                 "it is down, of which Airflow says the same",
-                hint="Add it in the UI (Admin, Connections), with `airflow connections add`, or as AIRFLOW_CONN_"
-                f"{self.minimax_conn_id.upper()}.",
+                hint=f"Add it in the UI (Admin, Connections), with `airflow connections add`, or as {variable}.",
             )
-        what = redact(f"{type(error).__name__}: {error}")
+        what = type(error).__name__ if _may_hold_the_key(error) else redact(f"{type(error).__name__}: {error}")
         return MinimaxConnectionLookupError(f"connection {self.minimax_conn_id!r} could not be looked up ({what})")
 
     def with_current_key(self, ask: Callable[[], T]) -> T:

@@ -13,7 +13,12 @@ from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import beginning
 from airflow_provider_minimax.api.transport import Transport
-from airflow_provider_minimax.exceptions import MinimaxAuthError, MinimaxError, MinimaxUnavailableError
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxConfigurationError,
+    MinimaxError,
+    MinimaxUnavailableError,
+)
 
 # No platform gives this id to a task. The look is free, and its answer shows whether the key was accepted.
 _NO_TASK = "0"
@@ -29,10 +34,13 @@ def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
     :param platform: the platform that should be there.
     :param endpoint: where it should be, and the key.
     :return: whether the connection works, and one sentence for the person who asked.
+    :raises MinimaxConfigurationError: nothing can be sent with this connection in this environment.
     """
     where = endpoint.base_url
     try:
         reply = _ask(platform, endpoint)
+    except MinimaxConfigurationError:
+        raise
     except MinimaxError as error:
         return False, f"The host {where} cannot be reached: {error.message}."
     if reply.status >= 500:
