@@ -169,7 +169,7 @@ async def test_a_uri_in_the_words_of_a_failed_lookup_is_not_shown(is_async, monk
     hook = MinimaxHook("kept_elsewhere")
 
     def fail(*args, **kwargs):
-        raise ValueError(f"Invalid connection string: minimax://http://:{KEY}@host")
+        raise RuntimeError(f"Invalid connection string: minimax://http://:{KEY}@host")
 
     monkeypatch.setattr(MinimaxHook, "get_connection", fail)
     monkeypatch.setattr(MinimaxHook, "aget_connection", fail, raising=False)

@@ -36,15 +36,15 @@ T = TypeVar("T")
 LOOKUP_TIMEOUT = 20.0
 # How long the answer of a lookup that found nothing new holds for all who share a hook.
 LOOKUP_INTERVAL = 1.0
-# What Airflow shows whole when it cannot read it. What redact() makes of links is enough for those.
+# Airflow shows it whole when it cannot read it. Links are no connections.
 _URI = re.compile(r"\b(?!https?:)[a-z][\w.+-]*://\S*", re.IGNORECASE)
 # Lookups that go on although nobody waits for them any more.
 _lookups: set[asyncio.Task[Any]] = set()
 
 
-def _harmless(error: Exception) -> BaseException | None:
-    """Return the error to be shown as the cause of ours, unless it holds a connection's URI, and so its key."""
-    return None if _URI.search(str(error)) else harmless_cause(error)
+def _may_hold_the_key(error: BaseException) -> bool:
+    """Whether an error of Airflow's may show what it could not read, which is a connection with its key."""
+    return isinstance(error, ValueError | TypeError) or _URI.search(str(error)) is not None
 
 
 class ConnectedHook(BaseHook):
@@ -100,7 +100,7 @@ class ConnectedHook(BaseHook):
         except MinimaxError:
             raise
         except Exception as error:
-            raise self._not_found(error) from _harmless(error)
+            raise self._not_found(error) from (None if _may_hold_the_key(error) else harmless_cause(error))
         return self._read(connection, extra)
 
     async def _aresolve(self) -> tuple[Platform, Endpoint]:
@@ -130,7 +130,7 @@ class ConnectedHook(BaseHook):
             # To each in an error of its own, since what is known of a task is added to it.
             raise copy.copy(error) from error.__cause__
         except Exception as error:
-            raise self._not_found(error) from _harmless(error)
+            raise self._not_found(error) from (None if _may_hold_the_key(error) else harmless_cause(error))
 
     def _end_lookup(self, lookup: asyncio.Task[tuple[Platform, Endpoint]]) -> None:
         _lookups.discard(lookup)
@@ -148,7 +148,7 @@ class ConnectedHook(BaseHook):
         except MinimaxError:
             raise
         except Exception as error:
-            raise self._not_found(error) from _harmless(error)
+            raise self._not_found(error) from (None if _may_hold_the_key(error) else harmless_cause(error))
         return self._read(connection, extra)
 
     def _read(self, connection: Connection, extra: dict[str, Any]) -> tuple[Platform, Endpoint]:
@@ -163,8 +163,8 @@ class ConnectedHook(BaseHook):
 
     def _not_found(self, error: Exception) -> MinimaxError:
         variable = f"AIRFLOW_CONN_{self.minimax_conn_id.upper()}"
-        if isinstance(error, AirflowNotFoundException) and os.environ.get(variable):
-            # Airflow says why in its log for debugging only.
+        if isinstance(error, AirflowNotFoundException | ValueError | TypeError) and os.environ.get(variable):
+            # Some versions of Airflow say why in their log for debugging only.
             return MinimaxConfigurationError(
                 f"Airflow can read no connection from {variable} in the environment of this process: must be a URI, or "
                 "a JSON object with no other fields than conn_type, password, host, port (a number), extra (an object) "
@@ -177,7 +177,7 @@ class ConnectedHook(BaseHook):
                 "it is down, of which Airflow says the same",
                 hint=f"Add it in the UI (Admin, Connections), with `airflow connections add`, or as {variable}.",
             )
-        what = redact(_URI.sub("…", f"{type(error).__name__}: {error}"))
+        what = type(error).__name__ if _may_hold_the_key(error) else redact(f"{type(error).__name__}: {error}")
         return MinimaxConnectionLookupError(f"connection {self.minimax_conn_id!r} could not be looked up ({what})")
 
     def with_current_key(self, ask: Callable[[], T]) -> T:

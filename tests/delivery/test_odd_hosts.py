@@ -171,7 +171,7 @@ def test_no_link_of_a_file_is_shown():
 
 @pytest.fixture
 def authority(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1, and its key."""
+    """A certificate for 127.0.0.1 and cdn.example, and its key."""
     import datetime
     import ipaddress
 
@@ -181,6 +181,7 @@ def authority(tmp_path: Path) -> tuple[Path, Path]:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("cdn.example")]
     today = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -190,7 +191,7 @@ def authority(tmp_path: Path) -> tuple[Path, Path]:
         .serial_number(1)
         .not_valid_before(today - datetime.timedelta(days=1))
         .not_valid_after(today + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
@@ -217,6 +218,29 @@ def test_a_plain_link_of_an_https_platform_is_followed_over_https(redirects, aut
     transport = Transport(Endpoint("minimax", "https://127.0.0.1:1", "key", timeout=5, verify=str(authority[0])))
     with transport.fetch(secure.url) as stream:
         assert b"".join(stream.chunks) == FILM
+
+
+@pytest.mark.parametrize(("name", "is_its_own"), [("cdn.example", True), ("other.example", False)])
+def test_a_host_is_connected_to_by_address_and_known_by_its_name(name, is_its_own, authority, host, monkeypatch):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority)
+    server = host(lambda headers, number: answer(FILM))
+    server.encrypt(context)
+    numeric = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **options: numeric("127.0.0.1" if host == name else host, *rest, **options),
+    )
+    transport = Transport(Endpoint("minimax", "https://127.0.0.1:1", "key", timeout=5, verify=str(authority[0])))
+    link = server.url.replace("http://127.0.0.1", f"https://{name}")
+    if is_its_own:
+        with transport.fetch(link) as stream:
+            assert b"".join(stream.chunks) == FILM
+        assert server.requests[0]["host"].startswith("cdn.example:")
+    else:
+        with pytest.raises(MinimaxDownloadError, match="CERTIFICATE_VERIFY_FAILED"), transport.fetch(link):
+            pass
 
 
 # -- compressed on its way ---------------------------------------------------------------------------------------------

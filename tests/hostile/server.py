@@ -43,7 +43,7 @@ class HostileServer:
 
     :param answer: what is done to a request.
     :param reads_bodies: whether to read a request's body; otherwise it answers, and leaves the body where it is.
-    :param rests: how many seconds to rest after each 64 KiB of a body.
+    :param rests: how many seconds to rest after each 64 KiB of a body's first 8 MiB.
     """
 
     def __init__(self, answer: Callable[[Request], Steps], *, reads_bodies: bool = True, rests: float = 0.0) -> None:
@@ -105,10 +105,13 @@ class HostileServer:
 
     def _blocks(self, source: BinaryIO, headers: dict[str, str]) -> Iterator[bytes]:
         left = int(headers.get("content-length", 0)) if self._reads_bodies else 0
+        rests = 128 if self._rests else 0
         while left and (block := source.read(min(left, FLOOD))):
             left -= len(block)
             yield block
-            time.sleep(self._rests)
+            if rests:
+                rests -= 1
+                time.sleep(self._rests)
 
     def _attack(self, client: socket.socket, steps: Steps) -> bool:
         """Take the steps of an attack; return whether the client sent its next request meanwhile."""

@@ -12,10 +12,12 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.api import answer as answers
 from airflow_provider_minimax.api.answer import LONGEST_ANSWER
 from airflow_provider_minimax.api.async_transport import AsyncTransport
 from airflow_provider_minimax.api.exchange import Endpoint
@@ -124,7 +126,8 @@ def _bombs_are_made() -> None:
 @pytest.fixture(autouse=True)
 def _film(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "film").write_bytes(b"\x00\x00\x00\x20ftypisom" + bytes(64))
+    # More than fits into the sockets in between.
+    (tmp_path / "film").write_bytes(b"\x00\x00\x00\x20ftypisom" + bytes(16 * MIB))
 
 
 @dataclass
@@ -138,29 +141,22 @@ class Ended:
 
 
 @pytest.fixture
-def connect(monkeypatch) -> Callable[..., str]:
-    """Return what makes connections to hostile platforms."""
-
-    def to(url: str, conn_id: str = "minimax_default", **extra: Any) -> str:
-        connection = {"conn_type": "minimax", "host": url, "password": "sk-a-key-of-nobody"}
-        extra = {"timeout": TIMEOUT, "max_retries": 0} | extra
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection | {"extra": extra}))
-        return conn_id
-
-    return to
+def connect(connect_to) -> Callable[..., str]:
+    """Return what makes connections to hostile platforms, with a short time-out."""
+    return partial(connect_to, timeout=TIMEOUT)
 
 
 @pytest.fixture
-def under(connect) -> Callable[[str, dict[str, Attack]], dict[str, Ended]]:
+def under(connect) -> Callable[..., dict[str, Ended]]:
     """Ask a platform at a place, once under each attack and under all at the same time."""
 
-    def ask(name: str, attack: Attack, place: Place, conn_id: str, ended: Ended) -> None:
+    def ask(attack: Attack, place: Place, conn_id: str, timeout: float, ended: Ended) -> None:
         def answer(request: Request) -> Steps:
             return attack() if request.method == place.method else stops(QUEUED)
 
         with HostileServer(answer) as server:
             began = time.monotonic()
-            with closing(MinimaxHook(connect(server.url, conn_id))) as hook:
+            with closing(MinimaxHook(connect(server.url, conn_id, timeout=timeout))) as hook:
                 try:
                     ended.value = place.ask(hook)
                 except Exception as error:
@@ -169,11 +165,11 @@ def under(connect) -> Callable[[str, dict[str, Attack]], dict[str, Ended]]:
             ended.sent = server.sent
             ended.requests = sum(request.method == place.method for request in server.requests)
 
-    def all_of_them(place: str, attacks: dict[str, Attack]) -> dict[str, Ended]:
+    def all_of_them(place: str, attacks: dict[str, Attack], timeout: float = TIMEOUT) -> dict[str, Ended]:
         ends = {name: Ended() for name in attacks}
         threads = [
             threading.Thread(
-                target=ask, args=(name, attack, PLACES[place], f"under_attack_{number}", ends[name]), daemon=True
+                target=ask, args=(attack, PLACES[place], f"under_attack_{number}", timeout, ends[name]), daemon=True
             )
             for number, (name, attack) in enumerate(attacks.items())
         ]
@@ -220,7 +216,7 @@ def test_a_flood_is_left_in_time_and_in_little_memory(place, flood, under):
 def test_a_bomb_is_left_when_8_mib_of_it_are_decoded(place, bomb, under):
     tracemalloc.start()
     try:
-        ends = under(place, {bomb: BOMBS[bomb]})
+        ends = under(place, {bomb: BOMBS[bomb]}, timeout=10.0)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -365,3 +361,57 @@ def test_an_answer_may_begin_late_and_take_its_time(read_answer):
             yield from (0.01, bytes([byte]))
 
     assert read_answer(slowly(), timeout=2.0).body == BODY
+
+
+# -- requests that take their time -------------------------------------------------------------------------------------
+
+
+UPLOADS = [PLACES["upload"], PLACES["upload, httpx"]]
+
+
+@pytest.mark.parametrize("place", UPLOADS, ids=["sync", "httpx"])
+def test_an_upload_goes_on_for_as_long_as_its_bytes_are_taken(place, connect):
+    uploaded = whole(b'{"file": {"file_id": 7}, "base_resp": {"status_code": 0}}')
+    with HostileServer(lambda _: closes(uploaded), rests=0.02) as server:
+        began = time.monotonic()
+        with closing(MinimaxHook(connect(server.url, timeout=1.2))) as hook:
+            assert place.ask(hook).startswith("mm_file://")
+        assert time.monotonic() - began > 2 * 1.2
+
+
+@pytest.mark.parametrize("place", UPLOADS, ids=["sync", "httpx"])
+def test_an_upload_that_nobody_takes_is_left_in_time(place, connect):
+    with HostileServer(lambda _: stops(), reads_bodies=False) as server:
+        began = time.monotonic()
+        with (
+            closing(MinimaxHook(connect(server.url))) as hook,
+            pytest.raises(MinimaxUnavailableError, match="no whole answer came in time"),
+        ):
+            place.ask(hook)
+        assert time.monotonic() - began < IN_TIME
+
+
+@pytest.mark.parametrize("place", UPLOADS, ids=["sync", "httpx"])
+def test_the_answer_to_a_large_upload_has_no_more_time_than_others(place, connect, monkeypatch):
+    monkeypatch.setattr(answers, "SLOWEST", 1024)
+    with HostileServer(lambda _: ENDLESS["drips a body"]()) as server:
+        began = time.monotonic()
+        with closing(MinimaxHook(connect(server.url))) as hook, pytest.raises(MinimaxUnavailableError):
+            place.ask(hook)
+        assert time.monotonic() - began < IN_TIME
+
+
+# -- a proxy in between ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attack", ["never answers", "drips headers", "drips a body", "floods a header"])
+@pytest.mark.parametrize("place", ["status check", "status check, httpx", "purchase", "purchase, httpx"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_is_given_no_more_time_than_a_platform(scheme, attack, place, connect):
+    with HostileServer(lambda _: ENDLESS[attack]()) as proxy:
+        began = time.monotonic()
+        conn_id = connect(f"{scheme}://platform.example", proxy=proxy.url)
+        with closing(MinimaxHook(conn_id)) as hook, pytest.raises(MinimaxError):
+            PLACES[place].ask(hook)
+        assert time.monotonic() - began < IN_TIME
+        assert len(proxy.requests) <= 1

@@ -255,7 +255,7 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             return self
 
         @contextmanager
-        def fetch(self, url: str, *, start: int, version: str | None) -> Iterator[FileStream]:
+        def fetch(self, url: str, *, start: int, version: str | None, ends_at: float) -> Iterator[FileStream]:
             first = start if version == f'"{url}"' else 0
             chunks = self.world.chunks(url, first)
             yield FileStream("video/mp4", first, len(clip_of(url)), f'"{url}"', chunks, received=lambda: 0)
