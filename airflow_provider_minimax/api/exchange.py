@@ -24,7 +24,7 @@ from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wai
 
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.body import body_of
-from airflow_provider_minimax.api.library_logs import without_secrets_in_logs
+from airflow_provider_minimax.api.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.named_task import UNREADABLE, named_task
 from airflow_provider_minimax.api.redaction import body_without_key, harmless_cause, redact, without_key
@@ -164,7 +164,7 @@ def reply_of(response: httpx.Response, received: bytearray, cut_off_by: Exceptio
 def sending(endpoint: Endpoint, request: HttpRequest) -> Iterator[None]:
     """Turn whatever happens in place of an answer into the error that it means."""
     try:
-        with without_secrets_in_logs(endpoint.api_key):
+        with KeptOutOfLogs(endpoint.api_key):
             yield
     except MinimaxError as error:
         raise explained(error, endpoint, request) from harmless_cause(error.__cause__, endpoint.api_key)

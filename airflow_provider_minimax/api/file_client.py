@@ -12,7 +12,7 @@ import httpx
 from airflow_provider_minimax.api.encodings import decoded
 from airflow_provider_minimax.api.exchange import Endpoint, client_options, retry_after
 from airflow_provider_minimax.api.file_host import address_of, check_address, check_host, is_inside, part_of
-from airflow_provider_minimax.api.library_logs import without_secrets_in_logs
+from airflow_provider_minimax.api.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
@@ -48,7 +48,7 @@ class FileHost:
             headers |= {"Range": f"bytes={start}-", "If-Range": version}
         try:
             with (
-                without_secrets_in_logs(self.endpoint.api_key),
+                KeptOutOfLogs(self.endpoint.api_key),
                 httpx.Client(
                     **client_options(self.endpoint),
                     follow_redirects=True,
