@@ -128,9 +128,10 @@ def checked_id(minimax_task_id: Any) -> str:
     Return a remote task id fit to be sent.
 
     :param minimax_task_id: the id, as text or as the number that some of Airflow's own readings of XCom make of it.
-    :raises MinimaxRequestError: it is empty or neither.
+    :raises MinimaxRequestError: it is empty or neither, or has signs that cannot be seen, as copies from pages have.
     """
-    if not isinstance(minimax_task_id, str | int) or not str(minimax_task_id).strip():
+    is_id = isinstance(minimax_task_id, str | int) and str(minimax_task_id).strip()
+    if not is_id or not is_id.isprintable():
         from airflow_provider_minimax.api.redaction import redact
 
         raise MinimaxRequestError(
