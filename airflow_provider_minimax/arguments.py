@@ -138,9 +138,10 @@ def checked_id(value: Any, name: str = "minimax_task_id") -> str:
 
     :param value: the id, as text or as the number that some of Airflow's own readings of XCom make of it.
     :param name: the parameter's name, for the error.
-    :raises MinimaxRequestError: it is empty or neither.
+    :raises MinimaxRequestError: it is empty or neither, or has signs that cannot be seen, as copies from pages have.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+    is_id = isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip()
+    if not is_id or not is_id.isprintable():
         from airflow_provider_minimax.api.redaction import redact
 
         raise MinimaxRequestError(

@@ -13,7 +13,7 @@ from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import Dataset, InputDataset, OutputDataset
 from openlineage.client.facet_v2 import RunFacet, dataset_version_dataset, output_statistics_output_dataset
 
-from airflow_provider_minimax.api.storable import storable
+from airflow_provider_minimax.api.storable import printable, storable
 from airflow_provider_minimax.downstream import Delivered, parts_of
 
 _NOT_STORAGE = ("http://", "https://", "data:", "mm_file://")
@@ -61,4 +61,4 @@ def dataset_of(path: str) -> tuple[str, str]:
     scheme, authority, place = parts_of(path)
     is_local = scheme == "file" and not authority
     namespace, name = ("file", place) if is_local else (f"{scheme}://{authority}", place.removeprefix("/"))
-    return storable(namespace), storable(name)
+    return printable(storable(namespace)), printable(storable(name))

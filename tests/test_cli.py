@@ -562,8 +562,8 @@ def test_a_submission_that_may_be_under_way_is_left_alone(said, clip):
     assert "may still be waiting for its answer. Nothing was changed. Look again 3 minutes after that." in err
 
 
-@pytest.mark.parametrize("nothing", ["", "  "])
-def test_an_empty_id_is_refused(nothing, said, clip):
+@pytest.mark.parametrize("nothing", ["", "  ", "12\u200e3", "\ufeff123", "1\x1b[2J", "1\n2"])
+def test_an_id_that_is_empty_or_has_signs_that_cannot_be_seen_is_refused(nothing, said, clip):
     keep(clip, intent(intended_at=LONG_AGO))
     code, _, err = said("adopt", clip, nothing, "--no-check")
     assert code == 1

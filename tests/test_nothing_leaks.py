@@ -152,6 +152,10 @@ class Platform:
             more = {"Location": f"{self.url}/clip?sig={SIGNATURE}", "Set-Cookie": f"CloudFront-Signature={SIGNATURE}"}
         else:
             kind, body = "video/mp4", CLIP.decode("latin-1")
+        if self.end == "Header" and request.command == "GET":
+            request.wfile.write(f"HTTP/1.1 200 OK\r\nX-Echo Bearer {KEY} ?sig={SIGNATURE}\r\n\r\n".encode())
+            request.close_connection = True
+            return
         request.send_response(status)
         content = body.encode("latin-1")
         length = len(content) + (10 if self.end == "Cut" and request.command == "GET" else 0)
@@ -281,7 +285,7 @@ def test_no_task_lets_a_key_or_a_signature_out(end, way, platform, logs, tmp_pat
     check(left | {"logs": logs.getvalue()})
 
 
-@in_all_ways("Fail", "Unauthorized", "Page", "Broken", "Cut")
+@in_all_ways("Fail", "Unauthorized", "Page", "Broken", "Cut", "Header")
 @pytest.mark.usefixtures("looks_over")
 async def test_no_trigger_lets_a_key_or_a_signature_out(end, way, platform, logs):
     platform.end, platform.way = end, way
@@ -295,7 +299,7 @@ async def test_no_trigger_lets_a_key_or_a_signature_out(end, way, platform, logs
     check({"event": json.dumps(events), "trigger": repr(trigger.serialize()), "logs": logs.getvalue()})
 
 
-@in_all_ways("Fail", "Success", "Unauthorized", "Page", "Broken", "Cut")
+@in_all_ways("Fail", "Success", "Unauthorized", "Page", "Broken", "Cut", "Header")
 def test_no_connection_test_and_no_hook_lets_a_key_or_a_signature_out(end, way, platform, logs):
     platform.end, platform.way = end, way
     hook = MinimaxHook()

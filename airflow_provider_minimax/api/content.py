@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any, BinaryIO
 
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxStorageError
 
 IN_MEMORY = 256 * 1024
@@ -124,7 +124,8 @@ class FileBytes:
             try:
                 block = self.part(start, _BLOCK)
             except OSError as error:
-                raise self._lost(f"can be read no longer ({type(error).__name__}: {error})") from error
+                what = redact(f"{type(error).__name__}: {error}")
+                raise self._lost(f"can be read no longer ({what})") from harmless_cause(error)
             yield block
         self._check_unchanged()
 
@@ -240,4 +241,4 @@ def _copying() -> Iterator[None]:
             f"({redact(f'{type(error).__name__}: {error}')})",
             money=NOTHING_BOUGHT,
             hint="Make room there, or set TMPDIR to another folder.",
-        ) from error
+        ) from harmless_cause(error)

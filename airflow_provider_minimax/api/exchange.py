@@ -29,7 +29,7 @@ from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.answer import ACCEPTED_CODINGS, time_to_answer, time_to_send
 from airflow_provider_minimax.api.body import Body
 from airflow_provider_minimax.api.connections import CONNECT_TIMEOUT
-from airflow_provider_minimax.api.library_logs import without_secrets_in_logs
+from airflow_provider_minimax.api.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.named_task import UNREADABLE, named_task
 from airflow_provider_minimax.api.proxies import proxy_for
@@ -209,7 +209,7 @@ def request_options(
 def sending(endpoint: Endpoint, request: HttpRequest) -> Iterator[None]:
     """Turn whatever happens in place of an answer into the error that it means."""
     try:
-        with without_secrets_in_logs(endpoint.api_key):
+        with KeptOutOfLogs(endpoint.api_key):
             yield
     except MinimaxError as error:
         raise explained(error, endpoint, request) from harmless_cause(error.__cause__, endpoint.api_key)

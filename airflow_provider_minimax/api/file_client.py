@@ -14,7 +14,7 @@ from airflow_provider_minimax.api.encodings import decoded
 from airflow_provider_minimax.api.exchange import USER_AGENT, Endpoint, retry_after, timeouts
 from airflow_provider_minimax.api.file_connections import Bounds, FileTransport
 from airflow_provider_minimax.api.file_host import OverlongBodyError, announced_length, part_of
-from airflow_provider_minimax.api.library_logs import without_secrets_in_logs
+from airflow_provider_minimax.api.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.message import HttpReply
 from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
@@ -57,7 +57,7 @@ class FileHost:
         bounds = Bounds(min(ends_at, time.monotonic() + OPENING * self.endpoint.timeout))
         try:
             with (
-                without_secrets_in_logs(self.endpoint.api_key),
+                KeptOutOfLogs(self.endpoint.api_key),
                 httpx.Client(
                     transport=FileTransport(self.endpoint, bounds),
                     timeout=timeouts(self.endpoint),

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.data_urls import LongDataUrlError, UnreadableDataUrlError, read_data_url
 from airflow_provider_minimax.api.formats import heif_type, name_of_format
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.api.request import IMAGE_FIELDS, PaidRequest, invalid
 from airflow_provider_minimax.api.wholeness import has_too_many_parts, is_cut_off, jpeg_end
 from airflow_provider_minimax.exceptions import (
@@ -149,7 +149,7 @@ def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, ki
             f"{what}: cannot be read: {redact(f'{type(error).__name__}: {error}')}",
             money=NOTHING_BOUGHT,
             hint=f"Give {instead}a path that the worker can read.",
-        ) from error
+        ) from harmless_cause(error)
 
 
 def from_data_url(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 from airflow_provider_minimax.api.redaction import redact, without_key
@@ -22,20 +20,27 @@ _PROXY_USER = re.compile(r"\bauth=\(.*\)", re.DOTALL)
 _key: ContextVar[str | None] = ContextVar("minimax_key", default=None)
 
 
-@contextmanager
-def without_secrets_in_logs(api_key: str) -> Iterator[None]:
+class KeptOutOfLogs:
     """
-    Keep secrets out of what the libraries log in here.
+    Keeps secrets out of what the libraries log in here. A context manager of its own, since every request has one.
 
     :param api_key: the key that is sent, or that an answer may repeat.
     """
-    token = _key.set(api_key)
-    try:
-        yield
-    finally:
-        # What is thrown away unfinished may end in another context.
-        with suppress(ValueError):
-            _key.reset(token)
+
+    __slots__ = ("_api_key", "_token")
+
+    def __init__(self, api_key: str) -> None:
+        self._api_key = api_key
+
+    def __enter__(self) -> None:
+        self._token = _key.set(self._api_key)
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            _key.reset(self._token)
+        except ValueError:
+            # What is thrown away unfinished may end in another context.
+            return
 
 
 class _WithoutSecrets(logging.Filter):

@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.api.storable import printable
 from airflow_provider_minimax.delivery.cleanup import is_named_as_ours
 from airflow_provider_minimax.delivery.names import LONGEST_NAME, name_for
@@ -176,7 +176,7 @@ class Place(ABC):
             raise MinimaxStorageError(
                 f"{self.url} cannot be {done} ({redact(f'{type(error).__name__}: {error}')})",
                 hint="See to the storage, then run this again: that buys nothing.",
-            ) from error
+            ) from harmless_cause(error)
 
 
 class LocalPlace(Place):
@@ -227,7 +227,9 @@ class LocalPlace(Place):
             free = shutil.disk_usage(folder).free
         except OSError as error:
             why = error.strerror or type(error).__name__
-            raise _unwritable(self.url, f"its folder cannot be written by this worker ({why})") from error
+            raise _unwritable(self.url, f"its folder cannot be written by this worker ({why})") from harmless_cause(
+                error
+            )
         if free < ROOM:
             raise _unwritable(
                 self.url, f"its disk has only {free / 1e6:.0f} MB left, and {ROOM / 1e6:.0f} MB are wanted for a clip"
@@ -318,11 +320,11 @@ class StoragePlace(Place):
                 url,
                 f"this Airflow has no storage for {url.partition('://')[0]}:// ({redact(str(error))}); install the "
                 "provider that brings it, such as apache-airflow-providers-amazon[s3fs] for s3://",
-            ) from error
+            ) from harmless_cause(error)
         except Exception as error:
             raise _unwritable(
                 url, f"the storage cannot be reached ({redact(f'{type(error).__name__}: {error}')})"
-            ) from error
+            ) from harmless_cause(error)
         self._scheme = url.partition("://")[0]
 
     def beside(self, ending: str) -> StoragePlace:
@@ -350,7 +352,7 @@ class StoragePlace(Place):
             raise MinimaxStorageError(
                 f"{folder} cannot be written, where clips are gathered on their way ({error.strerror})",
                 hint="See to the worker's folder for temporary files, or set TMPDIR to another one.",
-            ) from error
+            ) from harmless_cause(error)
         if not folder.is_dir() or folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o022:
             # In a folder that all may write to, somebody else may have been first.
             raise MinimaxStorageError(
@@ -365,7 +367,9 @@ class StoragePlace(Place):
         try:
             self._storage.pipe_file(probe, b"")
         except Exception as error:
-            raise _unwritable(self.url, f"cannot be written ({redact(f'{type(error).__name__}: {error}')})") from error
+            raise _unwritable(
+                self.url, f"cannot be written ({redact(f'{type(error).__name__}: {error}')})"
+            ) from harmless_cause(error)
         with suppress(Exception):
             # Whoever may write but not delete is left with an empty object.
             self._storage.rm_file(probe)

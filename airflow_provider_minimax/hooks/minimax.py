@@ -479,7 +479,7 @@ class MinimaxHook(UploadingHook):
             return False, self._to_the_tester(" ".join(filter(None, (f"{error.message}.", error.hint))))
         except Exception as error:
             # Whatever goes wrong here is an answer to the person who pressed the button.
-            return False, redact(f"{type(error).__name__}: {error}")
+            return False, self._to_the_tester(redact(f"{type(error).__name__}: {error}"))
 
     def _to_the_tester(self, said: str) -> str:
         # Airflow tests a connection under a random id, which would only puzzle the person who pressed the button.

@@ -272,6 +272,9 @@ def _read(content: bytes | Mapping[str, Any], where: str) -> Receipt:
             "Upgrade airflow-provider-minimax here.",
         )
     fit = {name: _printable(value) if name in _FIT_TO_SHOW else value for name, value in values.items()}
+    if isinstance(request := values.get("request"), Mapping):
+        # Earlier versions kept signatures whose parameters they did not know.
+        fit["request"] = _kept(request)
     try:
         return Receipt.model_validate_json(json.dumps(fit))
     except ValidationError as error:
@@ -336,8 +339,8 @@ def fingerprint_of(request: PaidRequest, account: Mapping[str, str]) -> str:
     :param request: the request, its images as URLs, data URLs, contents of files, or paths, which tell less.
     :param account: where it is bought: platform, base URL, connection, and a version of the API other than ``v1``.
     """
-    shape = _shape_of(request, picture_behind)
-    text = json.dumps([dict(account), shape], sort_keys=True, separators=(",", ":"), default=str)
+    fields = {name: _shape(value, picture_behind) for name, value in request.given().items() if name not in _SHAPELESS}
+    text = json.dumps([dict(account), _kind(request) | fields], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -347,15 +350,17 @@ def told(request: PaidRequest) -> dict[str, Any]:
 
     :param request: the request, its images as URLs, data URLs or contents of files.
     """
-    shape = _shape_of(request, address_to_keep)
+    return _kept(_kind(request) | {name: value for name, value in request.given().items() if name not in _SHAPELESS})
+
+
+def _kept(request: Mapping[str, Any]) -> dict[str, Any]:
     # A prompt may begin with an address, and is kept as it was written.
-    return shape | {name: value for name, value in request.given().items() if name == "prompt"}
+    return {name: value if name == "prompt" else _shape(value, address_to_keep) for name, value in request.items()}
 
 
-def _shape_of(request: PaidRequest, of_url: Callable[[str], str]) -> dict[str, Any]:
+def _kind(request: PaidRequest) -> dict[str, str]:
     # Receipts of clips say nothing of a kind, and their fingerprints must stay the same.
-    kind = {} if request.task_type == "generation" else {"task_type": request.task_type}
-    return kind | {name: _shape(value, of_url) for name, value in request.given().items() if name not in _SHAPELESS}
+    return {} if request.task_type == "generation" else {"task_type": request.task_type}
 
 
 def _shape(value: Any, of_url: Callable[[str], str]) -> Any:

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_minimax.api.redaction import body_without_key, harmless_cause, redact, without_key
 from airflow_provider_minimax.api.storable import printable
+from airflow_provider_minimax.delivery.places import LocalPlace
+from airflow_provider_minimax.exceptions import MinimaxRequestError, error_from_event
+from airflow_provider_minimax.receipts.record import Owner
 
 KEY = "sk-ab/cd+SECRET0123456789=="
 
@@ -153,3 +157,28 @@ def test_a_cause_is_kept_for_the_traceback_unless_it_says_a_secret():
     assert harmless_cause(failure("refused", failure(f"header X: {KEY}")), KEY) is None
     assert harmless_cause(failure("refused", failure("https://a.example/b?sig=1")), KEY) is None
     assert harmless_cause(None, KEY) is None
+
+
+HOSTILE = "a\x1b[31mb\u202ec\nd"
+
+
+def test_an_error_shows_whatever_it_is_about_without_being_obeyed():
+    error = MinimaxRequestError(f"output_path={HOSTILE}", code="1", hint=HOSTILE, minimax_task_id=HOSTILE)
+    for text in (str(error), error.message, *error.args, str(error_from_event(error.as_event()))):
+        assert not set(text) & {"\x1b", "\u202e", "\n"}
+    assert "output_path=a\\x1b[31mb\\u202ec\\x0ad" in str(error)
+
+
+def test_so_do_the_name_of_a_task_and_a_place():
+    owner = Owner(dag_id=HOSTILE, run_id=HOSTILE, task_id=HOSTILE)
+    place = LocalPlace(Path(f"/clips/{HOSTILE}.mp4"))
+    assert not set(f"{owner} {place}") & {"\x1b", "\u202e", "\n"}
+    assert place.url == f"/clips/{HOSTILE}.mp4"
+
+
+@pytest.mark.parametrize("wrong", [{"a": 1}, [], "", None, 10**400, 1.5, True])
+def test_an_error_of_a_receipt_that_somebody_edited_is_read_all_the_same(wrong):
+    event = MinimaxRequestError("no", code="1027", http_status=400, hint="h", money="m", retry_after=1).as_event()
+    for name in event:
+        assert str(error_from_event(event | {name: wrong}))
+    assert error_from_event(event | {"code": 1027}).code == "1027"

@@ -192,6 +192,13 @@ def test_no_signature_is_kept_whatever_its_parameter_is_called(query):
             assert "FILES.EXAMPLE/A.PNG" in json.dumps(told(request)).upper()
 
 
+def test_a_signature_that_an_earlier_version_kept_is_gone_with_the_next_write():
+    frames = {"first_frame_image": f"https://a.example/b.png?token={SECRET}", "prompt": "https://a.example?b=c says"}
+    receipt = read_receipt(intent(request=frames).as_json(), "here")
+    assert receipt.request == {"first_frame_image": "https://a.example/b.png", "prompt": frames["prompt"]}
+    assert SECRET.encode() not in receipt.as_json()
+
+
 def test_a_pictures_size_form_and_version_are_kept():
     for query in ("w=300&h=200&q=80&dpr=1.5", "width=300&format=webp&fit=crop", "v=2", "alt=media"):
         address = f"https://files.example/a.png?{query}"
