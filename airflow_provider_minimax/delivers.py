@@ -30,6 +30,7 @@ class RendersPaths:
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
     ) -> None:
+        wants_path = parent is self and self.output_path is not None
         if parent is self:
             # What Airflow has seen already are values of other tasks, which must not be rendered.
             for name in self.template_fields:
@@ -39,6 +40,9 @@ class RendersPaths:
             is_written = isinstance(self.output_path, str) and id(self.output_path) not in seen_oids
             self._written_path = self.output_path if is_written else ""
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)  # type: ignore[misc]
+        if wants_path and self.output_path is None:
+            # A clip with no place is not what was asked for; this is no path, and is refused as such.
+            self.output_path = ""
 
 
 class DeliversClips(RendersPaths):

@@ -44,6 +44,7 @@ _PIECE = 1024**2
 _UPLOADS = 3
 # What appears in these appears whole, so there is no need to write under another name first.
 _APPEARS_WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "memory"})
+_BUCKETS = _APPEARS_WHOLE - {"memory"}
 _S3 = ("s3", "s3a")
 # What each calls the type of an object. Without it a browser that is given the object's address saves it, and shows
 # nothing.
@@ -62,6 +63,8 @@ def place_of(output_path: AnyPath, owner: Owner | None, *, written: str | None =
     :raises MinimaxRequestError: it is no path, too long, or of a storage that this Airflow does not know.
     """
     output = read_path(output_path)
+    if written is not None and str(output_path).strip() == "None":
+        raise _refused(output_path, "its template became None; a value that it names is not there")
     if written is not None and parents_in(output) > parents_in(written):
         raise _refused(output, "a value in it leads out of its folder by .., which only the DAG itself may write")
     if str(as_text(output_path)).strip().rpartition("/")[2] in (".", ".."):
@@ -77,6 +80,9 @@ def place_of(output_path: AnyPath, owner: Owner | None, *, written: str | None =
         raise _refused(output_path, "such a name is that of a receipt, or of a file on its way, which this takes away")
     path = local_path(output)
     if path is None:
+        scheme, _, rest = output.partition("://")
+        if scheme in _BUCKETS and "/" not in rest:
+            raise _refused(output_path, "is a bucket; name a file in it, or put a slash at its end")
         return StoragePlace(output)
     if path.is_dir():
         raise _refused(output_path, "is a folder; put a slash at its end to have clips named in it, or name one")

@@ -258,6 +258,7 @@ REFUSED = {
     "memory://b/{% if x %}.jpg": "is a template that was not rendered",
     "/data/" + "d" * 256 + "/x.jpg": "no name in it may have more than 255 bytes",
     "/" + "/".join(["d" * 200] * 25) + "/x.jpg": "must not have more than 3800 bytes",
+    "s3://my_aws_conn@bucket": "is a bucket; name a file in it",
     "s4://bucket/x.jpg": "this Airflow has no storage for s4://",
     "memory://bucket/a\tb.jpg": "it drops line breaks, tabs",
 }
@@ -375,6 +376,25 @@ def test_what_another_task_returned_is_never_rendered(form, account, tmp_path: P
     with pytest.raises(MinimaxRequestError, match="is a template that was not rendered"):
         operator.execute(context())
     assert account.purchases == []
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+@pytest.mark.parametrize("kind", ["generation", "download", "sensor"])
+def test_a_template_that_became_none_is_no_wish_for_no_clip(
+    kind, is_native, bought, minimax_emulator, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    before = len(minimax_emulator.purchases)
+    with DAG("paths", schedule=None, render_template_as_native_obj=is_native):
+        operator = {
+            "generation": lambda **path: MinimaxVideoGenerationOperator(task_id="t", **path, **MODEL, **FORMER),
+            "download": lambda **path: MinimaxVideoDownloadOperator(task_id="t", minimax_task_id=bought, **path),
+            "sensor": lambda **path: MinimaxTaskSensor(task_id="t", minimax_task_id=bought, deferrable=False, **path),
+        }[kind](output_path="{{ name }}")
+    with pytest.raises(MinimaxRequestError, match=r"output_path=.*(became None|must be a path or URL)"):
+        rendered(operator, name=None).execute(context())
+    assert len(minimax_emulator.purchases) == before
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- folders above -----------------------------------------------------------------------------------------------------
