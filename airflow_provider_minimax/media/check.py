@@ -43,7 +43,7 @@ def check_clip(file: Path | BinaryIO, level: Level, wanted: Wanted) -> MediaFact
     :param level: ``basic``: it opens, its first and last picture can be decoded, and size, length and ratio are
         what was asked for. ``full``: also every picture can be decoded, they are not all black, and not all the same.
     :param wanted: what was asked for.
-    :return: what the file says of itself; ``None`` if the check came to no end within 30 s, 4 GB of memory, or the life
+    :return: what the file says of itself; ``None`` if the check came to no end within 60 s, 4 GB of memory, or the life
         of its process, which a warning says.
     :raises MinimaxClipRejectedError: it is not, with all reasons.
     :raises OSError: the file itself cannot be read.

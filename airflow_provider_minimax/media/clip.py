@@ -25,7 +25,6 @@ T = TypeVar("T")
 MOST_FRAMES = 10_000
 # Twice those of 8K; decoded, 100 MB each.
 _MOST_PIXELS = 2**26
-_MOST_THREADS = 4
 # Of pixels, seconds, pictures or pictures a second.
 _BEYOND_SENSE = 2**31
 
@@ -140,7 +139,6 @@ def opened(file: BinaryIO) -> Iterator[OpenClip]:
             stream = _pictures(container)
             # Several slices at once, not several frames: no more pictures in memory, and quicker on clips this short.
             stream.thread_type = "SLICE"
-            stream.codec_context.thread_count = _MOST_THREADS
             stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
             facts = _facts(container, stream)
             _check_bounds(facts)

@@ -20,14 +20,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError
 
-LONGEST = 30.0
+LONGEST = 60.0
 """Seconds until a clip counts as one that cannot be decoded; any that was bought takes one or two."""
 
 _LENGTHS = struct.Struct(">II")
@@ -93,16 +93,21 @@ class _Decoder:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.is_fresh = True
-        self.connection, theirs = socket.socketpair()
-        with theirs:
-            path = json.dumps([entry for entry in sys.path if isinstance(entry, str)])
+        ours, theirs = socket.socketpair()
+        path = json.dumps([entry for entry in sys.path if isinstance(entry, str)])
+        with theirs, ExitStack() as on_error:
+            on_error.enter_context(ours)
             self._process = subprocess.Popen(  # noqa: S603 - nothing in it is from outside
                 [sys.executable, "-I", "-c", _PROGRAM, path, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
+                # Threads with a heap each would use up the memory that it may have.
+                env={**os.environ, "MALLOC_ARENA_MAX": "2"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+            on_error.pop_all()
+        self.connection = ours
 
     def ask(self, descriptor: int, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Send a file with a request; what comes back is believed no further than it must be."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -26,8 +27,9 @@ from airflow_provider_minimax.media.examine import Wanted, examine
 IDLE_TIME = 10.0
 # A clip of 4K takes half of it.
 MEMORY = 4 * 1024**3
-# Whoever asks gives up before; this is for the case that he is gone.
+# Whoever asks gives up long before; this is for when nobody is left to do so.
 _LONGEST_TASK = 120
+_MOST_PROCESSORS = 4
 LENGTHS = struct.Struct(">II")
 
 
@@ -105,6 +107,10 @@ def _read(connection: socket.socket, length: int) -> bytes:
 
 def main(descriptor: int) -> None:
     """Serve the socket that this process was started with."""
+    # FFmpeg has as many threads as there are processors, and each takes of the memory.
+    with suppress(AttributeError, OSError):
+        processors = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, random.sample(sorted(processors), min(_MOST_PROCESSORS, len(processors))))
     # Loaded before the limits, which are for what a clip makes them do.
     for module in ("av", "PIL.Image", "PIL.ImageFont"):
         import_module(module)

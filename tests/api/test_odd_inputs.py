@@ -35,6 +35,10 @@ def saved(kind: str = "JPEG", picture: Image.Image = NOISE, **options: Any) -> b
     return out.getvalue()
 
 
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
 PICTURE = saved()
 TEXT = base64.b64encode(PICTURE).decode()
 WRAPPED = base64.encodebytes(PICTURE).decode()
@@ -148,6 +152,22 @@ def test_any_text_is_a_data_url_or_is_none():
             read_data_url(text)
 
 
+@pytest.mark.parametrize(
+    ("field", "data", "media_type"),
+    [
+        ("reference_videos", box(b"ftyp", b"isom" + bytes(4)) + box(b"moov", bytes(50)), "video/mp4"),
+        ("reference_audios", b"ID3\x04" + bytes(101), "audio/mp3"),
+        ("reference_images", PICTURE, "image/jpeg"),
+    ],
+)
+def test_so_is_one_that_holds_a_video_or_a_sound(field, data, media_type):
+    text = base64.urlsafe_b64encode(data).decode().rstrip("=")
+    for source in (f"DATA:{media_type};x=y;BASE64,{text[:20]}\n{text[20:]}", f"data:;base64,{text}"):
+        it = VideoRequest.of({"model": "MiniMax-H3", "prompt": "x", field: [source]})
+        (found,) = with_media(it, open, rules=V2_PICTURES).get(field)  # type: ignore[arg-type]
+        assert (found.media_type, b"".join(found.data.blocks())) == (media_type, data)
+
+
 # -- addresses ---------------------------------------------------------------------------------------------------------
 
 
@@ -222,10 +242,6 @@ def test_a_prompt_that_is_the_word_none_is_not_bought():
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
-
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + len(content), kind) + content
 
 
 def ftyp(*brands: bytes) -> bytes:
