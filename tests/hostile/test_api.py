@@ -316,6 +316,27 @@ def test_and_one_of_a_byte_more_is_not(read_answer):
         read_answer(whole(b"x" * (LONGEST_ANSWER + 1)))
 
 
+CROWDED = {
+    "tasks": b'{"items": [' + b'{"id":"1"},' * 700_000 + b"{}]}",
+    "objects": b'{"a": [' + b"{}," * 2_700_000 + b"{}]}",
+    "lists": b'{"a": [' + b"[]," * 2_700_000 + b"[]]}",
+    "numbers": b'{"a": [' + b"1," * 4_000_000 + b"1]}",
+}
+
+
+@pytest.mark.parametrize("place", ["status check", "list", "list, aiohttp"])
+@pytest.mark.parametrize("crowd", CROWDED)
+def test_an_answer_that_would_take_hundreds_of_megabytes_once_it_is_read_is_not(crowd, place, under):
+    tracemalloc.start()
+    try:
+        ends = under(place, {crowd: lambda: closes(whole(CROWDED[crowd]))}, timeout=10.0)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "more in it than any should have" in str(ends[crowd].value)
+    assert most < 4 * LONGEST_ANSWER
+
+
 def bare_deflate(body: bytes) -> bytes:
     squeeze = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return squeeze.compress(body) + squeeze.flush()
