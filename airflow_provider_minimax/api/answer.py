@@ -57,7 +57,7 @@ class Answer:
         self.status = status
         # What comes with a redirect is of no use, unless it names a task that was bought.
         self.is_read = request.buys or not 300 <= status < 400
-        self._headers = {name.lower(): value for name, value in headers}
+        self.headers = {name.lower(): value for name, value in headers}
         self._body = bytearray()
 
     def takes(self, piece: bytes) -> bool:
@@ -77,7 +77,7 @@ class Answer:
         :param cut_off_by: why not all of it came, if that is known.
         """
         problem = None
-        if self._body and (codings := codings_of(self._headers)):
+        if self._body and (codings := codings_of(self.headers)):
             body, problem = self._decoded(codings)
         else:
             body = bytes(self._body)
@@ -85,7 +85,7 @@ class Answer:
             problem = self._error(f"the answer is longer than {LONGEST_ANSWER // 1024**2} MiB, which none should be")
         elif len(body) > _SHORT and (body.count(b"{") > MOST_OBJECTS or body.count(b",") > MOST_VALUES):
             problem = self._error("the answer has more in it than any should have")
-        return HttpReply(self.status, self._headers, body, cut_off_by or problem)
+        return HttpReply(self.status, self.headers, body, cut_off_by or problem)
 
     def _decoded(self, codings: tuple[str, ...]) -> tuple[bytes, MinimaxError | None]:
         """Return what can be decoded, or else the body as it came, and what is wrong with it."""

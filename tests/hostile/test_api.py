@@ -375,6 +375,51 @@ def test_a_coding_that_is_unknown_here_is_named(read_answer):
         read_answer(whole(BODY, Content_Encoding="rot13"))
 
 
+LEFT_OVER = {
+    "another answer": whole(BODY) + whole(b'{"task_id": "of-another-1234"}'),
+    "another answer in chunks": b"".join(
+        head(**CHUNKED) + chunk(body) + b"0\r\n\r\n" for body in (BODY, b'{"task_id": "of-another-1234"}')
+    ),
+    "a length told twice": head(Content_Length=len(BODY))[:-2] + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,
+    "a length in characters": head(Content_Length=len(BODY)) + BODY + b'"}',
+}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "httpx"])
+@pytest.mark.parametrize("answer", LEFT_OVER.values(), ids=LEFT_OVER)
+def test_what_is_left_of_one_answer_is_not_taken_for_that_to_a_purchase(answer, is_async):
+    looks, purchase = HttpRequest("GET", "/"), HttpRequest("POST", "/", body={"model": "m"}, buys=True)
+    bought = whole(b'{"task_id": "9001"}')
+
+    async def on_a_loop(endpoint: Endpoint) -> HttpReply:
+        transport = AsyncTransport(endpoint)
+        try:
+            await transport.send(looks, lambda reply: reply)
+            return await transport.send(purchase, lambda reply: reply)
+        finally:
+            await transport.aclose()
+
+    with HostileServer(lambda request: stops(answer if request.method == "GET" else bought)) as server:
+        endpoint = Endpoint("minimax", server.url, "sk-a-key", timeout=5.0, max_retries=0)
+        if is_async:
+            reply = asyncio.run(on_a_loop(endpoint))
+        else:
+            with closing(Transport(endpoint)) as transport:
+                transport.send(looks, lambda reply: reply)
+                reply = transport.send(purchase, lambda reply: reply)
+    assert reply.body == b'{"task_id": "9001"}'
+
+
+@pytest.mark.parametrize("answer", [whole(BODY), head(**CHUNKED) + chunk(BODY) + b"0\r\n\r\n", head("204 No Content")])
+def test_a_connection_whose_answers_are_as_they_should_be_is_used_again(answer):
+    with HostileServer(lambda _: stops(answer)) as server:
+        with closing(Transport(Endpoint("minimax", server.url, "sk-a-key"))) as transport:
+            for _ in range(3):
+                transport.send(HttpRequest("GET", "/"), lambda reply: reply)
+        assert len(server.requests) == 3
+        assert server.accepted == 1
+
+
 def test_an_answer_may_begin_late_and_take_its_time(read_answer):
     def slowly() -> Steps:
         yield from (0.2, b"HTTP/1.1 100 Continue\r\n\r\n", 0.2, head(Content_Length=len(BODY)))
