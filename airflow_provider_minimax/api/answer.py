@@ -12,6 +12,10 @@ from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailable
 
 # Of a body, as it comes over the network and once it is decoded. A list of fifty tasks has some 200 KB.
 LONGEST_ANSWER = 8 * 1024 * 1024
+# Of a body's JSON: a few bytes of it may take a kilobyte once they are read. What is short needs no counting.
+MOST_OBJECTS = 10_000
+MOST_VALUES = 200_000
+_SHORT = 64 * 1024
 # In place of nothing, which would allow any coding (RFC 9110, 12.5.3): what needs no other package to be decoded.
 ACCEPTED_CODINGS = "gzip, deflate"
 # Bytes of a request in a second, on the whole; far below what any worker's network does.
@@ -53,7 +57,7 @@ class Answer:
         self.status = status
         # What comes with a redirect is of no use, unless it names a task that was bought.
         self.is_read = request.buys or not 300 <= status < 400
-        self._headers = {name.lower(): value for name, value in headers}
+        self.headers = {name.lower(): value for name, value in headers}
         self._body = bytearray()
 
     def takes(self, piece: bytes) -> bool:
@@ -73,13 +77,15 @@ class Answer:
         :param cut_off_by: why not all of it came, if that is known.
         """
         problem = None
-        if self._body and (codings := codings_of(self._headers)):
+        if self._body and (codings := codings_of(self.headers)):
             body, problem = self._decoded(codings)
         else:
             body = bytes(self._body)
         if max(len(body), len(self._body)) > LONGEST_ANSWER:
             problem = self._error(f"the answer is longer than {LONGEST_ANSWER // 1024**2} MiB, which none should be")
-        return HttpReply(self.status, self._headers, body, cut_off_by or problem)
+        elif len(body) > _SHORT and (body.count(b"{") > MOST_OBJECTS or body.count(b",") > MOST_VALUES):
+            problem = self._error("the answer has more in it than any should have")
+        return HttpReply(self.status, self.headers, body, cut_off_by or problem)
 
     def _decoded(self, codings: tuple[str, ...]) -> tuple[bytes, MinimaxError | None]:
         """Return what can be decoded, or else the body as it came, and what is wrong with it."""

@@ -68,14 +68,19 @@ class HttpxClient:
 
     async def ask(self, request: HttpRequest) -> HttpReply:
         """Send a request once."""
+        if not request.buys:
+            return await self._ask(self._transport, request)
+        # Over a connection that nobody used before: what came late or twice there would be taken for the answer.
+        async with httpx.AsyncHTTPTransport(**connection_options(self._endpoint)) as transport:
+            return await self._ask(transport, request)
+
+    async def _ask(self, transport: httpx.AsyncHTTPTransport, request: HttpRequest) -> HttpReply:
         body, answer = body_of(request), None
         limit = asyncio.timeout(time_for(self._endpoint, body.length if body else 0))
         try:
             async with limit:
                 options = request_options(self._endpoint, request, body, partial(self._blocks, limit))
-                response = await self._transport.handle_async_request(
-                    httpx.Request(**options, extensions=self._extensions)
-                )
+                response = await transport.handle_async_request(httpx.Request(**options, extensions=self._extensions))
                 answer = Answer(request, response.status_code, response.headers.items())
                 try:
                     if answer.is_read:

@@ -54,7 +54,7 @@ class FileHost:
         headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
         if start and version:
             headers |= {"Range": f"bytes={start}-", "If-Range": version}
-        bounds = Bounds(min(ends_at, time.monotonic() + OPENING * self.endpoint.timeout))
+        bounds = Bounds(min(ends_at, time.monotonic() + OPENING * self.endpoint.timeout), self.endpoint.timeout)
         try:
             with (
                 KeptOutOfLogs(self.endpoint.api_key),

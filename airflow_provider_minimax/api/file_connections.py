@@ -22,6 +22,8 @@ from airflow_provider_minimax.api.proxies import Proxy, proxy_for
 
 # The head of an answer, and what may come before it: any number of 1xx answers, and a little of the body.
 LARGEST_HEAD = 1024 * 1024
+# Bytes a second. At this pace no clip would end before the time for all attempts does.
+SLOWEST = 100
 LARGEST_PORT = 65535
 
 
@@ -30,10 +32,14 @@ class Bounds:
     What is left of the time, and of the bytes of heads, for all connections of one file.
 
     :param ends_at: when there is no more time, by :func:`time.monotonic`.
+    :param window: over how many seconds the pace of a host is measured.
     """
 
-    def __init__(self, ends_at: float) -> None:
+    def __init__(self, ends_at: float, window: float) -> None:
         self._ends_at = ends_at
+        self._window = window
+        self._slow_since = time.monotonic()
+        self._received_then = 0
         self._may_receive: float = 0
         self.received = 0
 
@@ -49,7 +55,8 @@ class Bounds:
         """
         self._ends_at = ends_at
         self._may_receive = math.inf
-        self.received = 0
+        self.received = self._received_then = 0
+        self._slow_since = time.monotonic()
 
     def time_left(self, timeout: float | None, kind: type[Exception]) -> float | None:
         """
@@ -70,6 +77,12 @@ class Bounds:
         self.received += size
         if self.received > self._may_receive:
             raise httpcore.RemoteProtocolError(f"more than {LARGEST_HEAD} bytes came before the answer began")
+        now = time.monotonic()
+        if now - self._slow_since <= self._window:
+            return
+        if self.received - self._received_then < SLOWEST * (now - self._slow_since):
+            raise httpcore.ReadTimeout(f"less than {SLOWEST} bytes a second came for {self._window:g} s")
+        self._slow_since, self._received_then = now, self.received
 
 
 class FileTransport(httpx.BaseTransport):

@@ -87,6 +87,7 @@ class Transport:
                 for piece in response.iter_raw() if answer.is_read else ():
                     if not answer.takes(piece):
                         break
+                bounds.end(answer.headers)
             finally:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import sys
+import threading
+from contextlib import suppress
 
 import pytest
 
+from airflow_provider_minimax.api.async_transport import AsyncTransport
+from airflow_provider_minimax.api.exchange import Endpoint
+from airflow_provider_minimax.api.message import HttpRequest
 from airflow_provider_minimax.api.proxies import FIELD, proxy_for
+from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import MinimaxConfigurationError
 
 PROXY = "http://proxy.example:3128"
@@ -120,6 +128,58 @@ def test_socks_without_its_package_says_what_to_install(scheme, monkeypatch):
     monkeypatch.setitem(sys.modules, "socksio", None)
     with pytest.raises(MinimaxConfigurationError, match=r"^ALL_PROXY: .*airflow-provider-minimax\[socks\]"):
         way("https://clips.example", all=f"{scheme}://proxy.example:1080")
+
+
+def socks_host(connection: socket.socket) -> str:
+    """Speak SOCKS 5 with a client (RFC 1928), then answer its request; return the name that it wanted."""
+    with connection, connection.makefile("rb") as source:
+        source.read(2 + 1)
+        connection.sendall(b"\x05\x00")
+        length = source.read(5)[4]
+        name = source.read(length).decode()
+        source.read(2)
+        connection.sendall(b"\x05\x00\x00\x01" + bytes(6))
+        while source.readline().strip():
+            pass
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+    return name
+
+
+@pytest.fixture
+def socks():
+    """A SOCKS proxy that answers for every host; its URL, and the names it was asked for."""
+    names: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    names.append(socks_host(server.accept()[0]))
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"socks5://127.0.0.1:{server.getsockname()[1]}", names
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+async def test_a_socks_proxy_takes_status_checks_and_clips(chosen, socks, monkeypatch):
+    proxy, names = socks
+    if not chosen:
+        monkeypatch.setenv("ALL_PROXY", proxy)
+    endpoint = Endpoint("minimax", "http://platform.example", "key", proxy=proxy if chosen else None, max_retries=0)
+    check = HttpRequest("GET", "/v1/query")
+    transport, on_a_loop = Transport(endpoint), AsyncTransport(endpoint)
+    assert (await asyncio.to_thread(transport.send, check, lambda reply: reply)).status == 200
+    assert (await on_a_loop.send(check, lambda reply: reply, retries=0)).status == 200
+    await on_a_loop.aclose()
+    transport.close()
+
+    def fetch() -> bytes:
+        with transport.fetch("http://cdn.example/clip.mp4") as stream:
+            return b"".join(stream.chunks)
+
+    assert await asyncio.to_thread(fetch) == b"{}"
+    assert names == ["platform.example", "platform.example", "cdn.example"]
 
 
 def test_a_proxys_password_is_not_shown():

@@ -51,6 +51,8 @@ class HostileServer:
         self.requests: list[Request] = []
         self.sent = 0
         """How many bytes of answers were taken, by the clients or by the sockets in between."""
+        self.accepted = 0
+        """How many connections were made."""
         self._reads_bodies = reads_bodies
         self._rests = rests
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -79,6 +81,7 @@ class HostileServer:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self.accepted += 1
                 self._clients.add(client)
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 

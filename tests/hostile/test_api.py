@@ -316,6 +316,27 @@ def test_and_one_of_a_byte_more_is_not(read_answer):
         read_answer(whole(b"x" * (LONGEST_ANSWER + 1)))
 
 
+CROWDED = {
+    "tasks": b'{"items": [' + b'{"id":"1"},' * 700_000 + b"{}]}",
+    "objects": b'{"a": [' + b"{}," * 2_700_000 + b"{}]}",
+    "lists": b'{"a": [' + b"[]," * 2_700_000 + b"[]]}",
+    "numbers": b'{"a": [' + b"1," * 4_000_000 + b"1]}",
+}
+
+
+@pytest.mark.parametrize("place", ["status check", "list", "list, aiohttp"])
+@pytest.mark.parametrize("crowd", CROWDED)
+def test_an_answer_that_would_take_hundreds_of_megabytes_once_it_is_read_is_not(crowd, place, under):
+    tracemalloc.start()
+    try:
+        ends = under(place, {crowd: lambda: closes(whole(CROWDED[crowd]))}, timeout=10.0)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "more in it than any should have" in str(ends[crowd].value)
+    assert most < 4 * LONGEST_ANSWER
+
+
 def bare_deflate(body: bytes) -> bytes:
     squeeze = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return squeeze.compress(body) + squeeze.flush()
@@ -352,6 +373,51 @@ def test_an_answer_without_a_body_needs_no_decoding(read_answer):
 def test_a_coding_that_is_unknown_here_is_named(read_answer):
     with pytest.raises(MinimaxUnavailableError, match="encoded as rot13"):
         read_answer(whole(BODY, Content_Encoding="rot13"))
+
+
+LEFT_OVER = {
+    "another answer": whole(BODY) + whole(b'{"task_id": "of-another-1234"}'),
+    "another answer in chunks": b"".join(
+        head(**CHUNKED) + chunk(body) + b"0\r\n\r\n" for body in (BODY, b'{"task_id": "of-another-1234"}')
+    ),
+    "a length told twice": head(Content_Length=len(BODY))[:-2] + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,
+    "a length in characters": head(Content_Length=len(BODY)) + BODY + b'"}',
+}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "httpx"])
+@pytest.mark.parametrize("answer", LEFT_OVER.values(), ids=LEFT_OVER)
+def test_what_is_left_of_one_answer_is_not_taken_for_that_to_a_purchase(answer, is_async):
+    looks, purchase = HttpRequest("GET", "/"), HttpRequest("POST", "/", body={"model": "m"}, buys=True)
+    bought = whole(b'{"task_id": "9001"}')
+
+    async def on_a_loop(endpoint: Endpoint) -> HttpReply:
+        transport = AsyncTransport(endpoint)
+        try:
+            await transport.send(looks, lambda reply: reply)
+            return await transport.send(purchase, lambda reply: reply)
+        finally:
+            await transport.aclose()
+
+    with HostileServer(lambda request: stops(answer if request.method == "GET" else bought)) as server:
+        endpoint = Endpoint("minimax", server.url, "sk-a-key", timeout=5.0, max_retries=0)
+        if is_async:
+            reply = asyncio.run(on_a_loop(endpoint))
+        else:
+            with closing(Transport(endpoint)) as transport:
+                transport.send(looks, lambda reply: reply)
+                reply = transport.send(purchase, lambda reply: reply)
+    assert reply.body == b'{"task_id": "9001"}'
+
+
+@pytest.mark.parametrize("answer", [whole(BODY), head(**CHUNKED) + chunk(BODY) + b"0\r\n\r\n", head("204 No Content")])
+def test_a_connection_whose_answers_are_as_they_should_be_is_used_again(answer):
+    with HostileServer(lambda _: stops(answer)) as server:
+        with closing(Transport(Endpoint("minimax", server.url, "sk-a-key"))) as transport:
+            for _ in range(3):
+                transport.send(HttpRequest("GET", "/"), lambda reply: reply)
+        assert len(server.requests) == 3
+        assert server.accepted == 1
 
 
 def test_an_answer_may_begin_late_and_take_its_time(read_answer):
