@@ -167,10 +167,16 @@ def harmless_cause(error: BaseException | None, api_key: str = "") -> BaseExcept
     :param error: the cause.
     :param api_key: the key that it may have been told.
     """
-    link = error
-    while link is not None:
-        said = _unescaped(str(link))
+    seen: set[int] = set()
+    links = [error] if error is not None else []
+    while links:
+        link = links.pop()
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        said = _unescaped(" ".join([str(link), *getattr(link, "__notes__", ())]))
         if without_key(without_secrets(said), api_key) != said:
             return None
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        before = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        links += [*([before] if before else []), *getattr(link, "exceptions", ())]
     return error
