@@ -121,7 +121,7 @@ def without_secrets(text: str) -> str:
 
     :param text: any text.
     """
-    # All of it has a colon or a blank, or is encoded, and most texts have neither: an id, a state, a code.
+    # All of it has a colon or a blank, or is encoded.
     if ":" in text or "%" in text or "=" in text or len(text.split()) > 1:
         text = _IMAGE.sub("data:…", text)
         text = _URL.sub(_without_query, text)
@@ -145,6 +145,9 @@ def redact(text: str, *, limit: int = LIMIT) -> str:
     :param text: any text, such as an error page or a field's value.
     :param limit: the longest text to return, in characters; what is cut is marked with an ellipsis.
     """
+    if len(text) <= limit and text.isascii() and text.isalnum():
+        # Most are an id, a state or a code, of which every reply has some.
+        return text
     text = storable_text(_unescaped(text))
     text = printable(" ".join(without_secrets(text).split()))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
@@ -164,10 +167,16 @@ def harmless_cause(error: BaseException | None, api_key: str = "") -> BaseExcept
     :param error: the cause.
     :param api_key: the key that it may have been told.
     """
-    link = error
-    while link is not None:
-        said = _unescaped(str(link))
+    seen: set[int] = set()
+    links = [error] if error is not None else []
+    while links:
+        link = links.pop()
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        said = _unescaped(" ".join([str(link), *getattr(link, "__notes__", ())]))
         if without_key(without_secrets(said), api_key) != said:
             return None
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        before = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        links += [*([before] if before else []), *getattr(link, "exceptions", ())]
     return error

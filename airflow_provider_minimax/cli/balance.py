@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from airflow_provider_minimax.api.storable import escaped_json
 from airflow_provider_minimax.cli.command import command, print_rows
 from airflow_provider_minimax.cli.words import Row
 
@@ -23,7 +24,7 @@ def show_balance(options: Namespace) -> None:
     with closing(MinimaxHook(options.conn_id)) as hook:
         balance, account = hook.get_balance(), hook.account()
     if options.output == "json":
-        print(json.dumps(account | balance.as_dict(), indent=2))
+        print(escaped_json(json.dumps(account | balance.as_dict(), indent=2)))
     else:
         print_rows(_told(balance, account))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_minimax.airflow_names import AirflowTaskTimeout
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxReceiptStoreError,
@@ -198,7 +198,7 @@ class Buyer:
                 f"the submission broke off ({redact(f'{type(error).__name__}: {error}')})",
                 money="It may have been bought and may be billed.",
                 hint=WAYS_ON,
-            ) from error
+            ) from harmless_cause(error)
         receipt = intent.submitted(minimax_task_id, self._clock())
         self._ledger.keep(receipt)
         return receipt

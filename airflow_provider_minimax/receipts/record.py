@@ -55,14 +55,14 @@ class Phase(StrEnum):
     """The clip is at its place."""
 
 
-def _of_our_days(moment: datetime) -> datetime:
-    # Beyond these, calculating with time zones fails.
-    if not 1971 <= moment.year < 3000:
+def _far_from_the_ends(moment: datetime) -> datetime:
+    # Hours added at an end of the calendar, or taken away, are an error of Python's.
+    if not 2 <= moment.year < 9999:
         raise ValueError("not a time at which there were clips")
     return moment
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_of_our_days)]
+Moment = Annotated[AwareDatetime, AfterValidator(_far_from_the_ends)]
 Count = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
@@ -239,6 +239,14 @@ class Receipt(_Record):
 
     def as_json(self) -> bytes:
         """Return the receipt as a file's content, for people to read too: nothing in it moves a terminal's cursor."""
+        content = self._as_json()
+        if len(content) <= LARGEST:
+            return content
+        # One that nobody can read again would keep its task from its clip. What grew is a prompt, or the extra body.
+        facts = {name: fact for name, fact in (self.facts or {}).items() if name != "prompt"}
+        return self.model_copy(update={"request": None, "facts": facts or None})._as_json()
+
+    def _as_json(self) -> bytes:
         text = json.dumps(self.as_values(), indent=2, ensure_ascii=False)
         return (escaped_json(text) + "\n").encode()
 
@@ -260,8 +268,10 @@ def read_receipt(content: bytes | Mapping[str, Any], where: str) -> Receipt:
 def _read(content: bytes | Mapping[str, Any], where: str) -> Receipt:
     try:
         values = _loaded(content) if isinstance(content, bytes) else content
-    except ValueError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise unreadable(where, f"is not whole ({redact(str(error))})") from None
+    except ValueError as error:
+        raise unreadable(where, f"is damaged ({redact(str(error))})") from None
     if not isinstance(values, Mapping) or values.get("kind") != KIND:
         raise unreadable(where, "was not written by this provider")
     schema = values.get("schema")

@@ -156,7 +156,14 @@ def test_a_cause_is_kept_for_the_traceback_unless_it_says_a_secret():
     assert harmless_cause(harmless, KEY) is harmless
     assert harmless_cause(failure("refused", failure(f"header X: {KEY}")), KEY) is None
     assert harmless_cause(failure("refused", failure("https://a.example/b?sig=1")), KEY) is None
+    assert harmless_cause(ExceptionGroup("both", [failure("no"), failure("route", failure(KEY))]), KEY) is None
     assert harmless_cause(None, KEY) is None
+
+
+def test_causes_that_go_round_in_circles_end():
+    one = failure("one")
+    one.__cause__ = failure("other", one)
+    assert harmless_cause(one, KEY) is one
 
 
 HOSTILE = "a\x1b[31mb\u202ec\nd"

@@ -192,6 +192,20 @@ def test_no_signature_is_kept_whatever_its_parameter_is_called(query):
             assert "FILES.EXAMPLE/A.PNG" in json.dumps(told(request)).upper()
 
 
+@pytest.mark.parametrize(
+    "grown",
+    [
+        {"request": {"prompt": "\x9b" * 500_000}},
+        {"request": {"extra_body": {"picture": "a" * 2_000_000}}},
+        {"facts": {"task_id": "T1", "prompt": "a" * 2_000_000}},
+    ],
+)
+def test_a_receipt_never_grows_beyond_what_is_read_again(grown):
+    receipt = read_receipt(submitted(**grown).as_json(), "here")
+    assert receipt.minimax_task_id == "T1"
+    assert receipt.facts in (None, {"task_id": "T1"})
+
+
 def test_a_signature_that_an_earlier_version_kept_is_gone_with_the_next_write():
     frames = {"first_frame_image": f"https://a.example/b.png?token={SECRET}", "prompt": "https://a.example?b=c says"}
     receipt = read_receipt(intent(request=frames).as_json(), "here")
