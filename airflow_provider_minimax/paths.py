@@ -148,7 +148,7 @@ def storage_of(path: str) -> tuple[Any, str]:
         return ObjectStoragePath("file:///").fs, str(local)
     found = ObjectStoragePath(path)
     key = path.partition("://")[2].partition("/")[2].rstrip("/")
-    if not str(found.path).endswith(key):
+    if not str(found.path).rstrip("/").endswith(key):
         raise refused(
             "output_path",
             path,

@@ -15,6 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.cli.command import named
+from airflow_provider_minimax.cli.storage import find_receipts
 from airflow_provider_minimax.delivery.places import place_of
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -224,6 +225,14 @@ def test_a_relative_path_begins_where_the_task_runs_and_so_does_the_commands(del
 def test_blanks_around_a_path_and_doubled_slashes_are_no_part_of_it(tmp_path: Path):
     assert place_of(f" {tmp_path}//a b.mp4\n", None).url == f"{tmp_path}/a b.mp4"
     assert place_of(f"/{tmp_path}/a.mp4", None).url == f"{tmp_path}/a.mp4"
+
+
+@pytest.mark.parametrize("name", ["take#1", "50% ?1", "a%20b[1]"])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_receipts_of_a_folder_are_listed_whatever_its_name(name, slash, deliver, tmp_path: Path, memory):
+    for folder in (f"{tmp_path}/{name}", f"memory://bucket/{name}"):
+        deliver(f"{folder}/clip.mp4")
+        assert find_receipts(f"{folder}{slash}").clips == (f"{folder}/clip.mp4",)
 
 
 def test_a_relative_path_from_nowhere_is_refused(tmp_path: Path, monkeypatch):
