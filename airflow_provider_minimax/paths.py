@@ -99,8 +99,11 @@ def _absolute(name: str, text: str, url: re.Match[str] | None) -> str:
         )
     if "\\" in path:
         raise refused(name, text, "has a backslash; folders are told apart by /")
-    # Airflow takes what follows two slashes for a host.
-    absolute = str(Path(f"/{path.lstrip('/')}" if path.startswith("/") else path).absolute())
+    try:
+        # Airflow takes what follows two slashes for a host.
+        absolute = str(Path(f"/{path.lstrip('/')}" if path.startswith("/") else path).absolute())
+    except OSError as error:
+        raise refused(name, text, f"is relative to a folder that is gone ({error.strerror})") from error
     if len(os.fsencode(absolute)) > _LONGEST_PATH:
         raise refused(name, text, f"must not have more than {_LONGEST_PATH} bytes")
     if any(len(os.fsencode(part)) > _LONGEST_FOLDER for part in absolute.split("/")):
@@ -145,7 +148,7 @@ def storage_of(path: str) -> tuple[Any, str]:
         return ObjectStoragePath("file:///").fs, str(local)
     found = ObjectStoragePath(path)
     key = path.partition("://")[2].partition("/")[2].rstrip("/")
-    if not str(found.path).endswith(key):
+    if not str(found.path).rstrip("/").endswith(key):
         raise refused(
             "output_path",
             path,

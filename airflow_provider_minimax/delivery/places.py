@@ -84,7 +84,8 @@ def place_of(output_path: AnyPath, owner: Owner | None, *, written: str | None =
         if scheme in _BUCKETS and "/" not in rest:
             raise _refused(output_path, "is a bucket; name a file in it, or put a slash at its end")
         return StoragePlace(output)
-    if path.is_dir():
+    # Unlike Path's own, this is no error where the folder above may not be looked into.
+    if os.path.isdir(path):
         raise _refused(output_path, "is a folder; put a slash at its end to have clips named in it, or name one")
     return LocalPlace(path)
 
@@ -211,7 +212,7 @@ class LocalPlace(Place):
         return os.path.lexists(self.path)
 
     def _is_no_file(self) -> bool:
-        return not self.path.is_file()
+        return not os.path.isfile(self.path)
 
     def part_file(self, name: str) -> Path:
         """Return a hidden file beside the clip's place, so that a rename is all that is left to do."""

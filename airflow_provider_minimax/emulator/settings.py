@@ -97,8 +97,16 @@ class Settings(BaseModel):
     def _is_a_file(cls, path: str | None) -> str | None:
         if path is not None and not (os.path.isfile(path) and os.access(path, os.R_OK)):
             raise ValueError(f"film_file={path!r}: must be a file on the emulator's machine that the emulator can read")
+        if path is not None and not _begins_as_film(path):
+            # Whoever reaches the emulator can name a file, and is then served it.
+            raise ValueError(f"film_file={path!r}: must begin as an MP4 does, be it broken behind that")
         return path
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """These settings with some of them replaced; an unknown name or a wrong value raises ValueError."""
         return Settings.model_validate({**self.model_dump(), **changes})
+
+
+def _begins_as_film(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(8)[4:] == b"ftyp"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.airflow_names import AirflowSkipException
-from airflow_provider_minimax.arguments import is_literal
+from airflow_provider_minimax.arguments import check_output_path, is_literal
 from airflow_provider_minimax.delivers import RendersPaths
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.paths import as_text
@@ -94,8 +94,9 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         self.clips = clips
         self.output_path = output_path
         self.title = title
-        if is_literal(output_path):
+        if is_literal(as_text(output_path)):
             _check_output(output_path)
+            check_output_path(output_path)
         if is_literal(clips) and not _clips_of(clips):
             raise MinimaxRequestError(f"clips={clips!r}: there is no clip in it")
 

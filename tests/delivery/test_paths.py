@@ -15,6 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.cli.command import named
+from airflow_provider_minimax.cli.storage import find_receipts
 from airflow_provider_minimax.delivery.places import place_of
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -226,6 +227,22 @@ def test_blanks_around_a_path_and_doubled_slashes_are_no_part_of_it(tmp_path: Pa
     assert place_of(f"/{tmp_path}/a.mp4", None).url == f"{tmp_path}/a.mp4"
 
 
+@pytest.mark.parametrize("name", ["take#1", "50% ?1", "a%20b[1]"])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_receipts_of_a_folder_are_listed_whatever_its_name(name, slash, deliver, tmp_path: Path, memory):
+    for folder in (f"{tmp_path}/{name}", f"memory://bucket/{name}"):
+        deliver(f"{folder}/clip.mp4")
+        assert find_receipts(f"{folder}{slash}").clips == (f"{folder}/clip.mp4",)
+
+
+def test_a_relative_path_from_nowhere_is_refused(tmp_path: Path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(MinimaxRequestError, match="is relative to a folder that is gone"):
+        place_of("clips/a.mp4", None)
+
+
 def test_a_number_that_airflow_made_of_a_name_is_that_name(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert place_of(20261121, None).url == f"{tmp_path}/20261121"
@@ -337,6 +354,7 @@ def test_commands_refuse_the_same(path):
         lambda path: MinimaxVideoGenerationOperator(task_id="t", output_path=path, **MODEL),
         lambda path: MinimaxVideoDownloadOperator(task_id="t", minimax_task_id="1", output_path=path),
         lambda path: MinimaxTaskSensor(task_id="t", minimax_task_id="1", output_path=path),
+        lambda path: MinimaxContactSheetOperator(task_id="t", clips="/a.mp4", output_path=path),
     ],
 )
 def test_a_literal_is_refused_when_the_dag_is_parsed(make, path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,12 @@ def test_the_folder_for_what_is_on_its_way_must_be_ours_alone(tmp_path: Path, mo
     assert folder.stat().st_mode & 0o777 == 0o700
     assert place.part_file("x") == place.part_file("x")
     assert place.part_file("x") != place_of(s3_bucket.url("other.mp4"), ME).part_file("x")
+    if os.geteuid() == 0:
+        # Only root can make a folder of another user.
+        os.chown(folder, 12345, -1)
+        with pytest.raises(MinimaxStorageError, match="is not a folder of this user's alone"):
+            place.part_file("x")
+        os.chown(folder, 0, -1)
     folder.chmod(0o777)
     with pytest.raises(MinimaxStorageError, match="is not a folder of this user's alone"):
         place.part_file("x")

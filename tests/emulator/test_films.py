@@ -144,7 +144,7 @@ def test_a_clip_shows_what_was_ordered_and_what_is_reported(minimax):
 
 def test_every_clip_can_show_a_file_of_the_users_own(minimax, emulator, tmp_path):
     path = tmp_path / "broken.mp4"
-    path.write_bytes(b"not much of a clip")
+    path.write_bytes(b"\0\0\0\x10ftyp, and not much of a clip")
     emulator.configure(film_file=str(path))
     contents = [browser.get(minimax.buy_link()).content for _ in range(2)]
     assert contents[0] != contents[1]
@@ -156,3 +156,14 @@ def test_a_file_that_is_not_there_is_refused_at_once(emulator, tmp_path):
         emulator.configure(film_file=str(tmp_path / "nothing.mp4"))
     with pytest.raises(ValidationError, match="must be a file on the emulator's machine"):
         Emulator(film_file=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not for others\n", b"root:x:0:0:root:/root:/bin/bash\n", b"\xff\xd8\xff\xe0JFIF"]
+)
+def test_the_emulator_serves_no_file_of_its_machine_but_films(content, emulator, tmp_path):
+    (tmp_path / "private").write_bytes(content)
+    with pytest.raises(ValueError, match="must begin as an MP4 does"):
+        emulator.configure(film_file=str(tmp_path / "private"))
+    with pytest.raises(ValidationError, match="must begin as an MP4 does"):
+        Emulator(film_file=str(tmp_path / "private"))
