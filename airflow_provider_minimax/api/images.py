@@ -11,7 +11,7 @@ import mimetypes
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.data_urls import LongDataUrlError, UnreadableDataUrlError, read_data_url
@@ -25,6 +25,9 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxStorageError,
 )
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 R = TypeVar("R", bound=PaidRequest)
 
@@ -216,20 +219,16 @@ def checked_picture(name: str, what: str, data: FileBytes, rules: PictureRules) 
         raise invalid(
             [f"{name}={what}: is {found} in far more parts than it needs; save it again with another program"]
         )
-    kind, width, height = _header(name, what, data)
-    if min(width, height) < rules.shortest:
-        raise invalid([f"{name}={what}: is {width} x {height} px; the short side must be at least {rules.shortest} px"])
-    if rules.longest and max(width, height) > rules.longest:
-        raise invalid([f"{name}={what}: is {width} x {height} px; the long side must be at most {rules.longest} px"])
-    if not RATIO_FROM <= width / height <= RATIO_TO:
-        raise invalid([f"{name}={what}: is {width} x {height} px; width to height must be from 2:5 to 5:2, so crop it"])
-    _check_whole(name, what, data, kind)
+    with data.open() as file, _opened(name, what, data, file) as image:
+        kind = image.format or ""
+        _check_sides(name, what, image.width, image.height, rules)
+        _check_whole(name, what, data, image)
     if kind == _CAMERA_JPEG and (end := jpeg_end(data)):
         data = data.beginning(end)
     return FileContent(FORMATS[kind], data)
 
 
-def _header(name: str, what: str, data: FileBytes) -> tuple[str, int, int]:
+def _opened(name: str, what: str, data: FileBytes, file: BinaryIO) -> ImageFile:
     try:
         from PIL import Image
     except ImportError:
@@ -239,17 +238,24 @@ def _header(name: str, what: str, data: FileBytes) -> tuple[str, int, int]:
             hint="Install airflow-provider-minimax[images], or send it unchecked with validate=False.",
         ) from None
     try:
-        with data.open() as file, Image.open(file, formats=_READERS) as image:
-            kind, (width, height) = image.format or "", image.size
+        return Image.open(file, formats=_READERS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels(name, what) from None
     # Broken files make Pillow raise whatever its readers stumble over.
     except Exception:
         begins = f"it begins with {data.part(0, 8)!r}"
         raise invalid([f"{name}={what}: is no picture that can be read ({begins}); use JPG, PNG or WebP"]) from None
+
+
+def _check_sides(name: str, what: str, width: int, height: int, rules: PictureRules) -> None:
     if width * height > _MOST_PIXELS_TO_OPEN:
         raise _too_many_pixels(name, what)
-    return kind, width, height
+    if min(width, height) < rules.shortest:
+        raise invalid([f"{name}={what}: is {width} x {height} px; the short side must be at least {rules.shortest} px"])
+    if rules.longest and max(width, height) > rules.longest:
+        raise invalid([f"{name}={what}: is {width} x {height} px; the long side must be at most {rules.longest} px"])
+    if not RATIO_FROM <= width / height <= RATIO_TO:
+        raise invalid([f"{name}={what}: is {width} x {height} px; width to height must be from 2:5 to 5:2, so crop it"])
 
 
 def _too_many_pixels(name: str, what: str) -> MinimaxRequestError:
@@ -257,23 +263,21 @@ def _too_many_pixels(name: str, what: str) -> MinimaxRequestError:
     return invalid([f"{name}={what}: has more than {most} million pixels; scale it down"])
 
 
-def _check_whole(name: str, what: str, data: FileBytes, kind: str) -> None:
+def _check_whole(name: str, what: str, data: FileBytes, image: ImageFile) -> None:
     """Decode the picture; of one that would take too much memory, see at least whether its file ends early."""
-    from PIL import Image, ImageFile
+    from PIL import ImageFile
 
-    try:
-        with data.open() as file, Image.open(file, formats=_READERS) as image:
-            is_decoded = image.width * image.height <= _MOST_PIXELS
-            if is_decoded:
-                # Of a JPEG an eighth of the size, which takes all of its bytes but not all of the memory.
-                image.draft("L", (image.width // 8, image.height // 8))
-                image.load()
-    except Exception as error:
-        raise _cut_off(name, what, redact(str(error) or type(error).__name__, limit=100)) from None
+    is_decoded = image.width * image.height <= _MOST_PIXELS
+    kind = "JPEG" if image.format == _CAMERA_JPEG else image.format or ""
+    if is_decoded:
+        try:
+            # Of a JPEG an eighth of the size, which takes all of its bytes but not all of the memory.
+            image.draft("L", (image.width // 8, image.height // 8))
+            image.load()
+        except Exception as error:
+            raise _cut_off(name, what, redact(str(error) or type(error).__name__, limit=100)) from None
     # Whatever else runs in this process may have told Pillow to take half pictures for whole ones.
-    if is_decoded and not ImageFile.LOAD_TRUNCATED_IMAGES:
-        return
-    if is_cut_off(data, "JPEG" if kind == _CAMERA_JPEG else kind):
+    if (not is_decoded or ImageFile.LOAD_TRUNCATED_IMAGES) and is_cut_off(data, kind):
         raise _cut_off(name, what, "its file ends early")
 
 

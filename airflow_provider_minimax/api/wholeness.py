@@ -18,8 +18,8 @@ _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _PNG_SIGNATURE = 8
 # Programs write some ten scans, and for each of the others a reader goes through the whole picture once more. Segments
-# hold 64 KB each, so that these are enough for any profile.
-_MOST_SCANS, _MOST_SEGMENTS = 64, 2000
+# hold 64 KB each, so that these are enough for all that a picture of 30 MB can say of itself.
+_MOST_SCANS, _MOST_SEGMENTS = 64, 500
 # A picture of 30 MB in pieces of a kilobyte each.
 _MOST_CHUNKS = 30_000
 # Written by those who do not know the length in advance.
@@ -57,14 +57,14 @@ def jpeg_end(data: FileBytes) -> int | None:
 
 
 def _jpeg_markers(data: FileBytes) -> Iterator[tuple[int, int]]:
-    """Return where each marker with content is, and which it is; the last is the end, if there is one."""
+    """Return where each marker is that is in no scan, and which it is; the last is the end, if there is one."""
     at: int | None = 2
     while at is not None:
         marker = data.part(at, 4)
         if len(marker) < 2 or marker[0] != 0xFF:
             return
+        yield at, marker[1]
         if marker[1] == _EOI:
-            yield at, _EOI
             return
         if marker[1] == 0xFF or marker[1] == 0x01 or 0xD0 <= marker[1] <= _SOI:
             # Fill bytes, and markers without content.
@@ -72,7 +72,6 @@ def _jpeg_markers(data: FileBytes) -> Iterator[tuple[int, int]]:
             continue
         if len(marker) < 4:
             return
-        yield at, marker[1]
         at += 2 + max(int.from_bytes(marker[2:]), 2)
         if marker[1] == _SOS:
             at = _end_of_scan(data, at)

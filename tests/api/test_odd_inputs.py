@@ -342,6 +342,9 @@ BOMBS = {
     "a profile of 200 MB": (png(400, 400, bomb(b"iCCP", b"x"), chunk(b"IDAT", zlib.compress(bytes(480_400)))), ""),
     "a text of 200 MB": (png(400, 400, bomb(b"zTXt", b"x"), chunk(b"IDAT", zlib.compress(bytes(480_400)))), ""),
     "100,000 segments": (SEGMENTS, "in far more parts than it needs"),
+    "fill bytes": (PICTURE[:2] + b"\xff" * 15_000_000 + PICTURE[2:], "in far more parts than it needs"),
+    "restarts": (PICTURE[:2] + b"\xff\xd0" * 7_000_000 + PICTURE[2:], "in far more parts than it needs"),
+    "400 profiles": (PICTURE[:2] + (b"\xff\xe1\x90\0Exif\0\0" + bytes(0x8FF8)) * 400 + PICTURE[2:], ""),
     "200 scans": (PROGRESSIVE[:-2] + SCAN * 200 + b"\xff\xd9", "in far more parts than it needs"),
     "1,000,000 chunks": (png(400, 400, chunk(b"tEXt", b"") * 1_000_000), "in far more parts than it needs"),
 }
@@ -362,3 +365,15 @@ def test_a_picture_made_to_exhaust_is_taken_or_refused_at_once(data, said, rules
     tracemalloc.stop()
     # Without a bound, each takes minutes.
     assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("whole", WHOLE.values(), ids=WHOLE.keys())
+def test_a_damaged_picture_is_taken_or_refused_in_words(whole):
+    dice = random.Random(4)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for _ in range(dice.choice((1, 3, 20))):
+            at = dice.randrange(min(len(damaged), 1200)) if dice.random() < 0.8 else dice.randrange(len(damaged))
+            damaged[at] = dice.choice((0, 0x7F, 0x80, 0xFF, dice.randrange(256)))
+        with suppress(MinimaxRequestError):
+            assert sent("/in/a", bytes(damaged), rules=V2_PICTURES)
