@@ -245,7 +245,9 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         def submit(self, request: Any, *, validate: bool, after_refusals: bool) -> str:
             return self.world.submit()
 
-        def get_task(self, minimax_task_id: str, *, api_version: str, retries: int | None = None) -> VideoTask:
+        def get_task(
+            self, minimax_task_id: str, *, api_version: str, retries: int | None = None, within: Any = None
+        ) -> VideoTask:
             return self.world.look(minimax_task_id)
 
         def get_file(self, task: VideoTask) -> VideoFile:
