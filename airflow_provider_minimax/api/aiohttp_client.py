@@ -85,12 +85,12 @@ class AiohttpClient:
                 response = await self._session.get(url, allow_redirects=False)
                 answer = Answer(request, response.status, response.headers.items())
                 try:
-                    if answer.is_read:
-                        async for piece in response.content.iter_any():
-                            if not answer.takes(piece):
-                                break
+                    while answer.is_read and (piece := await response.content.readany()):
+                        if not answer.takes(piece):
+                            break
                 finally:
-                    response.close()
+                    if not response.closed:
+                        response.close()
         except (ClientError, TimeoutError, OSError, UnicodeError) as error:
             failure = _network_error(error)
             if answer is None:
