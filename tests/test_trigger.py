@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_minimax import hub
-from airflow_provider_minimax.api import exchange, foresight
+from airflow_provider_minimax.api import foresight
 from airflow_provider_minimax.api.foresight import Timetable
 from airflow_provider_minimax.api.pace import Outcome, Pace
 from airflow_provider_minimax.api.request import VideoRequest
