@@ -528,7 +528,10 @@ def test_a_refused_prompt_is_told_apart_from_a_bad_request(hook):
         ({"password": ""}, "password: the API key is missing"),
         ({"password": None}, "password: the API key is missing"),
         ({"password": "two words"}, "password: the API key has blanks"),
-        ({"extra": {"platform": "minmax"}}, "platform='minmax': no such platform; use one of minimax, bltcy"),
+        (
+            {"extra": {"platform": "minmax"}},
+            "platform='minmax': no such platform (did you mean minimax?); use one of minimax, bltcy",
+        ),
         ({"extra": {"region": "mars"}}, "region='mars'"),
         ({"extra": {"timeout": 0}}, "timeout=0"),
         ({"extra": {"proxy": "proxy.example:3128"}}, "extra field proxy: must be the URL of a proxy with a scheme"),

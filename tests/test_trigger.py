@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_minimax import hub
-from airflow_provider_minimax.api import exchange, foresight
+from airflow_provider_minimax.api import foresight
 from airflow_provider_minimax.api.foresight import Timetable
 from airflow_provider_minimax.api.pace import Outcome, Pace
 from airflow_provider_minimax.api.request import VideoRequest
@@ -171,7 +171,7 @@ async def test_a_connection_that_cannot_be_used_until_the_deadline_is_a_time_out
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"extra": {"platform": "no-such"}}, "platform='no-such'"),
+        ({"extra": {"platform": "unheard"}}, "platform='unheard'"),
         ({"extra": {"proxy": "nonsense"}}, "proxy"),
         ({"extra": {"verify": "/no/such/bundle.pem"}}, "/no/such/bundle.pem"),
         ({"password": ""}, "the API key is missing"),
@@ -190,9 +190,7 @@ async def test_a_connection_that_is_malformed_ends_the_wait_at_once_but_not_for_
 
 async def test_an_environment_that_no_client_can_be_made_in_ends_the_wait_at_once(bought, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")
-    exchange.ssl_context.cache_clear()
     error = (await outcome(trigger(bought, deadline=time.time() + 60))).error
-    exchange.ssl_context.cache_clear()
     assert isinstance(error, MinimaxConnectionUnusableError)
     assert "SSL_CERT_FILE" in str(error)
 

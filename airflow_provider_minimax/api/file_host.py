@@ -49,18 +49,18 @@ def is_inside(url: str) -> bool:
     :param url: the URL; a host whose name cannot be looked up is outside.
     """
     host = urlsplit(url).hostname or ""
-    addresses = [literal] if (literal := literal_address(host)) else _addresses_of(host)
+    try:
+        addresses = (literal,) if (literal := literal_address(host)) else _addresses_of(host)
+    except OSError:
+        # To a proxy it may be no stranger.
+        return False
     return bool(addresses) and not any(map(_is_outside, addresses))
 
 
 @lru_cache(maxsize=256)
 def _addresses_of(host: str) -> tuple[Address, ...]:
     """Return the addresses of a connection's host, which is looked up once and not for each of its clips."""
-    try:
-        return tuple(resolve(host))
-    except OSError:
-        # To a proxy it may be no stranger.
-        return ()
+    return tuple(resolve(host))
 
 
 def resolve(host: str) -> list[Address]:

@@ -272,6 +272,12 @@ def test_a_connection_is_inside_if_all_its_addresses_are(names, url, inside):
     assert is_inside(url) is inside
 
 
+def test_a_host_that_could_not_be_looked_up_is_looked_up_again(names):
+    assert not is_inside("https://gateway.corp")
+    names["gateway.corp"] = [PRIVATE]
+    assert is_inside("https://gateway.corp")
+
+
 # -- proxies -----------------------------------------------------------------------------------------------------------
 
 
