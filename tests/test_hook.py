@@ -321,7 +321,9 @@ def test_a_wait_that_the_platform_asked_for_is_kept(connect, minimax_emulator):
 def test_but_never_for_more_than_a_minute_whatever_it_asked_for(value, connect):
     waits = []
     with (
-        HostileServer(lambda _: closes(whole(b"{}", "429 Too Many Requests", Retry_After=value))) as server,
+        HostileServer(
+            lambda _: closes(whole(b"{}", "429 Too Many Requests", Retry_After=value, Connection="close"))
+        ) as server,
         closing(MinimaxHook(connect(host=server.url))) as hook,
     ):
         hook.get_conn()._sleep = waits.append

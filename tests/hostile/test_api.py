@@ -28,6 +28,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxSubmissionUnknownError,
     MinimaxUnavailableError,
+    MinimaxUnreachableError,
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from tests.hostile.server import (
@@ -178,6 +179,10 @@ def under(connect) -> Callable[..., dict[str, Ended]]:
         ends_at = time.monotonic() + IN_TIME
         for thread in threads:
             thread.join(max(0.0, ends_at - time.monotonic()))
+        for number, (name, end) in enumerate(ends.items()):
+            if isinstance(end.value, MinimaxUnreachableError) and not end.requests:
+                # So many at once, on a busy machine, that not even a connection was made in time.
+                ask(attacks[name], PLACES[place], f"under_attack_{number}", timeout, end)
         return ends
 
     return all_of_them
@@ -480,4 +485,5 @@ def test_a_proxy_is_given_no_more_time_than_a_platform(scheme, attack, place, co
         with closing(MinimaxHook(conn_id)) as hook, pytest.raises(MinimaxError):
             PLACES[place].ask(hook)
         assert time.monotonic() - began < IN_TIME
-        assert len(proxy.requests) <= 1
+        # What a client begins with TLS is read as a request too.
+        assert sum(request.method in ("CONNECT", "GET", "POST") for request in proxy.requests) <= 1
