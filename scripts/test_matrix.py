@@ -14,7 +14,7 @@ UV = Path(sys.executable).with_name("uv")
 # Slow tests look at packaging and at processes, not at Airflow's versions; `make test` runs them.
 TESTS = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-n", "auto"]
 # These know nothing of Airflow, so the first version, which brings the oldest libraries, stands for all.
-ONCE = ("tests/api", "tests/emulator")
+ONCE = ("tests/api", "tests/emulator", "tests/hostile")
 
 
 @dataclass(frozen=True)

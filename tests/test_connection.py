@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from contextlib import closing
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +27,8 @@ from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.fakes import FakeTaskInstance
 
 KEY = "sk-SECRET0123456789"
+# Before Airflow 3.2 no connection can be made of it, so that nobody sees the extra.
+NO_OBJECT = "extra (an object)" if version("apache-airflow") < "3.2" else "extra: must be a JSON object"
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 
 
@@ -115,7 +118,7 @@ def test_a_variable_that_cannot_be_used_is_named_everywhere(variable, value, sai
         ({"verify": KEY}, "extra field verify: must be a bundle of authorities"),
         ({"proxy": "socks5://127.0.0.1:1080"}, "airflow-provider-minimax[socks]"),
         ({"api_key": KEY}, "extra field api_key: no such field"),
-        ([KEY], "extra: must be a JSON object"),
+        ([KEY], NO_OBJECT),
     ],
 )
 def test_so_is_a_field(extra, named, said, monkeypatch):

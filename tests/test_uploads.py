@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 from contextlib import closing
 
 import pytest
@@ -213,6 +214,21 @@ def test_a_file_that_cannot_be_read_is_not_uploaded(hook, minimax_emulator):
         hook.upload("https://files.example/boat.mp4")
     assert "Give a path" in str(raised.value)
     assert operations(minimax_emulator) == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_nobody_waits_for_what_is_no_file(make, hook, minimax_emulator, tmp_path):
+    make(tmp_path / "boat.mp4")
+    with pytest.raises(MinimaxRequestError, match="it is no regular file"):
+        hook.upload(str(tmp_path / "boat.mp4"))
+    with pytest.raises(MinimaxRequestError, match="it is no regular file"):
+        hook.submit(VideoRequest.of(H3 | {"first_frame_image": str(tmp_path / "boat.mp4")}))
+    assert operations(minimax_emulator) == []
+
+
+def test_a_relative_path_begins_where_the_worker_runs(hook, film, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert hook.upload(film.name).startswith("mm_file://")
 
 
 def test_a_film_that_is_none_is_told_what_a_film_must_be(hook, minimax_emulator, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -16,7 +18,7 @@ from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.uploads import to_upload, with_addresses
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.connected import ConnectedHook
-from airflow_provider_minimax.paths import as_text
+from airflow_provider_minimax.paths import as_text, local_path, storage_of
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.paths import AnyPath
@@ -141,7 +143,14 @@ def _uploading(what: str) -> Iterator[None]:
 
 def open_file(path: str) -> BinaryIO:
     """Open a local path or any URL that Airflow's object storage knows."""
-    from airflow.sdk import ObjectStoragePath
-
-    file: BinaryIO = ObjectStoragePath(path).open("rb", block_size=_READ_AHEAD)  # type: ignore[no-untyped-call]
+    local = local_path(path)
+    if local is not None:
+        # Without waiting for whoever may write to a pipe.
+        descriptor = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError("it is no regular file")
+        return open(descriptor, "rb")
+    storage, name = storage_of(path)
+    file: BinaryIO = storage.open(name, "rb", block_size=_READ_AHEAD)
     return file
