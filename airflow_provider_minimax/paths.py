@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     AnyPath: TypeAlias = str | os.PathLike[str] | ObjectStoragePath
 
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+# Compiled when they are first used: every DAG file imports this module.
+_URL = r"(?s)(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
+_EXPRESSION = r"(?s)\{\{.*?\}\}"
+_UNWRITTEN = r"(?s)\{%.*?%\}|\{#.*?#\}"
 _LOCAL = ("file", "local")
-_EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-_UNWRITTEN = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # What Linux takes; of a path, some is left for what lies next to a clip.
 _LONGEST_FOLDER = 255
 _LONGEST_PATH = 3800
@@ -73,7 +74,7 @@ def read_path(value: Any, *, name: str = "output_path") -> str:
         raise refused(name, text, "is a template that was not rendered")
     if "\0" in text or not _is_unicode(text):
         raise refused(name, text, "holds what no file name can, or no receipt can tell: a NUL, or bytes not of UTF-8")
-    url = _URL.match(text)
+    url = re.match(_URL, text)
     if url is not None and url["scheme"].lower() not in _LOCAL:
         return f"{url['scheme'].lower()}://{url['rest']}"
     return _absolute(name, text, url)
@@ -89,7 +90,7 @@ def _absolute(name: str, text: str, url: re.Match[str] | None) -> str:
             )
     elif text.lower().startswith("file:/"):
         path = text[len("file:") :]
-    elif _SCHEME.match(text):
+    elif re.match(_SCHEME, text):
         raise refused(
             name, text, f"is neither a URL, which has :// after its scheme, nor clearly a path; write ./{text} for one"
         )
@@ -122,12 +123,12 @@ def _is_unicode(text: str) -> bool:
 
 def parents_in(text: str) -> int:
     """Return how many segments of a path or a template are ``..``, written out as such."""
-    return _EXPRESSION.sub("{}", _UNWRITTEN.sub("", text)).split("/").count("..")
+    return re.sub(_EXPRESSION, "{}", re.sub(_UNWRITTEN, "", text)).split("/").count("..")
 
 
 def local_path(path: str) -> Path | None:
     """Return the absolute path of a local file; ``None`` for what is a URL of another storage."""
-    url = _URL.match(path)
+    url = re.match(_URL, path)
     if url is None:
         return Path(path).absolute()
     return Path(f"/{url['rest'].lstrip('/')}") if url["scheme"].lower() in _LOCAL else None
