@@ -36,7 +36,7 @@ demo: $(VENV)/.installed ## the main job end to end: an example DAG, from the pr
 up: $(VENV)/.installed ## Airflow with its UI, and the emulator, until Ctrl-C
 	@$(BIN)/python scripts/up.py
 
-check: lint ## ruff, mypy and all tests that are not slow, in three minutes
+check: lint ## ruff, mypy and all tests that are not slow, in four minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
 
 test: $(VENV)/.installed ## all tests
