@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # may be restarting, and the scheduler looks for overdue triggers every 15 s only.
 SAFETY_NET = 120.0
 
+SETTLED = "execute_settled"
+"""The method that a task is resumed with when the platform's list may show more."""
+
 
 def resume(
     operator: BaseOperator,

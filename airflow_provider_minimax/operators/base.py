@@ -20,12 +20,11 @@ from airflow_provider_minimax.arguments import (
     one_of,
     seconds,
 )
-from airflow_provider_minimax.deferral import resume
+from airflow_provider_minimax.deferral import SETTLED, resume
 from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.discreet import Discreet
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, after_purchase
 from airflow_provider_minimax.paths import as_text
-from airflow_provider_minimax.purchases.options import SETTLED, Product, PurchaseOptions
 from airflow_provider_minimax.turns import IN_TURN, Turn, resume_before_purchase
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.purchases.job import PurchaseJob
+    from airflow_provider_minimax.purchases.options import Product, PurchaseOptions
     from airflow_provider_minimax.receipts.record import Receipt
 
 
@@ -207,6 +207,9 @@ class BuysClips(DeliversClips):
         )
 
     def _options(self) -> PurchaseOptions:
+        # A third of what importing the operators would cost: making data classes takes long.
+        from airflow_provider_minimax.purchases.options import PurchaseOptions
+
         return PurchaseOptions(
             minimax_conn_id=self.minimax_conn_id,
             output_path=self.output_path,
@@ -226,6 +229,8 @@ class BuysClips(DeliversClips):
         )
 
     def _bought_product(self) -> Product:
+        from airflow_provider_minimax.purchases.options import Product
+
         return Product(
             request=self._request,
             hand_over=self._hand_over,

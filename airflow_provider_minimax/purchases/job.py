@@ -26,7 +26,7 @@ from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.arguments import check_search
 from airflow_provider_minimax.cancelling import give_up, push_attempt, told
-from airflow_provider_minimax.deferral import SAFETY_NET
+from airflow_provider_minimax.deferral import SAFETY_NET, SETTLED
 from airflow_provider_minimax.delivery.landing import Landed, Wishes, found_in_place, land, origin_of
 from airflow_provider_minimax.delivery.places import Place, place_of
 from airflow_provider_minimax.downstream import Delivered, announce, result_of, warned_of
@@ -43,7 +43,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     after_purchase,
 )
-from airflow_provider_minimax.purchases.options import SETTLED, Product, PurchaseOptions
+from airflow_provider_minimax.purchases.options import Product, PurchaseOptions
 from airflow_provider_minimax.purchases.unrecorded import written_down
 from airflow_provider_minimax.purchases.waiting import poll_first, timing_of, wait_in_worker
 from airflow_provider_minimax.receipts.decision import Clip, Done, Order, Policy, Resume, may_pass

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.purchases.job import PurchaseJob
     from airflow_provider_minimax.receipts.record import Receipt
 
-SETTLED = "execute_settled"
-"""The method that a task is resumed with when the platform's list may show more."""
-
 OnClear = Literal["resubmit", "reuse"]
 OnOrphanedIntent = Literal["fail", "resubmit", "adopt"]
 Overwrite = Literal["changed"] | bool
