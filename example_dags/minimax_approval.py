@@ -1,6 +1,12 @@
-"""Clips that a person looks at before they are published; if they are turned down, the run ends there."""
+"""
+Clips that a person approves before they are published; if they are rejected, the run ends there.
+
+Buys two clips. Answer the question on the page of the task `approve`, or under *Required Actions*. Needs Airflow 3.1 or
+later and the extra `media`.
+"""
 
 # [START howto_approval]
+import os
 from collections.abc import Iterable
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -9,6 +15,7 @@ from airflow.sdk import DAG, ObjectStoragePath, Param, task
 from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 
+FOLDER = os.environ.get("MINIMAX_EXAMPLES_FOLDER", "/tmp/minimax")
 PROMPTS = [
     "The sun rises over misty hills. [Static shot]",
     "The sun rises over misty hills, golden light fills the valleys. [Pan right]",
@@ -32,7 +39,9 @@ def link(text: str, path: str) -> str:
 
 with DAG(
     "minimax_approval",
-    params={"folder": Param("/tmp/minimax", type="string", description="Where drafts/ and published/ are.")},
+    description="Clips that a person approves before they are published.",
+    doc_md=__doc__,
+    params={"folder": Param(FOLDER, type="string", description="Where drafts/ and published/ are.")},
     tags=["minimax", "example"],
 ) as dag:
     generate = MinimaxVideoGenerationOperator.partial(

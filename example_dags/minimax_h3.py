@@ -1,16 +1,26 @@
-"""One clip of MiniMax-H3: submitted, waited for without a worker slot, and fetched; cancelled if it waits too long."""
+"""
+One clip of MiniMax-H3: submitted, waited for without a worker slot, and downloaded.
+
+If it waits for too long, it is cancelled, which is free of charge while it is still queued. Needs the extra `media`.
+"""
 
 # [START howto_h3]
+import os
+
 from airflow.sdk import DAG, Param, XComArg
 
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
+FOLDER = os.environ.get("MINIMAX_EXAMPLES_FOLDER", "/tmp/minimax")
+
 with DAG(
     "minimax_h3",
+    description="One clip of MiniMax-H3, cancelled while that is free if it waits too long.",
+    doc_md=__doc__,
     params={
         "prompt": Param("A paper boat crosses a puddle; rain, distant thunder.", type="string", minLength=1),
-        "folder": Param("/tmp/minimax", type="string", description="Where the clip shall land."),
+        "folder": Param(FOLDER, type="string", description="Where the clip goes."),
     },
     tags=["minimax", "example"],
 ) as dag:

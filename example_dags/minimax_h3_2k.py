@@ -1,16 +1,26 @@
-"""A better prompt, a clip of 768P to look at, and the same clip in 2K."""
+"""
+A rewritten prompt, a draft of MiniMax-H3 in 768P, and the same clip in 2K.
+
+Buys all three. Needs the extra `media`.
+"""
 
 # [START howto_h3_2k]
+import os
+
 from airflow.sdk import DAG, Param
 
 from airflow_provider_minimax.operators.h3 import MinimaxPromptRewriteOperator, MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 
+FOLDER = os.environ.get("MINIMAX_EXAMPLES_FOLDER", "/tmp/minimax")
+
 with DAG(
     "minimax_h3_2k",
+    description="A rewritten prompt, a 768P draft of MiniMax-H3, and the same clip in 2K.",
+    doc_md=__doc__,
     params={
         "prompt": Param("A paper boat crosses a puddle; rain, distant thunder.", type="string", minLength=1),
-        "folder": Param("/tmp/minimax", type="string", description="Where the clips shall land."),
+        "folder": Param(FOLDER, type="string", description="Where the clips go."),
     },
     tags=["minimax", "example"],
 ) as dag:

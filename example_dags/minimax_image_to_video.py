@@ -1,15 +1,24 @@
-"""One clip for each of several pictures, side by side, each waiting without a worker slot."""
+"""
+One clip for each of several pictures, side by side, each waiting without a worker slot.
+
+Buys two clips.
+"""
 
 # [START howto_image_to_video]
+import os
+
 from airflow.sdk import DAG, Param
 
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 
+FOLDER = os.environ.get("MINIMAX_EXAMPLES_FOLDER", "/tmp/minimax")
 PICTURES = "https://upload.wikimedia.org/wikipedia/commons"
 
 with DAG(
     "minimax_image_to_video",
-    params={"folder": Param("/tmp/minimax", type="string", description="Where the clips shall land.")},
+    description="One clip for each of several pictures, mapped, each waiting without a worker slot.",
+    doc_md=__doc__,
+    params={"folder": Param(FOLDER, type="string", description="Where the clips go.")},
     tags=["minimax", "example"],
 ) as dag:
     generate = MinimaxVideoGenerationOperator.partial(

@@ -1,18 +1,27 @@
-"""From a prompt to a clip on disk: submit, wait without a worker slot, fetch, look whether it is what was bought."""
+"""
+From a prompt to a clip on disk: submit, wait without a worker slot, download, check that it is what was bought.
+
+Buys one clip. Needs the extra `media`.
+"""
 
 # [START howto_text_to_video]
+import os
+
 from airflow.sdk import DAG, Param
 
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
+FOLDER = os.environ.get("MINIMAX_EXAMPLES_FOLDER", "/tmp/minimax")
 CLIP = "{{ params.folder }}/{{ run_id | replace(':', '-') }}.mp4"
 
 with DAG(
     "minimax_text_to_video",
+    description="From a prompt to a checked clip on disk, in three tasks.",
+    doc_md=__doc__,
     params={
         "prompt": "A paper boat sails down a rain-washed street at dusk. [Tracking shot]",
-        "folder": Param("/tmp/minimax", type="string", description="Where the clip shall land."),
+        "folder": Param(FOLDER, type="string", description="Where the clip goes."),
     },
     tags=["minimax", "example"],
 ) as dag:

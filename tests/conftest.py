@@ -37,8 +37,11 @@ for folder in (HERE / "dag_files", EXAMPLE_DAGS):
     for path in folder.glob("*.py"):
         shutil.copy(path, DAGS)
 HAS_APPROVALS = not version("apache-airflow").startswith("3.0.")
+ASK_A_PERSON = ("minimax_approval", "minimax_product_clips")
+"""The examples that wait for a person's answer."""
 if not HAS_APPROVALS:
-    (DAGS / "minimax_approval.py").unlink()
+    for name in ASK_A_PERSON:
+        (DAGS / f"{name}.py").unlink()
 
 pytest_plugins = ["airflow_provider_minimax.emulator.fixtures", "tests.object_storage"]
 

@@ -12,12 +12,12 @@ import pytest
 from airflow_provider_minimax.api.platforms import PLATFORMS as REGISTRY
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
-from tests.conftest import DAGS, EXAMPLE_DAGS, PLATFORMS, load_dags
+from tests.conftest import ASK_A_PERSON, DAGS, EXAMPLE_DAGS, PLATFORMS, load_dags
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
-# The approval waits for a person, who is in tests/test_approval.py.
 DOCS_EXAMPLES = EXAMPLE_DAGS.parent / "docs" / "examples"
-EXAMPLES = sorted({path.stem for path in EXAMPLE_DAGS.glob("*.py")} - {"minimax_approval"})
+# Those that ask a person are in tests/test_approval.py and tests/test_product_clips.py.
+EXAMPLES = sorted({path.stem for path in EXAMPLE_DAGS.glob("*.py")} - set(ASK_A_PERSON))
 
 
 def run(dag_id: str, folder: Path, **params: Any) -> Any:
