@@ -1,8 +1,9 @@
 """
 Airflow with its UI, and the emulator, on this machine's loopback, until Ctrl-C.
 
-Everything it makes is below .up/ (or UP_FOLDER). PORT chooses Airflow's port (8080; the three after it are used too),
-EMULATOR_PORT the emulator's (8765), DAGS_FOLDER the DAGs (example_dags/).
+Everything it makes is below .up/ (or UP_FOLDER), the clips of the example DAGs too (MINIMAX_EXAMPLES_FOLDER). PORT
+chooses Airflow's port (8080; the three after it are used too), EMULATOR_PORT the emulator's (8765), DAGS_FOLDER the DAGs
+(example_dags/).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from airflow_provider_minimax.emulator import Emulator
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(os.environ.get("UP_FOLDER", ROOT / ".up")).absolute()
 LOG = FOLDER / "airflow.log"
+CLIPS = Path(os.environ.get("MINIMAX_EXAMPLES_FOLDER", FOLDER / "clips")).absolute()
 DAGS = Path(os.environ.get("DAGS_FOLDER", ROOT / "example_dags")).absolute()
 PORT = int(os.environ.get("PORT", "8080"))
 EMULATOR_PORT = int(os.environ.get("EMULATOR_PORT", "8765"))
@@ -33,7 +35,7 @@ AIRFLOW = f"http://127.0.0.1:{PORT}"
 CONNECTIONS = {"minimax_default": "minimax"} | {
     f"minimax_{platform}": platform for platform in ("bltcy", "chainhub", "vtrix", "novita", "ai302")
 }
-PATIENCE = 120
+STARTS_WITHIN = 120
 
 
 def settings() -> dict[str, str]:
@@ -47,6 +49,7 @@ def settings() -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_CONFIG": str(home / "airflow.cfg"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "MINIMAX_EXAMPLES_FOLDER": str(CLIPS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -100,7 +103,7 @@ def is_healthy() -> bool:
 
 
 def wait_until_healthy(airflow: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + STARTS_WITHIN
     while not is_healthy():
         if airflow.poll() is not None or time.monotonic() > deadline:
             sys.exit(f"Airflow did not come up; {LOG} says why.")
@@ -155,8 +158,9 @@ def main() -> None:
     with Emulator(EMULATOR_PORT, on_purchase=tell_purchase) as emulator, LOG.open("wb") as log:
         say(f"Airflow is starting, which takes half a minute; its log is {LOG}")
         command = [Path(sys.executable).with_name("airflow"), "standalone"]
+        # A relative output_path is relative to where Airflow runs.
         airflow = subprocess.Popen(
-            command, env=settings(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=FOLDER, env=settings(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             wait_until_healthy(airflow)
@@ -165,7 +169,8 @@ def main() -> None:
             print(f"    Airflow      {AIRFLOW}  (no password)")
             print(f"    Emulator     {emulator.url}  (a clip takes 10 s and costs nothing)")
             print(f"    Connections  {', '.join(CONNECTIONS)}")
-            print(f"    DAGs         {DAGS}", flush=True)
+            print(f"    DAGs         {DAGS}")
+            print(f"    Clips        {CLIPS}", flush=True)
             airflow.wait()
             sys.exit(f"Airflow ended; {LOG} says why.")
         except KeyboardInterrupt:

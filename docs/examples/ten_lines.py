@@ -10,6 +10,8 @@ with DAG("paper_boat") as dag:
         model="MiniMax-Hailuo-2.3",
         prompt="A paper boat sails down a rain-washed street at dusk. [Tracking shot]",
         deferrable=True,
-        output_path="/data/clips/{{ run_id }}.mp4",
+        output_path="/tmp/clips/{{ run_id }}.mp4",
+        check="full",
+        preview=True,
         retries=3,
     )
