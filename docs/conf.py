@@ -22,7 +22,7 @@ author = "the authors of airflow-provider-minimax"
 copyright = "the authors; Apache License 2.0"
 version = release = __version__
 
-extensions = ["sphinx.ext.autodoc", "minimax_tables"]
+extensions = ["sphinx.ext.autodoc", "sphinx_copybutton", "minimax_tables"]
 exclude_patterns = ["_build", "examples"]
 
 html_theme = "furo"
@@ -30,6 +30,10 @@ html_title = f"airflow-provider-minimax {release}"
 html_static_path = ["_static"]
 html_css_files = ["tables.css"]
 html_show_sphinx = False
+
+# Of a session in a terminal the commands are copied, without prompts and answers; what is only shown has no button.
+copybutton_selector = "div:not(.highlight-text) > div.highlight pre"
+copybutton_exclude = ".linenos, .gp, .go"
 
 # The parameters are described in each class's docstring; the signature stays bare and the types stand beside them.
 autodoc_typehints = "description"

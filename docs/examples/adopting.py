@@ -1,7 +1,5 @@
 """A clip of MiniMax-H3 that is found again by itself if the answer to its submission is lost."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from airflow.sdk import DAG

@@ -1,7 +1,5 @@
 """A task that may be killed, retried and cleared, and buys one clip."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from airflow.sdk import DAG
