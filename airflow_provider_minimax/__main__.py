@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command."""
+    options = _parser().parse_args(arguments)
+    options.func(options)
+
+
+def _parser() -> ArgumentParser:
     parser = DefaultHelpParser(prog="python -m airflow_provider_minimax")
     for group in get_cli_commands():
         _add(parser, group.subcommands)
-    options = parser.parse_args(arguments)
-    options.func(options)
+    return parser
 
 
 def _add(parser: ArgumentParser, commands: Any) -> None:
