@@ -58,6 +58,7 @@ with DAG(
             for row in rows
         ]
 
+    rows = products()
     generate = MinimaxVideoGenerationOperator.partial(
         task_id="generate",
         map_index_template="{{ task.output_path.rpartition('/')[2] }}",  # the UI shows coffee-cup.mp4, not 0
@@ -66,7 +67,7 @@ with DAG(
         deferrable=True,
         check="full",
         retries=3,  # a retry goes on with the clip that was bought
-    ).expand_kwargs(products())
+    ).expand_kwargs(rows)
 
     sheet = MinimaxContactSheetOperator(
         task_id="sheet",
@@ -90,11 +91,13 @@ with DAG(
         return {currency: round(amount, 2) for currency, amount in spent.items()}
 
     @task
-    def describe(clips: list[dict], sheet: dict, spent: dict[str, float]) -> str:
+    def describe(rows: list[dict], clips: list[dict], sheet: dict, spent: dict[str, float]) -> str:
         """Show in Markdown what there is to approve, what is missing, and what it cost."""
-        lines = [f"All clips on one sheet: {link(sheet['output_path'])}", "", "| Clip | Prompt |", "|---|---|"]
-        lines += [f"| {link(clip['output_path'])} | {clip['prompt']} |" for clip in clips]
-        lines += [f"| none: `{failed}` failed | |" for failed in sheet["failed"]]
+        clip_of = {clip["map_index"]: clip for clip in clips}  # rows that failed are not in the list
+        lines = [f"All clips on one sheet: {link(sheet['output_path'])}", "", "| Prompt | Clip |", "|---|---|"]
+        for index, row in enumerate(rows):
+            shown = link(clip_of[index]["output_path"]) if index in clip_of else f"**none:** `generate[{index}]` failed"
+            lines.append(f"| {row['prompt']} | {shown} |")
         bought = ", ".join(f"{amount:.2f} {currency}" for currency, amount in spent.items())
         return "\n".join([*lines, "", f"Bought tonight for {bought or 'nothing'}."])
 
@@ -102,7 +105,7 @@ with DAG(
     approve = ApprovalOperator(
         task_id="approve",
         subject="Publish tonight's product clips?",
-        body=describe(clips, sheet.output, cost(clips)),
+        body=describe(rows, clips, sheet.output, cost(clips)),
     )
 
     @task

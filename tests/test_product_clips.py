@@ -59,7 +59,9 @@ def test_every_product_of_the_catalogue_gets_a_clip_of_its_picture_under_its_own
     names = sorted(f"{product['sku']}.mp4" for product in products)
     assert seen["names"] == sorted(path.name for path in (tmp_path / "published").iterdir()) == names
     assert seen["cost"] == {"USD": round(PRICE * len(products), 2)}
-    assert all(f"drafts/{name}` | " in seen["describe"] for name in names)
+    assert [f"| {product['prompt']} | `{tmp_path}/drafts/{product['sku']}.mp4` |" for product in products] == [
+        line for line in seen["describe"].splitlines() if line.endswith(".mp4` |")
+    ]
     bought = [purchase["body"].get("first_frame_image", "") for purchase in minimax_emulator.purchases]
     assert sorted(bought) == sorted(product["picture"] for product in products)
 
@@ -70,7 +72,7 @@ def test_a_refused_prompt_keeps_nobody_from_the_others_and_costs_nothing(
     minimax_emulator.fault("base_resp", operation="submit", code=1026, containing="forbidden")
     seen = night(catalogue_of(mug="Steam rises.", knife="What is forbidden.", boat="A boat sails."))
     assert sorted(path.name for path in (tmp_path / "published").iterdir()) == ["boat.mp4", "mug.mp4"]
-    assert "none: `generate[1]` failed" in seen["describe"]
+    assert "| What is forbidden. | **none:** `generate[1]` failed |" in seen["describe"]
     assert f"Bought tonight for {2 * PRICE:.2f} USD." in seen["describe"]
     assert len(minimax_emulator.purchases) == 2
 
