@@ -22,14 +22,13 @@ from aiohttp import (
 )
 
 from airflow_provider_minimax.api.answer import Answer
+from airflow_provider_minimax.api.connections import CONNECT_TIMEOUT
 from airflow_provider_minimax.api.exchange import (
     KEEP_ALIVE,
     Endpoint,
     broken_off,
     headers_of,
     ssl_context,
-    time_for,
-    timeouts,
     unreachable,
     unusable,
 )
@@ -52,8 +51,9 @@ class AiohttpClient:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._base = f"{endpoint.base_url}{endpoint.path_prefix}"
-        self._time_for_one = time_for(endpoint)
-        wait = timeouts(endpoint)
+        connect = min(CONNECT_TIMEOUT, endpoint.timeout)
+        # For all of it: an answer to a status check comes in one piece, and another timer would cost as much as it.
+        self._time_for_one = connect + endpoint.timeout
         self._session = ClientSession(
             connector=TCPConnector(
                 ssl=ssl_context(endpoint.verify),
@@ -62,7 +62,7 @@ class AiohttpClient:
                 # Names as the system and httpx resolve them; where aiodns is installed, aiohttp would ask it.
                 resolver=ThreadedResolver(),
             ),
-            timeout=ClientTimeout(total=None, connect=wait.connect, sock_read=wait.read),
+            timeout=ClientTimeout(total=None, connect=connect),
             headers=headers_of(endpoint),
             # What httpx's transport does not send either.
             skip_auto_headers=("Accept",),
@@ -85,8 +85,8 @@ class AiohttpClient:
                 response = await self._session.get(url, allow_redirects=False)
                 answer = Answer(request, response.status, response.headers.items())
                 try:
-                    while answer.is_read and (piece := await response.content.readany()):
-                        if not answer.takes(piece):
+                    while answer.is_read and not response.content.at_eof():
+                        if not answer.takes(await response.content.readany()):
                             break
                 finally:
                     if not response.closed:

@@ -97,8 +97,9 @@ def _written(sign: str) -> re.Pattern[str]:
     code = ord(sign)
     digits = "".join(f"[{digit}{digit.upper()}]" for digit in f"{code:x}")
     named = {"&": "|amp", "<": "|lt", ">": "|gt", '"': "|quot", "'": "|apos"}.get(sign, "")
+    # Each way begins with a character of its own, by which a search skips what it need not try.
     return re.compile(
-        rf"(?:\\{{0,15}}{re.escape(sign)}|\\{{1,15}}u0{{0,2}}{digits}|%(?:25){{0,3}}{digits}"
+        rf"(?:\\(?:\\{{0,14}}(?:{re.escape(sign)}|u0{{0,2}}{digits}))|{re.escape(sign)}|%(?:25){{0,3}}{digits}"
         rf"|&(?:amp;){{0,3}}(?:#[xX]0{{0,6}}{digits}|#0{{0,6}}{code}{named});)"
     )
 
