@@ -1,9 +1,9 @@
 """
 Airflow with its UI, and the emulator, on this machine's loopback, until Ctrl-C.
 
-Everything it makes is below .up/ (or UP_FOLDER), the clips of the example DAGs too (MINIMAX_EXAMPLES_FOLDER). PORT
-chooses Airflow's port (8080; the three after it are used too), EMULATOR_PORT the emulator's (8765), DAGS_FOLDER the DAGs
-(example_dags/).
+Everything it makes is below .up/ (or UP_FOLDER), the clips of the example DAGs too (or MINIMAX_EXAMPLES_FOLDER). PORT
+chooses Airflow's port (8080; the three after it are used too), EMULATOR_PORT the emulator's (8765), DAGS_FOLDER the
+DAGs (example_dags/).
 """
 
 from __future__ import annotations
