@@ -39,6 +39,9 @@ class Settings(BaseModel):
     """How many queries after the end say success but name no file or URL; -1: all of them."""
     file_id_as_number: bool = False
 
+    callbacks: Literal["sent", "ignored"] = "sent"
+    """Whether a ``callback_url`` has to echo a challenge and then gets each status; ``ignored``: it is taken as it is
+    and nothing is sent to it."""
     key: str | None = Field(None, min_length=1)
     """The one key that all platforms take from now on, in place of their own; ``api_key()`` still tells the old one."""
     url_seconds: int = 3600

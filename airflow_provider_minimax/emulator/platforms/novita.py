@@ -89,7 +89,7 @@ COMPLAINTS = {
 def _submit_to(model: str) -> Handler:
     async def submit(exchange: Exchange) -> Response:
         body = await exchange.json_object()
-        job = exchange.buy(read_order(PAGES[model], body), body, shown_model=model)
+        job = await exchange.buy(read_order(PAGES[model], body), body, shown_model=model)
         return JSONResponse({"task_id": job.task_id})
 
     return submit
