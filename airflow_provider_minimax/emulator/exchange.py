@@ -15,6 +15,7 @@ from airflow_provider_minimax.emulator.addresses import Address
 from airflow_provider_minimax.emulator.callbacks import Update, echoes_challenge
 from airflow_provider_minimax.emulator.contract import Order
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
+from airflow_provider_minimax.emulator.forwarded import public_origin
 from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job, Sight, glance_at
 from airflow_provider_minimax.emulator.links import BACKUP, Link, LinkSigner, link_of
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
@@ -123,8 +124,7 @@ class Exchange:
     def sign_link(self, job: Job, *, backup: bool = False) -> str:
         """A fresh signed link to the job's clip."""
         name = f"{BACKUP if backup else ''}{job.file_id}/output_aigc.mp4"
-        base = f"{self.request.url.scheme}://{self.request.url.netloc}"
-        return f"{base}/files/{name}?{self.signer.sign(name, self.settings.url_seconds)}"
+        return f"{public_origin(self.request)}/files/{name}?{self.signer.sign(name, self.settings.url_seconds)}"
 
 
 Handler = Callable[[Exchange], Awaitable[Response]]

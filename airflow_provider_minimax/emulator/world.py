@@ -52,9 +52,9 @@ class Upload:
 class World:
     """The emulator's memory."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings_of_the_start = settings
-        self.settings = settings
+    def __init__(self, settings: Settings, film: bytes | None = None) -> None:
+        self._settings_of_the_start, self._film_of_the_start = settings, film
+        self.settings, self.film = settings, film
         self.jobs: dict[str, Job] = {}
         self.purchases: list[dict[str, Any]] = []
         self.removals: list[dict[str, Any]] = []
@@ -69,7 +69,7 @@ class World:
 
     def reset(self) -> None:
         """Back to the beginning: nothing made, nothing written down, the settings of the start."""
-        self.settings = self._settings_of_the_start
+        self.settings, self.film = self._settings_of_the_start, self._film_of_the_start
         for memory in (self.jobs, self.purchases, self.removals, self.uploads, self.faults, self.journal):
             memory.clear()
         for under_way in self._reports:
@@ -207,6 +207,7 @@ class World:
         """Everything, as the control endpoint shows it."""
         return {
             "settings": self.settings.model_dump(),
+            "film_bytes": None if self.film is None else len(self.film),
             "purchase_count": len(self.purchases),
             "purchases": self.purchases,
             "removals": self.removals,

@@ -189,8 +189,8 @@ _HTTP: dict[int, type[MinimaxError]] = {
 
 # "invalid params, fail to check callback url", seen with the code 2013 on v1 and v2.
 _CALLBACK_HINT = (
-    'Before it takes a request the platform posts {"challenge": "…"} to callback_url, and the receiver must answer with '
-    "the same JSON within 3 seconds. Make sure that the platform can reach it, or leave callback_url out; this "
+    'Before it takes a request the platform posts {"challenge": "…"} to callback_url, and the receiver must answer '
+    "with the same JSON within 3 seconds. Make sure that the platform can reach it, or leave callback_url out; this "
     "provider does not need it."
 )
 
