@@ -98,8 +98,8 @@ def _introduce(emulator: Emulator, platform: str) -> None:
 def _trust(ca_file: str) -> str:
     """What the clients of this run need in their environment."""
     readers = {
-        "SSL_CERT_FILE": "curl, and most of Python",
-        "REQUESTS_CA_BUNDLE": "Python's requests",
+        "SSL_CERT_FILE": "httpx and most of Python",
+        "REQUESTS_CA_BUNDLE": "requests",
         "NODE_EXTRA_CA_CERTS": "Node.js",
     }
     return "\n".join(f"  {f'export {name}={shlex.quote(ca_file)}':<70} # {who}" for name, who in readers.items())

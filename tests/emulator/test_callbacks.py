@@ -183,3 +183,28 @@ def test_our_error_says_what_a_receiver_must_do_and_that_nothing_was_bought(conn
         assert words in said
     assert "secret" not in said
     assert emulator.purchases == []
+
+
+def test_a_reset_ends_what_is_sent(minimax, emulator):
+    emulator.configure(lifecycle="time", seconds=1)
+    with Receiver() as receiver:
+        forgotten = minimax.buy(callback_url=receiver.url)
+        wait_until(lambda: receiver.statuses == ["processing"])
+        emulator.reset()
+        emulator.configure(lifecycle="time", seconds=1.5)
+        minimax.buy(callback_url=receiver.url)
+        wait_until(lambda: "success" in receiver.statuses)
+    # The job that was forgotten would have been done first.
+    assert [update["task_id"] for update in receiver.got if update.get("status") == "success"] != [forgotten]
+
+
+def test_only_so_many_jobs_are_reported_at_once(minimax, emulator, monkeypatch):
+    monkeypatch.setattr("airflow_provider_minimax.emulator.world.MOST_REPORTS", 1)
+    emulator.configure(lifecycle="manual")
+    with Receiver() as first, Receiver() as second:
+        reported = minimax.buy(callback_url=first.url)
+        other = minimax.buy(callback_url=second.url)
+        emulator.set_job(other, "success")
+        emulator.set_job(reported, "success")
+        wait_until(lambda: "success" in first.statuses)
+    assert (second.statuses, minimax.look(other)["status"]) == ([], "Success")
