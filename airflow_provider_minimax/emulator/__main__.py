@@ -26,13 +26,16 @@ def main(arguments: list[str] | None = None) -> int:
     emulator = Emulator(
         options.port,
         host=options.host,
+        tls=options.tls,
+        root=options.root,
+        allowed_hosts=options.allow_host,
         on_purchase=None if options.quiet else _tell_purchase,
         seconds=options.seconds,
     )
     try:
         with emulator:
             if not options.quiet:
-                _introduce(emulator)
+                _introduce(emulator, options.root or "minimax")
             stop.wait()
     except OSError as error:
         print(f"Cannot listen on {options.host}:{options.port}: {_reason(error)}", file=sys.stderr)
@@ -48,6 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8765, help="port, 0 for any free one (default: %(default)s)")
     parser.add_argument("--seconds", type=_seconds, default=10.0, help="how long a job takes (default: %(default)s)")
+    parser.add_argument("--tls", action="store_true", help="speak HTTPS, with a certificate made now")
+    parser.add_argument("--root", choices=list(ADDRESSES), help="serve this platform at the root too, without a prefix")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which other machines call the control endpoint (may be repeated)",
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     return parser
 
@@ -73,12 +85,24 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _introduce(emulator: Emulator) -> None:
+def _introduce(emulator: Emulator, platform: str) -> None:
     print(f"MiniMax video emulator at {emulator.url}", flush=True)
     for name, address in ADDRESSES.items():
         print(f"  {address.title:<26} {emulator.base_url(name):<40} key {address.key}")
-    connection = shlex.quote(json.dumps(emulator.connection("minimax")))
+    if emulator.ca_file is not None:
+        print(f"\nTo trust its certificate, which ends with this run:\n{_trust(emulator.ca_file)}")
+    connection = shlex.quote(json.dumps(emulator.connection(platform)))
     print(f"\nexport AIRFLOW_CONN_MINIMAX_DEFAULT={connection}\n", flush=True)
+
+
+def _trust(ca_file: str) -> str:
+    """What the clients of this run need in their environment."""
+    readers = {
+        "SSL_CERT_FILE": "httpx and most of Python",
+        "REQUESTS_CA_BUNDLE": "requests",
+        "NODE_EXTRA_CA_CERTS": "Node.js",
+    }
+    return "\n".join(f"  {f'export {name}={shlex.quote(ca_file)}':<70} # {who}" for name, who in readers.items())
 
 
 def _tell_purchase(purchase: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from starlette.types import ASGIApp
 from airflow_provider_minimax.emulator import control, page
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
 from airflow_provider_minimax.emulator.answers import Dropped, WithSocket
+from airflow_provider_minimax.emulator.browser_guard import Answerer, BrowserGuard
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
 from airflow_provider_minimax.emulator.faults import Work, perform
 from airflow_provider_minimax.emulator.links import LinkSigner
@@ -26,23 +26,22 @@ from airflow_provider_minimax.emulator.world import World
 
 EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
-Answerer = Callable[[Request], Awaitable[Response]]
 
-
-def create_app(world: World) -> ASGIApp:
-    """The emulator as an ASGI application over one world."""
+def create_app(world: World, guard: BrowserGuard, root: str | None = None) -> ASGIApp:
+    """The emulator as an ASGI application over one world, with one platform also at the root, without its prefix."""
     signer = LinkSigner()
-    routes = [Route("/", page.overview(world)), *control.routes(world)]
+    routes = [Route("/", guard.over(page.overview(world))), *control.routes(world, guard)]
     routes += [Route("/files/{name:path}", _storage(world, signer), methods=["GET", "HEAD"])]
-    for platform in PLATFORMS:
+    at_root = [platform for platform in PLATFORMS if platform.name == root]
+    for prefix, platform in [("", one) for one in at_root] + [(f"/{one.name}", one) for one in PLATFORMS]:
         routes += [
-            Route(
-                f"/{platform.name}{endpoint.path}", _api(world, signer, platform, endpoint), methods=[endpoint.method]
-            )
+            Route(f"{prefix}{endpoint.path}", _api(world, signer, platform, endpoint), methods=[endpoint.method])
             for endpoint in platform.endpoints
         ]
     # Last, because two modules may serve different paths of one platform.
     routes += [Route(f"/{name}/{{path:path}}", _nowhere(world, name), methods=EVERY_METHOD) for name in ADDRESSES]
+    if root is not None:
+        routes.append(Route("/{path:path}", _nowhere(world, root), methods=EVERY_METHOD))
     return WithSocket(Starlette(routes=routes))
 
 
@@ -71,7 +70,7 @@ def _storage(world: World, signer: LinkSigner) -> Answerer:
         exchange = Exchange(world, signer, platforms.get(owner or "", PLATFORMS[0]), request)
 
         async def work() -> Response:
-            return download(request, signer, world.settings, job)
+            return download(request, signer, world.settings, job, world.film)
 
         return await _answered(exchange, owner, "download", work)
 

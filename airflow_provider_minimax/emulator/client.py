@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import ssl
+from pathlib import Path
+from types import EllipsisType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -16,10 +20,11 @@ PATIENCE = 30.0
 
 
 class EmulatorClient:
-    """Controls the emulator at ``url``."""
+    """Controls the emulator at ``url``; ``ca_file`` is what one that was started with TLS names as its authority."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, ca_file: str | os.PathLike[str] | None = None) -> None:
         self._url = url.rstrip("/")
+        self._ca_file = None if ca_file is None else str(ca_file)
 
     @property
     def url(self) -> str:
@@ -36,16 +41,25 @@ class EmulatorClient:
 
     def connection(self, platform: str = "minimax") -> dict[str, Any]:
         """An Airflow connection to this platform, ready for ``json.dumps`` into ``AIRFLOW_CONN_...``."""
+        trust = {} if self._ca_file is None else {"verify": self._ca_file}
         return {
             "conn_type": "minimax",
             "host": self.base_url(platform),
             "password": self.api_key(platform),
-            "extra": dict(address_of(platform).extra),
+            "extra": address_of(platform).extra | trust,
         }
 
-    def configure(self, **settings: Any) -> None:
-        """Change some settings; ValueError when one does not exist or cannot have that value."""
+    def configure(self, *, film_file: str | os.PathLike[str] | EllipsisType | None = ..., **settings: Any) -> None:
+        """Change some settings; ValueError when one does not exist or cannot have that value.
+
+        ``film_file`` is an MP4 on this machine that every clip shows from now on; ``None``: what fits its order.
+        """
+        film = None if film_file is None or film_file is ... else read_film(film_file)
         self._ask("POST", "settings", settings)
+        if film is not None:
+            self._ask("PUT", "film", film)
+        elif film_file is None:
+            self._ask("DELETE", "film")
 
     def fault(
         self, kind: str, *, operation: str = "any", platform: str | None = None, times: int = 1, **details: Any
@@ -113,12 +127,11 @@ class EmulatorClient:
         requests: list[dict[str, Any]] = self.state["requests"]
         return requests
 
-    def _ask(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _ask(self, method: str, what: str, body: dict[str, Any] | bytes | None = None) -> dict[str, Any]:
         parts = urlsplit(self.url)
-        connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = connection_type(parts.netloc, timeout=PATIENCE)
+        connection = self._connection(parts.scheme, parts.netloc)
         try:
-            content = None if body is None else json.dumps(body)
+            content = json.dumps(body) if isinstance(body, dict) else body
             connection.request(method, f"{parts.path}/_emulator/{what}", content, {"Connection": "close"})
             response = connection.getresponse()
             answer: dict[str, Any] = json.loads(response.read())
@@ -127,3 +140,17 @@ class EmulatorClient:
         if response.status >= 400:
             raise ValueError(answer["error"])
         return answer
+
+    def _connection(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
+        if scheme != "https":
+            return http.client.HTTPConnection(netloc, timeout=PATIENCE)
+        trusted = ssl.create_default_context(cafile=self._ca_file)
+        return http.client.HTTPSConnection(netloc, timeout=PATIENCE, context=trusted)
+
+
+def read_film(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file that clips are to show; ValueError when it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"film_file={str(path)!r}: cannot be read: {error.strerror}") from None

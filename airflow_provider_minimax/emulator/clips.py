@@ -58,6 +58,11 @@ def nearest_ratio(width: int, height: int) -> str:
     return min(RATIOS, key=lambda ratio: abs(math.log(width / height / RATIOS[ratio])))
 
 
+def begins_as_film(content: bytes) -> bool:
+    """Whether this may be an MP4, be it broken behind its beginning."""
+    return content[4:8] == b"ftyp"
+
+
 def free_box(content: bytes) -> bytes:
     """A box that players skip."""
     return struct.pack(">I4s", 8 + len(content), b"free") + content

@@ -10,25 +10,33 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from airflow_provider_minimax.emulator.browser_guard import Answerer, BrowserGuard
+from airflow_provider_minimax.emulator.clips import begins_as_film
 from airflow_provider_minimax.emulator.faults import Fault
 from airflow_provider_minimax.emulator.settings import State
 from airflow_provider_minimax.emulator.world import World
 
 PREFIX = "/_emulator"
+MIB = 1024 * 1024
+LARGEST_BODY = MIB
+LARGEST_FILM = 256 * MIB
 
 
-def routes(world: World) -> list[Route]:
+def routes(world: World, guard: BrowserGuard) -> list[Route]:
     """The control endpoint over one world."""
     desk = _Desk(world)
-    return [
-        Route(f"{PREFIX}/state", desk.state),
-        Route(f"{PREFIX}/settings", desk.change_settings, methods=["POST"]),
-        Route(f"{PREFIX}/faults", desk.add_fault, methods=["POST"]),
-        Route(f"{PREFIX}/faults", desk.clear_faults, methods=["DELETE"]),
-        Route(f"{PREFIX}/jobs/{{task_id}}", desk.move_job, methods=["POST"]),
-        Route(f"{PREFIX}/reset", desk.reset, methods=["POST"]),
-        Route(f"{PREFIX}/release", desk.release, methods=["POST"]),
+    answers: list[tuple[str, str, Answerer]] = [
+        ("GET", "state", desk.state),
+        ("POST", "settings", desk.change_settings),
+        ("PUT", "film", desk.show_film),
+        ("DELETE", "film", desk.show_own_films),
+        ("POST", "faults", desk.add_fault),
+        ("DELETE", "faults", desk.clear_faults),
+        ("POST", "jobs/{task_id}", desk.move_job),
+        ("POST", "reset", desk.reset),
+        ("POST", "release", desk.release),
     ]
+    return [Route(f"{PREFIX}/{path}", guard.over(answer), methods=[method]) for method, path, answer in answers]
 
 
 class Move(BaseModel):
@@ -55,6 +63,20 @@ class _Desk:
         except ValueError as error:
             return _bad(error)
         return JSONResponse(self.world.settings.model_dump())
+
+    async def show_film(self, request: Request) -> Response:
+        try:
+            film = await _body(request, LARGEST_FILM)
+            if not begins_as_film(film):
+                raise ValueError("film: must begin as an MP4 does, be it broken behind that")
+        except ValueError as error:
+            return _bad(error)
+        self.world.film = film
+        return JSONResponse({"bytes": len(film)})
+
+    async def show_own_films(self, request: Request) -> Response:
+        self.world.film = None
+        return JSONResponse({})
 
     async def add_fault(self, request: Request) -> Response:
         try:
@@ -89,8 +111,17 @@ class _Desk:
         return JSONResponse({"released": self.world.release()})
 
 
+async def _body(request: Request, largest: int) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > largest:
+            raise ValueError(f"the body must not be larger than {largest // MIB} MiB")
+    return bytes(body)
+
+
 async def _object(request: Request) -> dict[str, Any]:
-    body = json.loads(await request.body() or b"{}")
+    body = json.loads(await _body(request, LARGEST_BODY) or b"{}")
     if not isinstance(body, dict):
         raise ValueError("the body must be a JSON object")
     return body

@@ -12,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_minimax.emulator.addresses import Address
+from airflow_provider_minimax.emulator.callbacks import Update, echoes_challenge
 from airflow_provider_minimax.emulator.contract import Order
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
-from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job
+from airflow_provider_minimax.emulator.forwarded import public_origin
+from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job, Sight, glance_at
 from airflow_provider_minimax.emulator.links import BACKUP, Link, LinkSigner, link_of
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 from airflow_provider_minimax.emulator.settings import Settings
@@ -83,12 +85,29 @@ class Exchange:
         """What the account has under a file id."""
         return self.world.kind_of_file(self.platform.name, file_id)
 
-    def buy(self, order: Order, body: Mapping[str, Any], shown_model: str | None = None) -> Job:
-        """Make the job that was ordered; from here on it is paid for."""
+    async def buy(
+        self,
+        order: Order,
+        body: Mapping[str, Any],
+        *,
+        shown_model: str | None = None,
+        callback_url: str | None = None,
+        update: Updates | None = None,
+    ) -> Job:
+        """Make the job that was ordered; from here on it is paid for.
+
+        ``callback_url`` has to echo a challenge first, and gets the job's ``update`` whenever its status changes.
+        """
+        receiver = callback_url if self.settings.callbacks == "sent" else None
+        if receiver is not None and not await echoes_challenge(receiver):
+            raise invalid("fail to check callback url")
         self._check_limits(order.api)
         if not self.world.can_pay(self.platform.name, order):
             raise Refusal(1008)
-        return self.world.buy(self.platform.name, order, shown_model or order.model, body)
+        job = self.world.buy(self.platform.name, order, shown_model or order.model, body)
+        if receiver is not None and update is not None:
+            self.world.report(receiver, job, lambda: update(self, glance_at(job, self.settings)))
+        return job
 
     def _check_limits(self, api: str) -> None:
         """Refuse one more job than the account may begin in a minute, or have under way."""
@@ -105,11 +124,12 @@ class Exchange:
     def sign_link(self, job: Job, *, backup: bool = False) -> str:
         """A fresh signed link to the job's clip."""
         name = f"{BACKUP if backup else ''}{job.file_id}/output_aigc.mp4"
-        base = f"{self.request.url.scheme}://{self.request.url.netloc}"
-        return f"{base}/files/{name}?{self.signer.sign(name, self.settings.url_seconds)}"
+        return f"{public_origin(self.request)}/files/{name}?{self.signer.sign(name, self.settings.url_seconds)}"
 
 
 Handler = Callable[[Exchange], Awaitable[Response]]
+Updates = Callable[[Exchange, Sight], Update]
+"""What a platform sends to a ``callback_url``."""
 
 
 @dataclass(frozen=True)

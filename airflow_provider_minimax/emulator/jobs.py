@@ -12,7 +12,8 @@ from typing import Any
 from airflow_provider_minimax.emulator.contract import REFUSED_AT_THE_END, Order
 from airflow_provider_minimax.emulator.settings import FOR_EVER, Settings, State
 
-ON_THE_WAY: tuple[State, ...] = ("preparing", "queueing", "processing")
+WAITING: tuple[State, ...] = ("preparing", "queueing")
+ON_THE_WAY: tuple[State, ...] = (*WAITING, "processing")
 ENDS: tuple[State, ...] = ("success", "failed", "cancelled")
 # Shares of a job's time after which it is no longer preparing, queueing, processing.
 ENDS_OF_STATES = (0.15, 0.4, 1.0)
@@ -35,6 +36,7 @@ class Job:
     looks_at_success: int = 0
     last_seen: State = "preparing"
     changed_at: float = field(default_factory=time.time)
+    started_at: float | None = None
     ended_at: float | None = None
     deleted: bool = False
     pinned: State | None = None
@@ -139,6 +141,8 @@ def _noted_state(job: Job) -> State:
     state = job.state()
     if state != job.last_seen:
         job.last_seen, job.changed_at = state, time.time()
+    if state not in WAITING and job.started_at is None:
+        job.started_at = time.time()
     if state in ENDS and job.ended_at is None:
         job.ended_at = time.time()
     return state

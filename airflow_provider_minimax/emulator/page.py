@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
+from airflow_provider_minimax.emulator.forwarded import public_origin
 from airflow_provider_minimax.emulator.world import World
 
 NEWEST = 50
@@ -42,7 +43,7 @@ def overview(world: World) -> Callable[[Request], Awaitable[Response]]:
     """The page over one world."""
 
     async def answer(request: Request) -> Response:
-        here = str(request.base_url).rstrip("/")
+        here = public_origin(request)
         platforms = [_row(address.title, f"{here}/{address.name}", address.key) for address in ADDRESSES.values()]
         newest = list(world.jobs.values())[: -NEWEST - 1 : -1]
         jobs = [

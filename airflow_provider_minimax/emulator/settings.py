@@ -6,10 +6,9 @@ Everything else is read when an answer is given, so it also changes jobs that ex
 
 from __future__ import annotations
 
-import os
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 State = Literal["preparing", "queueing", "processing", "success", "failed", "cancelled"]
 FOR_EVER = -1
@@ -39,14 +38,15 @@ class Settings(BaseModel):
     """How many queries after the end say success but name no file or URL; -1: all of them."""
     file_id_as_number: bool = False
 
+    callbacks: Literal["sent", "ignored"] = "sent"
+    """Whether a ``callback_url`` has to echo a challenge and then gets each status; ``ignored``: it is taken as it is
+    and nothing is sent to it."""
     key: str | None = Field(None, min_length=1)
     """The one key that all platforms take from now on, in place of their own; ``api_key()`` still tells the old one."""
     url_seconds: int = 3600
     """Life of a signed link; 0 or less: links that are expired when they are handed out."""
     backup_links: bool | None = None
     """Whether the file objects of v1 have a second link; None: BLTCY's and ChainHub's do, as in real replies."""
-    film_file: str | None = None
-    """A file on the emulator's machine that every clip shows in place of the film that fits its order."""
     clip_bytes: int | None = Field(None, ge=0)
     """Least size of the clip: filled up with a ``free`` box that is made while it is sent."""
     clip_chunked: bool = False
@@ -92,21 +92,6 @@ class Settings(BaseModel):
     vtrix_cost: Literal["string", "number", "empty"] = "string"
     novita_ttl_as_number: bool = False
 
-    @field_validator("film_file")
-    @classmethod
-    def _is_a_file(cls, path: str | None) -> str | None:
-        if path is not None and not (os.path.isfile(path) and os.access(path, os.R_OK)):
-            raise ValueError(f"film_file={path!r}: must be a file on the emulator's machine that the emulator can read")
-        if path is not None and not _begins_as_film(path):
-            # Whoever reaches the emulator can name a file, and is then served it.
-            raise ValueError(f"film_file={path!r}: must begin as an MP4 does, be it broken behind that")
-        return path
-
     def changed(self, changes: dict[str, Any]) -> Settings:
         """These settings with some of them replaced; an unknown name or a wrong value raises ValueError."""
         return Settings.model_validate({**self.model_dump(), **changes})
-
-
-def _begins_as_film(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(8)[4:] == b"ftyp"

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from email.utils import formatdate
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from airflow_provider_minimax.emulator.answers import ClipResponse, download_refused
 from airflow_provider_minimax.emulator.clips import LONGEST, Clip, clip_of, film, film_v2
+from airflow_provider_minimax.emulator.forwarded import public_origin
 from airflow_provider_minimax.emulator.jobs import Job
 from airflow_provider_minimax.emulator.links import BACKUP, LinkRefusedError, LinkSigner
 from airflow_provider_minimax.emulator.settings import Settings
@@ -32,8 +32,10 @@ def file_id_in(name: str) -> str:
     return name.removeprefix(BACKUP).partition("/")[0]
 
 
-def download(request: Request, signer: LinkSigner, settings: Settings, job: Job | None) -> Response:
-    """Answer a request for a stored object."""
+def download(
+    request: Request, signer: LinkSigner, settings: Settings, job: Job | None, film_for_all: bytes | None
+) -> Response:
+    """Answer a request for a stored object; ``film_for_all`` is what every clip shows, if it is not its own film."""
     name = request.path_params["name"]
     try:
         if request.method != "GET":
@@ -45,28 +47,29 @@ def download(request: Request, signer: LinkSigner, settings: Settings, job: Job 
         return download_refused(404, "NoSuchKey", "The specified key does not exist.")
     if elsewhere := _redirect(request, settings):
         return RedirectResponse(elsewhere, 302)
-    return _clip_or_part(request, settings, job)
+    return _clip_or_part(request, settings, job, _film(job) if film_for_all is None else film_for_all)
 
 
 def _redirect(request: Request, settings: Settings) -> str | None:
     if settings.redirect_to is not None:
         return settings.redirect_to
     step = int(request.query_params.get(STEP, "0"))
-    return str(request.url.include_query_params(**{STEP: step + 1})) if step < settings.redirects else None
+    if step >= settings.redirects:
+        return None
+    following = request.url.include_query_params(**{STEP: step + 1})
+    return f"{public_origin(request)}{following.path}?{following.query}"
 
 
-def _film(settings: Settings, job: Job) -> bytes:
-    if settings.film_file is not None:
-        return Path(settings.film_file).read_bytes()
+def _film(job: Job) -> bytes:
     if job.order.api == "v1":
         return film(job.order.resolution, job.order.duration)
     return film_v2(job.order.resolution or "768P", job.order.duration or LONGEST, job.order.shape)
 
 
-def _clip_or_part(request: Request, settings: Settings, job: Job) -> Response:
+def _clip_or_part(request: Request, settings: Settings, job: Job, shown: bytes) -> Response:
     rendition = settings.clip_rendition
     name = f"{job.task_id} again {rendition}" if rendition else job.task_id
-    clip = clip_of(name, settings.clip_bytes, _film(settings, job))
+    clip = clip_of(name, settings.clip_bytes, shown)
     changed_at = job.made_at + rendition
     headers = _validators(clip, changed_at, settings)
     if settings.ranges != "ignored":

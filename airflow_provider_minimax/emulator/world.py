@@ -17,6 +17,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from airflow_provider_minimax.emulator.callbacks import Update, report
 from airflow_provider_minimax.emulator.contract import Order, list_price
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.faults import Fault
@@ -26,6 +27,8 @@ from airflow_provider_minimax.emulator.refusals import UnknownTask
 from airflow_provider_minimax.emulator.settings import FOR_EVER, SEVEN_DAYS, Settings, State
 
 LONGEST_JOURNAL = 20_000
+MOST_REPORTS = 1_000
+"""How many jobs have their changes sent at once; those beyond are left out."""
 DATA_URL = re.compile(r"data:[a-z]+/[a-z0-9.+-]+;base64,", re.ASCII)
 
 
@@ -49,9 +52,9 @@ class Upload:
 class World:
     """The emulator's memory."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings_of_the_start = settings
-        self.settings = settings
+    def __init__(self, settings: Settings, film: bytes | None = None) -> None:
+        self._settings_of_the_start, self._film_of_the_start = settings, film
+        self.settings, self.film = settings, film
         self.jobs: dict[str, Job] = {}
         self.purchases: list[dict[str, Any]] = []
         self.removals: list[dict[str, Any]] = []
@@ -60,14 +63,17 @@ class World:
         self.journal: deque[dict[str, Any]] = deque(maxlen=LONGEST_JOURNAL)
         self.on_purchase: Callable[[dict[str, Any]], None] = lambda purchase: None
         self._held: set[asyncio.Event] = set()
+        self._reports: set[asyncio.Task[None]] = set()
         # Ids grow from one run to the next, so that a receipt kept from yesterday never meets another job's id.
         self._numbers = itertools.count(time.time_ns() // 1_000_000 * 100)
 
     def reset(self) -> None:
         """Back to the beginning: nothing made, nothing written down, the settings of the start."""
-        self.settings = self._settings_of_the_start
+        self.settings, self.film = self._settings_of_the_start, self._film_of_the_start
         for memory in (self.jobs, self.purchases, self.removals, self.uploads, self.faults, self.journal):
             memory.clear()
+        for under_way in self._reports:
+            under_way.cancel()
         self.release()
 
     def buy(self, platform: str, order: Order, shown_model: str, body: Mapping[str, Any]) -> Job:
@@ -93,6 +99,13 @@ class World:
         self.purchases.append(purchase)
         self.on_purchase(purchase)
         return job
+
+    def report(self, url: str, job: Job, current: Callable[[], Update]) -> None:
+        """Send a job's changes to an address while everything else goes on."""
+        if len(self._reports) < MOST_REPORTS:
+            task = asyncio.create_task(report(url, job, current))
+            self._reports.add(task)
+            task.add_done_callback(self._reports.discard)
 
     def look(self, platform: str, task_id: str) -> Sight:
         """What a query of this account sees of the task."""
@@ -194,6 +207,7 @@ class World:
         """Everything, as the control endpoint shows it."""
         return {
             "settings": self.settings.model_dump(),
+            "film_bytes": None if self.film is None else len(self.film),
             "purchase_count": len(self.purchases),
             "purchases": self.purchases,
             "removals": self.removals,

@@ -89,7 +89,8 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
     :param prompt_optimizer: whether the platform may rewrite the prompt; the API's default is true.
     :param fast_pretreatment: shortens that rewriting; Hailuo models only.
     :param aigc_watermark: whether to mark the clip as made by a machine.
-    :param callback_url: where the platform may post state changes; its receiver is yours, and is not needed here.
+    :param callback_url: where the platform may post state changes; its receiver is yours, must echo the platform's
+        challenge within 3 seconds or the request is refused, and is not needed here.
     :param extra: further wishes; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is ``disabled``, ``balanced`` or
         ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.

@@ -59,6 +59,7 @@ def test_a_task_id_is_found_wherever_the_platform_puts_it(platform, case, task_i
         ("minimax", "submit_wrong_key", MinimaxAuthError),
         ("minimax", "submit_not_authorised", MinimaxAuthError),
         ("minimax", "submit_invalid_parameters", MinimaxRequestError),
+        ("minimax", "submit_callback_not_echoed", MinimaxRequestError),
         ("minimax", "submit_rate_limited", MinimaxRateLimitError),
         ("minimax", "submit_internal_error", MinimaxUnavailableError),
         ("minimax", "submit_undocumented_code", MinimaxUnavailableError),
@@ -84,6 +85,7 @@ def test_a_task_id_is_found_wherever_the_platform_puts_it(platform, case, task_i
         ("minimax_v2", "submit_no_balance", MinimaxQuotaError),
         ("minimax_v2", "submit_sensitive", MinimaxModerationError),
         ("minimax_v2", "submit_sensitive_without_code", MinimaxModerationError),
+        ("minimax_v2", "submit_callback_not_echoed", MinimaxRequestError),
         ("minimax_v2", "submit_rate_limited", MinimaxRateLimitError),
         ("minimax_v2", "submit_overloaded", MinimaxRateLimitError),
         ("minimax_v2", "submit_internal_error", MinimaxUnavailableError),
@@ -94,6 +96,13 @@ def test_a_refused_submission_says_what_the_reader_has_to_do(platform, case, err
     with pytest.raises(error) as raised:
         CONTRACTS[platform].read_submission(reply(platform, case))
     assert type(raised.value) is error
+
+
+@pytest.mark.parametrize("platform", ["minimax", "minimax_v2"])
+def test_a_refusal_for_the_callback_says_what_its_receiver_must_do(platform):
+    with pytest.raises(MinimaxRequestError) as raised:
+        CONTRACTS[platform].read_submission(reply(platform, "submit_callback_not_echoed"))
+    assert "the receiver must answer with the same JSON within 3 seconds" in raised.value.hint
 
 
 @pytest.mark.parametrize(

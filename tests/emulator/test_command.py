@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,31 @@ def test_the_command_says_where_it_is_what_was_bought_and_leaves_in_peace(end):
     assert any("/bltcy" in line for line in lines)
     assert f"bought {answer.json()['task_id']} on minimax: MiniMax-Hailuo-2.3 768P 6 s, $0.28" in bought
     assert (process.returncode, errors) == (0, "")
+
+
+def test_the_command_says_how_to_trust_its_certificate_and_connects_the_platform_at_the_root():
+    process = start("--port", "0", "--tls", "--root", "chainhub", "--allow-host", "emulator.internal")
+    try:
+        lines = []
+        while not (lines and lines[-1].startswith("export AIRFLOW_CONN")):
+            lines.append(process.stdout.readline())
+            assert lines[-1], process.stderr.read()
+        trust = dict(shlex.split(line, comments=True)[1].split("=", 1) for line in lines if " export " in line)
+        connection = json.loads(shlex.split(lines[-1])[1].split("=", 1)[1])
+        (ca_file,) = set(trust.values())
+        trusted = ssl.create_default_context(cafile=ca_file)
+        state = httpx.get(
+            f"{connection['host']}/_emulator/state", verify=trusted, headers={"Host": "emulator.internal"}
+        )
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    assert set(trust) == {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+    assert connection["host"].startswith("https://127.0.0.1:")
+    assert connection["extra"] == {"platform": "chainhub", "verify": ca_file}
+    assert any(line.split()[:2] == ["ChainHub", connection["host"]] for line in lines)
+    assert state.status_code == 200
+    assert (process.returncode, errors, Path(ca_file).exists()) == (0, "", False)
 
 
 def test_a_port_that_is_taken_is_named():

@@ -58,6 +58,7 @@ BAD = {
 
 @pytest.mark.parametrize("body", GOOD.values(), ids=GOOD.keys())
 def test_what_the_documents_allow_is_made(minimax, emulator, body):
+    emulator.configure(callbacks="ignored")
     answer = minimax.order(body).json()
     assert answer["base_resp"] == {"status_code": 0, "status_msg": "success"}
     assert [purchase["task_id"] for purchase in emulator.purchases] == [answer["task_id"]]

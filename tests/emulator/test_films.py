@@ -9,7 +9,6 @@ from io import BytesIO
 import av
 import pytest
 from PIL import Image
-from pydantic import ValidationError
 
 from airflow_provider_minimax.emulator import Emulator
 from airflow_provider_minimax.emulator.clips import RATIOS, film, film_v2
@@ -152,10 +151,10 @@ def test_every_clip_can_show_a_file_of_the_users_own(minimax, emulator, tmp_path
 
 
 def test_a_file_that_is_not_there_is_refused_at_once(emulator, tmp_path):
-    with pytest.raises(ValueError, match="must be a file on the emulator's machine"):
-        emulator.configure(film_file=str(tmp_path / "nothing.mp4"))
-    with pytest.raises(ValidationError, match="must be a file on the emulator's machine"):
-        Emulator(film_file=str(tmp_path))
+    with pytest.raises(ValueError, match=r"film_file='.*nothing\.mp4': cannot be read: No such file"):
+        emulator.configure(film_file=tmp_path / "nothing.mp4")
+    with pytest.raises(ValueError, match="cannot be read: Is a directory"):
+        Emulator(film_file=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -165,5 +164,35 @@ def test_the_emulator_serves_no_file_of_its_machine_but_films(content, emulator,
     (tmp_path / "private").write_bytes(content)
     with pytest.raises(ValueError, match="must begin as an MP4 does"):
         emulator.configure(film_file=str(tmp_path / "private"))
-    with pytest.raises(ValidationError, match="must begin as an MP4 does"):
+    with pytest.raises(ValueError, match="must begin as an MP4 does"):
         Emulator(film_file=str(tmp_path / "private"))
+
+
+def test_the_emulator_reads_no_file_that_a_request_names_not_even_a_film(emulator, tmp_path):
+    film = tmp_path / "private.mp4"
+    film.write_bytes(b"\0\0\0\x10ftyp, and not for others")
+    for name in (str(film), f"file://{film}"):
+        answer = browser.post(f"{emulator.url}/_emulator/settings", json={"film_file": name})
+        assert (answer.status_code, "film_file" in answer.json()["error"]) == (400, True)
+
+
+def test_a_film_of_the_users_own_goes_with_a_reset_or_when_it_is_taken_back(minimax, emulator, tmp_path):
+    path = tmp_path / "own.mp4"
+    path.write_bytes(b"\0\0\0\x10ftyp, and not much of a clip")
+    own = len(path.read_bytes())
+
+    def begins_as_own() -> bool:
+        return browser.get(minimax.buy_link()).content[:own] == path.read_bytes()
+
+    emulator.configure(film_file=path)
+    emulator.configure(seconds=1)
+    assert begins_as_own()
+    emulator.configure(film_file=None)
+    assert not begins_as_own()
+    emulator.configure(film_file=path)
+    emulator.reset()
+    assert not begins_as_own()
+    with Emulator(film_file=path) as other:
+        other.configure(film_file=None)
+        other.reset()
+        assert other.state["film_bytes"] == own

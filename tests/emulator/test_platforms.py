@@ -276,6 +276,19 @@ def test_novita_shows_a_result_with_its_life_as_text(customer):
     assert done["videos"][0]["video_type"] == "mp4"
 
 
+def test_novita_tells_times_as_numbers_and_no_seed_that_it_does_not_have(customer):
+    buyer = customer("novita")
+    task_id = buyer.buy()
+    queued, done = (buyer.look(task_id)["extra"] for _ in range(2))
+    known = {"request_info": "", "submit_time_ms": queued["debug_info"]["submit_time_ms"]}
+    assert queued == {"debug_info": known | {"execute_time_ms": 0, "complete_time_ms": 0}}
+    submitted, executed, completed = (
+        done["debug_info"][f"{what}_time_ms"] for what in ("submit", "execute", "complete")
+    )
+    assert isinstance(submitted, int)
+    assert 1_700_000_000_000 < submitted <= executed <= completed
+
+
 def test_novita_gives_a_reason_for_a_failure(customer, emulator):
     buyer = customer("novita")
     task_id = buyer.buy()

@@ -187,6 +187,13 @@ _HTTP: dict[int, type[MinimaxError]] = {
     529: MinimaxRateLimitError,
 }
 
+# "invalid params, fail to check callback url", seen with the code 2013 on v1 and v2.
+_CALLBACK_HINT = (
+    'Before it takes a request the platform posts {"challenge": "…"} to callback_url, and the receiver must answer '
+    "with the same JSON within 3 seconds. Make sure that the platform can reach it, or leave callback_url out; this "
+    "provider does not need it."
+)
+
 R = TypeVar("R", bound=Reply)
 
 
@@ -198,7 +205,7 @@ def plain_code(code: str) -> str:
 def error_of_code(code: str, words: str) -> MinimaxError:
     """Return the error that an official code stands for, with the platform's words unchanged."""
     kind = _CODES.get(plain_code(code), MinimaxUnavailableError)
-    return kind(redact(words) or "the platform gave no reason", code=code)
+    return kind(redact(words) or "the platform gave no reason", code=code, hint=_hint_of(words))
 
 
 class _Verdict(Reply):
@@ -286,7 +293,13 @@ def http_error(reply: HttpReply, meanings: Mapping[int, type[MinimaxError]]) -> 
         http_status=status,
         code=code or None,
         trace_id=trace_id or None,
+        hint=_hint_of(words),
     )
+
+
+def _hint_of(words: str) -> str | None:
+    """Say what to do about a refusal whose code stands for many, and whose words for one."""
+    return _CALLBACK_HINT if "check callback" in words.lower() else None
 
 
 def gone(minimax_task_id: str, words: str, **facts: Any) -> MinimaxTaskGoneError:

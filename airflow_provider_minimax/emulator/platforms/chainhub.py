@@ -46,7 +46,7 @@ async def submit(exchange: Exchange) -> Response:
     model = body.get("model")
     if isinstance(model, str) and model not in catalogue()["models"]:
         raise NoChannel(model)
-    job = exchange.buy(read_order(PAGE, body), body)
+    job = await exchange.buy(read_order(PAGE, body), body)
     if exchange.settings.chainhub_submit == "plain":
         return reply({"task_id": job.task_id, "base_resp": base_resp()})
     made_at = int(job.made_at)

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
+from airflow_provider_minimax.emulator.callbacks import Update
 from airflow_provider_minimax.emulator.contract import SECONDS_OF_A_REFERENCE, Order
 from airflow_provider_minimax.emulator.contract_v2 import (
     LARGEST_BODY,
@@ -73,13 +74,13 @@ CONTEXT_IR_USAGE = {"total_tokens": 9_090, "prompt_tokens": 5_664, "completion_t
 async def generate(exchange: Exchange) -> Response:
     """Make a job that ends in a clip."""
     body = await _body(exchange)
-    return _made(exchange, read_generation(body, exchange.kind_of_file), body)
+    return await _made(exchange, read_generation(body, exchange.kind_of_file), body)
 
 
 async def rewrite_prompt(exchange: Exchange) -> Response:
     """Make a job that ends in a longer prompt."""
     body = await _body(exchange)
-    return _made(exchange, read_context_ir(body, exchange.kind_of_file), body)
+    return await _made(exchange, read_context_ir(body, exchange.kind_of_file), body)
 
 
 async def regenerate(exchange: Exchange) -> Response:
@@ -92,13 +93,13 @@ async def regenerate(exchange: Exchange) -> Response:
         return job.order
 
     body = await _body(exchange)
-    return _made(exchange, read_regeneration(body, exchange.kind_of_file, order_of), body)
+    return await _made(exchange, read_regeneration(body, exchange.kind_of_file, order_of), body)
 
 
 async def query(exchange: Exchange) -> Response:
     """Show one job."""
     sight = look_at(_job(exchange, exchange.request.path_params["task_id"]), exchange.settings)
-    return JSONResponse({"task": {**_task(exchange, sight), "modality": _modality(sight.job)}})
+    return JSONResponse(_shown(exchange, sight))
 
 
 async def list_jobs(exchange: Exchange) -> Response:
@@ -138,8 +139,17 @@ async def _body(exchange: Exchange) -> dict[str, Any]:
     return await exchange.json_object()
 
 
-def _made(exchange: Exchange, order: Order, body: dict[str, Any]) -> Response:
-    return JSONResponse({"task_id": exchange.buy(order, body).task_id})
+async def _made(exchange: Exchange, order: Order, body: dict[str, Any]) -> Response:
+    job = await exchange.buy(order, body, callback_url=body.get("callback_url"), update=_update)
+    return JSONResponse({"task_id": job.task_id})
+
+
+def _update(exchange: Exchange, sight: Sight) -> Update:
+    return STATUSES[sight.state], _shown(exchange, sight)
+
+
+def _shown(exchange: Exchange, sight: Sight) -> dict[str, Any]:
+    return {"task": {**_task(exchange, sight), "modality": _modality(sight.job)}}
 
 
 def _is_own(exchange: Exchange, job: Job) -> bool:

@@ -89,7 +89,7 @@ COMPLAINTS = {
 def _submit_to(model: str) -> Handler:
     async def submit(exchange: Exchange) -> Response:
         body = await exchange.json_object()
-        job = exchange.buy(read_order(PAGES[model], body), body, shown_model=model)
+        job = await exchange.buy(read_order(PAGES[model], body), body, shown_model=model)
         return JSONResponse({"task_id": job.task_id})
 
     return submit
@@ -100,7 +100,7 @@ async def query(exchange: Exchange) -> Response:
     sight = exchange.world.look(exchange.platform.name, exchange.parameter("task_id"))
     return JSONResponse(
         {
-            "extra": {"seed": "", "debug_info": _debug_info(sight.job)},
+            "extra": {"debug_info": _debug_info(sight.job)},
             "task": _task(exchange, sight),
             "images": [],
             "videos": [_video(exchange, sight)] if sight.has_file else [],
@@ -109,14 +109,10 @@ async def query(exchange: Exchange) -> Response:
     )
 
 
-def _debug_info(job: Job) -> dict[str, str]:
-    """Times are texts of milliseconds; one that is not known is an empty text, as in the page's example."""
-    return {
-        "request_info": "",
-        "submit_time_ms": str(round(job.made_at * 1000)),
-        "execute_time_ms": "",
-        "complete_time_ms": str(round(job.ended_at * 1000)) if job.ended_at else "",
-    }
+def _debug_info(job: Job) -> dict[str, Any]:
+    """Times are numbers of milliseconds, and 0 while they are not known: Novita's own client takes nothing else."""
+    times = {"submit_time_ms": job.made_at, "execute_time_ms": job.started_at, "complete_time_ms": job.ended_at}
+    return {"request_info": ""} | {name: round((time or 0) * 1000) for name, time in times.items()}
 
 
 def _task(exchange: Exchange, sight: Sight) -> dict[str, Any]:

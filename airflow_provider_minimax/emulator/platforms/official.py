@@ -12,9 +12,10 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
+from airflow_provider_minimax.emulator.callbacks import Update
 from airflow_provider_minimax.emulator.contract import OFFICIAL_FIELDS, Page, own_names, read_order
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
-from airflow_provider_minimax.emulator.jobs import Job, Sight
+from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job, Sight
 from airflow_provider_minimax.emulator.refusals import Refusal, UnknownTask, message_for
 from airflow_provider_minimax.emulator.settings import Settings
 
@@ -25,6 +26,9 @@ STATUSES = {
     "success": "Success",
     "failed": "Fail",
 }
+
+UPDATE_STATUSES = {**dict.fromkeys(ON_THE_WAY, "processing"), "success": "success", "failed": "failed"}
+"""Fewer words than the query has, and in lower case."""
 
 EVERY_FIELD = Page(fields=own_names(*OFFICIAL_FIELDS), required=frozenset({"model"}))
 
@@ -105,12 +109,24 @@ def file_object(exchange: Exchange, job: Job, *, backup: bool) -> dict[str, Any]
     return {**described, "backup_download_url": exchange.sign_link(job, backup=True)} if backup else described
 
 
+def _update(exchange: Exchange, sight: Sight) -> Update:
+    job, status = sight.job, UPDATE_STATUSES[sight.state]
+    file_id = file_id_for(job, exchange.settings) if sight.has_file else ""
+    return status, {
+        "task_id": job.task_id,
+        "status": status,
+        "file_id": file_id,
+        "base_resp": base_resp(job.code),
+    }
+
+
 def v1_endpoints(prefix: str, page_of: PageOf, *, backup: bool) -> tuple[Endpoint, ...]:
     """The three paths of v1 below a prefix."""
 
     async def submit(exchange: Exchange) -> Response:
         body = await exchange.json_object()
-        job = exchange.buy(read_order(page_of(body), body), body)
+        order = read_order(page_of(body), body)
+        job = await exchange.buy(order, body, callback_url=body.get("callback_url"), update=_update)
         return reply({"task_id": job.task_id, "base_resp": base_resp()})
 
     async def query(exchange: Exchange) -> Response:

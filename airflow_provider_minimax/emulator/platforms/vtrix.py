@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
+from airflow_provider_minimax.emulator.callbacks import Update
 from airflow_provider_minimax.emulator.contract import Page, list_price, own_names, read_order
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
 from airflow_provider_minimax.emulator.jobs import Job, Sight
@@ -61,10 +62,21 @@ async def submit(exchange: Exchange) -> Response:
     model, parameters = _unwrapped(body, exchange.settings)
     if model not in PAGES:
         raise invalid(f"model {model!r} is not supported")
-    job = exchange.buy(read_order(PAGES[model], parameters), body, shown_model=model)
+    job = await exchange.buy(
+        read_order(PAGES[model], parameters),
+        body,
+        shown_model=model,
+        callback_url=parameters.get("callback_url"),
+        update=_update,
+    )
     return JSONResponse(
         {"id": job.task_id, "created_at": int(job.made_at), "status": "in_progress", "model": model, "error": None}
     )
+
+
+def _update(exchange: Exchange, sight: Sight) -> Update:
+    # What Vtrix sends is not written anywhere; MiniMax sends what its query shows.
+    return STATUSES[sight.state], _task(exchange, sight)
 
 
 def _unwrapped(body: dict[str, Any], settings: Settings) -> tuple[str, dict[str, Any]]:

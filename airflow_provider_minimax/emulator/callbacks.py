@@ -1,0 +1,76 @@
+"""What goes to a ``callback_url``: a challenge before the purchase, and then each change of the job's status.
+
+The contract says that the receiver has three seconds to echo the challenge. It says nothing of signatures or of second
+attempts, so an update is sent once, and whatever it is answered is ignored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import ssl
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import httpx
+
+from airflow_provider_minimax.emulator.jobs import ENDS, Job
+
+TIME_LIMIT = 3.0
+LARGEST_ANSWER = 64 * 1024
+POLL_INTERVAL = 0.1
+
+Update = tuple[str, dict[str, Any]]
+"""A status as the receiver is told it, and the body that tells it."""
+
+
+async def echoes_challenge(url: str) -> bool:
+    """Whether a receiver answers a new challenge with the same one, in time."""
+    challenge = secrets.token_hex(16)
+    answer = await _post(url, {"challenge": challenge})
+    try:
+        echo = json.loads(answer or b"")
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(echo, dict) and echo.get("challenge") == challenge
+
+
+async def report(url: str, job: Job, current: Callable[[], Update]) -> None:
+    """Send the job's status, and each one that follows, until the job is over."""
+    sent = None
+    while True:
+        is_over = job.state() in ENDS
+        status, body = current()
+        if status != sent:
+            sent = status
+            await _post(url, body)
+        if is_over:
+            return
+        await asyncio.sleep(POLL_INTERVAL)
+
+
+async def _post(url: str, body: dict[str, Any]) -> bytes | None:
+    """The answer to a POST; None where it is not a success, or too long, or too late, or does not come at all."""
+    answer = b""
+    try:
+        async with (
+            asyncio.timeout(TIME_LIMIT),
+            # No proxy: a receiver is mostly on the same machine, and a proxy could not reach it.
+            httpx.AsyncClient(verify=_authorities(), trust_env=False, timeout=TIME_LIMIT) as client,
+            client.stream("POST", url, json=body, headers={"Accept-Encoding": "identity"}) as response,
+        ):
+            async for piece in response.aiter_raw():
+                answer += piece
+                if len(answer) > LARGEST_ANSWER:
+                    return None
+            return answer if response.is_success else None
+    except Exception:  # whatever is wrong with the address, the way there, or the receiver
+        return None
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Those that the machine trusts, or ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name."""
+    return ssl.create_default_context()
