@@ -349,9 +349,27 @@ def test_checks_can_be_switched_off_and_then_the_platform_decides(hook, minimax_
 
 
 def test_what_a_platform_cannot_take_is_refused_by_its_name(connect, minimax_emulator):
-    with closing(MinimaxHook(connect("bltcy"))) as hook, pytest.raises(MinimaxRequestError, match="BLTCY documents"):
-        hook.submit(VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "p"}))
+    with closing(MinimaxHook(connect("novita"))) as hook, pytest.raises(MinimaxRequestError, match="Novita's minimax"):
+        hook.submit(REQUEST.model_copy(update={"model": "MiniMax-Hailuo-02", "resolution": "512P"}))
     assert minimax_emulator.requests == []
+
+
+def test_what_one_page_of_a_gateway_leaves_out_is_sent_and_the_log_warns_once(connect, minimax_emulator, log_of):
+    """The emulator is as strict as the page, so what it refuses is what it was sent."""
+    log = log_of(MinimaxHook)
+    with closing(MinimaxHook(connect("bltcy"))) as hook, pytest.raises(MinimaxRequestError, match="first_frame_image"):
+        hook.submit(VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "p"}))
+    assert [one["operation"] for one in minimax_emulator.requests] == ["submit"]
+    (warning,) = log.warning.call_args_list
+    assert "first_frame_image: BLTCY's page requires it" in warning.args[1]
+
+
+def test_a_clip_between_two_frames_is_bought_at_vtrix(connect, minimax_emulator):
+    between = {"model": "MiniMax-Hailuo-02", "prompt": "p", "first_frame_image": FRAME, "last_frame_image": FRAME}
+    with closing(MinimaxHook(connect("vtrix"))) as hook:
+        hook.submit(VideoRequest.of(between))
+    (purchase,) = minimax_emulator.purchases
+    assert (purchase["model"], purchase["mode"]) == ("minimax_hailuo_02_i2v", "first_and_last_frame")
 
 
 @pytest.fixture

@@ -34,12 +34,14 @@ class ModeLimits:
     :param options: the optional fields that are taken besides.
     :param required: the fields that have no default.
     :param ratios: the values of ``ratio``, where that is an option.
+    :param is_second_hand: whether only others than MiniMax tell this: what they leave out is sent with a warning.
     """
 
     resolutions: Mapping[str, tuple[int, ...]]
     options: frozenset[str]
     required: frozenset[str] = frozenset()
     ratios: tuple[str, ...] = ()
+    is_second_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def models() -> Mapping[str, Model]:
                     frozenset(limits["options"]),
                     frozenset(limits.get("required", ())),
                     tuple(limits.get("ratios", ())),
+                    limits["source"].endswith("second_hand"),
                 )
                 for mode, limits in row["modes"].items()
             },
@@ -216,14 +219,28 @@ def hold_against(
             findings.problems.append(_wrong_mode(request, model))
         else:
             _check_required(request, model, limits, later, findings)
-            _check_size(request, model, limits, later, findings)
-            _check_ratio(request, model, limits, findings)
-            _check_extra(request, model, findings)
-            findings.problems += [
-                f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
-                for name in _OPTIONS
-                if getattr(request, name) is not None and name not in limits.options
-            ]
+            choices = _check_choices(request, model, limits, later)
+            findings.warnings += choices.warnings
+            if limits.is_second_hand:
+                findings.warnings += [
+                    f"{problem} (second-hand knowledge, so it is sent)" for problem in choices.problems
+                ]
+            else:
+                findings.problems += choices.problems
+    return findings
+
+
+def _check_choices(request: VideoRequest, model: Model, limits: ModeLimits, later: frozenset[str]) -> Findings:
+    """Hold what was chosen against what the model takes in this mode."""
+    findings = Findings()
+    _check_size(request, model, limits, later, findings)
+    _check_ratio(request, model, limits, findings)
+    _check_extra(request, model, findings)
+    findings.problems += [
+        f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
+        for name in _OPTIONS
+        if getattr(request, name) is not None and name not in limits.options
+    ]
     return findings
 
 

@@ -156,7 +156,7 @@ class MinimaxHook(UploadingHook):
             return
         own_names = frozenset(platform.model_names.values())
         findings = rules.check(request, model_name=platform.official_model(request), own_names=own_names)
-        for warning in findings.warnings:
+        for warning in (*findings.warnings, *platform.warnings(request)):
             self.log.warning("%s", warning)
         if problems := findings.problems + platform.problems(request):
             raise invalid(problems, hint=UNCHECKED)

@@ -274,6 +274,24 @@ def test_a_clip_of_h3_lists_by_the_second_where_all_of_its_price_is_known(fields
         assert (listed and listed.amount) == (amount and Decimal(amount))
 
 
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"resolution": "2K"}, "resolution='2K': MiniMax-H3-Highspeed in text mode takes 768P"),
+        ({"duration": 20}, "duration=20"),
+        ({"ratio": "2:1"}, "ratio='2:1'"),
+        ({"extra": {"prompt_expansion_mode": "quality"}}, "extra: MiniMax-H3-Highspeed does not take it"),
+    ],
+)
+def test_what_only_others_tell_of_a_model_is_a_warning_and_what_minimax_tells_is_a_refusal(choice, said):
+    second_hand = catalogue.check(
+        VideoRequest.of(H3 | {"model": "MiniMax-H3-Highspeed", "resolution": "768P"} | choice)
+    )
+    assert second_hand.problems == []
+    assert any(said in warning for warning in second_hand.warnings)
+    assert choice == {"resolution": "2K"} or catalogue.check(VideoRequest.of(H3 | choice)).problems
+
+
 def test_a_clip_that_is_not_listed_has_no_price():
     assert catalogue.list_price(VideoRequest.of({"model": "T2V-01", "prompt": "p"})) is None
 
