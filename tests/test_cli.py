@@ -523,6 +523,20 @@ def test_an_id_that_the_platform_does_not_know_is_not_adopted(connect, said, cli
     assert home.read().phase is Phase.INTENT
 
 
+def test_the_version_that_the_receipt_tells_is_the_one_that_is_asked(connect, said, clip, minimax_emulator):
+    connect()
+    of_h3 = {"model": "MiniMax-H3", "prompt": "A lighthouse.", "resolution": "768P", "duration": 5, "ratio": "1:1"}
+    minimax_task_id = MinimaxHook().submit(VideoRequest.of(of_h3))
+    home = keep(clip, intent(intended_at=LONG_AGO, api_version="v1"))
+    code, _, err = said("adopt", clip, minimax_task_id)
+    assert (code, home.read().phase) == (1, Phase.INTENT)
+    assert "Only version 'v1' of its API was asked." in err
+    home.write(home.read().model_copy(update={"api_version": "v2"}))
+    assert said("adopt", clip, minimax_task_id)[0] == 0
+    queries = [one["path"] for one in minimax_emulator.requests if one["operation"] == "query"]
+    assert ["/v2/" in path for path in queries] == [False, True]
+
+
 def test_nobody_is_asked_if_that_is_not_wanted(minimax_emulator, said, clip):
     home = keep(clip, intent(intended_at=LONG_AGO, minimax_conn_id="not_here"))
     assert "there is no connection 'not_here'" in said("adopt", clip, "123")[2]

@@ -72,7 +72,7 @@ def test_a_task_is_known_to_its_own_version_only(hook):
     minimax_task_id = hook.submit(REQUEST)
     assert hook.get_task(minimax_task_id, api_version="v2").model == "MiniMax-H3"
     with pytest.raises(MinimaxTaskGoneError):
-        hook.get_task(minimax_task_id)
+        hook.get_task(minimax_task_id, api_version="v1")
 
 
 async def test_the_same_works_on_an_event_loop(connect, minimax_emulator):
@@ -577,7 +577,7 @@ def test_so_does_a_sensor(cancels, hook, minimax_emulator, context):
     ("options", "said"),
     [
         ({"api_version": "2"}, "api_version='2': must be one of 'v1', 'v2'"),
-        ({"cancel_on_timeout": True}, "cancel_on_timeout=True: needs api_version='v2'"),
+        ({"cancel_on_timeout": True, "api_version": "v1"}, "cancel_on_timeout=True: is for api_version='v2'"),
     ],
 )
 def test_a_sensor_that_cannot_work_is_an_error_of_the_dag(options, said):

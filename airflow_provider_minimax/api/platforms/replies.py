@@ -189,6 +189,8 @@ _HTTP: dict[int, type[MinimaxError]] = {
 
 R = TypeVar("R", bound=Reply)
 
+UNKNOWN_TASK = "the platform does not know this task"
+
 
 def plain_code(code: str) -> str:
     """Return a code without its leading zeros, which some platforms send and others lose in an integer."""
@@ -292,7 +294,7 @@ def http_error(reply: HttpReply, meanings: Mapping[int, type[MinimaxError]]) -> 
 def gone(minimax_task_id: str, words: str, **facts: Any) -> MinimaxTaskGoneError:
     """Return the error for a task id that the platform does not know."""
     return MinimaxTaskGoneError(
-        f"the platform does not know this task: {redact(words) or 'no reason was given'}",
+        f"{UNKNOWN_TASK}: {redact(words) or 'no reason was given'}",
         minimax_task_id=minimax_task_id,
         hint="Check that the id was made through this connection; platforms forget old tasks.",
         **facts,
