@@ -724,6 +724,57 @@ def test_a_key_of_the_other_region_is_recognised(connect, minimax_emulator, monk
     assert "The key is right, but it is of region 'cn'" in said
 
 
+def test_a_key_of_the_other_region_is_recognised_behind_either_name_of_a_host(connect, minimax_emulator, monkeypatch):
+    from airflow_provider_minimax.api.platforms import PLATFORMS as REGISTRY
+
+    here, there = (minimax_emulator.base_url(name) for name in ("minimax", "minimax-cn"))
+    regions, others = {"global": there, "cn": "https://127.0.0.1:9"}, {here: "cn"}
+    changed = replace(REGISTRY["minimax"], base_urls=regions, other_base_urls=others)
+    monkeypatch.setitem(REGISTRY, "minimax", changed)
+    works, said = MinimaxHook(connect("minimax", password=minimax_emulator.api_key("minimax-cn"))).test_connection()
+    assert not works
+    assert "it is of region 'global': set the extra field region to 'global', and leave host empty." in said
+
+
+@pytest.mark.parametrize(
+    ("host", "extra", "region"),
+    [
+        ("https://api.minimax.cn", {}, "cn"),
+        ("https://api.minimax.cn/", {"region": "global"}, "cn"),
+        ("https://api.minimaxi.com", {}, "cn"),
+        ("https://api.minimax.io", {"region": "cn"}, "global"),
+        ("https://proxy.example", {"region": "cn"}, "cn"),
+        ("https://proxy.example", {}, "global"),
+        ("https://api.minimax.cn", {"platform": "bltcy"}, "global"),
+    ],
+)
+def test_one_of_minimaxs_own_hosts_says_the_region_by_itself(monkeypatch, host, extra, region):
+    """So the price is in the account's currency, and the advice on a refused key names the right other region."""
+    connection = {"conn_type": "minimax", "password": "k", "host": host, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps(connection))
+    hook = MinimaxHook("own")
+    _, endpoint = hook._resolve()
+    assert (endpoint.base_url, endpoint.region) == (host.rstrip("/"), region)
+    if "platform" not in extra:
+        assert hook.list_price(REQUEST).currency == ("CNY" if region == "cn" else "USD")
+        other = "https://api.minimax.io" if region == "cn" else "https://api.minimaxi.com"
+        assert f"may be one of {'global' if region == 'cn' else 'cn'!r} ({other})" in endpoint.auth_hint
+
+
+def test_a_purchase_is_known_again_by_either_name_of_the_mainlands_host(monkeypatch):
+    """Who moves the connection to the newer name does not buy again."""
+    from airflow_provider_minimax.receipts.of_task import mark_of
+
+    def mark(host: str) -> str:
+        connection = {"conn_type": "minimax", "password": "k", "host": host}
+        monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps(connection))
+        return mark_of(REQUEST, MinimaxHook("own").account(), "v1")
+
+    assert mark("https://api.minimax.cn") == mark("https://api.minimaxi.com")
+    assert mark("https://api.minimax.cn") != mark("https://api.minimax.io")
+    assert mark("https://api.minimax.cn.example.com") != mark("https://api.minimaxi.com")
+
+
 def test_a_host_that_cannot_be_reached_is_told_apart(connect):
     works, said = MinimaxHook(connect(host="http://127.0.0.1:9")).test_connection()
     assert not works

@@ -34,6 +34,7 @@ class Platform:
     :param name: its name in the connection.
     :param title: its name for people.
     :param base_urls: region to base URL; the first region is the default.
+    :param other_base_urls: other names of the same hosts, each with its region.
     :param path_prefix: what comes between the base URL and every path.
     :param submit: makes the request that buys a clip. Raises ``MinimaxRequestError`` for what it cannot express.
     :param also: makes the requests that buy something else than a clip of a description, by their kind.
@@ -75,6 +76,7 @@ class Platform:
     query: Callable[[str], HttpRequest]
     read_task: Callable[[HttpReply, str], VideoTask]
     recognises: Callable[[HttpReply], bool]
+    other_base_urls: Mapping[str, str] = field(default_factory=dict)
     path_prefix: str = ""
     also: Mapping[type[PaidRequest], Callable[[Any], HttpRequest]] = field(default_factory=dict)
     locate: Callable[[VideoTask], HttpRequest] | None = None
@@ -97,6 +99,26 @@ class Platform:
     page_size: int = 1
     balance: Callable[[str], HttpRequest] | None = None
     read_balance: Callable[[str, HttpReply], Balance] | None = None
+
+    def region_of(self, base_url: str) -> str | None:
+        """
+        Return the region of one of the platform's own base URLs; ``None`` for any other.
+
+        :param base_url: the base URL.
+        """
+        own = {url: region for region, url in self.base_urls.items()} | dict(self.other_base_urls)
+        return own.get(base_url.lower())
+
+    def usual_url(self, url: str) -> str:
+        """
+        Return a URL with the usual name of the platform's host, which is the same for all names of one account's host.
+
+        :param url: the base URL, with or without a path behind it.
+        """
+        for other, region in self.other_base_urls.items():
+            if url == other or url.startswith(f"{other}/"):
+                return f"{self.base_urls[region]}{url.removeprefix(other)}"
+        return url
 
     def for_model(self, model: str) -> Platform:
         """
