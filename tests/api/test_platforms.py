@@ -415,6 +415,8 @@ def test_no_sample_makes_a_platform_stumble(platform, case):
         lambda sample: CONTRACTS[platform].read_task(sample, "T"),
         CONTRACTS[platform].read_file or (lambda sample: None),
         partial(CONTRACTS[platform].read_balance or (lambda region, sample: None), "global"),
+        CONTRACTS[platform].read_files or (lambda sample: None),
+        CONTRACTS[platform].read_deletion or (lambda sample: None),
     ):
         try:
             shown = repr(read(reply(platform, case)))
@@ -824,6 +826,31 @@ def test_the_code_at_the_end_of_the_words_and_the_id_of_the_request_are_read():
         V2.read_submission(reply("minimax_v2", "submit_no_balance"))
     assert (raised.value.code, raised.value.http_status) == ("1008", 402)
     assert raised.value.trace_id == "021785229015510a2c883cf675b9804d"
+
+
+def test_uploads_are_listed_the_newest_first_and_clips_are_not_among_them():
+    files = V2.read_files(reply("minimax_v2", "listed_files"))
+    assert [(file.address, file.filename, file.size) for file in files] == [
+        ("mm_file://424010985738631", "frame.png", 512),
+        ("mm_file://424010985738630", "video.mp4", 9000012),
+        ("mm_file://424010985738629", "old.wav", None),
+    ]
+    assert files[0].kept_until == files[0].created_at + timedelta(days=7)
+    assert files[2].kept_until is None
+    assert V2.read_files(reply("minimax_v2", "listed_files_none")) == ()
+
+
+def test_only_an_upload_can_be_deleted_and_only_by_its_id():
+    request = V2.delete_file("424010985738630")
+    assert (request.path, request.buys) == ("/v1/files/delete", False)
+    assert request.body == {"file_id": 424010985738630, "purpose": "video_generation_input"}
+    assert V2.read_deletion(reply("minimax_v2", "erased_file")) is None
+    with pytest.raises(MinimaxRequestError, match="file_id not found"):
+        V2.read_deletion(reply("minimax_v2", "erased_file_unknown"))
+    with pytest.raises(MinimaxAuthError):
+        V2.read_deletion(reply("minimax_v2", "upload_wrong_key"))
+    with pytest.raises(MinimaxUnavailableError, match="does not say that the file was deleted"):
+        V2.read_deletion(HttpReply(200, {}, b"{}"))
 
 
 def test_a_task_tells_what_was_asked_for():

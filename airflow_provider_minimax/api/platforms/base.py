@@ -13,6 +13,7 @@ from airflow_provider_minimax.api.images import V1_PICTURES, PictureRules
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
+from airflow_provider_minimax.api.uploaded_files import UploadedFile
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 
 Check = Callable[[VideoRequest, frozenset[str]], list[str]]
@@ -57,6 +58,10 @@ class Platform:
     :param pictures: what it takes as a picture.
     :param upload: makes the request that uploads a file, for requests to name it by its address.
     :param read_upload: reads that address from the answer.
+    :param list_files: makes the request for all that was uploaded.
+    :param read_files: reads the answer to that, the newest first.
+    :param delete_file: makes the request that deletes what was uploaded, by its id.
+    :param read_deletion: reads the answer to that, or raises why it was not deleted.
     :param cancel: makes the request that cancels a queued task, and erases a finished one.
     :param read_cancellation: reads from the answer to that what became of the task: ``cancelled``, ``deleted``, or
         another word of the platform.
@@ -92,6 +97,10 @@ class Platform:
     pictures: PictureRules = V1_PICTURES
     upload: Callable[[FileContent], HttpRequest] | None = None
     read_upload: Callable[[HttpReply], str] | None = None
+    list_files: Callable[[], HttpRequest] | None = None
+    read_files: Callable[[HttpReply], tuple[UploadedFile, ...]] | None = None
+    delete_file: Callable[[str], HttpRequest] | None = None
+    read_deletion: Callable[[HttpReply], None] | None = None
     cancel: Callable[[str], HttpRequest] | None = None
     read_cancellation: Callable[[HttpReply], str] | None = None
     list_tasks: Callable[[int, int, str | None, Sequence[str], str], HttpRequest] | None = None

@@ -109,6 +109,8 @@ Money = Annotated[Annotated[Decimal, Field(max_digits=15)] | None, _IfValid]
 """What is in an account, likewise; it may be less than nothing."""
 Pixels = Annotated[Annotated[int, Field(gt=0)] | None, _IfValid]
 """A width or a height."""
+Bytes = Annotated[Annotated[int, Field(ge=0)] | None, _IfValid]
+"""The size of a file."""
 Seconds = Annotated[Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, _IfValid]
 """A clip's length."""
 
