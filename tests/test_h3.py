@@ -117,6 +117,38 @@ def test_what_a_version_cannot_do_is_said_and_not_tried(call, hook, minimax_emul
     assert minimax_emulator.requests == []
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+async def test_what_reference_videos_cost_is_in_the_receipt_once_the_platform_tells_their_seconds(
+    deferrable, connect, minimax_emulator, context, tmp_path
+):
+    """The emulator counts five seconds for each."""
+    connect()
+    output = tmp_path / "boat.mp4"
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    operator = generate(deferrable=deferrable, output_path=str(output), reference_videos="https://files.example/a.mp4")
+    try:
+        facts = operator.execute(context)
+    except TaskDeferred as deferral:
+        (event,) = [event async for event in deferral.trigger.run()]
+        facts = operator.execute_complete(context, json.loads(json.dumps(event.payload)))
+    assert facts["cost"]["amount"] == minimax_emulator.purchases[0]["price"]["usd"] == 0.8
+    assert json.loads(receipt_of(output))["cost"] == facts["cost"]
+
+
+def test_a_sensor_that_delivers_completes_the_price_in_the_receipt(connect, minimax_emulator, context, tmp_path):
+    connect()
+    output = str(tmp_path / "boat.mp4")
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    bought = generate(
+        wait_for_completion=False, output_path=output, reference_videos="https://files.example/a.mp4"
+    ).execute(context)
+    assert json.loads(receipt_of(output))["cost"] is None
+    MinimaxTaskSensor(
+        task_id="wait", minimax_task_id=bought, output_path=output, poke_interval=0.01, deferrable=False
+    ).execute(context)
+    assert json.loads(receipt_of(output))["cost"]["amount"] == 0.8
+
+
 # -- bought, waited for, delivered -------------------------------------------------------------------------------------
 
 

@@ -143,7 +143,7 @@ class MinimaxHook(UploadingHook):
         minimax_task_id = self.get_conn().send(order, platform.read_submission, after_refusals=after_refusals)
         bought(minimax_task_id)
         self._task_versions.remember(minimax_task_id, platform.api_version)
-        self._log_submission(minimax_task_id, request, endpoint)
+        self._log_submission(minimax_task_id, ready, endpoint)
         return minimax_task_id
 
     async def asubmit(self, request: PaidRequest, *, validate: bool = True) -> str:
@@ -156,7 +156,7 @@ class MinimaxHook(UploadingHook):
         minimax_task_id = await transport.send(order, platform.read_submission)
         bought(minimax_task_id)
         self._task_versions.remember(minimax_task_id, platform.api_version)
-        self._log_submission(minimax_task_id, request, transport.endpoint)
+        self._log_submission(minimax_task_id, ready, transport.endpoint)
         return minimax_task_id
 
     def _check(self, request: PaidRequest, platform: Platform, validate: bool) -> None:
@@ -180,15 +180,19 @@ class MinimaxHook(UploadingHook):
             f", {price}" if price else "",
         )
 
-    def list_price(self, request: PaidRequest, *, seconds: float | None = None) -> ListPrice | None:
+    def list_price(
+        self, request: PaidRequest, *, seconds: float | None = None, input_seconds: float | None = None
+    ) -> ListPrice | None:
         """
         Return what a clip lists at for this account: an estimate of its cost.
 
         :param request: what to buy.
         :param seconds: the length of the clip, where the request does not say it and the platform did.
+        :param input_seconds: how long its reference videos are together, where the platform told; otherwise the files
+            of a request that :meth:`prepare` returned are measured.
         :return: the price in the account's currency; ``None`` where none is known, as on every gateway.
         """
-        return list_price_at(request, self._resolve()[1], seconds)
+        return list_price_at(request, self._resolve()[1], seconds, input_seconds)
 
     def generate(
         self,

@@ -79,6 +79,10 @@ class _Content(Reply):
     prompt: Text = ""
 
 
+class _Usage(Reply):
+    input_seconds: Seconds = None
+
+
 class _Task(Reply):
     id: MaybeId = None
     model: Word = ""
@@ -89,6 +93,7 @@ class _Task(Reply):
     ratio: Word = ""
     task_type: Word = ""
     duration: Seconds = None
+    usage: Annotated[_Usage | None, MaybeObject] = None
     created_at: Moment = None
     updated_at: Moment = None
 
@@ -254,6 +259,7 @@ def _task_of(answer: _Task, minimax_task_id: str) -> VideoTask:
         resolution=answer.resolution or None,
         ratio=answer.ratio or None,
         task_type=answer.task_type or None,
+        input_seconds=answer.usage.input_seconds if answer.usage else None,
     )
 
 
