@@ -151,6 +151,27 @@ def checked_id(value: Any, name: str = "minimax_task_id") -> str:
     return str(value).strip()
 
 
+def check_api_version(api_version: Any) -> None:
+    """
+    Check which version of MiniMax's API the author named, if that is a literal.
+
+    :param api_version: the version; ``None`` if it is to be found out.
+    :raises MinimaxRequestError: there is no such version.
+    """
+    if api_version is not None and is_literal(api_version):
+        one_of("api_version", api_version, API_VERSIONS)
+
+
+def known_version(api_version: str | None) -> str | None:
+    """
+    Return which version of MiniMax's API a rendered parameter names.
+
+    :param api_version: the version; one that a template found nowhere is ``"None"`` or empty.
+    :return: the version; ``None`` if it is to be found out.
+    """
+    return None if api_version in (None, "", "None") else str(api_version)
+
+
 def check_adoption(model: Any, durable: bool) -> None:
     """
     Check that what a submission bought whose answer was lost can be found out.

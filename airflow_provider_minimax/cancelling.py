@@ -44,13 +44,13 @@ def push_attempt(context: Context) -> str | None:
     return attempt
 
 
-def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoTask | MinimaxError:
+def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str | None) -> VideoTask | MinimaxError:
     """
     Cancel a remote task if it is still queued; whatever goes wrong is returned, because the wait is over anyhow.
 
     :param hook: the way to the platform.
     :param minimax_task_id: the task.
-    :param api_version: which version of MiniMax's API knows it.
+    :param api_version: which version of MiniMax's API knows it, if that is known.
     :return: the task as it is now, or why it is not known.
     """
     try:
@@ -59,7 +59,7 @@ def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoT
         return _as_ours(error)
 
 
-async def agive_up(hook: MinimaxHook, minimax_task_id: str, api_version: str) -> VideoTask | MinimaxError:
+async def agive_up(hook: MinimaxHook, minimax_task_id: str, api_version: str | None) -> VideoTask | MinimaxError:
     """Do what :func:`give_up` does, on an event loop."""
     try:
         async with asyncio.timeout(_PATIENCE):

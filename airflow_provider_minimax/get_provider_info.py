@@ -14,7 +14,7 @@ _PLATFORMS = {
     "novita": "Novita",
     "ai302": "302.AI",
 }
-_REGIONS = {"global": "global (api.minimax.io)", "cn": "mainland China (api.minimaxi.com)"}
+_REGIONS = {"global": "global (api.minimax.io)", "cn": "mainland China (api.minimaxi.com, api.minimax.cn)"}
 
 # The connection form as data: Airflow 3.2 and later draw it without importing the hook.
 _FORM = {

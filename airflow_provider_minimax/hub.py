@@ -52,7 +52,7 @@ class _Look:
     :param due: when to send it, on the loop's clock.
     :param latest: when its answer is no longer waited for.
     :param minimax_task_id: the remote task.
-    :param api_version: which version of MiniMax's API knows it.
+    :param api_version: which version of MiniMax's API knows it; ``None`` until an answer tells.
     :param again: asked of each answer after how many seconds to look again, or ``None`` to hand the answer over.
     :param answer: what was seen, once it is known; cancelled with the trigger that awaits it.
     """
@@ -60,7 +60,7 @@ class _Look:
     due: float
     latest: float
     minimax_task_id: str
-    api_version: str
+    api_version: str | None
     again: Again | None
     answer: asyncio.Future[VideoTask]
 
@@ -97,7 +97,7 @@ class Hub:
     async def look(
         self,
         minimax_task_id: str,
-        api_version: str = "v1",
+        api_version: str | None = None,
         *,
         after: float,
         patience: float,
@@ -107,7 +107,7 @@ class Hub:
         Look at a task some time from now, once or as long as there is nothing new.
 
         :param minimax_task_id: the remote task.
-        :param api_version: which version of MiniMax's API knows it.
+        :param api_version: which version of MiniMax's API knows it; ``None`` to find out.
         :param after: seconds to wait first, to the nearest tenth of a second if they are one or more.
         :param patience: seconds after which an answer is of no use: the last look is then, also in a pause which the
             platform asked for.
@@ -124,7 +124,7 @@ class Hub:
             raise MinimaxUnavailableError("no whole answer came within the time allowed") from error
 
     async def _answer(
-        self, minimax_task_id: str, api_version: str, after: float, patience: float, again: Again | None
+        self, minimax_task_id: str, api_version: str | None, after: float, patience: float, again: Again | None
     ) -> VideoTask:
         start = self._loop.time()
         due, latest = self._due(start, after, start + patience), start + patience
@@ -143,7 +143,7 @@ class Hub:
             return await self._queued(minimax_task_id, api_version, due, latest, again)
 
     def _queued(
-        self, minimax_task_id: str, api_version: str, due: float, latest: float, again: Again | None
+        self, minimax_task_id: str, api_version: str | None, due: float, latest: float, again: Again | None
     ) -> asyncio.Future[VideoTask]:
         look = _Look(due, latest, minimax_task_id, api_version, again, self._loop.create_future())
         self._put_off(look)
@@ -212,6 +212,7 @@ class Hub:
         """Hand an answer over, or look again later if the one who waits has no use for it."""
         if look.answer.done():
             return
+        look.api_version = seen.api_version
         after = look.again(seen, time.time()) if look.again else None
         if after is None:
             look.answer.set_result(seen)
@@ -236,7 +237,8 @@ class Hub:
         """Look at a page of tasks with one request; return those that have to be looked at one by one."""
         try:
             ids = [look.minimax_task_id for look in page]
-            seen = await self.hook.aget_tasks(ids, api_version=page[0].api_version)
+            # Looks of an unknown version are sent one by one.
+            seen = await self.hook.aget_tasks(ids, api_version=str(page[0].api_version))
         except Exception as error:
             if not isinstance(error, MinimaxError) or error.is_final or error.http_status == HTTPStatus.OK:
                 # A single task may have spoilt the page; asked for alone, each is told what is its own. Nor is an

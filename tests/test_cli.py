@@ -523,6 +523,20 @@ def test_an_id_that_the_platform_does_not_know_is_not_adopted(connect, said, cli
     assert home.read().phase is Phase.INTENT
 
 
+def test_the_version_that_the_receipt_tells_is_the_one_that_is_asked(connect, said, clip, minimax_emulator):
+    connect()
+    of_h3 = {"model": "MiniMax-H3", "prompt": "A lighthouse.", "resolution": "768P", "duration": 5, "ratio": "1:1"}
+    minimax_task_id = MinimaxHook().submit(VideoRequest.of(of_h3))
+    home = keep(clip, intent(intended_at=LONG_AGO, api_version="v1"))
+    code, _, err = said("adopt", clip, minimax_task_id)
+    assert (code, home.read().phase) == (1, Phase.INTENT)
+    assert "Only version 'v1' of its API was asked." in err
+    home.write(home.read().model_copy(update={"api_version": "v2"}))
+    assert said("adopt", clip, minimax_task_id)[0] == 0
+    queries = [one["path"] for one in minimax_emulator.requests if one["operation"] == "query"]
+    assert ["/v2/" in path for path in queries] == [False, True]
+
+
 def test_nobody_is_asked_if_that_is_not_wanted(minimax_emulator, said, clip):
     home = keep(clip, intent(intended_at=LONG_AGO, minimax_conn_id="not_here"))
     assert "there is no connection 'not_here'" in said("adopt", clip, "123")[2]
@@ -694,6 +708,59 @@ def test_a_balance_as_json_is_plain_values(said, connect, minimax_emulator):
         "currency": "USD",
         "plan": None,
     }
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def uploads(connect, tmp_path) -> list[str]:
+    """The addresses of two files that were uploaded."""
+    connect()
+    film, sound = tmp_path / "boat.mp4", tmp_path / "wind.mp3"
+    film.write_bytes(b"\x00\x00\x00\x20ftypisom" + bytes(64))
+    sound.write_bytes(b"ID3" + bytes(64))
+    return [MinimaxHook().upload(str(path)) for path in (film, sound)]
+
+
+def test_uploads_are_listed(uploads, said):
+    code, out, err = said("list", "-o", "json", group=("files",))
+    assert (code, err) == (0, "")
+    listed = json.loads(out)
+    assert {row["address"] for row in listed} == set(uploads)
+    assert {(row["filename"], row["size"]) for row in listed} == {("video.mp4", "76 bytes"), ("audio.mp3", "67 bytes")}
+    assert all(row["kept_until"] > row["uploaded"] for row in listed)
+
+
+def test_a_name_that_a_terminal_would_obey_is_written_out(connect, said, minimax_emulator):
+    connect()
+    file = {"file_id": 1, "filename": "a\x1b[31m [/b]?sign=sk-api-0123456789abcdef.mp4", "created_at": 1790000000}
+    answer = {"files": [file] * 1001, "base_resp": {"status_code": 0}}
+    minimax_emulator.fault("http", operation="upload", status=200, body=answer)
+    code, out, err = said("list", "-o", "plain", group=("files",))
+    assert (code, err) == (0, "1 older uploads are not shown.\n")
+    assert "\x1b" not in out
+    assert "sk-api-0123456789abcdef" not in out
+    assert len(out.splitlines()) == 1001
+
+
+def test_uploads_are_deleted_once_somebody_confirms_it(uploads, said, mocker, minimax_emulator):
+    mocker.patch("builtins.input", return_value="n")
+    code, out, err = said("delete", *uploads, group=("files",))
+    assert (code, err, len(minimax_emulator.uploads)) == (1, "Nothing was deleted.\n", 2)
+    assert uploads[0] in out
+    mocker.patch("builtins.input", side_effect=["y"])
+    assert said("delete", uploads[0], uploads[0], group=("files",))[0] == 0
+    code, out, _ = said("delete", uploads[1].removeprefix("mm_file://"), "--yes", group=("files",))
+    assert (code, out.splitlines()[-1]) == (0, f"{uploads[1]} is deleted.")
+    assert minimax_emulator.uploads == []
+
+
+@pytest.mark.parametrize("file", ["123", "boat.mp4"])
+def test_nothing_is_deleted_if_one_of_the_files_is_no_upload(file, uploads, said, minimax_emulator):
+    code, out, err = said("delete", uploads[0], file, "--yes", group=("files",))
+    assert (code, out, err.count("\n"), len(minimax_emulator.uploads)) == (1, "", 1, 2)
+    assert file in err
 
 
 def test_a_gateway_without_a_balance_is_one_line(said, connect):

@@ -72,7 +72,7 @@ def test_a_task_is_known_to_its_own_version_only(hook):
     minimax_task_id = hook.submit(REQUEST)
     assert hook.get_task(minimax_task_id, api_version="v2").model == "MiniMax-H3"
     with pytest.raises(MinimaxTaskGoneError):
-        hook.get_task(minimax_task_id)
+        hook.get_task(minimax_task_id, api_version="v1")
 
 
 async def test_the_same_works_on_an_event_loop(connect, minimax_emulator):
@@ -115,6 +115,38 @@ def test_what_a_version_cannot_do_is_said_and_not_tried(call, hook, minimax_emul
     with pytest.raises(MinimaxRequestError, match=r"'v1' of its API"):
         hook.list_tasks(api_version="v1") if call == "list_tasks" else hook.cancel("1", api_version="v1")
     assert minimax_emulator.requests == []
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+async def test_what_reference_videos_cost_is_in_the_receipt_once_the_platform_tells_their_seconds(
+    deferrable, connect, minimax_emulator, context, tmp_path
+):
+    """The emulator counts five seconds for each."""
+    connect()
+    output = tmp_path / "boat.mp4"
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    operator = generate(deferrable=deferrable, output_path=str(output), reference_videos="https://files.example/a.mp4")
+    try:
+        facts = operator.execute(context)
+    except TaskDeferred as deferral:
+        (event,) = [event async for event in deferral.trigger.run()]
+        facts = operator.execute_complete(context, json.loads(json.dumps(event.payload)))
+    assert facts["cost"]["amount"] == minimax_emulator.purchases[0]["price"]["usd"] == 0.8
+    assert json.loads(receipt_of(output))["cost"] == facts["cost"]
+
+
+def test_a_sensor_that_delivers_completes_the_price_in_the_receipt(connect, minimax_emulator, context, tmp_path):
+    connect()
+    output = str(tmp_path / "boat.mp4")
+    minimax_emulator.configure(lifecycle="looks", looks=1)
+    bought = generate(
+        wait_for_completion=False, output_path=output, reference_videos="https://files.example/a.mp4"
+    ).execute(context)
+    assert json.loads(receipt_of(output))["cost"] is None
+    MinimaxTaskSensor(
+        task_id="wait", minimax_task_id=bought, output_path=output, poke_interval=0.01, deferrable=False
+    ).execute(context)
+    assert json.loads(receipt_of(output))["cost"]["amount"] == 0.8
 
 
 # -- bought, waited for, delivered -------------------------------------------------------------------------------------
@@ -577,7 +609,7 @@ def test_so_does_a_sensor(cancels, hook, minimax_emulator, context):
     ("options", "said"),
     [
         ({"api_version": "2"}, "api_version='2': must be one of 'v1', 'v2'"),
-        ({"cancel_on_timeout": True}, "cancel_on_timeout=True: needs api_version='v2'"),
+        ({"cancel_on_timeout": True, "api_version": "v1"}, "cancel_on_timeout=True: is for api_version='v2'"),
     ],
 )
 def test_a_sensor_that_cannot_work_is_an_error_of_the_dag(options, said):

@@ -349,9 +349,27 @@ def test_checks_can_be_switched_off_and_then_the_platform_decides(hook, minimax_
 
 
 def test_what_a_platform_cannot_take_is_refused_by_its_name(connect, minimax_emulator):
-    with closing(MinimaxHook(connect("bltcy"))) as hook, pytest.raises(MinimaxRequestError, match="BLTCY documents"):
-        hook.submit(VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "p"}))
+    with closing(MinimaxHook(connect("novita"))) as hook, pytest.raises(MinimaxRequestError, match="Novita's minimax"):
+        hook.submit(REQUEST.model_copy(update={"model": "MiniMax-Hailuo-02", "resolution": "512P"}))
     assert minimax_emulator.requests == []
+
+
+def test_what_one_page_of_a_gateway_leaves_out_is_sent_and_the_log_warns_once(connect, minimax_emulator, log_of):
+    """The emulator is as strict as the page, so what it refuses is what it was sent."""
+    log = log_of(MinimaxHook)
+    with closing(MinimaxHook(connect("bltcy"))) as hook, pytest.raises(MinimaxRequestError, match="first_frame_image"):
+        hook.submit(VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "p"}))
+    assert [one["operation"] for one in minimax_emulator.requests] == ["submit"]
+    (warning,) = log.warning.call_args_list
+    assert "first_frame_image: BLTCY's page requires it" in warning.args[1]
+
+
+def test_a_clip_between_two_frames_is_bought_at_vtrix(connect, minimax_emulator):
+    between = {"model": "MiniMax-Hailuo-02", "prompt": "p", "first_frame_image": FRAME, "last_frame_image": FRAME}
+    with closing(MinimaxHook(connect("vtrix"))) as hook:
+        hook.submit(VideoRequest.of(between))
+    (purchase,) = minimax_emulator.purchases
+    assert (purchase["model"], purchase["mode"]) == ("minimax_hailuo_02_i2v", "first_and_last_frame")
 
 
 @pytest.fixture
@@ -704,6 +722,57 @@ def test_a_key_of_the_other_region_is_recognised(connect, minimax_emulator, monk
     works, said = MinimaxHook(connect("minimax", password=minimax_emulator.api_key("minimax-cn"))).test_connection()
     assert not works
     assert "The key is right, but it is of region 'cn'" in said
+
+
+def test_a_key_of_the_other_region_is_recognised_behind_either_name_of_a_host(connect, minimax_emulator, monkeypatch):
+    from airflow_provider_minimax.api.platforms import PLATFORMS as REGISTRY
+
+    here, there = (minimax_emulator.base_url(name) for name in ("minimax", "minimax-cn"))
+    regions, others = {"global": there, "cn": "https://127.0.0.1:9"}, {here: "cn"}
+    changed = replace(REGISTRY["minimax"], base_urls=regions, other_base_urls=others)
+    monkeypatch.setitem(REGISTRY, "minimax", changed)
+    works, said = MinimaxHook(connect("minimax", password=minimax_emulator.api_key("minimax-cn"))).test_connection()
+    assert not works
+    assert "it is of region 'global': set the extra field region to 'global', and leave host empty." in said
+
+
+@pytest.mark.parametrize(
+    ("host", "extra", "region"),
+    [
+        ("https://api.minimax.cn", {}, "cn"),
+        ("https://api.minimax.cn/", {"region": "global"}, "cn"),
+        ("https://api.minimaxi.com", {}, "cn"),
+        ("https://api.minimax.io", {"region": "cn"}, "global"),
+        ("https://proxy.example", {"region": "cn"}, "cn"),
+        ("https://proxy.example", {}, "global"),
+        ("https://api.minimax.cn", {"platform": "bltcy"}, "global"),
+    ],
+)
+def test_one_of_minimaxs_own_hosts_says_the_region_by_itself(monkeypatch, host, extra, region):
+    """So the price is in the account's currency, and the advice on a refused key names the right other region."""
+    connection = {"conn_type": "minimax", "password": "k", "host": host, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps(connection))
+    hook = MinimaxHook("own")
+    _, endpoint = hook._resolve()
+    assert (endpoint.base_url, endpoint.region) == (host.rstrip("/"), region)
+    if "platform" not in extra:
+        assert hook.list_price(REQUEST).currency == ("CNY" if region == "cn" else "USD")
+        other = "https://api.minimax.io" if region == "cn" else "https://api.minimaxi.com"
+        assert f"may be one of {'global' if region == 'cn' else 'cn'!r} ({other})" in endpoint.auth_hint
+
+
+def test_a_purchase_is_known_again_by_either_name_of_the_mainlands_host(monkeypatch):
+    """Who moves the connection to the newer name does not buy again."""
+    from airflow_provider_minimax.receipts.of_task import mark_of
+
+    def mark(host: str) -> str:
+        connection = {"conn_type": "minimax", "password": "k", "host": host}
+        monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps(connection))
+        return mark_of(REQUEST, MinimaxHook("own").account(), "v1")
+
+    assert mark("https://api.minimax.cn") == mark("https://api.minimaxi.com")
+    assert mark("https://api.minimax.cn") != mark("https://api.minimax.io")
+    assert mark("https://api.minimax.cn.example.com") != mark("https://api.minimaxi.com")
 
 
 def test_a_host_that_cannot_be_reached_is_told_apart(connect):

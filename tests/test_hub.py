@@ -56,7 +56,7 @@ def queries(emulator) -> int:
 
 
 async def look(hub, minimax_task_id, after=0.0, patience=PATIENCE):
-    return await hub.look(minimax_task_id, after=after, patience=patience)
+    return await hub.look(minimax_task_id, "v1", after=after, patience=patience)
 
 
 async def looks(hub, minimax_task_ids, after=0.0):
@@ -482,7 +482,8 @@ async def test_nothing_runs_while_nothing_is_due(hub, buy):
 async def test_what_is_logged_on_the_way_is_in_no_triggers_log(hub, buy, mocker):
     """Airflow leads a line to a trigger's log by structlog's context variables."""
     (bought,), seen = buy(), []
-    mocker.patch.object(hub.hook, "aget_task", side_effect=lambda *_, **__: seen.append(get_contextvars()))
+    task = VideoTask(bought, TaskState.RUNNING)
+    mocker.patch.object(hub.hook, "aget_task", side_effect=lambda *_, **__: seen.append(get_contextvars()) or task)
     with bound_contextvars(trigger_id=1):
         await look(hub, bought)
     assert seen == [{}]
@@ -542,8 +543,22 @@ async def test_what_a_page_shows_to_go_on_is_on_the_next_page_too(hub, buy, list
     def again(task, now):
         return None if len(pages) == 3 else 0.05
 
-    await asyncio.gather(*(hub.look(it, after=0.1, patience=PATIENCE, again=again) for it in bought))
+    await asyncio.gather(*(hub.look(it, "v1", after=0.1, patience=PATIENCE, again=again) for it in bought))
     assert len(pages) == 3
+
+
+async def test_tasks_of_an_unknown_version_are_asked_for_one_by_one_and_then_in_pages(
+    hub, buy, minimax_emulator, listing
+):
+    pages, told = listing
+    bought = buy(4)
+    told |= {it: VideoTask(it, TaskState.RUNNING, "Processing") for it in bought}
+    await asyncio.gather(
+        *(hub.look(it, after=0.1, patience=PATIENCE, again=lambda task, now: None if pages else 0.05) for it in bought)
+    )
+    # One each, before any of them could be on a page.
+    assert queries(minimax_emulator) >= len(bought)
+    assert pages
 
 
 async def test_what_the_page_does_not_tell_is_asked_for_by_itself(hub, buy, listing):

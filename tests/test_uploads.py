@@ -238,6 +238,53 @@ def test_a_film_that_is_none_is_told_what_a_film_must_be(hook, minimax_emulator,
     assert operations(minimax_emulator) == []
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_uploads_can_be_listed_and_deleted(is_async, connect, minimax_emulator, film, tmp_path):
+    hook = MinimaxHook(connect())
+    sound = tmp_path / "wind.mp3"
+    sound.write_bytes(b"ID3" + bytes(64))
+    addresses = [await hook.aupload(str(path)) for path in (film, sound)]
+    files = await hook.alist_files() if is_async else await asyncio.to_thread(hook.list_files)
+    assert {file.address for file in files} == set(addresses)
+    assert {(file.filename, file.size) for file in files} == {("video.mp4", len(FILM)), ("audio.mp3", 67)}
+    if is_async:
+        await hook.adelete_file(addresses[0])
+    else:
+        await asyncio.to_thread(hook.delete_file, addresses[0].removeprefix("mm_file://"))
+    assert [file.address for file in await hook.alist_files()] == [addresses[1]]
+    with pytest.raises(MinimaxRequestError, match="not found"):
+        await hook.adelete_file(addresses[0])
+    with pytest.raises(MinimaxRequestError, match="Nothing was bought"):
+        await hook.asubmit(VideoRequest.of(H3 | {"reference_videos": addresses[0]}))
+    await hook.aclose()
+    hook.close()
+
+
+@pytest.mark.parametrize("file", ["", "mm_file://", "mm_file://../1", "https://files.example/a.mp4", "12a", "9" * 5000])
+def test_what_is_no_upload_is_not_deleted(file, hook, minimax_emulator):
+    with pytest.raises(MinimaxRequestError, match="must be the address of an upload"):
+        hook.delete_file(file)
+    assert operations(minimax_emulator) == []
+
+
+def test_a_deletion_whose_answer_was_lost_is_not_sent_again(hook, minimax_emulator, film):
+    """It would be refused, because the file is gone."""
+    address = hook.upload(str(film))
+    minimax_emulator.fault("lost_answer", operation="upload")
+    with pytest.raises(MinimaxUnavailableError):
+        hook.delete_file(address)
+    assert (hook.list_files(), operations(minimax_emulator).count("upload")) == ((), 3)
+
+
+@pytest.mark.parametrize("platform", sorted(set(PLATFORMS) - {"minimax"}))
+def test_a_gateway_lists_and_deletes_no_uploads_and_that_is_said(platform, connect, minimax_emulator):
+    with closing(MinimaxHook(connect(platform))) as hook:
+        for call in (hook.list_files, lambda: hook.delete_file("1")):
+            with pytest.raises(MinimaxRequestError, match="no documented call that lists or deletes uploads"):
+                call()
+    assert operations(minimax_emulator) == []
+
+
 @pytest.mark.parametrize("platform", sorted(set(PLATFORMS) - {"minimax"}))
 def test_a_gateway_takes_no_uploads_and_that_is_said(platform, connect, minimax_emulator, film):
     with closing(MinimaxHook(connect(platform))) as hook, pytest.raises(MinimaxRequestError, match="uploads a file"):

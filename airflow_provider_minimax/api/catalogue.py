@@ -7,6 +7,7 @@ with a warning, because the vendor adds models faster than we release.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.request import MEDIA_FIELDS, REFERENCE_FIELDS, Mode, VideoRequest
 from airflow_provider_minimax.api.spelling import did_you_mean
@@ -34,12 +36,14 @@ class ModeLimits:
     :param options: the optional fields that are taken besides.
     :param required: the fields that have no default.
     :param ratios: the values of ``ratio``, where that is an option.
+    :param is_second_hand: whether only others than MiniMax tell this: what they leave out is sent with a warning.
     """
 
     resolutions: Mapping[str, tuple[int, ...]]
     options: frozenset[str]
     required: frozenset[str] = frozenset()
     ratios: tuple[str, ...] = ()
+    is_second_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ def models() -> Mapping[str, Model]:
                     frozenset(limits["options"]),
                     frozenset(limits.get("required", ())),
                     tuple(limits.get("ratios", ())),
+                    limits["source"].endswith("second_hand"),
                 )
                 for mode, limits in row["modes"].items()
             },
@@ -127,7 +132,7 @@ def api_of(model: str) -> str:
     return known.api if known else "v2" if _NAMED_LIKE_H3.match(model) else "v1"
 
 
-def list_price(request: VideoRequest, *, currency: str = "usd") -> ListPrice | None:
+def list_price(request: VideoRequest, *, currency: str = "usd", input_seconds: float | None = None) -> ListPrice | None:
     """
     Return what the clip lists at on the official API, e.g. ``0.28 USD (list price, read 2026-07-10)``.
 
@@ -135,14 +140,16 @@ def list_price(request: VideoRequest, *, currency: str = "usd") -> ListPrice | N
 
     :param request: the request; unset resolution and duration count as the API's defaults.
     :param currency: ``usd`` (global accounts) or ``cny`` (mainland accounts).
-    :return: the price with its date, or ``None`` where none is published.
+    :param input_seconds: how long its reference videos are together, where the platform told; otherwise files that say
+        it are measured.
+    :return: the price with its date, or ``None`` where none is published, or a part of it is not known.
     """
     model = models().get(request.model)
     limits = model and model.modes.get(request.mode)
     if not limits or not limits.resolutions:
         return None
     if limits.required:
-        return _price_by_the_second(request, currency)
+        return _price_by_the_second(request, currency, input_seconds)
     resolution = request.resolution or next(iter(limits.resolutions))
     duration = request.duration or 6
     for row in _data()["prices"]:
@@ -151,20 +158,38 @@ def list_price(request: VideoRequest, *, currency: str = "usd") -> ListPrice | N
     return None
 
 
-def _price_by_the_second(request: VideoRequest, currency: str) -> ListPrice | None:
+def _price_by_the_second(request: VideoRequest, currency: str, input_seconds: float | None) -> ListPrice | None:
     """Return what a clip lists at whose price is by the second; ``None`` if a part of it is not known."""
-    if request.duration is None or request.reference_videos:
+    if input_seconds is None:
+        input_seconds = _seconds_of_references(request)
+    if request.duration is None or input_seconds is None:
         return None
+    seconds = request.duration + math.ceil(input_seconds)
     pictures = len(request.reference_images or ()) + sum(getattr(request, name) is not None for name in _FRAMES)
     for row in _data()["prices_per_second"]:
         if request.model in row["models"] and row["resolution"] == request.resolution and currency in row:
-            amount = Decimal(row[currency]) * request.duration
+            amount = Decimal(row[currency]) * seconds
             if charged := max(0, pictures - row["free_images"]):
                 if f"image_{currency}" not in row:
                     return None
                 amount += row[f"image_{currency}"] * charged
             return ListPrice(amount, currency.upper(), row["read"])
     return None
+
+
+def _seconds_of_references(request: VideoRequest) -> float | None:
+    """Return how long the reference videos are together; ``None`` if one of them does not lie here, or does not say."""
+    from airflow_provider_minimax.api.mp4 import seconds_of
+
+    files = [source for source in request.reference_videos or () if isinstance(source, FileContent)]
+    if len(files) < len(request.reference_videos or ()):
+        return None
+    try:
+        lengths = [seconds_of(source.data.open(), source.data.length) for source in files]
+    except OSError:
+        # Whoever sends it will say so.
+        return None
+    return None if None in lengths else sum(filter(None, lengths))
 
 
 def check(
@@ -216,14 +241,28 @@ def hold_against(
             findings.problems.append(_wrong_mode(request, model))
         else:
             _check_required(request, model, limits, later, findings)
-            _check_size(request, model, limits, later, findings)
-            _check_ratio(request, model, limits, findings)
-            _check_extra(request, model, findings)
-            findings.problems += [
-                f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
-                for name in _OPTIONS
-                if getattr(request, name) is not None and name not in limits.options
-            ]
+            choices = _check_choices(request, model, limits, later)
+            findings.warnings += choices.warnings
+            if limits.is_second_hand:
+                findings.warnings += [
+                    f"{problem} (second-hand knowledge, so it is sent)" for problem in choices.problems
+                ]
+            else:
+                findings.problems += choices.problems
+    return findings
+
+
+def _check_choices(request: VideoRequest, model: Model, limits: ModeLimits, later: frozenset[str]) -> Findings:
+    """Hold what was chosen against what the model takes in this mode."""
+    findings = Findings()
+    _check_size(request, model, limits, later, findings)
+    _check_ratio(request, model, limits, findings)
+    _check_extra(request, model, findings)
+    findings.problems += [
+        f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
+        for name in _OPTIONS
+        if getattr(request, name) is not None and name not in limits.options
+    ]
     return findings
 
 

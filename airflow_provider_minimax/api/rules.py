@@ -56,13 +56,20 @@ def check(
     raise TypeError(f"no rules for {type(request).__name__}")
 
 
-def list_price(request: PaidRequest, *, currency: str = "usd", seconds: float | None = None) -> ListPrice | None:
+def list_price(
+    request: PaidRequest,
+    *,
+    currency: str = "usd",
+    seconds: float | None = None,
+    input_seconds: float | None = None,
+) -> ListPrice | None:
     """
     Return what a request lists at on the official API: an estimate of its cost.
 
     :param request: the request; what it leaves unset counts as the API's defaults.
     :param currency: ``usd`` (global accounts) or ``cny`` (mainland accounts).
     :param seconds: the length of the clip, where the request does not say it and the platform did.
+    :param input_seconds: how long its reference videos are together, where the platform told.
     :return: the price with its date, or ``None`` where none is published, or a part of it is not known.
     """
     match request:
@@ -73,7 +80,7 @@ def list_price(request: PaidRequest, *, currency: str = "usd", seconds: float | 
                 return None
             return ListPrice(Decimal(str(seconds)) * Decimal(row[currency]), currency.upper(), row["read"])
         case VideoRequest():
-            return catalogue.list_price(request, currency=currency)
+            return catalogue.list_price(request, currency=currency, input_seconds=input_seconds)
     # Rewriting is charged by the tokens, which nobody knows before.
     return None
 

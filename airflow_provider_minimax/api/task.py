@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -91,6 +92,7 @@ class VideoTask:
     :param ratio: the clip's width to height in the API's words.
     :param task_type: what the task is for, where the platform tells: v2 has ``generation``, ``regeneration`` and
         ``h3_context_ir``, which is the rewriting of a prompt.
+    :param input_seconds: how long the reference videos were together, for which v2 charges.
     :param prompt: the prompt that such a task has written. Not shown by ``repr``, and in no event: it may be long.
     """
 
@@ -113,6 +115,7 @@ class VideoTask:
     resolution: str | None = None
     ratio: str | None = None
     task_type: str | None = None
+    input_seconds: float | None = None
     prompt: str | None = field(default=None, repr=False)
 
     @property
@@ -145,6 +148,7 @@ class VideoTask:
             "finished_at": self.finished_at and self.finished_at.isoformat(),
             "billed": self.billed and self.billed.as_dict(),
             "task_type": self.task_type,
+            "input_seconds": self.input_seconds,
         }
         known = {name: value for name, value in told.items() if value is not None}
         facts = replace(self, prompt=None).as_result()
@@ -172,6 +176,7 @@ class VideoTask:
             billed=Billed.of_dict(values.get("billed")),
             api_version=str(values.get("api_version", "v1")),
             task_type=values.get("task_type"),
+            input_seconds=_seconds(values.get("input_seconds")),
         )
 
 
@@ -186,6 +191,11 @@ class TaskPage:
 
     tasks: tuple[VideoTask, ...]
     total: int | None
+
+
+def _seconds(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and 0 < value < math.inf else None
 
 
 def _moment(text: Any) -> datetime | None:

@@ -57,6 +57,15 @@ def fail(message: str) -> None:
     raise SystemExit(1)
 
 
+def confirmed(question: str) -> bool:
+    """Ask a person; no answer is no."""
+    try:
+        return input(printable(question)).strip().upper() == "Y"
+    except EOFError:
+        print()
+        return False
+
+
 def named(path: str) -> tuple[str, SidecarHome]:
     """Return the clip's place, and its receipt's, for the path that was given of either."""
     clip = clip_of(path)

@@ -43,6 +43,8 @@ ARG_NO_CHECK = _arg(
     help="Do not ask the platform whether it knows the id; for when it, or the connection, cannot be reached from here",
 )
 
+ARG_FILES = _arg(("files",), nargs="+", metavar="FILE", help="An upload's address, mm_file:// and its id, or the id")
+
 _PACKAGE = "airflow_provider_minimax.cli"
 _RECEIPTS = f"{_PACKAGE}.receipts"
 
@@ -62,6 +64,29 @@ BALANCE = ActionCommand(
     "It is free of charge. Gateways cannot be asked.",
     func=lazy_load_command(f"{_PACKAGE}.balance.show_balance"),
     args=(ARG_CONN_ID, ARG_BALANCE_OUTPUT, ARG_VERBOSE),
+)
+
+FILES = GroupCommand(
+    name="files",
+    help="The files that were uploaded to an account for clips to go by",
+    description="The files that were uploaded to the account of a connection's key for clips to go by. MiniMax keeps "
+    "them for seven days. Gateways cannot be asked.",
+    subcommands=(
+        ActionCommand(
+            name="list",
+            help="List the uploads, the newest first",
+            func=lazy_load_command(f"{_PACKAGE}.files.list_files"),
+            args=(ARG_CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
+        ),
+        ActionCommand(
+            name="delete",
+            help="Delete uploads, after showing what they are",
+            description="Delete uploads, after showing what they are. Clips made from them stay; a request that names "
+            "one of them fails from then on.",
+            func=lazy_load_command(f"{_PACKAGE}.files.delete_files"),
+            args=(ARG_FILES, ARG_CONN_ID, ARG_YES, ARG_VERBOSE),
+        ),
+    ),
 )
 
 RECEIPTS = GroupCommand(
@@ -104,5 +129,5 @@ RECEIPTS = GroupCommand(
 
 def get_cli_commands() -> list[GroupCommand]:
     """Return the commands that ``airflow`` gets; named in the provider's description under ``cli``."""
-    commands = (SHOW, RECEIPTS, BALANCE)
+    commands = (SHOW, RECEIPTS, BALANCE, FILES)
     return [GroupCommand(name="minimax", help="Look after clips bought from MiniMax", subcommands=commands)]

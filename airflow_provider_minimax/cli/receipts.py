@@ -5,10 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from contextlib import closing
 
-from airflow_provider_minimax.api.storable import printable
 from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.cli import words
-from airflow_provider_minimax.cli.command import command, fail, named, print_list, print_rows, say
+from airflow_provider_minimax.cli.command import command, confirmed, fail, named, print_list, print_rows, say
 from airflow_provider_minimax.cli.storage import find_receipts, look_at_clip
 from airflow_provider_minimax.exceptions import (
     MinimaxConfigurationError,
@@ -85,7 +84,7 @@ def forget_receipt(options: Namespace) -> None:
         say(words.copy_in_store(receipt))
     except MinimaxReceiptError as error:
         say(f"{error.message}. Without it the next run buys anew.")
-    if not (options.yes or _confirmed(f"Take {home.where} away? (y/n) ")):
+    if not (options.yes or confirmed(f"Take {home.where} away? (y/n) ")):
         fail(f"{home.where} is left as it is.")
     if receipt is not None:
         _refuse_if_changed(home, receipt)
@@ -147,11 +146,3 @@ def _refuse_if_changed(home: SidecarHome, receipt: Receipt) -> None:
         raise MinimaxReceiptError(
             f"the receipt {home.where} was changed by somebody else meanwhile", hint="Look at it again."
         )
-
-
-def _confirmed(question: str) -> bool:
-    try:
-        return input(printable(question)).strip().upper() == "Y"
-    except EOFError:
-        print()
-        return False

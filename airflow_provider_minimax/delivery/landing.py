@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.delivery.cleanup import clean
 from airflow_provider_minimax.delivery.download import download
@@ -176,7 +177,7 @@ def land(
         media = _checked(clip, task, place, receipt, wishes, log)
         previews = _pictures(clip.path, place, receipt, wishes.overwrite, log) if wishes.preview else {}
         if receipt is not None:
-            receipt = receipt.finished(task, file, now())
+            receipt = _priced(hook, receipt, task).finished(task, file, now())
             receipt = receipt.fetched(place.url, sha256, size, media=media, previews=previews)
             ledger.keep(receipt, instead_of=instead_of)
         if not place.put(clip.path, overwrite=wishes.overwrite) and place.look(sha256) is not Clip.FITS:
@@ -190,6 +191,21 @@ def land(
     receipt = receipt.delivered(now())
     ledger.keep(receipt)
     return Landed.of(receipt, place)
+
+
+def _priced(hook: MinimaxHook, receipt: Receipt, task: VideoTask) -> Receipt:
+    """Return the receipt with what the clip lists at, if it went by videos whose length the platform tells now."""
+    asked = receipt.request or {}
+    is_clip = asked.get("task_type", "generation") == "generation"
+    if task.input_seconds is None or not is_clip or not asked.get("reference_videos"):
+        return receipt
+    try:
+        request = VideoRequest.of({name: asked.get(name) for name in VideoRequest.model_fields})
+        price = hook.list_price(request, input_seconds=task.input_seconds)
+    except MinimaxError:
+        # A clip is not lost to its price, and a receipt is a file that people may edit.
+        return receipt
+    return receipt.model_copy(update={"cost": price.as_dict()}) if price else receipt
 
 
 def found_in_place(receipt: Receipt, place: Place, ledger: Ledger) -> Landed:

@@ -140,11 +140,17 @@ class World:
         upload = self.uploads[file_id] = Upload(file_id, platform, filename, kind, len(content), f"sha256:{digest}")
         return upload
 
+    def uploads_of(self, platform: str) -> list[Upload]:
+        """What an account uploaded in the last seven days."""
+        since = time.time() - SEVEN_DAYS
+        return [upload for upload in self.uploads.values() if upload.platform == platform and upload.time > since]
+
     def kind_of_file(self, platform: str, file_id: str) -> FileKind | None:
         """What an account has under a file id: what it uploaded in the last seven days, or a clip that was made."""
-        upload, job = self.uploads.get(file_id), self.job_of_file(file_id)
-        if upload is not None and upload.platform == platform and upload.time > time.time() - SEVEN_DAYS:
-            return upload.kind
+        own = {upload.file_id: upload for upload in self.uploads_of(platform)}
+        if file_id in own:
+            return own[file_id].kind
+        job = self.job_of_file(file_id)
         return "video" if job is not None and job.platform == platform and job.state() == "success" else None
 
     def balance_left(self, platform: str) -> float | None:

@@ -140,14 +140,18 @@ def own_file(task: VideoTask, platform: Platform) -> VideoFile:
     return task.file
 
 
-def list_price_at(request: PaidRequest, endpoint: Endpoint, seconds: float | None = None) -> ListPrice | None:
+def list_price_at(
+    request: PaidRequest, endpoint: Endpoint, seconds: float | None = None, input_seconds: float | None = None
+) -> ListPrice | None:
     """
     Return what a request lists at, where that is known: at MiniMax itself.
 
     :param request: what is paid for.
     :param endpoint: whose account; its region decides the currency.
     :param seconds: how long the result is, where only that decides.
+    :param input_seconds: how long the reference videos are together, where that was told.
     """
     if endpoint.platform != "minimax":
         return None
-    return rules.list_price(request, currency="cny" if endpoint.region == "cn" else "usd", seconds=seconds)
+    currency = "cny" if endpoint.region == "cn" else "usd"
+    return rules.list_price(request, currency=currency, seconds=seconds, input_seconds=input_seconds)

@@ -51,7 +51,8 @@ class Extra(BaseModel):
     The connection's ``extra``.
 
     :param platform: which system is behind the host.
-    :param region: where the key was issued: ``global`` or ``cn``; only MiniMax itself has regions.
+    :param region: where the key was issued: ``global`` or ``cn``; only MiniMax itself has regions. One of MiniMax's own
+        hosts says it by itself.
     :param path_prefix: what comes between host and path, where a gateway differs from its platform's default.
     :param timeout: seconds to wait for an answer.
     :param max_retries: how often a request that may be repeated is repeated.
@@ -123,18 +124,20 @@ def read_connection(
         raise _unusable(
             conn_id, f"extra field region={settings.region!r}: {platform.title} has no regions; leave it out"
         )
+    base_url = _base_url(conn_id, host or platform.base_urls[settings.region], port, path, password)
+    region = platform.region_of(base_url) or settings.region
     return platform, Endpoint(
         platform=platform.name,
-        base_url=_base_url(conn_id, host or platform.base_urls[settings.region], port, path, password),
+        base_url=base_url,
         api_key=_api_key(conn_id, password),
-        region=settings.region,
+        region=region,
         path_prefix=platform.path_prefix if settings.path_prefix is None else settings.path_prefix,
         timeout=settings.timeout,
         max_retries=settings.max_retries,
         rate_limit_per_minute=settings.rate_limit_per_minute,
         proxy=_proxy(conn_id, settings.proxy),
         verify=settings.verify,
-        auth_hint=_auth_hint(conn_id, platform, settings.region),
+        auth_hint=_auth_hint(conn_id, platform, region),
     )
 
 
@@ -239,7 +242,8 @@ def _auth_hint(conn_id: str, platform: Platform, region: str) -> str:
     other = next(name for name in platform.base_urls if name != region)
     return (
         f"Check the API key in connection {conn_id!r}. A key works only in the region where it was issued, and the API "
-        f"does not say so: this connection's region is {region!r}, so the key may be one of {other!r}."
+        f"does not say so: this connection's region is {region!r}, so the key may be one of {other!r} "
+        f"({platform.base_urls[other]})."
     )
 
 

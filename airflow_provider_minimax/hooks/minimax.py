@@ -45,6 +45,7 @@ from airflow_provider_minimax.hooks.calls import (
 )
 from airflow_provider_minimax.hooks.probe import probe
 from airflow_provider_minimax.hooks.uploading import UploadingHook, open_file
+from airflow_provider_minimax.hooks.versions import TaskVersions
 from airflow_provider_minimax.purchases.unrecorded import bought
 
 if TYPE_CHECKING:
@@ -61,9 +62,14 @@ class MinimaxHook(UploadingHook):
 
     :param minimax_conn_id: the connection: its password is the API key, its host the base URL (the platform's own if
         empty), its extra field ``platform`` one of ``minimax``, ``bltcy``, ``chainhub``, ``vtrix``, ``novita``,
-        ``ai302``. MiniMax itself has two versions of its API: the model decides which one a clip is bought through, and
-        what asks for a remote task says it as ``api_version``.
+        ``ai302``. MiniMax itself has two versions of its API, each of which knows its own remote tasks only: the model
+        decides which one a clip is bought through. What asks for a remote task takes it as ``api_version``; left out,
+        the first is asked, then the second, and the answer is remembered.
     """
+
+    def __init__(self, minimax_conn_id: str = UploadingHook.default_conn_name, **kwargs: Any) -> None:
+        super().__init__(minimax_conn_id, **kwargs)
+        self._task_versions = TaskVersions()
 
     # -- buying a clip -------------------------------------------------------------------------------------------------
 
@@ -136,7 +142,8 @@ class MinimaxHook(UploadingHook):
         order = platform.order(self.upload_files(ready))
         minimax_task_id = self.get_conn().send(order, platform.read_submission, after_refusals=after_refusals)
         bought(minimax_task_id)
-        self._log_submission(minimax_task_id, request, endpoint)
+        self._task_versions.remember(minimax_task_id, platform.api_version)
+        self._log_submission(minimax_task_id, ready, endpoint)
         return minimax_task_id
 
     async def asubmit(self, request: PaidRequest, *, validate: bool = True) -> str:
@@ -148,7 +155,8 @@ class MinimaxHook(UploadingHook):
         order = platform.order(await self.aupload_files(ready))
         minimax_task_id = await transport.send(order, platform.read_submission)
         bought(minimax_task_id)
-        self._log_submission(minimax_task_id, request, transport.endpoint)
+        self._task_versions.remember(minimax_task_id, platform.api_version)
+        self._log_submission(minimax_task_id, ready, transport.endpoint)
         return minimax_task_id
 
     def _check(self, request: PaidRequest, platform: Platform, validate: bool) -> None:
@@ -156,7 +164,7 @@ class MinimaxHook(UploadingHook):
             return
         own_names = frozenset(platform.model_names.values())
         findings = rules.check(request, model_name=platform.official_model(request), own_names=own_names)
-        for warning in findings.warnings:
+        for warning in (*findings.warnings, *platform.warnings(request)):
             self.log.warning("%s", warning)
         if problems := findings.problems + platform.problems(request):
             raise invalid(problems, hint=UNCHECKED)
@@ -172,15 +180,19 @@ class MinimaxHook(UploadingHook):
             f", {price}" if price else "",
         )
 
-    def list_price(self, request: PaidRequest, *, seconds: float | None = None) -> ListPrice | None:
+    def list_price(
+        self, request: PaidRequest, *, seconds: float | None = None, input_seconds: float | None = None
+    ) -> ListPrice | None:
         """
         Return what a clip lists at for this account: an estimate of its cost.
 
         :param request: what to buy.
         :param seconds: the length of the clip, where the request does not say it and the platform did.
+        :param input_seconds: how long its reference videos are together, where the platform told; otherwise the files
+            of a request that :meth:`prepare` returned are measured.
         :return: the price in the account's currency; ``None`` where none is known, as on every gateway.
         """
-        return list_price_at(request, self._resolve()[1], seconds)
+        return list_price_at(request, self._resolve()[1], seconds, input_seconds)
 
     def generate(
         self,
@@ -260,7 +272,7 @@ class MinimaxHook(UploadingHook):
         self,
         minimax_task_id: str,
         *,
-        api_version: str = "v1",
+        api_version: str | None = None,
         retries: int | None = None,
         within: float = math.inf,
     ) -> VideoTask:
@@ -268,7 +280,8 @@ class MinimaxHook(UploadingHook):
         Look at a remote task.
 
         :param minimax_task_id: its id.
-        :param api_version: which version of MiniMax's API knows it: ``v2`` for H3.
+        :param api_version: which version of MiniMax's API knows it: ``v1``, or ``v2`` for H3. Left out, that is found
+            out with one more request at most, and remembered for this id.
         :param retries: how often to repeat a failed look; the connection's ``max_retries`` by default.
         :param within: how many seconds all of that may take, however long the connection's ``timeout`` is.
         :return: where it stands.
@@ -277,38 +290,58 @@ class MinimaxHook(UploadingHook):
         :raises MinimaxError: the look failed, by what to do about it.
         """
         minimax_task_id = checked_id(minimax_task_id)
+        ends_at = time.monotonic() + within
         with about_task(minimax_task_id):
-            platform = self._resolve()[0].of_version(api_version)
-            return self.get_conn().send(
-                platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries, within=within
-            )
+            search = self._task_versions.search(self._resolve()[0], minimax_task_id, api_version)
+            for version in search.versions:
+                try:
+                    task = self.get_conn().send(
+                        version.query(minimax_task_id),
+                        task_reader(version, minimax_task_id),
+                        retries=retries,
+                        within=ends_at - time.monotonic(),
+                    )
+                except MinimaxError as error:
+                    search.failed(error)
+                else:
+                    if search.found(task):
+                        return task
+            return search.result()
 
     async def aget_task(
-        self, minimax_task_id: str, *, api_version: str = "v1", retries: int | None = None
+        self, minimax_task_id: str, *, api_version: str | None = None, retries: int | None = None
     ) -> VideoTask:
         """Do what :meth:`get_task` does, on an event loop."""
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
             family, transport = await self._aconn()
-            platform = family.of_version(api_version)
-            return await transport.send(
-                platform.query(minimax_task_id), task_reader(platform, minimax_task_id), retries=retries
-            )
+            search = self._task_versions.search(family, minimax_task_id, api_version)
+            for version in search.versions:
+                try:
+                    task = await transport.send(
+                        version.query(minimax_task_id), task_reader(version, minimax_task_id), retries=retries
+                    )
+                except MinimaxError as error:
+                    search.failed(error)
+                else:
+                    if search.found(task):
+                        return task
+            return search.result()
 
     @property
     def looks_at_once(self) -> int:
         """How many looks of triggers may be under way at once."""
         return self._async_transport.looks_at_once if self._async_transport else IN_FLIGHT
 
-    def page_size(self, api_version: str) -> int:
+    def page_size(self, api_version: str | None) -> int:
         """
         Return how many tasks one request can look at: 1 where there is no list, and before the connection is looked up.
 
-        :param api_version: which version of MiniMax's API knows them; 1 if the platform has no such version, which a
-            look says.
+        :param api_version: which version of MiniMax's API knows them; 1 if that is not known, or if the platform has no
+            such version, which a look says.
         """
         try:
-            return self._resolved[0].of_version(api_version).page_size if self._resolved else 1
+            return self._resolved[0].of_version(api_version).page_size if self._resolved and api_version else 1
         except MinimaxRequestError:
             return 1
 
@@ -408,14 +441,14 @@ class MinimaxHook(UploadingHook):
 
     # -- cancelling it -------------------------------------------------------------------------------------------------
 
-    def cancel(self, minimax_task_id: str, *, api_version: str = "v2", within: float = math.inf) -> VideoTask:
+    def cancel(self, minimax_task_id: str, *, api_version: str | None = None, within: float = math.inf) -> VideoTask:
         """
         Cancel a remote task that is still queued, which is free of charge; leave any other alone.
 
         The platform's call for this erases the record of a finished task, so it is looked at first.
 
         :param minimax_task_id: its id.
-        :param api_version: which version of MiniMax's API knows it; ``v1`` cannot cancel.
+        :param api_version: which version of MiniMax's API knows it; ``v1`` cannot cancel. Left out, that is found out.
         :param within: how many seconds that may take, however long the connection's ``timeout`` is.
         :return: the task as it is now; its state says whether it was cancelled, now or before.
         :raises MinimaxRequestError: the platform cannot cancel, or the task began just now.
@@ -423,23 +456,27 @@ class MinimaxHook(UploadingHook):
         """
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
-            request, read = cancellation(self._resolve()[0].of_version(api_version), minimax_task_id)
+            family = self._resolve()[0]
+            # What cannot be cancelled at all is said before anything is asked.
+            cancellation(family.of_version(api_version) if api_version else family.latest, minimax_task_id)
             ends_at = time.monotonic() + within
             task = self.get_task(minimax_task_id, api_version=api_version, within=within)
             if task.state is not TaskState.PENDING:
                 return task
+            request, read = cancellation(family.of_version(task.api_version), minimax_task_id)
             became = self.get_conn().send(request, read, retries=0, within=ends_at - time.monotonic())
             return cancelled(task, became)
 
-    async def acancel(self, minimax_task_id: str, *, api_version: str = "v2") -> VideoTask:
+    async def acancel(self, minimax_task_id: str, *, api_version: str | None = None) -> VideoTask:
         """Do what :meth:`cancel` does, on an event loop."""
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
             family, transport = await self._aconn()
-            request, read = cancellation(family.of_version(api_version), minimax_task_id)
+            cancellation(family.of_version(api_version) if api_version else family.latest, minimax_task_id)
             task = await self.aget_task(minimax_task_id, api_version=api_version)
             if task.state is not TaskState.PENDING:
                 return task
+            request, read = cancellation(family.of_version(task.api_version), minimax_task_id)
             return cancelled(task, await transport.send(request, read, retries=0))
 
     # -- the account ---------------------------------------------------------------------------------------------------
@@ -487,14 +524,16 @@ class MinimaxHook(UploadingHook):
         return without_key(said, self._resolved[1].api_key) if self._resolved else said
 
 
-def look(hook: MinimaxHook, minimax_task_id: str, api_version: str = "v1", within: float = math.inf) -> VideoTask:
+def look(
+    hook: MinimaxHook, minimax_task_id: str, api_version: str | None = None, within: float = math.inf
+) -> VideoTask:
     """
     Look once at a task; a refused key is looked up again, since it may have been changed while we waited.
 
     :param hook: the hook to look through.
     :param minimax_task_id: the remote task.
-    :param api_version: which version of MiniMax's API knows it.
-    :param within: how many seconds each request may take.
+    :param api_version: which version of MiniMax's API knows it, if that is known.
+    :param within: how many seconds each try may take.
     """
     try:
         return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)

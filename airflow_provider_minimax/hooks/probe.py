@@ -54,9 +54,13 @@ def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
     if refusal is None:
         left = _what_is_left(platform, endpoint)
         return True, f"{platform.title} at {where} accepts the key.{left} The test was free of charge."
+    own_region = platform.region_of(where)
     for region, base_url in platform.base_urls.items():
-        if base_url != where and where in platform.base_urls.values() and _accepts(platform, endpoint, base_url):
-            return False, f"The key is right, but it is of region {region!r}: set the extra field region to {region!r}."
+        if own_region not in (None, region) and _accepts(platform, endpoint, base_url):
+            return False, (
+                f"The key is right, but it is of region {region!r}: set the extra field region to {region!r}, and "
+                "leave host empty."
+            )
     return False, f"{platform.title} refuses the key: {refusal.message}. {endpoint.auth_hint}"
 
 

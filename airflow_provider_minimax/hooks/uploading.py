@@ -15,6 +15,7 @@ from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
+from airflow_provider_minimax.api.uploaded_files import UploadedFile, file_id_of
 from airflow_provider_minimax.api.uploads import to_upload, with_addresses
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.connected import ConnectedHook
@@ -81,6 +82,41 @@ class UploadingHook(ConnectedHook):
         file = await asyncio.to_thread(file_at, source, open_file, check=validate, rules=platform.pictures)
         return await self._aupload(platform, file, redact(repr(source), limit=200))
 
+    def list_files(self) -> tuple[UploadedFile, ...]:
+        """
+        List what was uploaded to the account for clips to go by, the newest first. It costs nothing.
+
+        :return: the files that MiniMax has, each with its address; clips are not among them.
+        :raises MinimaxRequestError: the platform is a gateway.
+        :raises MinimaxError: the list could not be read, by what to do about it.
+        """
+        request, read = _list_of(self._resolve()[0].latest)
+        return self.get_conn().send(request, read)
+
+    async def alist_files(self) -> tuple[UploadedFile, ...]:
+        """Do what :meth:`list_files` does, on an event loop."""
+        platform, transport = await self._aconn()
+        request, read = _list_of(platform.latest)
+        return await transport.send(request, read)
+
+    def delete_file(self, file: str) -> None:
+        """
+        Delete what was uploaded to the account. Requests that name it fail from then on; clips made from it stay.
+
+        :param file: its address, as :meth:`upload` returned it, or its id.
+        :raises MinimaxRequestError: it is neither, the account has no such upload, or the platform is a gateway.
+        :raises MinimaxError: whether it was deleted is not known; :meth:`list_files` tells.
+        """
+        request, read = _deletion_of(self._resolve()[0].latest, file)
+        # Sent again after a lost answer, it would be refused, because the file is gone.
+        self.get_conn().send(request, read, retries=0)
+
+    async def adelete_file(self, file: str) -> None:
+        """Do what :meth:`delete_file` does, on an event loop."""
+        platform, transport = await self._aconn()
+        request, read = _deletion_of(platform.latest, file)
+        await transport.send(request, read, retries=0)
+
     def _upload(self, platform: Platform, file: FileContent, what: str) -> str:
         make, read = _calls_of(platform)
         with _uploading(what):
@@ -123,6 +159,37 @@ def _calls_of(platform: Platform) -> tuple[Callable[[FileContent], HttpRequest],
             hint="Give a public URL, or a path, which is sent inside the request.",
         )
     return platform.upload, platform.read_upload
+
+
+def _list_of(platform: Platform) -> tuple[HttpRequest, Callable[[HttpReply], tuple[UploadedFile, ...]]]:
+    """
+    Return the call that lists what was uploaded, and what reads its answer.
+
+    :param platform: the version of its API whose clips go by the files.
+    :raises MinimaxRequestError: it has no such call.
+    """
+    if platform.upload is None or platform.list_files is None or platform.read_files is None:
+        raise _no_call_for_files(platform)
+    return platform.list_files(), platform.read_files
+
+
+def _deletion_of(platform: Platform, file: str) -> tuple[HttpRequest, Callable[[HttpReply], None]]:
+    """
+    Return the call that deletes what was uploaded, and what reads its answer.
+
+    :param platform: the version of its API whose clips go by the file.
+    :param file: its address or id.
+    :raises MinimaxRequestError: it has no such call, or there is no such address.
+    """
+    if platform.upload is None or platform.delete_file is None or platform.read_deletion is None:
+        raise _no_call_for_files(platform)
+    return platform.delete_file(file_id_of(file)), platform.read_deletion
+
+
+def _no_call_for_files(platform: Platform) -> MinimaxRequestError:
+    return MinimaxRequestError(
+        f"{platform.title} has no documented call that lists or deletes uploads", platform=platform.name
+    )
 
 
 @contextmanager

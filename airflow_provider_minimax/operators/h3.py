@@ -241,7 +241,7 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
     _content_fields = _REWRITING
     _secret_fields = _SECRETS
     _product = "prompt"
-    _get_it = "MinimaxTaskSensor returns it for this id and api_version='v2', free of charge."
+    _get_it = "MinimaxTaskSensor returns it for this id, free of charge."
     _without_receipt = "Set retries=0."
 
     def __init__(

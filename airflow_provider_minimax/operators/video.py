@@ -11,12 +11,12 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.airflow_names import conf
 from airflow_provider_minimax.arguments import (
-    API_VERSIONS,
+    check_api_version,
     check_delivery,
     check_literals,
     checked_id,
     is_literal,
-    one_of,
+    known_version,
 )
 from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, retry_buys_nothing
@@ -250,8 +250,9 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
 
     :param minimax_task_id: the remote task whose clip to fetch. Templated.
     :param file_id: the clip's file instead, on platforms that have file ids. Templated.
-    :param api_version: which version of MiniMax's API knows them: ``"v2"`` for H3, which has no file ids. The operator
-        that submitted the task pushes this to XCom, under the key ``api_version``. Templated.
+    :param api_version: which version of MiniMax's API knows them: ``"v1"``, or ``"v2"`` for H3, which has no file ids.
+        Left out, that is found out with one more request at most. The operator that submitted the task pushes this to
+        XCom, under the key ``api_version``. Templated.
     :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows; one that ends
         with a slash is a folder, in which the clip gets a name made of this task's. Its receipt is kept next to it.
         Templated.
@@ -278,7 +279,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         output_path: AnyPath,
         minimax_task_id: str | None = None,
         file_id: str | None = None,
-        api_version: str = "v1",
+        api_version: str | None = None,
         overwrite: bool = False,
         check: Literal["none", "basic", "full"] = "none",
         preview: bool = False,
@@ -303,8 +304,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
             if value is not None and is_literal(value) and not str(value).strip():
                 raise MinimaxRequestError(f"{name}={value!r}: must not be empty", money=NOTHING_BOUGHT)
         check_delivery(check, preview, output_path, delivers=True)
-        if is_literal(api_version):
-            one_of("api_version", api_version, API_VERSIONS)
+        check_api_version(api_version)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the clip, unless that was done."""
@@ -324,13 +324,14 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
             )
         minimax_task_id = None if self.minimax_task_id is None else checked_id(self.minimax_task_id)
         file_id = None if self.file_id is None else checked_id(self.file_id, "file_id")
+        version = known_version(self.api_version)
         place = place_of(self.output_path, owner_of(context), written=self._written_path)
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
 
             def find() -> VideoTask:
                 if minimax_task_id is not None:
-                    return hook.get_task(minimax_task_id, api_version=self.api_version)
-                # A file may be fetched without its task being known.
-                return VideoTask("", TaskState.SUCCEEDED, file_id=file_id, api_version=self.api_version)
+                    return hook.get_task(minimax_task_id, api_version=version)
+                # A file may be fetched without its task being known; only the first version of the API has file ids.
+                return VideoTask("", TaskState.SUCCEEDED, file_id=file_id, api_version=version or "v1")
 
             return self._deliver(context, hook, place, minimax_task_id, file_id, find)

@@ -282,7 +282,7 @@ class PurchaseJob:
                 "worker would buy again. %s",
                 self.product.without_receipt,
             )
-        price = self.hook.list_price(written)
+        price = self.hook.list_price(written if isinstance(ready, MinimaxError) else ready)
         order = order_of(
             self.context,
             written,

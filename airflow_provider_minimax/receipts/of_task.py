@@ -110,9 +110,13 @@ def mark_of(request: PaidRequest, account: Mapping[str, str], api_version: str) 
     :param account: where it is bought.
     :param api_version: through which version of the API.
     """
+    from airflow_provider_minimax.api.platforms import PLATFORMS
+
     # Receipts of before there were two versions say nothing of them, and their fingerprints must stay the same.
     newer = {} if api_version == "v1" else {"api_version": api_version}
-    return fingerprint_of(request, {**account, **newer})
+    # An account is the same by whatever name of its host it is reached.
+    base_url = PLATFORMS[account["platform"]].usual_url(account["base_url"])
+    return fingerprint_of(request, {**account, "base_url": base_url, **newer})
 
 
 def receipt_of_fetched(context: Context, task: VideoTask, account: Mapping[str, str]) -> Receipt:

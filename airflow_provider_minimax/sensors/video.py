@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_minimax.airflow_names import AirflowSensorTimeout, AirflowSkipException, conf
-from airflow_provider_minimax.arguments import API_VERSIONS, check_delivery, checked_id, is_literal, one_of, seconds
+from airflow_provider_minimax.arguments import (
+    check_api_version,
+    check_delivery,
+    checked_id,
+    is_literal,
+    known_version,
+    seconds,
+)
 from airflow_provider_minimax.deferral import SAFETY_NET, resume
 from airflow_provider_minimax.delivers import DeliversClips
 from airflow_provider_minimax.exceptions import (
@@ -48,15 +55,16 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     .. seealso:: :doc:`/howto/sensor`
 
     :param minimax_task_id: the remote task's id, usually the XCom of the task that submitted it. Templated.
-    :param api_version: which version of MiniMax's API knows it: ``"v2"`` for H3. The operator that submitted it pushes
-        this to XCom too, under the key ``api_version``. Templated.
+    :param api_version: which version of MiniMax's API knows it: ``"v1"``, or ``"v2"`` for H3. Left out, that is found
+        out by the first status check, with one more request at most. The operator that submitted it pushes this to
+        XCom too, under the key ``api_version``. Templated.
     :param minimax_conn_id: the connection it was submitted through. Templated.
     :param deferrable: whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
     :param poke_interval: seconds between looks, more than 0.
     :param timeout: seconds until the wait ends, more than 0; the remote task goes on and is billed all the same.
     :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
-        free of charge; ``"v2"`` only. One that is being made goes on in either case.
+        free of charge; H3 only. One that is being made goes on in either case.
     :param output_path: where the clip shall land, if the sensor is to deliver it: a path, or any URL that Airflow's
         object storage knows; one that ends with a slash is a folder, in which the clip gets a name made of this task's.
         Its receipt is kept next to it. Templated.
@@ -72,12 +80,14 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     template_fields: Sequence[str] = ("minimax_task_id", "api_version", "minimax_conn_id", "output_path")
     ui_color = "#ffe3dc"
+    _seen_version: str | None = None
+    """The version of the API that knew the task when it was last seen."""
 
     def __init__(
         self,
         *,
         minimax_task_id: str,
-        api_version: str = "v1",
+        api_version: str | None = None,
         minimax_conn_id: str = "minimax_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 10.0,
@@ -105,11 +115,10 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         check_delivery(check, preview, output_path, delivers=True)
         if is_literal(minimax_task_id):
             checked_id(minimax_task_id)
-        if is_literal(api_version):
-            one_of("api_version", api_version, API_VERSIONS)
+        check_api_version(api_version)
         if cancel_on_timeout and api_version == "v1":
             raise MinimaxRequestError(
-                "cancel_on_timeout=True: needs api_version='v2'; the first version of MiniMax's API cannot cancel",
+                "cancel_on_timeout=True: is for api_version='v2'; the first version of MiniMax's API cannot cancel",
                 money=NOTHING_BOUGHT,
             )
 
@@ -134,11 +143,17 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     def _look(self, within: float = math.inf) -> VideoTask:
         minimax_task_id = checked_id(self.minimax_task_id)
         try:
-            return self.hook.with_current_key(
-                lambda: self.hook.get_task(minimax_task_id, api_version=self.api_version, within=within)
+            task = self.hook.with_current_key(
+                lambda: self.hook.get_task(minimax_task_id, api_version=self._version, within=within)
             )
         except MinimaxError as error:
             raise after_purchase(error, "worker") from error.__cause__
+        self._seen_version = task.api_version
+        return task
+
+    @property
+    def _version(self) -> str | None:
+        return self._seen_version or known_version(self.api_version)
 
     def _began_at(self, context: Context) -> float:
         """Return when the wait began, in epoch seconds: this process may not be its first."""
@@ -190,7 +205,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
                 exponential_backoff=self.exponential_backoff,
                 max_wait=self.max_wait.total_seconds() if self.max_wait else None,
                 max_failures=None if self.silent_fail else MAX_FAILURES,
-                api_version=self.api_version,
+                api_version=self._version,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout + SAFETY_NET),
@@ -204,6 +219,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             task = Outcome.of_event(event).result()
         except MinimaxError as error:
             self._fail(after_purchase(error, "triggerer"))
+        self._seen_version = task.api_version
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
         with closing(self.hook):
             return self._done(context, self._with_prompt(task).as_result())
@@ -258,7 +274,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         from airflow_provider_minimax.cancelling import give_up, told
 
         with closing(self.hook):
-            seen = give_up(self.hook, str(error.minimax_task_id), self.api_version)
+            seen = give_up(self.hook, str(error.minimax_task_id), self._version)
         error.money = told(seen, str(error.minimax_task_id))
         if not isinstance(seen, MinimaxError) and seen.state is TaskState.CANCELLED:
             error.hint = _BUY_ANOTHER

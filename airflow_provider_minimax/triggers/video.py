@@ -38,7 +38,7 @@ class MinimaxTaskTrigger(BaseTrigger):
     :param exponential_backoff: whether the waits double from look to look.
     :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
     :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
-    :param api_version: which version of MiniMax's API knows the remote task.
+    :param api_version: which version of MiniMax's API knows the remote task; ``None``: the first answer tells.
     :param cancel_on_kill: whether to cancel the remote task, if it is still queued, when the Airflow task is marked or
         deleted. Needs ``attempt``.
     :param cancel_on_clear: whether to do so when the Airflow task is cleared, too; not if its next attempt would go on
@@ -59,7 +59,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         exponential_backoff: bool = False,
         max_wait: float | None = None,
         max_failures: int | None = MAX_FAILURES,
-        api_version: str = "v1",
+        api_version: str | None = None,
         cancel_on_kill: bool = False,
         clip: dict[str, Any] | None = None,
         cancel_on_clear: bool = False,
@@ -122,13 +122,17 @@ class MinimaxTaskTrigger(BaseTrigger):
         return foreseen(self.minimax_conn_id, self.clip)
 
     async def _look(self, hub: Hub, after: float, watch: Watch) -> VideoTask | MinimaxError:
+        def again(task: VideoTask, now: float) -> float | None:
+            self.api_version = task.api_version
+            return watch.again(task, now)
+
         try:
             return await hub.look(
                 self.minimax_task_id,
                 self.api_version,
                 after=after,
                 patience=self.deadline - time.time(),
-                again=watch.again,
+                again=again,
             )
         except MinimaxError as error:
             return error

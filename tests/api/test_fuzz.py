@@ -249,6 +249,22 @@ def test_a_submission_yields_the_id_that_the_answer_names_and_never_one_from_a_r
     assert not error_codes(told)
 
 
+@fuzz("read_files", "listed")
+def test_a_list_of_uploads_is_files_with_ids_or_an_error(platform, answer):
+    found = outcome(CONTRACTS[platform].read_files, answer)
+    check_shown(found)
+    assert isinstance(found, MinimaxError) or all(file.file_id for file in found)
+
+
+@fuzz("read_deletion", "erased")
+def test_an_upload_is_deleted_only_if_the_answer_says_so(platform, answer):
+    found = outcome(CONTRACTS[platform].read_deletion, answer)
+    check_shown(found)
+    if not isinstance(found, MinimaxError):
+        assert answer.status < 300
+        assert isinstance(from_json(answer.body)["base_resp"], dict)
+
+
 @fuzz("read_task", "query", examples=80)
 def test_a_task_is_done_only_if_its_own_status_says_so(platform, answer):
     found = outcome(lambda r: CONTRACTS[platform].read_task(r, "T"), answer)

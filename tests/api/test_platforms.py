@@ -424,6 +424,8 @@ def test_no_sample_makes_a_platform_stumble(platform, case):
         lambda sample: CONTRACTS[platform].read_task(sample, "T"),
         CONTRACTS[platform].read_file or (lambda sample: None),
         partial(CONTRACTS[platform].read_balance or (lambda region, sample: None), "global"),
+        CONTRACTS[platform].read_files or (lambda sample: None),
+        CONTRACTS[platform].read_deletion or (lambda sample: None),
     ):
         try:
             shown = repr(read(reply(platform, case)))
@@ -631,11 +633,15 @@ def test_novita_has_an_address_and_names_for_each_model(fields, path, sent):
             {"model": "T2V-01", "prompt": "p", "duration": 10},
             "duration=10: Novita's minimax-video-01 makes 6",
         ),
-        ("novita", {"model": "T2V-01", "prompt": "p", "callback_url": "https://a"}, "callback_url: Novita's"),
-        ("novita", {"model": "S2V-01", "prompt": "p", "subject_reference": FRAME}, "Novita does not have it"),
-        ("novita", {"model": "T2V-01", "prompt": "p", "first_frame_image": FRAME}, "has it in text mode only"),
-        ("vtrix", {"model": "S2V-01", "prompt": "p", "subject_reference": FRAME}, "Vtrix does not have it"),
-        ("vtrix", {"model": "MiniMax-Hailuo-2.3", "prompt": "p"}, "Vtrix has it in first_frame mode only"),
+        (
+            "novita",
+            {"model": "minimax-hailuo-2.3-t2v", "prompt": "p", "first_frame_image": FRAME},
+            "first_frame_image: Novita's minimax-hailuo-2.3-t2v has no such field",
+        ),
+        ("novita", {"model": "S2V-01", "prompt": "p", "subject_reference": FRAME}, "Novita is not known to have it"),
+        ("novita", {"model": "T2V-01", "prompt": "p", "first_frame_image": FRAME}, "to have it in text mode only"),
+        ("vtrix", {"model": "S2V-01", "prompt": "p", "subject_reference": FRAME}, "give Vtrix's own name of the model"),
+        ("vtrix", {"model": "MiniMax-Hailuo-2.3", "prompt": "p"}, "Vtrix is known to have it in first_frame mode only"),
     ],
 )
 def test_what_a_platform_cannot_express_is_refused_by_its_name(platform, fields, problem):
@@ -648,24 +654,98 @@ def test_what_a_platform_cannot_express_is_refused_by_its_name(platform, fields,
 @pytest.mark.parametrize(
     ("platform", "fields", "problem"),
     [
-        ("bltcy", {"prompt": "p"}, "first_frame_image: missing; BLTCY documents image-to-video only"),
-        ("bltcy", {"first_frame_image": FRAME}, "prompt: missing; BLTCY requires one"),
-        ("bltcy", {"prompt": "p", "first_frame_image": FRAME, "resolution": "512P"}, "BLTCY takes 768P or 1080P"),
-        (
-            "bltcy",
-            {"prompt": "p", "first_frame_image": FRAME, "callback_url": "https://a"},
-            "callback_url: BLTCY has no",
-        ),
-        ("chainhub", {"first_frame_image": FRAME}, "prompt: missing; ChainHub requires one"),
-        ("chainhub", {"prompt": "p", "fast_pretreatment": True}, "fast_pretreatment: ChainHub has no such field"),
-        ("vtrix", {"prompt": "p", "fast_pretreatment": True}, "fast_pretreatment: Vtrix has no such field"),
-        ("novita", {"first_frame_image": FRAME}, "prompt: missing; Novita requires one"),
         ("novita", {"prompt": "p", "first_frame_image": FRAME, "resolution": "512P"}, "takes 768P or 1080P"),
+        ("vtrix", {"model": "minimax_hailuo_02", "prompt": "p", "first_frame_image": FRAME}, "in text mode only"),
+        (
+            "vtrix",
+            {"model": "minimax_hailuo_02_i2v", "prompt": "p"},
+            "in first_frame and first_and_last_frame mode only",
+        ),
+        (
+            "vtrix",
+            {"model": "minimax_hailuo_23_i2v", "prompt": "p", "first_frame_image": FRAME, "last_frame_image": FRAME},
+            "in first_frame mode only",
+        ),
     ],
 )
-def test_what_a_platform_does_not_document_is_found_before_sending(platform, fields, problem):
+def test_what_would_pay_for_another_clip_is_found_before_sending(platform, fields, problem):
     request = VideoRequest.of({"model": "MiniMax-Hailuo-02"} | fields)
-    assert any(problem in found for found in PLATFORMS[platform].problems(request))
+    (found,) = PLATFORMS[platform].problems(request)
+    assert problem in found
+
+
+FIRST = {"prompt": "p", "first_frame_image": FRAME}
+BOTH = FIRST | {"last_frame_image": FRAME}
+
+
+@pytest.mark.parametrize(
+    ("platform", "fields", "doubt", "sent"),
+    [
+        ("bltcy", {"prompt": "p"}, "first_frame_image: BLTCY's page requires it", {"prompt": "p"}),
+        ("bltcy", {"first_frame_image": FRAME}, "prompt: BLTCY's page requires it", {"first_frame_image": FRAME}),
+        ("bltcy", FIRST | {"resolution": "512P"}, "BLTCY's page names 768P and 1080P only", {"resolution": "512P"}),
+        *(
+            (platform, FIRST | field, f"{name}: {title}'s page does not name this field", field)
+            for platform, title in (("bltcy", "BLTCY"), ("chainhub", "ChainHub"))
+            for field in ({"callback_url": "https://a"}, {"aigc_watermark": True}, {"fast_pretreatment": True})
+            for name in field
+        ),
+        ("chainhub", BOTH, "last_frame_image: ChainHub's page does not", {"last_frame_image": FRAME}),
+        ("chainhub", {"first_frame_image": FRAME}, "prompt: ChainHub's page requires it", {"first_frame_image": FRAME}),
+        (
+            "chainhub",
+            {"model": "S2V-01", "prompt": "p", "subject_reference": FRAME},
+            "subject_reference: ChainHub's page does not",
+            {"subject_reference": [{"type": "character", "image": [FRAME]}]},
+        ),
+        ("novita", {"first_frame_image": FRAME}, "prompt: Novita's page requires it", {"image": FRAME}),
+        (
+            "novita",
+            FIRST | {"callback_url": "https://a"},
+            "callback_url: Novita's page of minimax-hailuo-02 does not",
+            {"callback_url": "https://a"},
+        ),
+        ("novita", FIRST | {"aigc_watermark": True}, "aigc_watermark: Novita's page", {"aigc_watermark": True}),
+        (
+            "novita",
+            FIRST | {"model": "MiniMax-Hailuo-2.3-Fast", "fast_pretreatment": True},
+            "fast_pretreatment: Novita's page of minimax-hailuo-2.3-fast-i2v does not",
+            {"fast_pretreatment": True},
+        ),
+    ],
+)
+def test_what_a_page_leaves_out_is_sent_with_a_warning_that_names_it(platform, fields, doubt, sent):
+    request = VideoRequest.of({"model": "MiniMax-Hailuo-02"} | fields)
+    assert PLATFORMS[platform].problems(request) == []
+    (warning,) = PLATFORMS[platform].warnings(request)
+    assert doubt in warning
+    assert sent.items() <= PLATFORMS[platform].submit(request).body.items()
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "sent"),
+    [
+        (BOTH, "minimax_hailuo_02_i2v", BOTH),
+        (FIRST | {"fast_pretreatment": True}, "minimax_hailuo_02_i2v", {"fast_pretreatment": True}),
+        (
+            FIRST | {"model": "MiniMax-Hailuo-2.3-Fast", "fast_pretreatment": True},
+            "minimax_hailuo_23_fast_i2v",
+            {"fast_pretreatment": True},
+        ),
+    ],
+)
+def test_vtrix_is_sent_what_its_pages_have_without_a_warning(fields, model, sent):
+    vtrix, request = PLATFORMS["vtrix"], VideoRequest.of({"model": "MiniMax-Hailuo-02"} | fields)
+    assert vtrix.problems(request) + vtrix.warnings(request) == []
+    body = vtrix.submit(request).body
+    assert body["model"] == model
+    assert sent.items() <= body["input"][0]["params"].items()
+
+
+def test_a_model_that_only_vtrix_has_a_name_for_is_sent_a_face_in_the_shape_of_the_official_api():
+    request = VideoRequest.of({"model": "minimax_s2v_02", "prompt": "p", "subject_reference": FRAME})
+    params = PLATFORMS["vtrix"].submit(request).body["input"][0]["params"]
+    assert params["subject_reference"] == [{"type": "character", "image": [FRAME]}]
 
 
 def test_only_a_submission_buys():
@@ -755,6 +835,31 @@ def test_the_code_at_the_end_of_the_words_and_the_id_of_the_request_are_read():
         V2.read_submission(reply("minimax_v2", "submit_no_balance"))
     assert (raised.value.code, raised.value.http_status) == ("1008", 402)
     assert raised.value.trace_id == "021785229015510a2c883cf675b9804d"
+
+
+def test_uploads_are_listed_the_newest_first_and_clips_are_not_among_them():
+    files = V2.read_files(reply("minimax_v2", "listed_files"))
+    assert [(file.address, file.filename, file.size) for file in files] == [
+        ("mm_file://424010985738631", "frame.png", 512),
+        ("mm_file://424010985738630", "video.mp4", 9000012),
+        ("mm_file://424010985738629", "old.wav", None),
+    ]
+    assert files[0].kept_until == files[0].created_at + timedelta(days=7)
+    assert files[2].kept_until is None
+    assert V2.read_files(reply("minimax_v2", "listed_files_none")) == ()
+
+
+def test_only_an_upload_can_be_deleted_and_only_by_its_id():
+    request = V2.delete_file("424010985738630")
+    assert (request.path, request.buys) == ("/v1/files/delete", False)
+    assert request.body == {"file_id": 424010985738630, "purpose": "video_generation_input"}
+    assert V2.read_deletion(reply("minimax_v2", "erased_file")) is None
+    with pytest.raises(MinimaxRequestError, match="file_id not found"):
+        V2.read_deletion(reply("minimax_v2", "erased_file_unknown"))
+    with pytest.raises(MinimaxAuthError):
+        V2.read_deletion(reply("minimax_v2", "upload_wrong_key"))
+    with pytest.raises(MinimaxUnavailableError, match="does not say that the file was deleted"):
+        V2.read_deletion(HttpReply(200, {}, b"{}"))
 
 
 def test_a_task_tells_what_was_asked_for():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 import sys
 from datetime import date
 from decimal import Decimal
@@ -13,11 +14,13 @@ import pytest
 from PIL import Image
 
 from airflow_provider_minimax.api import catalogue
-from airflow_provider_minimax.api.content import FileContent
+from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.images import V2_PICTURES, with_images
 from airflow_provider_minimax.api.media import with_media
+from airflow_provider_minimax.api.mp4 import seconds_of
 from airflow_provider_minimax.api.request import Mode, VideoRequest
+from airflow_provider_minimax.emulator.clips import film
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 
 FRAME = "https://files.example/frame.jpg"
@@ -272,6 +275,80 @@ def test_a_clip_of_h3_lists_by_the_second_where_all_of_its_price_is_known(fields
     for currency, amount in (("usd", usd), ("cny", cny)):
         listed = catalogue.list_price(VideoRequest.of(H3 | fields), currency=currency)
         assert (listed and listed.amount) == (amount and Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"resolution": "2K"}, "resolution='2K': MiniMax-H3-Highspeed in text mode takes 768P"),
+        ({"duration": 20}, "duration=20"),
+        ({"ratio": "2:1"}, "ratio='2:1'"),
+        ({"extra": {"prompt_expansion_mode": "quality"}}, "extra: MiniMax-H3-Highspeed does not take it"),
+    ],
+)
+def test_what_only_others_tell_of_a_model_is_a_warning_and_what_minimax_tells_is_a_refusal(choice, said):
+    second_hand = catalogue.check(
+        VideoRequest.of(H3 | {"model": "MiniMax-H3-Highspeed", "resolution": "768P"} | choice)
+    )
+    assert second_hand.problems == []
+    assert any(said in warning for warning in second_hand.warnings)
+    assert choice == {"resolution": "2K"} or catalogue.check(VideoRequest.of(H3 | choice)).problems
+
+
+@pytest.mark.parametrize(
+    ("input_seconds", "usd", "cny"), [(7.2, "1.04", "6.50"), (8, "1.04", "6.50"), (8.01, "1.12", "7.00")]
+)
+def test_reference_videos_list_by_their_own_seconds_rounded_up_at_the_clips_rate(input_seconds, usd, cny):
+    request = VideoRequest.of(H3 | {"resolution": "768P", "duration": 5, "reference_videos": [CLIP, CLIP]})
+    for currency, amount in (("usd", usd), ("cny", cny)):
+        listed = catalogue.list_price(request, currency=currency, input_seconds=input_seconds)
+        assert listed.amount == Decimal(amount)
+
+
+def film_of(units: int, length: int, *, version: int = 0, before: bytes = b"") -> bytes:
+    """A film's movie header, behind other boxes."""
+    times = struct.pack(">IIII" if version == 0 else ">QQIQ", 0, 0, units, length)
+    header = struct.pack(">I4s4s", 12 + len(times), b"mvhd", bytes([version, 0, 0, 0])) + times
+    movie = struct.pack(">I4s", 8 + len(header), b"moov") + header
+    return struct.pack(">I4s8s", 16, b"ftyp", b"isom") + before + movie
+
+
+@pytest.mark.parametrize(
+    ("data", "seconds"),
+    [
+        (film_of(1000, 7200), 7.2),
+        (film_of(600, 3000, version=1), 5.0),
+        (film_of(1000, 7200, before=struct.pack(">I4s4s", 12, b"free", b"")), 7.2),
+        (film_of(1000, 7200, before=struct.pack(">I4sQ4s", 1, b"mdat", 20, b"")), 7.2),
+        (film_of(0, 7200), None),
+        (film_of(1000, 0), None),
+        (film_of(1000, 7200)[:-3], None),
+        (film_of(1000, 7200, before=struct.pack(">I4s", 0, b"mdat")), None),
+        (film_of(1000, 7200, before=struct.pack(">I4s", 7, b"mdat")), None),
+        (b"", None),
+        (b"\x00" * 5000, None),
+    ],
+)
+def test_the_length_of_a_film_is_read_from_its_header(data, seconds):
+    assert seconds_of(BytesIO(data), len(data)) == seconds
+
+
+def test_the_length_of_a_real_film_is_read():
+    data = film("768P", 6)
+    assert seconds_of(BytesIO(data), len(data)) == pytest.approx(5.875, abs=0.2)
+
+
+def test_a_reference_video_that_lies_here_is_measured_before_the_clip_is_bought():
+    def listed(*videos) -> Decimal | None:
+        request = VideoRequest.of(H3 | {"resolution": "768P", "duration": 5})
+        price = catalogue.list_price(request.model_copy(update={"reference_videos": videos}))
+        return price and price.amount
+
+    video = FileContent("video/mp4", FileBytes(film_of(1000, 3600)))
+    assert listed(video) == Decimal("0.72")
+    assert listed(video, video) == Decimal("1.04")
+    assert listed(video, CLIP) is None
+    assert listed(FileContent("video/mp4", FileBytes(b"no film"))) is None
 
 
 def test_a_clip_that_is_not_listed_has_no_price():

@@ -44,6 +44,23 @@ def test_a_file_that_cannot_be_used_is_refused(h3, emulator, filename, content, 
     assert emulator.uploads == []
 
 
+def test_uploads_are_listed_by_their_purpose_and_deleted(h3, customer, emulator):
+    first, second = (h3.upload(name, b"a fox").json()["file"] for name in ("fox.png", "fox.mov"))
+    assert h3.get("/v1/files/list?purpose=video_generation_input").json()["files"] == [first, second]
+    assert h3.get("/v1/files/list?purpose=voice_clone").json()["files"] == []
+    assert h3.get("/v1/files/list").json()["base_resp"]["status_code"] == 2013
+    assert V2Customer("minimax-cn").get("/v1/files/list?purpose=video_generation_input").json()["files"] == []
+    order = {"file_id": first["file_id"], "purpose": "video_generation_input"}
+    for wrong in ({"file_id": 1}, {"file_id": str(first["file_id"])}, {"purpose": "video_generation"}):
+        answer = h3.post("/v1/files/delete", json=order | wrong)
+        assert (answer.status_code, answer.json()["base_resp"]["status_code"]) == (200, 2013)
+    assert h3.post("/v1/files/delete", json=order).json() == {
+        "file_id": first["file_id"],
+        "base_resp": {"status_code": 0, "status_msg": "success"},
+    }
+    assert [upload["file_id"] for upload in emulator.uploads] == [str(second["file_id"])]
+
+
 @pytest.mark.parametrize("path", ["/account/query_balance", "/v1/token_plan/remains"])
 def test_an_account_is_shown_to_nobody_else(customer, path):
     assert V2Customer("minimax", "wrong").get(path).json()["base_resp"]["status_code"] == 2049

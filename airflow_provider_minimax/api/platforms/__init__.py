@@ -26,6 +26,7 @@ PLATFORMS: dict[str, Platform] = {
         replace(
             minimax.PLATFORM,
             newer=minimax_v2.PLATFORM,
+            other_base_urls=minimax.OTHER_BASE_URLS,
             balance=account.balance,
             read_balance=account.read_balance,
         ),

@@ -13,12 +13,17 @@ from airflow_provider_minimax.api.images import V1_PICTURES, PictureRules
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
+from airflow_provider_minimax.api.uploaded_files import UploadedFile
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 
 Check = Callable[[VideoRequest, frozenset[str]], list[str]]
 
 
 def _nothing_to_add(request: VideoRequest, later: frozenset[str]) -> list[str]:
+    return []
+
+
+def _no_doubts(request: VideoRequest) -> list[str]:
     return []
 
 
@@ -30,6 +35,7 @@ class Platform:
     :param name: its name in the connection.
     :param title: its name for people.
     :param base_urls: region to base URL; the first region is the default.
+    :param other_base_urls: other names of the same hosts, each with its region.
     :param path_prefix: what comes between the base URL and every path.
     :param submit: makes the request that buys a clip. Raises ``MinimaxRequestError`` for what it cannot express.
     :param also: makes the requests that buy something else than a clip of a description, by their kind.
@@ -40,13 +46,22 @@ class Platform:
     :param read_file: reads the answer to that.
     :param recognises: whether a JSON answer looks like this platform's at all, for the connection test.
     :param model_names: (official model, mode) to the platform's own name; empty where it takes the official names.
-    :param fields: the request's fields that it documents; empty where it takes all of the official API's.
-    :param check: its own rules on top of the catalogue's; the second argument names fields not known yet.
+    :param fields: the request's fields that its page names; empty where it takes all of the official API's. A page may
+        be partial, so others are sent with a warning.
+    :param required: the fields that its page requires and the official API does not; without them there is a warning.
+    :param resolutions: those that its page names, where the catalogue has more; others are sent with a warning.
+    :param doubts: what else its page does not name, one sentence each; sent with a warning.
+    :param check: its own rules on top of the catalogue's, where something else than was ordered would be paid for; the
+        second argument names fields not known yet.
     :param api_version: which version of MiniMax's API this is or resembles.
     :param newer: the same system's next version of the API, which has models of its own.
     :param pictures: what it takes as a picture.
     :param upload: makes the request that uploads a file, for requests to name it by its address.
     :param read_upload: reads that address from the answer.
+    :param list_files: makes the request for all that was uploaded.
+    :param read_files: reads the answer to that, the newest first.
+    :param delete_file: makes the request that deletes what was uploaded, by its id.
+    :param read_deletion: reads the answer to that, or raises why it was not deleted.
     :param cancel: makes the request that cancels a queued task, and erases a finished one.
     :param read_cancellation: reads from the answer to that what became of the task: ``cancelled``, ``deleted``, or
         another word of the platform.
@@ -66,18 +81,26 @@ class Platform:
     query: Callable[[str], HttpRequest]
     read_task: Callable[[HttpReply, str], VideoTask]
     recognises: Callable[[HttpReply], bool]
+    other_base_urls: Mapping[str, str] = field(default_factory=dict)
     path_prefix: str = ""
     also: Mapping[type[PaidRequest], Callable[[Any], HttpRequest]] = field(default_factory=dict)
     locate: Callable[[VideoTask], HttpRequest] | None = None
     read_file: Callable[[HttpReply], VideoFile] | None = None
     model_names: Mapping[tuple[str, Mode], str] = field(default_factory=dict)
     fields: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    resolutions: tuple[str, ...] = ()
+    doubts: Callable[[VideoRequest], list[str]] = _no_doubts
     check: Check = _nothing_to_add
     api_version: str = "v1"
     newer: Platform | None = None
     pictures: PictureRules = V1_PICTURES
     upload: Callable[[FileContent], HttpRequest] | None = None
     read_upload: Callable[[HttpReply], str] | None = None
+    list_files: Callable[[], HttpRequest] | None = None
+    read_files: Callable[[HttpReply], tuple[UploadedFile, ...]] | None = None
+    delete_file: Callable[[str], HttpRequest] | None = None
+    read_deletion: Callable[[HttpReply], None] | None = None
     cancel: Callable[[str], HttpRequest] | None = None
     read_cancellation: Callable[[HttpReply], str] | None = None
     list_tasks: Callable[[int, int, str | None, Sequence[str], str], HttpRequest] | None = None
@@ -85,6 +108,26 @@ class Platform:
     page_size: int = 1
     balance: Callable[[str], HttpRequest] | None = None
     read_balance: Callable[[str, HttpReply], Balance] | None = None
+
+    def region_of(self, base_url: str) -> str | None:
+        """
+        Return the region of one of the platform's own base URLs; ``None`` for any other.
+
+        :param base_url: the base URL.
+        """
+        own = {url: region for region, url in self.base_urls.items()} | dict(self.other_base_urls)
+        return own.get(base_url.lower())
+
+    def usual_url(self, url: str) -> str:
+        """
+        Return a URL with the usual name of the platform's host, which is the same for all names of one account's host.
+
+        :param url: the base URL, with or without a path behind it.
+        """
+        for other, region in self.other_base_urls.items():
+            if url == other or url.startswith(f"{other}/"):
+                return f"{self.base_urls[region]}{url.removeprefix(other)}"
+        return url
 
     def for_model(self, model: str) -> Platform:
         """
@@ -138,20 +181,55 @@ class Platform:
 
     def problems(self, request: PaidRequest, later: frozenset[str] = frozenset()) -> list[str]:
         """
-        Say what of a request this platform does not document, so that it is refused before anything is sent.
+        Say what of a request this platform is known not to make, so that it is refused before anything is sent.
 
         :param request: the request.
         :param later: fields that are given but not known yet.
         :return: one sentence a problem, each naming the platform.
         """
-        undocumented = [
-            f"{name}: {self.title} has no such field; leave it out"
+        problems = []
+        if self.newer is None and "model" not in later and api_of(self.official_model(request)) != self.api_version:
+            problems.append(f"model={request.model!r}: {self.title} is not known to have it; use MiniMax itself")
+        if not isinstance(request, VideoRequest):
+            return problems
+        if modes := self._other_modes(request):
+            problems.append(
+                f"model={request.model!r}: {self.title} has it in {' and '.join(modes)} mode only; what is given for "
+                "another may be ignored, and the clip billed without it"
+            )
+        return problems + self.check(request, later)
+
+    def _other_modes(self, request: VideoRequest) -> list[str]:
+        """Return the modes of the platform's own model that the request names, if it is not for one of them."""
+        modes = [mode for (_, mode), own in self.model_names.items() if own == request.model]
+        return [] if request.mode in modes else list(map(str, modes))
+
+    def warnings(self, request: PaidRequest) -> list[str]:
+        """
+        Say what of a request this platform's page does not document. It is sent, because a page may be partial.
+
+        :param request: the request.
+        :return: one sentence a doubt, each naming the field and the platform.
+        """
+        page = f"{self.title}'s page"
+        doubts = [
+            f"{name}: {page} does not name this field. It is sent; {self.title} may refuse it, or ignore it and bill a "
+            "clip made without it"
             for name in request.given()
             if self.fields and name not in self.fields | {"model", "extra_body"}
         ]
-        if self.newer is None and "model" not in later and api_of(self.official_model(request)) != self.api_version:
-            undocumented.append(f"model={request.model!r}: {self.title} is not known to have it; use MiniMax itself")
-        return undocumented + (self.check(request, later) if isinstance(request, VideoRequest) else [])
+        doubts += [
+            f"{name}: {page} requires it. The request is sent without it, as MiniMax's API allows, and may be refused"
+            for name in sorted(self.required)
+            if request.get(name) is None
+        ]
+        resolution = request.get("resolution")
+        if self.resolutions and resolution not in (None, *self.resolutions):
+            doubts.append(
+                f"resolution={resolution!r}: {page} names {' and '.join(self.resolutions)} only. It is sent, and may "
+                "be refused"
+            )
+        return doubts + (self.doubts(request) if isinstance(request, VideoRequest) else [])
 
     def official_model(self, request: PaidRequest) -> str:
         """Return the official name of the request's model, for the catalogue; an unknown name is returned as it is."""
@@ -165,17 +243,17 @@ class Platform:
         Return this platform's own name of the request's model.
 
         :param request: the request; its model is an official name, the platform's own, or one that nobody knows yet.
-        :raises MinimaxRequestError: a known model that the platform does not have, or not in this mode.
+        :raises MinimaxRequestError: a known model whose name at the platform, or for this mode, is not known.
         """
         own = self.model_names.get((request.model, request.mode))
         if own is not None:
             return own
-        modes = [str(mode) for (official, mode), own in self.model_names.items() if request.model in (official, own)]
-        if request.mode in modes:
+        if request.model not in models():
             return request.model
-        if modes:
-            raise invalid([f"model={request.model!r}: {self.title} has it in {' and '.join(modes)} mode only"])
-        if request.model in models():
+        way_on = f"if it has it by now, give {self.title}'s own name of the model"
+        if modes := [str(mode) for official, mode in self.model_names if official == request.model]:
+            known = f"{self.title} is known to have it in {' and '.join(modes)} mode only"
+        else:
             has = sorted({official for official, _ in self.model_names})
-            raise invalid([f"model={request.model!r}: {self.title} does not have it; it has {', '.join(has)}"])
-        return request.model
+            known = f"{self.title} is not known to have it; it has {', '.join(has)}"
+        raise invalid([f"model={request.model!r}: {known}; {way_on}"])

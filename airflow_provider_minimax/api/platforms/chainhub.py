@@ -133,11 +133,6 @@ def recognises(reply: HttpReply) -> bool:
     return is_object_with(reply, "base_resp", "error", "data")
 
 
-def _check(request: VideoRequest, later: frozenset[str]) -> list[str]:
-    missing = request.prompt is None and "prompt" not in later
-    return ["prompt: missing; ChainHub requires one"] if missing else []
-
-
 PLATFORM = replace(
     minimax.PLATFORM,
     name="chainhub",
@@ -149,5 +144,5 @@ PLATFORM = replace(
     read_task=read_task,
     recognises=recognises,
     fields=frozenset({"prompt", "first_frame_image", "duration", "resolution", "prompt_optimizer"}),
-    check=_check,
+    required=frozenset({"prompt"}),
 )

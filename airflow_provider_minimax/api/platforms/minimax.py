@@ -40,6 +40,8 @@ from airflow_provider_minimax.exceptions import (
 )
 
 BASE_URLS = {"global": "https://api.minimax.io", "cn": "https://api.minimaxi.com"}
+# The mainland's pages and the vendor's own command line have moved to this name; the older one goes on working.
+OTHER_BASE_URLS = {"https://api.minimax.cn": "cn"}
 # A query that carries one of these without a status is the task's end; any other code concerns the query alone.
 _MODERATION_CODES = ("1026", "1027")
 

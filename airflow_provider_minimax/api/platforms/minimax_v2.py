@@ -10,6 +10,7 @@ is in brackets at the end of their text. A task tells the seconds and tokens tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -22,6 +23,8 @@ from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import BASE_URLS, Retrieval, refuse, refuse_enveloped, with_extra
 from airflow_provider_minimax.api.platforms.replies import (
+    BaseResp,
+    Bytes,
     Id,
     MaybeId,
     MaybeObject,
@@ -41,10 +44,14 @@ from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.api.uploaded_files import UploadedFile
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
 
 # No limit is documented; with so many ids the address stays short enough for any proxy.
 PAGE_SIZE = 50
+
+_PURPOSE = "video_generation_input"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 _CANCELLED = frozenset({"cancelled", "canceled", "cancel"})
 _DELETED = frozenset({"deleted", "delete"})
@@ -72,6 +79,10 @@ class _Content(Reply):
     prompt: Text = ""
 
 
+class _Usage(Reply):
+    input_seconds: Seconds = None
+
+
 class _Task(Reply):
     id: MaybeId = None
     model: Word = ""
@@ -82,6 +93,7 @@ class _Task(Reply):
     ratio: Word = ""
     task_type: Word = ""
     duration: Seconds = None
+    usage: Annotated[_Usage | None, MaybeObject] = None
     created_at: Moment = None
     updated_at: Moment = None
 
@@ -93,6 +105,23 @@ class _Query(Reply):
 class _Page(Reply):
     items: Annotated[list[_Task], BeforeValidator(objects)] = Field(default_factory=list)
     total: int | None = None
+
+
+class _File(Reply):
+    file_id: MaybeId = None
+    filename: Text = ""
+    bytes: Bytes = None
+    created_at: Moment = None
+    purpose: Word = ""
+
+
+class _Files(Reply):
+    files: Annotated[list[_File] | None, BeforeValidator(objects)] = None
+    base_resp: Annotated[BaseResp | None, MaybeObject] = None
+
+
+class _FileDeletion(Reply):
+    base_resp: Annotated[BaseResp | None, MaybeObject] = None
 
 
 class _Removed(Reply):
@@ -143,7 +172,7 @@ def read_submission(reply: HttpReply) -> str:
 
 def upload(file: FileContent) -> HttpRequest:
     """Make the call that uploads a file for requests to come. It is of v1, and what it takes lives for seven days."""
-    return HttpRequest("POST", "/v1/files/upload", body={"purpose": "video_generation_input"}, file=file)
+    return HttpRequest("POST", "/v1/files/upload", body={"purpose": _PURPOSE}, file=file)
 
 
 def read_upload(reply: HttpReply) -> str:
@@ -154,6 +183,40 @@ def read_upload(reply: HttpReply) -> str:
         refuse_enveloped(reply)
         raise MinimaxUnavailableError("the answer to the upload names no file", http_status=reply.status)
     return f"mm_file://{answer.file.file_id}"
+
+
+def list_files() -> HttpRequest:
+    """Make the call for all that was uploaded, which is of v1 too: …/docs/api-reference/file-management-list."""
+    return HttpRequest("GET", "/v1/files/list", query={"purpose": _PURPOSE})
+
+
+def read_files(reply: HttpReply) -> tuple[UploadedFile, ...]:
+    """Read what was uploaded, the newest first; files of other purposes, such as clips, are left out."""
+    answer = read(reply, _Files)
+    refuse(reply, answer.base_resp)
+    if answer.files is None:
+        refuse_enveloped(reply)
+        raise MinimaxUnavailableError("the answer to the list of files has no files", http_status=reply.status)
+    found = [
+        UploadedFile(file.file_id, redact(file.filename, limit=200), file.bytes, file.created_at)
+        for file in answer.files
+        if file.file_id and file.purpose in ("", _PURPOSE)
+    ]
+    return tuple(sorted(found, key=lambda file: (file.created_at or _LONG_AGO, file.file_id), reverse=True))
+
+
+def delete_file(file_id: str) -> HttpRequest:
+    """Make the call that deletes what was uploaded, and nothing else: …/docs/api-reference/file-management-delete."""
+    return HttpRequest("POST", "/v1/files/delete", body={"file_id": int(file_id), "purpose": _PURPOSE})
+
+
+def read_deletion(reply: HttpReply) -> None:
+    """Read that a file was deleted."""
+    answer = read(reply, _FileDeletion)
+    refuse(reply, answer.base_resp)
+    if answer.base_resp is None:
+        refuse_enveloped(reply)
+        raise MinimaxUnavailableError("the answer does not say that the file was deleted", http_status=reply.status)
 
 
 def query(minimax_task_id: str) -> HttpRequest:
@@ -196,6 +259,7 @@ def _task_of(answer: _Task, minimax_task_id: str) -> VideoTask:
         resolution=answer.resolution or None,
         ratio=answer.ratio or None,
         task_type=answer.task_type or None,
+        input_seconds=answer.usage.input_seconds if answer.usage else None,
     )
 
 
@@ -265,6 +329,10 @@ PLATFORM = Platform(
     pictures=V2_PICTURES,
     upload=upload,
     read_upload=read_upload,
+    list_files=list_files,
+    read_files=read_files,
+    delete_file=delete_file,
+    read_deletion=read_deletion,
     cancel=cancel,
     read_cancellation=read_cancellation,
     list_tasks=list_tasks,

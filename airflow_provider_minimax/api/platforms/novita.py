@@ -31,7 +31,7 @@ from airflow_provider_minimax.api.platforms.replies import (
     read,
 )
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.request import Mode, VideoRequest, invalid
+from airflow_provider_minimax.api.request import MEDIA_FIELDS, Mode, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
 
@@ -70,6 +70,8 @@ _ROUTES = {
     "minimax-hailuo-2.3-fast-i2v": _Route(_IMAGE),
 }
 _HAILUO_RESOLUTIONS = ("768P", "1080P")
+# What a clip shows and how wide it is: made without one of these, it is another clip.
+_CONTENT = frozenset({*MEDIA_FIELDS, "ratio"})
 # For a model that is newer than this table: the names that the newer pages agree on.
 _NEWER = _Route(_TWO_IMAGES)
 
@@ -122,8 +124,10 @@ def submit(request: VideoRequest) -> HttpRequest:
     for name, value in fields.items():
         if name in route.fields:
             body[route.fields[name]] = value
-        elif name not in route.fixed:
+        elif name in _CONTENT:
             problems.append(f"{name}: Novita's {model} has no such field; leave it out")
+        elif name not in route.fixed:
+            body[name] = value
         elif value != route.fixed[name]:
             problems.append(f"{name}={value!r}: Novita's {model} makes {route.fixed[name]} only; leave it out")
     if problems:
@@ -172,13 +176,21 @@ def recognises(reply: HttpReply) -> bool:
 
 
 def _check(request: VideoRequest, later: frozenset[str]) -> list[str]:
-    problems = []
-    if request.prompt is None and "prompt" not in later:
-        problems.append("prompt: missing; Novita requires one")
     model = MODEL_NAMES.get((request.model, request.mode), request.model)
     if model.startswith("minimax-hailuo") and request.resolution not in (None, *_HAILUO_RESOLUTIONS):
-        problems.append(f"resolution={request.resolution!r}: Novita's {model} takes {' or '.join(_HAILUO_RESOLUTIONS)}")
-    return problems
+        return [f"resolution={request.resolution!r}: Novita's {model} takes {' or '.join(_HAILUO_RESOLUTIONS)}"]
+    return []
+
+
+def _doubts(request: VideoRequest) -> list[str]:
+    model = MODEL_NAMES.get((request.model, request.mode), request.model)
+    route = _ROUTES.get(model, _NEWER)
+    known = {*route.fields, *route.fixed, *_CONTENT, "model", "extra_body"}
+    return [
+        f"{name}: Novita's page of {model} does not name this field. It is sent, and may have no effect"
+        for name in request.given()
+        if name not in known
+    ]
 
 
 PLATFORM = Platform(
@@ -191,5 +203,7 @@ PLATFORM = Platform(
     read_task=read_task,
     recognises=recognises,
     model_names=MODEL_NAMES,
+    required=frozenset({"prompt"}),
+    doubts=_doubts,
     check=_check,
 )

@@ -109,6 +109,8 @@ Money = Annotated[Annotated[Decimal, Field(max_digits=15)] | None, _IfValid]
 """What is in an account, likewise; it may be less than nothing."""
 Pixels = Annotated[Annotated[int, Field(gt=0)] | None, _IfValid]
 """A width or a height."""
+Bytes = Annotated[Annotated[int, Field(ge=0)] | None, _IfValid]
+"""The size of a file."""
 Seconds = Annotated[Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, _IfValid]
 """A clip's length."""
 
@@ -195,6 +197,8 @@ _CALLBACK_HINT = (
 )
 
 R = TypeVar("R", bound=Reply)
+
+UNKNOWN_TASK = "the platform does not know this task"
 
 
 def plain_code(code: str) -> str:
@@ -305,7 +309,7 @@ def _hint_of(words: str) -> str | None:
 def gone(minimax_task_id: str, words: str, **facts: Any) -> MinimaxTaskGoneError:
     """Return the error for a task id that the platform does not know."""
     return MinimaxTaskGoneError(
-        f"the platform does not know this task: {redact(words) or 'no reason was given'}",
+        f"{UNKNOWN_TASK}: {redact(words) or 'no reason was given'}",
         minimax_task_id=minimax_task_id,
         hint="Check that the id was made through this connection; platforms forget old tasks.",
         **facts,

@@ -1,9 +1,11 @@
 """
 Vtrix (cloud.vtrix.ai): models under its own names, parameters in an envelope, the clip's URL in the task itself.
 
-Its page: /docs/api/minimax/minimax-i2v-01-live at doc.vtrix.ai. The page shows the parameters beside ``model``; the
-vendor's own clients wrap them as ``{"input": [{"params": …}]}``, which is what is sent here. Error codes have leading
-zeros, so they are texts.
+Its pages, at doc.vtrix.ai below /docs/api/minimax: minimax-i2v-01-live; minimax-hailuo-02-i2v, which has
+``last_frame_image``; minimax-hailuo-23-fast, which has ``fast_pretreatment``. The vendor's command line
+(https://github.com/vtrix-ai/vtrix-cli) sends the latter for all Hailuo models. The pages show the parameters beside
+``model``; the vendor's own clients wrap them as ``{"input": [{"params": …}]}``, which is what is sent here. Error codes
+have leading zeros, so they are texts.
 
 A finished task names its cost in USD (``usage.cost``, a text by its page, a number or empty elsewhere) and when it was
 completed; the names of the times are those of the vendor's own client, ``TaskMetadata`` in
@@ -20,7 +22,7 @@ from pydantic import BeforeValidator, Field
 from airflow_provider_minimax.api.cost import Billed
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms.base import Platform
-from airflow_provider_minimax.api.platforms.minimax import IdFields, with_extra
+from airflow_provider_minimax.api.platforms.minimax import IdFields, body
 from airflow_provider_minimax.api.platforms.replies import (
     Amount,
     ErrorBody,
@@ -56,6 +58,7 @@ MODEL_NAMES = {
     ("I2V-01-live", Mode.FIRST_FRAME): "minimax_i2v_01_live",
     ("MiniMax-Hailuo-02", Mode.TEXT): "minimax_hailuo_02",
     ("MiniMax-Hailuo-02", Mode.FIRST_FRAME): "minimax_hailuo_02_i2v",
+    ("MiniMax-Hailuo-02", Mode.FIRST_AND_LAST_FRAME): "minimax_hailuo_02_i2v",
     ("MiniMax-Hailuo-2.3", Mode.FIRST_FRAME): "minimax_hailuo_23_i2v",
     ("MiniMax-Hailuo-2.3-Fast", Mode.FIRST_FRAME): "minimax_hailuo_23_fast_i2v",
 }
@@ -91,11 +94,9 @@ class _Task(Reply):
 def submit(request: VideoRequest) -> HttpRequest:
     """Make the create call."""
     model = PLATFORM.own_model(request)
-    params = request.given()
+    params = body(request)
     del params["model"]
-    extra = params.pop("extra_body", {})
-    body = {"model": model, "input": [{"params": with_extra(params, extra)}]}
-    return HttpRequest("POST", "/model/v1/generation", body=body, buys=True)
+    return HttpRequest("POST", "/model/v1/generation", body={"model": model, "input": [{"params": params}]}, buys=True)
 
 
 def read_submission(reply: HttpReply) -> str:
@@ -174,9 +175,11 @@ PLATFORM = Platform(
         {
             "prompt",
             "first_frame_image",
+            "last_frame_image",
             "duration",
             "resolution",
             "prompt_optimizer",
+            "fast_pretreatment",
             "callback_url",
             "aigc_watermark",
         }

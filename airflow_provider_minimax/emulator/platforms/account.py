@@ -15,7 +15,8 @@ from airflow_provider_minimax.emulator.addresses import ADDRESSES
 from airflow_provider_minimax.emulator.contract_v2 import LARGEST_FILES, MIB, FileKind
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
 from airflow_provider_minimax.emulator.platforms.official import base_resp, reply
-from airflow_provider_minimax.emulator.refusals import Refusal, invalid
+from airflow_provider_minimax.emulator.refusals import Refusal, UnknownTask, invalid
+from airflow_provider_minimax.emulator.world import Upload
 
 PURPOSE = "video_generation_input"
 KINDS: dict[str, FileKind] = {
@@ -41,14 +42,39 @@ async def upload(exchange: Exchange) -> Response:
     if not 0 < len(content) <= LARGEST_FILES[kind]:
         raise invalid(f"file: must not be larger than {LARGEST_FILES[kind] // MIB} MB and not empty")
     stored = exchange.world.store(exchange.platform.name, filename, kind, content)
-    described = {
-        "file_id": int(stored.file_id),
-        "bytes": stored.bytes,
-        "created_at": int(stored.time),
-        "filename": filename,
+    return reply({"file": _described(stored), "base_resp": base_resp()})
+
+
+async def list_files(exchange: Exchange) -> Response:
+    """Show what was uploaded for a purpose; orders of clips have one, and nothing else is uploaded here."""
+    purpose = exchange.parameter("purpose")
+    uploads = exchange.world.uploads_of(exchange.platform.name) if purpose == PURPOSE else []
+    return reply({"files": [_described(upload) for upload in uploads], "base_resp": base_resp()})
+
+
+async def delete_file(exchange: Exchange) -> Response:
+    """Forget what was uploaded; orders can no longer name it."""
+    body = await exchange.json_object()
+    file_id, purpose = body.get("file_id"), body.get("purpose")
+    if not isinstance(file_id, int) or isinstance(file_id, bool):
+        raise invalid("file_id must be an integer")
+    if purpose != PURPOSE:
+        raise invalid(f"purpose must be {PURPOSE}")
+    own = {upload.file_id for upload in exchange.world.uploads_of(exchange.platform.name)}
+    if str(file_id) not in own:
+        raise UnknownTask(f"file_id {file_id}")
+    del exchange.world.uploads[str(file_id)]
+    return reply({"file_id": file_id, "base_resp": base_resp()})
+
+
+def _described(upload: Upload) -> dict[str, Any]:
+    return {
+        "file_id": int(upload.file_id),
+        "bytes": upload.bytes,
+        "created_at": int(upload.time),
+        "filename": upload.filename,
         "purpose": PURPOSE,
     }
-    return reply({"file": described, "base_resp": base_resp()})
 
 
 async def balance(exchange: Exchange) -> Response:
@@ -76,12 +102,14 @@ async def plan_remains(exchange: Exchange) -> Response:
 
 
 def _refuse(exchange: Exchange, refusal: Refusal) -> Response:
-    is_bad_file = refusal.code == 2013 and exchange.request.method == "POST"
+    is_bad_file = refusal.code == 2013 and exchange.request.url.path.endswith("/upload")
     return reply({"base_resp": base_resp(refusal.code, refusal.message)}, 400 if is_bad_file else 200)
 
 
 ENDPOINTS = (
     Endpoint("POST", "/v1/files/upload", "upload", upload),
+    Endpoint("GET", "/v1/files/list", "upload", list_files),
+    Endpoint("POST", "/v1/files/delete", "upload", delete_file),
     Endpoint("GET", "/account/query_balance", "account", balance),
     Endpoint("GET", "/v1/token_plan/remains", "account", plan_remains),
 )

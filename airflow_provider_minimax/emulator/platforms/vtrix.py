@@ -5,6 +5,7 @@ Its error codes begin with a zero, so they are text; its documents call them int
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -29,16 +30,26 @@ def _image_page(model: str) -> Page:
     return Page(fields, frozenset({"first_frame_image"}), frozenset({"first_frame"}), {"first_frame": model})
 
 
+def _hailuo_02_i2v_page() -> Page:
+    fields = own_names("first_frame_image", "last_frame_image", "fast_pretreatment", *PARAMETERS)
+    models = dict.fromkeys(("first_frame", "first_and_last_frame"), "MiniMax-Hailuo-02")
+    return Page(fields, frozenset({"first_frame_image"}), frozenset(models), models)
+
+
+def _hailuo(page: Page) -> Page:
+    return replace(page, fields={**page.fields, **own_names("fast_pretreatment")})
+
+
 PAGES = {
     "minimax_t2v_01": _text_page("T2V-01"),
     "minimax_t2v_01_director": _text_page("T2V-01-Director"),
     "minimax_i2v_01": _image_page("I2V-01"),
     "minimax_i2v_01_director": _image_page("I2V-01-Director"),
     "minimax_i2v_01_live": _image_page("I2V-01-live"),
-    "minimax_hailuo_02": _text_page("MiniMax-Hailuo-02"),
-    "minimax_hailuo_02_i2v": _image_page("MiniMax-Hailuo-02"),
-    "minimax_hailuo_23_i2v": _image_page("MiniMax-Hailuo-2.3"),
-    "minimax_hailuo_23_fast_i2v": _image_page("MiniMax-Hailuo-2.3-Fast"),
+    "minimax_hailuo_02": _hailuo(_text_page("MiniMax-Hailuo-02")),
+    "minimax_hailuo_02_i2v": _hailuo_02_i2v_page(),
+    "minimax_hailuo_23_i2v": _hailuo(_image_page("MiniMax-Hailuo-2.3")),
+    "minimax_hailuo_23_fast_i2v": _hailuo(_image_page("MiniMax-Hailuo-2.3-Fast")),
 }
 
 STATUSES = {

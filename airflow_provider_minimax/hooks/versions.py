@@ -1,0 +1,118 @@
+"""Which version of MiniMax's API knows a remote task, where nobody said it: each is asked once, the first one first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow_provider_minimax.api.platforms import Platform
+from airflow_provider_minimax.api.platforms.replies import UNKNOWN_TASK
+from airflow_provider_minimax.api.task import TaskState, VideoTask
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError, MinimaxTaskGoneError
+
+# The hook of a triggerer may live for weeks.
+_REMEMBERED = 10_000
+
+
+class TaskVersions:
+    """The versions that were found out, or that a submission told."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def remember(self, minimax_task_id: str, api_version: str) -> None:
+        """Keep in mind which version knows a task."""
+        if len(self._known) >= _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[minimax_task_id] = api_version
+
+    def search(self, family: Platform, minimax_task_id: str, api_version: str | None) -> VersionSearch:
+        """
+        Begin to look for a task.
+
+        :param family: the platform, by the first version of its API.
+        :param minimax_task_id: the task.
+        :param api_version: the version that knows it; ``None`` if nobody said it.
+        :raises MinimaxRequestError: the platform has no such version.
+        """
+        if api_version is not None:
+            return VersionSearch(self, minimax_task_id, [family.of_version(api_version)], is_all=family.newer is None)
+        versions = [version for version in (family, family.newer) if version is not None]
+        known = [version for version in versions if version.api_version == self._known.get(minimax_task_id)]
+        return VersionSearch(self, minimax_task_id, known or versions, is_all=True)
+
+
+class VersionSearch:
+    """
+    One search for a task: the versions of the API to ask, and what each of them said.
+
+    :param memory: where to write down the version that knows it.
+    :param minimax_task_id: the task.
+    :param versions: the versions to ask, in this order.
+    :param is_all: whether the platform has no others that might know it.
+    """
+
+    def __init__(
+        self, memory: TaskVersions, minimax_task_id: str, versions: Sequence[Platform], *, is_all: bool
+    ) -> None:
+        self.versions = versions
+        self._memory = memory
+        self._minimax_task_id = minimax_task_id
+        self._is_all = is_all
+        self._refusals: list[MinimaxError] = []
+        self._doubtful: VideoTask | None = None
+
+    def found(self, task: VideoTask) -> bool:
+        """
+        Take what a version said of the task.
+
+        :param task: the task.
+        :return: whether that settles it; a version that knows no state of a task may not know the task.
+        """
+        if task.state is TaskState.UNKNOWN and len(self.versions) > 1:
+            self._doubtful = self._doubtful or task
+            return False
+        self._memory.remember(self._minimax_task_id, task.api_version)
+        return True
+
+    def failed(self, error: MinimaxError) -> None:
+        """
+        Take it that a version does not know the task.
+
+        :param error: what it answered.
+        :raises MinimaxError: if that says something else.
+        """
+        if not isinstance(error, MinimaxTaskGoneError | MinimaxRequestError):
+            if self._refusals:
+                error.message += f"; version {self.versions[0].api_version!r} of the API does not know this task"
+                error.args = (error.message,)
+            raise error
+        self._refusals.append(error)
+
+    def result(self) -> VideoTask:
+        """
+        Return the task once all were asked and none was sure.
+
+        :raises MinimaxTaskGoneError: no version knows it.
+        :raises MinimaxRequestError: the only one that was asked cannot be asked so.
+        """
+        if self._doubtful is not None:
+            self._memory.remember(self._minimax_task_id, self._doubtful.api_version)
+            return self._doubtful
+        *_, last = self._refusals
+        if len(self.versions) == 1:
+            if not self._is_all:
+                asked = f"Only version {self.versions[0].api_version!r} of its API was asked."
+                last.hint = " ".join(filter(None, (last.hint, asked)))
+            raise last
+        said = (
+            f"{version.api_version}: {error.message.removeprefix(f'{UNKNOWN_TASK}: ')}"
+            for version, error in zip(self.versions, self._refusals, strict=True)
+        )
+        raise MinimaxTaskGoneError(
+            f"{UNKNOWN_TASK}; both versions of its API were asked ({'; '.join(said)})",
+            http_status=last.http_status,
+            code=last.code,
+            platform=last.platform,
+            trace_id=last.trace_id,
+            hint=last.hint,
+        ) from last
