@@ -31,7 +31,7 @@ class BrowserGuard:
             if not self._is_own(host, request.scope.get("server")):
                 return _refusal(
                     f"Host {host!r} is not known here: use an address of this machine, or start the emulator with "
-                    "--allow-host and that name"
+                    "--allow-host and that name, without a port"
                 )
             if origin is not None and urlsplit(origin).netloc != host:
                 return _refusal(f"Origin {origin!r}: pages of other sites may not use this")

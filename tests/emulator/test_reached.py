@@ -198,7 +198,7 @@ def test_a_refusal_says_what_to_do_about_a_name_of_ones_own(emulator):
     answer = browser.get(f"{emulator.url}/_emulator/state", headers={"Host": "emulator:8765"})
     assert answer.json() == {
         "error": "Host 'emulator:8765' is not known here: use an address of this machine, or start the emulator with "
-        "--allow-host and that name"
+        "--allow-host and that name, without a port"
     }
     with Emulator(allowed_hosts=["Emulator"]) as other:
         assert browser.get(f"{other.url}/_emulator/state", headers={"Host": "emulator:8765"}).status_code == 200

@@ -27,9 +27,6 @@ STATUSES = {
     "failed": "Fail",
 }
 
-UPDATE_STATUSES = {**dict.fromkeys(ON_THE_WAY, "processing"), "success": "success", "failed": "failed"}
-"""Fewer words than the query has, and in lower case."""
-
 EVERY_FIELD = Page(fields=own_names(*OFFICIAL_FIELDS), required=frozenset({"model"}))
 
 # BLTCY's pages name only these; the stray blank at the end of its "prompt_optimizer " is a slip of the page.
@@ -45,6 +42,9 @@ BLTCY_FIRST_AND_LAST = Page(
     modes=frozenset({"first_and_last_frame"}),
     resolutions=frozenset({"768P", "1080P"}),
 )
+
+# Of what goes to a callback_url: fewer words than the query has, and in lower case.
+UPDATE_STATUSES = {**dict.fromkeys(ON_THE_WAY, "processing"), "success": "success", "failed": "failed"}
 
 PageOf = Callable[[dict[str, Any]], Page]
 Refuse = Callable[[Exchange, Refusal], Response]
