@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.metadata
+import os
 import re
 import shlex
 import shutil
@@ -324,6 +325,13 @@ def test_every_variable_of_make_up_is_in_the_quickstart():
     assert len(named) == 5
     page = (DOCS / "quickstart.rst").read_text()
     assert [name for name in named if f"* - ``{name}``" not in page] == []
+
+
+def test_make_up_has_the_examples_write_below_its_own_folder(tmp_path):
+    shown = "import up; print(up.settings()['MINIMAX_EXAMPLES_FOLDER'])"
+    environment = {"PATH": os.environ["PATH"], "UP_FOLDER": str(tmp_path), "PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run([sys.executable, "-c", shown], env=environment, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == tmp_path / "clips"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLE_DAGS.glob("*.py")), ids=lambda path: path.stem)
