@@ -33,7 +33,9 @@ html_show_sphinx = False
 
 # Of a session in a terminal the commands are copied, without prompts and answers; what is only shown has no button.
 copybutton_selector = "div:not(.highlight-text) > div.highlight pre"
-copybutton_exclude = ".linenos, .gp, .go"
+copybutton_prompt_text = "$ "
+copybutton_copy_empty_lines = False
+copybutton_line_continuation_character = "\\"
 
 # The parameters are described in each class's docstring; the signature stays bare and the types stand beside them.
 autodoc_typehints = "description"

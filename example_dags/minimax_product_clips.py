@@ -8,6 +8,7 @@ show it as failed. Needs Airflow 3.1 or later and the extra `media`.
 
 # [START howto_product_clips]
 import csv
+import io
 import json
 import os
 from collections import Counter
@@ -48,14 +49,14 @@ with DAG(
     @task
     def products(params: dict) -> list[dict]:
         """Return the arguments of each product's clip."""
-        rows = csv.DictReader(ObjectStoragePath(params["catalogue"]).read_text().splitlines())
+        text = ObjectStoragePath(params["catalogue"]).read_bytes().decode("utf-8-sig")  # as Excel writes it, too
         return [
             {
                 "prompt": row["prompt"],
                 "first_frame_image": row["picture"] or None,
                 "output_path": f"{params['folder']}/drafts/{row['sku']}.mp4",
             }
-            for row in rows
+            for row in csv.DictReader(io.StringIO(text, newline=""))
         ]
 
     rows = products()
@@ -97,7 +98,7 @@ with DAG(
         lines = [f"All clips on one sheet: {link(sheet['output_path'])}", "", "| Prompt | Clip |", "|---|---|"]
         for index, row in enumerate(rows):
             shown = link(clip_of[index]["output_path"]) if index in clip_of else f"**none:** `generate[{index}]` failed"
-            lines.append(f"| {row['prompt']} | {shown} |")
+            lines.append(f"| {' '.join(row['prompt'].split())} | {shown} |")
         bought = ", ".join(f"{amount:.2f} {currency}" for currency, amount in spent.items())
         return "\n".join([*lines, "", f"Bought tonight for {bought or 'nothing'}."])
 

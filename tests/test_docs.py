@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.metadata
+import os
 import re
 import shlex
 import shutil
@@ -27,6 +28,8 @@ import airflow.sdk
 import httpx
 import pytest
 from airflow.sdk import DAG
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -69,8 +72,6 @@ class Block:
 
 
 def blocks_of_readme() -> Iterator[Block]:
-    from markdown_it import MarkdownIt
-
     for name in ("README.md", "CONTRIBUTING.md"):
         for token in MarkdownIt().parse((ROOT / name).read_text()):
             if token.type == "fence":
@@ -78,15 +79,19 @@ def blocks_of_readme() -> Iterator[Block]:
 
 
 @pytest.fixture(scope="session")
-def blocks(tmp_path_factory) -> list[Block]:
-    """All blocks of the built pages, and of README and CONTRIBUTING."""
-    from bs4 import BeautifulSoup
-
-    built = tmp_path_factory.mktemp("docs")
+def built(tmp_path_factory) -> Path:
+    """The pages as HTML."""
+    folder = tmp_path_factory.mktemp("docs")
     left_out = ",".join(["_build", "examples", *map(str, FROM_DOCSTRINGS)])
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-D", f"exclude_patterns={left_out}", DOCS, built]
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-D", f"exclude_patterns={left_out}", DOCS, folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blocks(built) -> list[Block]:
+    """All blocks of the built pages, and of README and CONTRIBUTING."""
     found = list(blocks_of_readme())
     for path in sorted(built.rglob("*.html")):
         page = str(path.relative_to(built).with_suffix(""))
@@ -99,6 +104,14 @@ def blocks(tmp_path_factory) -> list[Block]:
 def whole_dags(blocks: list[Block]) -> list[Block]:
     """Return the blocks that show a whole DAG, each once."""
     return list({block.text: block for block in blocks if block.is_dag}.values())
+
+
+def test_the_first_page_shows_a_finished_run_and_a_contact_sheet_and_its_code_can_be_copied(built):
+    page = BeautifulSoup((built / "index.html").read_text(), "html.parser")
+    pictures = [picture["src"] for picture in page.select("article img")]
+    assert pictures == ["_images/finished-run.png", "_images/contact-sheet.jpg"]
+    assert all((built / picture).exists() for picture in pictures)
+    assert page.select("script[src^='_static/copybutton.js']")
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
@@ -312,6 +325,13 @@ def test_every_variable_of_make_up_is_in_the_quickstart():
     assert len(named) == 5
     page = (DOCS / "quickstart.rst").read_text()
     assert [name for name in named if f"* - ``{name}``" not in page] == []
+
+
+def test_make_up_has_the_examples_write_below_its_own_folder(tmp_path):
+    shown = "import up; print(up.settings()['MINIMAX_EXAMPLES_FOLDER'])"
+    environment = {"PATH": os.environ["PATH"], "UP_FOLDER": str(tmp_path), "PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run([sys.executable, "-c", shown], env=environment, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == tmp_path / "clips"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLE_DAGS.glob("*.py")), ids=lambda path: path.stem)

@@ -40,11 +40,12 @@ def night(connect, minimax_emulator, tmp_path, monkeypatch) -> Callable[[Path], 
 
 @pytest.fixture
 def catalogue_of(tmp_path) -> Callable[..., Path]:
-    """Write a catalogue of SKUs and their prompts."""
+    """Write a catalogue of SKUs and their prompts, as Excel does."""
 
     def write(**products: str) -> Path:
         path = tmp_path / "catalogue.csv"
-        path.write_text("\n".join(["sku,picture,prompt", *(f"{sku},,{prompt}" for sku, prompt in products.items())]))
+        lines = ["sku,picture,prompt", *(f'{sku},,"{prompt}"' for sku, prompt in products.items())]
+        path.write_text("\r\n".join(lines), "utf-8-sig", newline="")
         return path
 
     return write
@@ -78,7 +79,7 @@ def test_a_refused_prompt_keeps_nobody_from_the_others_and_costs_nothing(
 
 
 def test_the_next_night_buys_only_what_changed(night, catalogue_of, minimax_emulator):
-    night(catalogue_of(mug="Steam rises.", boat="A boat sails."))
+    night(catalogue_of(mug="Steam rises.", boat="A boat\nsails."))
     seen = night(catalogue_of(mug="Steam rises.", boat="The boat arrives."))
     assert [purchase["body"]["prompt"] for purchase in minimax_emulator.purchases[2:]] == ["The boat arrives."]
     assert seen["cost"] == {"USD": PRICE}
