@@ -40,6 +40,7 @@ from airflow_provider_minimax.hooks.calls import (
     cancellation,
     cancelled,
     list_price_at,
+    may_be_missing,
     own_file,
     task_reader,
 )
@@ -88,6 +89,7 @@ class MinimaxHook(UploadingHook):
 
         :param model: the model's name.
         :return: ``v1`` or ``v2``.
+        :raises MinimaxRequestError: the platform is not known to have the version that sells the model.
         """
         return self._resolve()[0].for_model(model).api_version
 
@@ -98,6 +100,14 @@ class MinimaxHook(UploadingHook):
         :param api_version: which version of MiniMax's API.
         """
         return self._resolve()[0].of_version(api_version).list_tasks is not None
+
+    def can_cancel(self, api_version: str) -> bool:
+        """
+        Return whether :meth:`cancel` can cancel the queued tasks of a version of the API.
+
+        :param api_version: which version of MiniMax's API.
+        """
+        return self._resolve()[0].of_version(api_version).cancel is not None
 
     def account(self) -> dict[str, str]:
         """Return where clips are bought through this connection: ``platform``, ``base_url``, ``minimax_conn_id``."""
@@ -402,9 +412,12 @@ class MinimaxHook(UploadingHook):
         platform = self._resolve()[0].of_version(api_version)
         if platform.list_tasks is None or platform.read_list is None:
             raise MinimaxRequestError(
-                f"{platform.title} has no list of tasks in version {api_version!r} of its API", platform=platform.name
+                f"{platform.title} has no documented list of tasks in version {api_version!r} of its API",
+                platform=platform.name,
+                hint="Look for them in its console.",
             )
-        return self.get_conn().send(platform.list_tasks(page, page_size, model, (), task_type), platform.read_list)
+        with may_be_missing(platform, "a list of tasks"):
+            return self.get_conn().send(platform.list_tasks(page, page_size, model, (), task_type), platform.read_list)
 
     # -- cancelling it -------------------------------------------------------------------------------------------------
 
@@ -423,12 +436,14 @@ class MinimaxHook(UploadingHook):
         """
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
-            request, read = cancellation(self._resolve()[0].of_version(api_version), minimax_task_id)
+            platform = self._resolve()[0].of_version(api_version)
+            request, read = cancellation(platform, minimax_task_id)
             ends_at = time.monotonic() + within
             task = self.get_task(minimax_task_id, api_version=api_version, within=within)
             if task.state is not TaskState.PENDING:
                 return task
-            became = self.get_conn().send(request, read, retries=0, within=ends_at - time.monotonic())
+            with may_be_missing(platform, "a call that cancels a task"):
+                became = self.get_conn().send(request, read, retries=0, within=ends_at - time.monotonic())
             return cancelled(task, became)
 
     async def acancel(self, minimax_task_id: str, *, api_version: str = "v2") -> VideoTask:
@@ -436,11 +451,14 @@ class MinimaxHook(UploadingHook):
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
             family, transport = await self._aconn()
-            request, read = cancellation(family.of_version(api_version), minimax_task_id)
+            platform = family.of_version(api_version)
+            request, read = cancellation(platform, minimax_task_id)
             task = await self.aget_task(minimax_task_id, api_version=api_version)
             if task.state is not TaskState.PENDING:
                 return task
-            return cancelled(task, await transport.send(request, read, retries=0))
+            with may_be_missing(platform, "a call that cancels a task"):
+                became = await transport.send(request, read, retries=0)
+            return cancelled(task, became)
 
     # -- the account ---------------------------------------------------------------------------------------------------
 

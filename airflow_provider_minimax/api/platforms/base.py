@@ -91,8 +91,18 @@ class Platform:
         Return the version of the platform's API that has a model: the model decides.
 
         :param model: the model's name.
+        :raises MinimaxRequestError: it is a model of a version that the platform is not known to have; the older
+            version's addresses might sell something else under that name.
         """
-        return self.newer if self.newer and api_of(model) == self.newer.api_version else self
+        api_version = api_of(model)
+        for platform in (self, self.newer):
+            if platform is not None and platform.api_version == api_version:
+                return platform
+        raise invalid(
+            [f"model={model!r}: {self.title} is not known to have it; use MiniMax itself, or a gateway that sells it"],
+            hint=f"If {self.title} sells it in MiniMax's own way, by addresses with /{api_version} in them, use a "
+            "connection with platform 'minimax', and host and path_prefix of what comes before that.",
+        )
 
     @property
     def latest(self) -> Platform:
@@ -149,8 +159,6 @@ class Platform:
             for name in request.given()
             if self.fields and name not in self.fields | {"model", "extra_body"}
         ]
-        if self.newer is None and "model" not in later and api_of(self.official_model(request)) != self.api_version:
-            undocumented.append(f"model={request.model!r}: {self.title} is not known to have it; use MiniMax itself")
         return undocumented + (self.check(request, later) if isinstance(request, VideoRequest) else [])
 
     def official_model(self, request: PaidRequest) -> str:
