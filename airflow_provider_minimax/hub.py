@@ -45,6 +45,8 @@ COOL_DOWN = 5.0
 # How long a list that a connection's address does not have is not asked for: a gateway may get one, or lose its way for
 # a moment.
 NO_LIST_FOR = 3600.0
+# After so many lists in a row that failed, one task is asked for by itself, to see whether only the list fails.
+LISTS_FAILED = 3
 
 Again = Callable[[VideoTask, float], float | None]
 
@@ -100,6 +102,7 @@ class Hub:
         self._resume = 0.0
         # Where there was no list of tasks, until when not to ask for it there.
         self._without_list: tuple[Endpoint, float] | None = None
+        self._lists_failed = 0
 
     async def look(
         self,
@@ -233,17 +236,20 @@ class Hub:
             self._put_off(look)
             self._set_timer(look.due)
 
-    async def _ask(self, look: _Look) -> None:
+    async def _ask(self, look: _Look) -> bool:
+        """Look at one task; return whether it was seen."""
         if look.answer.done():
-            return
+            return False
         try:
             seen = await self.hook.aget_task(look.minimax_task_id, api_version=look.api_version, retries=0)
             self._tell(look, seen)
+            return True
         except Exception as error:
             # Whatever it is, it is for the one who waits for this task to judge, and touches no other.
             if isinstance(error, MinimaxRateLimitError):
                 self._pause(error)
             look.fail(error)
+            return False
 
     async def _not_listed(self, page: list[_Look]) -> list[_Look]:
         """Look at a page of tasks with one request; return those that have to be looked at one by one."""
@@ -254,22 +260,29 @@ class Hub:
             if not isinstance(error, MinimaxError) or error.is_final or _is_no_list(error):
                 # A single task may have spoilt the page; asked for alone, each is told what is its own. Nor is an
                 # answer that cannot be read any better the next time.
-                self._remember_no_list(error)
+                if isinstance(error, MinimaxError) and _is_no_list(error):
+                    self._remember_no_list()
                 return page
             if isinstance(error, MinimaxRateLimitError):
                 self._pause(error)
+            else:
+                self._lists_failed += 1
+                if self._lists_failed >= LISTS_FAILED and await self._ask(page.pop(0)):
+                    self._remember_no_list()
+                    return page
             for look in page:
                 look.fail(copy.copy(error))
             return []
+        self._lists_failed = 0
         for look in page:
             if look.minimax_task_id in seen:
                 self._tell(look, seen[look.minimax_task_id])
         return [look for look in page if look.minimax_task_id not in seen]
 
-    def _remember_no_list(self, error: Exception) -> None:
-        """Ask for tasks one by one for a while, if that is what the answer to a list says: gateways leave it out."""
-        where = self.hook.known_endpoint
-        if where is not None and isinstance(error, MinimaxError) and _is_no_list(error):
+    def _remember_no_list(self) -> None:
+        """Ask for tasks one by one for a while: gateways leave the list out."""
+        self._lists_failed = 0
+        if (where := self.hook.known_endpoint) is not None:
             self._without_list = where, self._loop.time() + NO_LIST_FOR
 
     def _pause(self, refusal: MinimaxRateLimitError) -> None:

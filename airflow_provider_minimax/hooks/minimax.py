@@ -81,7 +81,9 @@ class MinimaxHook(UploadingHook):
         """
         platform = self._resolve()[0].for_request(request)
         self._check(request, platform, validate)
-        return with_media(request, open_file, check=validate, rules=platform.pictures)
+        return with_media(
+            request, open_file, check=validate, rules=platform.pictures, uploads=platform.upload is not None
+        )
 
     def api_version(self, model: str) -> str:
         """
@@ -154,7 +156,14 @@ class MinimaxHook(UploadingHook):
         family, transport = await self._aconn()
         platform = family.for_request(request)
         self._check(request, platform, validate)
-        ready = await asyncio.to_thread(with_media, request, open_file, check=validate, rules=platform.pictures)
+        ready = await asyncio.to_thread(
+            with_media,
+            request,
+            open_file,
+            check=validate,
+            rules=platform.pictures,
+            uploads=platform.upload is not None,
+        )
         order = platform.order(await self.aupload_files(ready))
         minimax_task_id = await transport.send(order, platform.read_submission)
         bought(minimax_task_id)
