@@ -749,7 +749,7 @@ def test_a_version_that_a_platform_does_not_have_is_refused():
 
 
 @pytest.mark.parametrize(
-    "model", ["MiniMax-H3", "MiniMax-H3-Max", "MiniMax-H4", "minimax-h3-max", "minimax/minimax-h3"]
+    "model", ["MiniMax-H3", "MiniMax-H3-Max", "MiniMax-H4", "minimax-h3-max", "a/minimax_h3", "h3"]
 )
 @pytest.mark.parametrize("platform", ["bltcy", "chainhub", "vtrix"])
 def test_a_model_of_the_second_version_has_no_address_of_the_first(platform, model):
