@@ -301,7 +301,7 @@ def test_calls_that_the_address_does_not_have_are_told_as_such(unknown_gateway, 
 def test_the_connection_test_says_what_h3_lacks_there(platform, connect, minimax_emulator):
     works, said = MinimaxHook(connect(platform)).test_connection()
     assert works, said
-    assert "For H3's tasks there is no list and cancellation." in said
+    assert "H3's tasks cannot be listed or cancelled there." in said
     assert "cannot be had" not in said
     assert minimax_emulator.purchases == []
 
@@ -310,7 +310,7 @@ def test_the_connection_test_finds_a_gateway_that_has_h3_alone(unknown_gateway, 
     works, said = MinimaxHook(unknown_gateway).test_connection()
     assert works, said
     assert "Hailuo (API v1) cannot be had there" in said
-    assert "For H3's tasks there is no list." in said
+    assert "H3's tasks cannot be listed there." in said
     assert minimax_emulator.purchases == []
 
 

@@ -110,9 +110,9 @@ def _what_is_missing(found: list[_Found], working: list[_Found], endpoint: Endpo
     ]
     h3 = next((version.platform for version in working if version.platform.api_version == "v2"), None)
     if h3 is not None:
-        calls = {"list": _has_list(h3, endpoint), "cancellation": h3.cancel is not None}
-        missing = " and ".join(name for name, is_there in calls.items() if not is_there)
-        words += [f" For H3's tasks there is no {missing}."] if missing else []
+        calls = {"listed": _has_list(h3, endpoint), "cancelled": h3.cancel is not None}
+        missing = " or ".join(name for name, is_there in calls.items() if not is_there)
+        words += [f" H3's tasks cannot be {missing} there."] if missing else []
     return "".join(words)
 
 

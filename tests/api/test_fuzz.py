@@ -37,12 +37,12 @@ CONTRACTS = {
 ID_PLACES = {
     "novita": [("task_id",)],
     "vtrix": [("id",), ("task_id",)],
-    **dict.fromkeys(("minimax_v2", "novita_v2", "ai302_v2"), [("task_id",), ("platform_id",)]),
+    **{name: [("task_id",), ("platform_id",)] for name in ("minimax_v2", "novita_v2", "ai302_v2")},
 }
 OFFICIAL_ID_PLACES = [("task_id",), ("data", "task_id"), ("id",), ("data", "id")]
 STATUS_PLACES = {
     "novita": [("task", "status")],
-    **dict.fromkeys(("minimax_v2", "novita_v2", "ai302_v2"), [("task", "status")]),
+    **{name: [("task", "status")] for name in ("minimax_v2", "novita_v2", "ai302_v2")},
     "chainhub": [("data", "data", "status"), ("data", "status"), ("status",)],
 }
 SUCCESS_WORDS = {"success", "succeed", "succeeded", "finished", "completed"}

@@ -303,19 +303,15 @@ def resold(name: str, title: str, base_urls: Mapping[str, str], *, below: str = 
     def moved(request: HttpRequest) -> HttpRequest:
         return replace(request, path=f"{below}{request.path}")
 
-    return replace(
-        PLATFORM,
+    return Platform(
         name=name,
         title=title,
         base_urls=base_urls,
         submit=lambda request: moved(submit(request)),
+        read_submission=read_submission,
         query=lambda minimax_task_id: moved(query(minimax_task_id)),
-        also={},
-        upload=None,
-        read_upload=None,
-        cancel=None,
-        read_cancellation=None,
-        list_tasks=None,
-        read_list=None,
-        page_size=1,
+        read_task=read_task,
+        recognises=recognises,
+        api_version=PLATFORM.api_version,
+        pictures=PLATFORM.pictures,
     )
