@@ -262,7 +262,11 @@ class Hub:
                 # answer that cannot be read any better the next time.
                 if isinstance(error, MinimaxError) and _is_no_list(error):
                     self._remember_no_list()
-                return page
+                    return page
+                if all([await self._ask(look) for look in page]):
+                    # None of them has spoilt it.
+                    self._remember_no_list()
+                return []
             if isinstance(error, MinimaxRateLimitError):
                 self._pause(error)
             else:

@@ -12,7 +12,12 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferr
 from airflow_provider_minimax import hub as hubs
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
-from airflow_provider_minimax.exceptions import MinimaxAuthError, MinimaxQuotaError, MinimaxRequestError
+from airflow_provider_minimax.exceptions import (
+    MinimaxAuthError,
+    MinimaxError,
+    MinimaxQuotaError,
+    MinimaxRequestError,
+)
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.hub import shared_hub
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
@@ -229,6 +234,21 @@ def test_a_gateway_behind_a_host_sells_h3(unknown_gateway, minimax_emulator, tmp
     assert sent(minimax_emulator, "POST") == ["POST /novita/v3/minimax/v2/video_generation"]
 
 
+def test_the_price_of_minimax_is_not_told_of_a_gateway_behind_a_prefix(unknown_gateway):
+    with closing(MinimaxHook(unknown_gateway)) as hook:
+        assert hook.list_price(REQUEST) is None
+
+
+def test_a_lost_answer_there_is_not_taken_for_nothing_bought(unknown_gateway, minimax_emulator, context, tmp_path):
+    options = {"output_path": str(tmp_path / "boat.mp4"), "on_orphaned_intent": "adopt", "timeout": 5}
+    minimax_emulator.fault("lost_answer", operation="submit")
+    for _ in range(2):
+        with pytest.raises(MinimaxError, match="may have been bought") as raised:
+            generate(**options).execute(context)
+    assert "a list of tasks was not found at this address" in str(raised.value)
+    assert len(minimax_emulator.purchases) == 1
+
+
 async def test_a_list_that_is_not_there_is_asked_for_once(unknown_gateway, minimax_emulator):
     minimax_emulator.configure(lifecycle="manual")
     with closing(MinimaxHook(unknown_gateway)) as hook:
@@ -263,6 +283,22 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
             await hub.hook.areload()
         await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 405, 501])
+async def test_a_list_that_is_refused_whatever_it_is_asked_for_is_not_asked_for_again(
+    status, connect, minimax_emulator
+):
+    """Some gateways take its address for that of a task without an id."""
+    minimax_emulator.configure(lifecycle="manual")
+    minimax_emulator.fault("http", operation="list", status=status, times=-1)
+    with closing(MinimaxHook(connect())) as hook:
+        bought = [hook.submit(REQUEST) for _ in range(4)]
+    async with shared_hub("minimax_default") as hub:
+        for _ in range(3):
+            seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
+            assert [task.minimax_task_id for task in seen] == bought
+    assert [request["operation"] for request in minimax_emulator.requests].count("list") == 1
 
 
 async def test_a_list_that_only_ever_fails_holds_up_nobody(connect, minimax_emulator):

@@ -172,6 +172,7 @@ def list_price_at(request: PaidRequest, endpoint: Endpoint, seconds: float | Non
     :param endpoint: whose account; its region decides the currency.
     :param seconds: how long the result is, where only that decides.
     """
-    if endpoint.platform != "minimax":
+    # MiniMax itself has no prefix: behind one is a gateway, which has prices of its own.
+    if endpoint.platform != "minimax" or endpoint.path_prefix:
         return None
     return rules.list_price(request, currency="cny" if endpoint.region == "cn" else "usd", seconds=seconds)

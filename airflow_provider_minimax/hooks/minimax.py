@@ -62,8 +62,9 @@ class MinimaxHook(UploadingHook):
 
     :param minimax_conn_id: the connection: its password is the API key, its host the base URL (the platform's own if
         empty), its extra field ``platform`` one of ``minimax``, ``bltcy``, ``chainhub``, ``vtrix``, ``novita``,
-        ``ai302``. MiniMax itself has two versions of its API: the model decides which one a clip is bought through, and
-        what asks for a remote task says it as ``api_version``.
+        ``ai302``. MiniMax itself, Novita and 302.AI have two versions of the API: the model decides which one a clip is
+        bought through, and what asks for a remote task says it as ``api_version``. What a gateway lacks of the second
+        is refused before anything is sent: :ref:`h3-gateways`.
     """
 
     # -- buying a clip -------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
     MinimaxError,
+    MinimaxRequestError,
     MinimaxUnavailableError,
 )
 from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
@@ -121,6 +122,8 @@ def _has_list(platform: Platform, endpoint: Endpoint) -> bool:
         return False
     try:
         _send(endpoint, platform.list_tasks(1, 1, None, (), "generation"), platform.read_list)
+    except MinimaxRequestError:
+        return False
     except MinimaxError as error:
         return error.http_status not in NO_SUCH_CALL and error.http_status != HTTPStatus.OK
     return True
