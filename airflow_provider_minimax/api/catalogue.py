@@ -23,7 +23,8 @@ from airflow_provider_minimax.api.request import MEDIA_FIELDS, REFERENCE_FIELDS,
 from airflow_provider_minimax.api.spelling import did_you_mean
 
 _OPTIONS = ("prompt_optimizer", "fast_pretreatment", "ratio", "extra", "aigc_watermark", "callback_url")
-_NAMED_LIKE_H3 = re.compile(r"MiniMax-H\d")
+# Gateways write the name in their own way: "minimax-h3-max", "minimax/minimax-h3", "h3".
+_NAMED_LIKE_H3 = re.compile(r"(.*/)?(minimax[-_ ]?)?h\d", re.IGNORECASE)
 _FRAMES = ("first_frame_image", "last_frame_image")
 
 

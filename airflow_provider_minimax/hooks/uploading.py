@@ -18,6 +18,7 @@ from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.uploaded_files import UploadedFile, file_id_of
 from airflow_provider_minimax.api.uploads import to_upload, with_addresses
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError
+from airflow_provider_minimax.hooks.calls import may_be_missing
 from airflow_provider_minimax.hooks.connected import ConnectedHook
 from airflow_provider_minimax.paths import as_text, local_path, storage_of
 
@@ -119,7 +120,7 @@ class UploadingHook(ConnectedHook):
 
     def _upload(self, platform: Platform, file: FileContent, what: str) -> str:
         make, read = _calls_of(platform)
-        with _uploading(what):
+        with _uploading(what), may_be_missing(platform, "a call that uploads a file"):
             address = self.get_conn().send(make(file), read)
         self._log_upload(what, file, address)
         return address
@@ -127,7 +128,7 @@ class UploadingHook(ConnectedHook):
     async def _aupload(self, platform: Platform, file: FileContent, what: str) -> str:
         make, read = _calls_of(platform)
         _, transport = await self._aconn()
-        with _uploading(what):
+        with _uploading(what), may_be_missing(platform, "a call that uploads a file"):
             address = await transport.send(make(file), read)
         self._log_upload(what, file, address)
         return address
