@@ -259,11 +259,18 @@ def _check_choices(request: VideoRequest, model: Model, limits: ModeLimits, late
     _check_size(request, model, limits, later, findings)
     _check_ratio(request, model, limits, findings)
     _check_extra(request, model, findings)
-    findings.problems += [
-        f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
-        for name in _OPTIONS
-        if getattr(request, name) is not None and name not in limits.options
-    ]
+    for name in _OPTIONS:
+        if getattr(request, name) is None or name in limits.options:
+            continue
+        if any(name in other.options for other in model.modes.values()):
+            findings.warnings.append(
+                f"{name}: MiniMax's page on {_words(request.mode)} mode does not name it, though {model.name} takes it "
+                "in others; it is sent, and may be refused or have no effect"
+            )
+        else:
+            findings.problems.append(
+                f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
+            )
     return findings
 
 

@@ -91,14 +91,17 @@ class UploadingHook(ConnectedHook):
         :raises MinimaxRequestError: the platform is a gateway.
         :raises MinimaxError: the list could not be read, by what to do about it.
         """
-        request, read = _list_of(self._resolve()[0].latest)
-        return self.get_conn().send(request, read)
+        platform = self._resolve()[0].latest
+        request, read = _list_of(platform)
+        with may_be_missing(platform, "a call that lists uploads"):
+            return self.get_conn().send(request, read)
 
     async def alist_files(self) -> tuple[UploadedFile, ...]:
         """Do what :meth:`list_files` does, on an event loop."""
-        platform, transport = await self._aconn()
-        request, read = _list_of(platform.latest)
-        return await transport.send(request, read)
+        family, transport = await self._aconn()
+        request, read = _list_of(family.latest)
+        with may_be_missing(family.latest, "a call that lists uploads"):
+            return await transport.send(request, read)
 
     def delete_file(self, file: str) -> None:
         """
@@ -108,15 +111,18 @@ class UploadingHook(ConnectedHook):
         :raises MinimaxRequestError: it is neither, the account has no such upload, or the platform is a gateway.
         :raises MinimaxError: whether it was deleted is not known; :meth:`list_files` tells.
         """
-        request, read = _deletion_of(self._resolve()[0].latest, file)
-        # Sent again after a lost answer, it would be refused, because the file is gone.
-        self.get_conn().send(request, read, retries=0)
+        platform = self._resolve()[0].latest
+        request, read = _deletion_of(platform, file)
+        with may_be_missing(platform, "a call that deletes uploads"):
+            # Sent again after a lost answer, it would be refused, because the file is gone.
+            self.get_conn().send(request, read, retries=0)
 
     async def adelete_file(self, file: str) -> None:
         """Do what :meth:`delete_file` does, on an event loop."""
-        platform, transport = await self._aconn()
-        request, read = _deletion_of(platform.latest, file)
-        await transport.send(request, read, retries=0)
+        family, transport = await self._aconn()
+        request, read = _deletion_of(family.latest, file)
+        with may_be_missing(family.latest, "a call that deletes uploads"):
+            await transport.send(request, read, retries=0)
 
     def _upload(self, platform: Platform, file: FileContent, what: str) -> str:
         make, read = _calls_of(platform)

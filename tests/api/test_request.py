@@ -277,6 +277,15 @@ def test_a_clip_of_h3_lists_by_the_second_where_all_of_its_price_is_known(fields
         assert (listed and listed.amount) == (amount and Decimal(amount))
 
 
+def test_an_option_that_a_page_leaves_out_and_the_model_takes_in_other_modes_is_a_warning():
+    """Novita's page has it between two frames too."""
+    fields = {"model": "MiniMax-Hailuo-02", "prompt": "p", "fast_pretreatment": True}
+    between = catalogue.check(VideoRequest.of(fields | MEDIA[Mode.FIRST_AND_LAST_FRAME]))
+    assert between.problems == []
+    (warning,) = between.warnings
+    assert "fast_pretreatment: MiniMax's page on first-and-last-frame mode does not name it" in warning
+
+
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
