@@ -22,6 +22,7 @@ from itertools import chain
 from typing import cast
 from weakref import WeakKeyDictionary
 
+from airflow_provider_minimax.api.exchange import Endpoint
 from airflow_provider_minimax.api.pace import LAST_ANSWER
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.cancelling import to_the_end
@@ -31,6 +32,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRateLimitError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 # Looks that are due at nearly the same time share one wake-up of the loop, which costs about as much as a look.
@@ -40,6 +42,11 @@ TICK = 0.1
 BURST = 8
 # How long all wait after a refusal that names no time.
 COOL_DOWN = 5.0
+# How long a list that a connection's address does not have is not asked for: a gateway may get one, or lose its way for
+# a moment.
+NO_LIST_FOR = 3600.0
+# After so many lists in a row that failed, one task is asked for by itself, to see whether only the list fails.
+LISTS_FAILED = 3
 
 Again = Callable[[VideoTask, float], float | None]
 
@@ -93,6 +100,9 @@ class Hub:
         self._timer: asyncio.TimerHandle | None = None
         self._senders: set[asyncio.Task[None]] = set()
         self._resume = 0.0
+        # Where there was no list of tasks, until when not to ask for it there.
+        self._without_list: tuple[Endpoint, float] | None = None
+        self._lists_failed = 0
 
     async def look(
         self,
@@ -203,10 +213,16 @@ class Hub:
         """Take the next look, and those behind it that one request can ask for too."""
         page = [self._now.popleft()]
         api_version = page[0].api_version
-        room = self.hook.page_size(api_version)
+        room = self.hook.page_size(api_version) if self._may_have_list() else 1
         while len(page) < room and self._now and self._now[0].api_version == api_version:
             page.append(self._now.popleft())
         return page
+
+    def _may_have_list(self) -> bool:
+        if self._without_list is None:
+            return True
+        where, until = self._without_list
+        return self._loop.time() >= until or self.hook.known_endpoint != where
 
     def _tell(self, look: _Look, seen: VideoTask) -> None:
         """Hand an answer over, or look again later if the one who waits has no use for it."""
@@ -221,17 +237,20 @@ class Hub:
             self._put_off(look)
             self._set_timer(look.due)
 
-    async def _ask(self, look: _Look) -> None:
+    async def _ask(self, look: _Look) -> bool:
+        """Look at one task; return whether it was seen."""
         if look.answer.done():
-            return
+            return False
         try:
             seen = await self.hook.aget_task(look.minimax_task_id, api_version=look.api_version, retries=0)
             self._tell(look, seen)
+            return True
         except Exception as error:
             # Whatever it is, it is for the one who waits for this task to judge, and touches no other.
             if isinstance(error, MinimaxRateLimitError):
                 self._pause(error)
             look.fail(error)
+            return False
 
     async def _not_listed(self, page: list[_Look]) -> list[_Look]:
         """Look at a page of tasks with one request; return those that have to be looked at one by one."""
@@ -240,19 +259,37 @@ class Hub:
             # Looks of an unknown version are sent one by one.
             seen = await self.hook.aget_tasks(ids, api_version=str(page[0].api_version))
         except Exception as error:
-            if not isinstance(error, MinimaxError) or error.is_final or error.http_status == HTTPStatus.OK:
+            if not isinstance(error, MinimaxError) or error.is_final or _is_no_list(error):
                 # A single task may have spoilt the page; asked for alone, each is told what is its own. Nor is an
                 # answer that cannot be read any better the next time.
-                return page
+                if isinstance(error, MinimaxError) and _is_no_list(error):
+                    self._remember_no_list()
+                    return page
+                if all([await self._ask(look) for look in page]):
+                    # None of them has spoilt it.
+                    self._remember_no_list()
+                return []
             if isinstance(error, MinimaxRateLimitError):
                 self._pause(error)
+            else:
+                self._lists_failed += 1
+                if self._lists_failed >= LISTS_FAILED and await self._ask(page.pop(0)):
+                    self._remember_no_list()
+                    return page
             for look in page:
                 look.fail(copy.copy(error))
             return []
+        self._lists_failed = 0
         for look in page:
             if look.minimax_task_id in seen:
                 self._tell(look, seen[look.minimax_task_id])
         return [look for look in page if look.minimax_task_id not in seen]
+
+    def _remember_no_list(self) -> None:
+        """Ask for tasks one by one for a while: gateways leave the list out."""
+        self._lists_failed = 0
+        if (where := self.hook.known_endpoint) is not None:
+            self._without_list = where, self._loop.time() + NO_LIST_FOR
 
     def _pause(self, refusal: MinimaxRateLimitError) -> None:
         """Put off all looks by as long as the platform asked for, so that they stay as spread as they were."""
@@ -293,6 +330,12 @@ class Hub:
             sender.cancel()
         await asyncio.gather(*senders, return_exceptions=True)
         await self.hook.aclose()
+
+
+def _is_no_list(error: MinimaxError) -> bool:
+    """Whether there is no list at an address: no such call, a redirect to elsewhere, or a page for people."""
+    status = error.http_status or 0
+    return status in NO_SUCH_CALL or status == HTTPStatus.OK or 300 <= status < 400
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Hub]] = WeakKeyDictionary()

@@ -458,7 +458,7 @@ def test_a_long_list_is_read_as_far_as_it_matters(hook, minimax_emulator, monkey
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({}, "does not say how many tasks there are"),
+        ({}, "the answer to the list has no items"),
         ({"items": []}, "does not say how many tasks there are"),
         ({"items": [], "total": 3}, "says that there are 3 tasks, and shows 0"),
     ],

@@ -116,12 +116,29 @@ def test_a_gateway_of_one_version_is_asked_once(connect, asked, minimax_emulator
     assert asked() == ["v1"]
 
 
-def test_an_answer_that_the_path_is_not_there_is_no_end_of_the_search(hook, buy, minimax_emulator, asked):
-    """As of a gateway that has the second version only."""
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "<html>not found</html>"),
+        (405, ""),
+        (302, ""),
+        (200, "<html>home</html>"),
+        (200, {}),
+        (200, {"base_resp": {"status_code": 1000, "status_msg": "unknown error"}}),
+    ],
+)
+def test_an_address_without_the_first_version_is_no_end_of_the_search(status, body, hook, buy, minimax_emulator, asked):
+    """As of a gateway that has the second version only; if nobody knows the task, it is trouble that may pass."""
     bought = buy()
-    minimax_emulator.fault("http", operation="query", status=404)
-    assert hook.get_task(bought).model == "MiniMax-H3"
+    minimax_emulator.fault("http", operation="query", status=status, body=body)
+    assert hook.get_task(bought, retries=0).model == "MiniMax-H3"
     assert asked() == ["v1", "v2"]
+
+
+def test_an_answer_that_makes_no_sense_is_not_taken_for_a_task_that_is_gone(hook, minimax_emulator):
+    minimax_emulator.fault("http", operation="query", status=200, body="<html>home</html>")
+    with pytest.raises(MinimaxUnavailableError, match="not the JSON"):
+        hook.get_task("123", retries=0)
 
 
 def test_trouble_of_the_first_version_does_not_mean_that_it_does_not_know_the_task(hook, buy, minimax_emulator, asked):

@@ -241,6 +241,11 @@ def test_nor_is_a_password_that_looks_like_a_word():
         ({"apiKey": "x"}, "apiKey: no such field; the API key is the connection's password"),
         ({"timeout": 0}, "timeout=0: should be greater than 0"),
         ({"path_prefix": "/a?b"}, "path_prefix (its value is not shown, since it may be a secret): must be a path"),
+        (
+            {"path_prefix": "/v3/minimax/v2/"},
+            "path_prefix (its value is not shown, since it may be a secret): must end before",
+        ),
+        ({"path_prefix": "v2"}, "must end before the API's version, such as /minimax"),
         ({"verify": ["x"]}, "must be true, false, or the path of a bundle of authorities"),
     ],
 )

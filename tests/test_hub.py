@@ -587,8 +587,8 @@ async def test_a_page_that_cannot_be_read_is_asked_for_one_by_one(hub, buy, mini
 
 
 async def test_a_version_that_the_platform_does_not_have_is_told_to_who_asked_for_it(connect):
-    async with asyncio.timeout(5), shared_hub(connect("novita")) as hub:
-        with pytest.raises(MinimaxRequestError, match="Novita has 'v1'"):
+    async with asyncio.timeout(5), shared_hub(connect("bltcy")) as hub:
+        with pytest.raises(MinimaxRequestError, match="BLTCY has 'v1'"):
             await hub.look("a-task", "v2", after=0, patience=PATIENCE)
 
 

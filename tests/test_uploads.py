@@ -260,6 +260,14 @@ async def test_uploads_can_be_listed_and_deleted(is_async, connect, minimax_emul
     hook.close()
 
 
+def test_an_address_that_lacks_these_calls_says_what_is_missing(hook, minimax_emulator):
+    """As of a gateway behind a host of its own."""
+    minimax_emulator.fault("http", operation="upload", status=404, times=2)
+    for call, what in ((hook.list_files, "lists"), (lambda: hook.delete_file("1"), "deletes")):
+        with pytest.raises(MinimaxRequestError, match=f"a call that {what} uploads was not found at this address"):
+            call()
+
+
 @pytest.mark.parametrize("file", ["", "mm_file://", "mm_file://../1", "https://files.example/a.mp4", "12a", "9" * 5000])
 def test_what_is_no_upload_is_not_deleted(file, hook, minimax_emulator):
     with pytest.raises(MinimaxRequestError, match="must be the address of an upload"):

@@ -23,7 +23,8 @@ from airflow_provider_minimax.api.request import MEDIA_FIELDS, REFERENCE_FIELDS,
 from airflow_provider_minimax.api.spelling import did_you_mean
 
 _OPTIONS = ("prompt_optimizer", "fast_pretreatment", "ratio", "extra", "aigc_watermark", "callback_url")
-_NAMED_LIKE_H3 = re.compile(r"MiniMax-H\d")
+# Gateways write the name in their own way: "minimax-h3-max", "minimax/minimax-h3", "h3".
+_NAMED_LIKE_H3 = re.compile(r"(.*/)?(minimax[-_ ]?)?h\d", re.IGNORECASE)
 _FRAMES = ("first_frame_image", "last_frame_image")
 
 
@@ -258,11 +259,18 @@ def _check_choices(request: VideoRequest, model: Model, limits: ModeLimits, late
     _check_size(request, model, limits, later, findings)
     _check_ratio(request, model, limits, findings)
     _check_extra(request, model, findings)
-    findings.problems += [
-        f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
-        for name in _OPTIONS
-        if getattr(request, name) is not None and name not in limits.options
-    ]
+    for name in _OPTIONS:
+        if getattr(request, name) is None or name in limits.options:
+            continue
+        if any(name in other.options for other in model.modes.values()):
+            findings.warnings.append(
+                f"{name}: MiniMax's page on {_words(request.mode)} mode does not name it, though {model.name} takes it "
+                "in others; it is sent, and may be refused or have no effect"
+            )
+        else:
+            findings.problems.append(
+                f"{name}: {model.name} does not take it in {_words(request.mode)} mode; leave it out"
+            )
     return findings
 
 

@@ -91,7 +91,14 @@ _RECORDINGS = {
 _BASE_VIDEO = _Recording("video", 50 * 1000 * 1000, "MP4", _mp4_type, _unfit_for_regeneration)
 
 
-def with_media(request: R, open_file: OpenFile, *, check: bool = True, rules: PictureRules = V1_PICTURES) -> R:
+def with_media(
+    request: R,
+    open_file: OpenFile,
+    *,
+    check: bool = True,
+    rules: PictureRules = V1_PICTURES,
+    uploads: bool = False,
+) -> R:
     """
     Return the request with every picture, video and sound in a form that the API takes.
 
@@ -99,6 +106,7 @@ def with_media(request: R, open_file: OpenFile, *, check: bool = True, rules: Pi
     :param open_file: opens a path; called for paths only.
     :param check: whether to check files and data URLs against the API's rules.
     :param rules: those for pictures.
+    :param uploads: whether files can be uploaded before the request; otherwise they travel inside it.
     :return: the request with URLs, data URLs and the contents of files.
     :raises MinimaxRequestError: something cannot be read, or breaks a rule; naming the field.
     :raises MinimaxStorageError: there is no room for a copy of it.
@@ -116,7 +124,7 @@ def with_media(request: R, open_file: OpenFile, *, check: bool = True, rules: Pi
         recordings["base_video"] = _prepared("base_video", base_video, _BASE_VIDEO, open_file, check)
     request = request.model_copy(update=recordings)
     if check:
-        _check_whole(request, uploads=rules.uploads)
+        _check_whole(request, uploads=uploads)
     return request
 
 

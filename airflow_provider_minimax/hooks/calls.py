@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.api import rules
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.balance import Balance
     from airflow_provider_minimax.api.cost import ListPrice
 
+NO_SUCH_CALL = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+"""What an address answers to a call that it does not have."""
+
 
 @contextmanager
 def about_task(minimax_task_id: str) -> Iterator[None]:
@@ -32,6 +36,24 @@ def about_task(minimax_task_id: str) -> Iterator[None]:
         yield
     except MinimaxError as error:
         error.minimax_task_id = error.minimax_task_id or minimax_task_id or None
+        raise
+
+
+@contextmanager
+def may_be_missing(platform: Platform, what: str) -> Iterator[None]:
+    """
+    Let an error say that an address does not have a call which gateways leave out, if that is what is wrong.
+
+    :param platform: who is asked; a gateway that nobody knows may be behind the address.
+    :param what: what the call is for.
+    """
+    try:
+        yield
+    except MinimaxError as error:
+        if error.http_status in NO_SUCH_CALL:
+            error.message = f"{what} was not found at this address, as at gateways that leave it out: {error.message}"
+            error.args = (error.message,)
+            error.platform = error.platform or platform.name
         raise
 
 
@@ -69,9 +91,11 @@ def cancellation(platform: Platform, minimax_task_id: str) -> tuple[HttpRequest,
     """
     if platform.cancel is None or platform.read_cancellation is None:
         raise MinimaxRequestError(
-            f"{platform.title} cannot cancel tasks of version {platform.api_version!r} of its API",
+            f"{platform.title} cannot cancel tasks of version {platform.api_version!r} of its API, as far as its "
+            "documentation goes",
             platform=platform.name,
             minimax_task_id=minimax_task_id,
+            hint="The task goes on and is billed; wait for it with MinimaxTaskSensor.",
         )
     return platform.cancel(minimax_task_id), platform.read_cancellation
 
@@ -151,7 +175,8 @@ def list_price_at(
     :param seconds: how long the result is, where only that decides.
     :param input_seconds: how long the reference videos are together, where that was told.
     """
-    if endpoint.platform != "minimax":
+    # MiniMax itself has no prefix: behind one is a gateway, which has prices of its own.
+    if endpoint.platform != "minimax" or endpoint.path_prefix:
         return None
     currency = "cny" if endpoint.region == "cn" else "usd"
     return rules.list_price(request, currency=currency, seconds=seconds, input_seconds=input_seconds)

@@ -219,6 +219,11 @@ class ConnectedHook(BaseHook):
             await asyncio.shield(stale.aclose())
         return True
 
+    @property
+    def known_endpoint(self) -> Endpoint | None:
+        """Where the connection leads, if it was looked up before."""
+        return self._resolved[1] if self._resolved else None
+
     async def aendpoint(self) -> Endpoint:
         """Return where the connection leads; looked up at the first call."""
         return (await self._aresolve())[1]

@@ -36,6 +36,8 @@ def _path_prefix(value: Any) -> Any:
     prefix = value.strip().strip("/")
     if not prefix.isprintable() or set(prefix) & set("?# "):
         raise ValueError("must be a path, such as /minimax")
+    if prefix.endswith(("/v1", "/v2")) or prefix in ("v1", "v2"):
+        raise ValueError("must end before the API's version, such as /minimax")
     return f"/{prefix}" if prefix else ""
 
 

@@ -40,6 +40,7 @@ from airflow_provider_minimax.hooks.calls import (
     cancellation,
     cancelled,
     list_price_at,
+    may_be_missing,
     own_file,
     task_reader,
 )
@@ -62,9 +63,10 @@ class MinimaxHook(UploadingHook):
 
     :param minimax_conn_id: the connection: its password is the API key, its host the base URL (the platform's own if
         empty), its extra field ``platform`` one of ``minimax``, ``bltcy``, ``chainhub``, ``vtrix``, ``novita``,
-        ``ai302``. MiniMax itself has two versions of its API, each of which knows its own remote tasks only: the model
-        decides which one a clip is bought through. What asks for a remote task takes it as ``api_version``; left out,
-        the first is asked, then the second, and the answer is remembered.
+        ``ai302``. MiniMax itself, Novita and 302.AI have two versions of the API, each of which knows its own remote
+        tasks only: the model decides which one a clip is bought through. What asks for a remote task takes it as
+        ``api_version``; left out, the first is asked, then the second, and the answer is remembered. What a gateway
+        lacks of the second is refused before anything is sent: :ref:`h3-gateways`.
     """
 
     def __init__(self, minimax_conn_id: str = UploadingHook.default_conn_name, **kwargs: Any) -> None:
@@ -86,7 +88,9 @@ class MinimaxHook(UploadingHook):
         """
         platform = self._resolve()[0].for_request(request)
         self._check(request, platform, validate)
-        return with_media(request, open_file, check=validate, rules=platform.pictures)
+        return with_media(
+            request, open_file, check=validate, rules=platform.pictures, uploads=platform.upload is not None
+        )
 
     def api_version(self, model: str) -> str:
         """
@@ -94,6 +98,7 @@ class MinimaxHook(UploadingHook):
 
         :param model: the model's name.
         :return: ``v1`` or ``v2``.
+        :raises MinimaxRequestError: the platform is not known to have the version that sells the model.
         """
         return self._resolve()[0].for_model(model).api_version
 
@@ -104,6 +109,14 @@ class MinimaxHook(UploadingHook):
         :param api_version: which version of MiniMax's API.
         """
         return self._resolve()[0].of_version(api_version).list_tasks is not None
+
+    def can_cancel(self, api_version: str) -> bool:
+        """
+        Return whether :meth:`cancel` can cancel the queued tasks of a version of the API.
+
+        :param api_version: which version of MiniMax's API.
+        """
+        return self._resolve()[0].of_version(api_version).cancel is not None
 
     def account(self) -> dict[str, str]:
         """Return where clips are bought through this connection: ``platform``, ``base_url``, ``minimax_conn_id``."""
@@ -151,7 +164,14 @@ class MinimaxHook(UploadingHook):
         family, transport = await self._aconn()
         platform = family.for_request(request)
         self._check(request, platform, validate)
-        ready = await asyncio.to_thread(with_media, request, open_file, check=validate, rules=platform.pictures)
+        ready = await asyncio.to_thread(
+            with_media,
+            request,
+            open_file,
+            check=validate,
+            rules=platform.pictures,
+            uploads=platform.upload is not None,
+        )
         order = platform.order(await self.aupload_files(ready))
         minimax_task_id = await transport.send(order, platform.read_submission)
         bought(minimax_task_id)
@@ -164,10 +184,10 @@ class MinimaxHook(UploadingHook):
             return
         own_names = frozenset(platform.model_names.values())
         findings = rules.check(request, model_name=platform.official_model(request), own_names=own_names)
-        for warning in (*findings.warnings, *platform.warnings(request)):
-            self.log.warning("%s", warning)
         if problems := findings.problems + platform.problems(request):
             raise invalid(problems, hint=UNCHECKED)
+        for warning in (*findings.warnings, *platform.warnings(request)):
+            self.log.warning("%s", warning)
 
     def _log_submission(self, minimax_task_id: str, request: PaidRequest, endpoint: Endpoint) -> None:
         price = list_price_at(request, endpoint)
@@ -435,9 +455,12 @@ class MinimaxHook(UploadingHook):
         platform = self._resolve()[0].of_version(api_version)
         if platform.list_tasks is None or platform.read_list is None:
             raise MinimaxRequestError(
-                f"{platform.title} has no list of tasks in version {api_version!r} of its API", platform=platform.name
+                f"{platform.title} has no documented list of tasks in version {api_version!r} of its API",
+                platform=platform.name,
+                hint="Look for them in its console.",
             )
-        return self.get_conn().send(platform.list_tasks(page, page_size, model, (), task_type), platform.read_list)
+        with may_be_missing(platform, "a list of tasks"):
+            return self.get_conn().send(platform.list_tasks(page, page_size, model, (), task_type), platform.read_list)
 
     # -- cancelling it -------------------------------------------------------------------------------------------------
 
@@ -463,8 +486,10 @@ class MinimaxHook(UploadingHook):
             task = self.get_task(minimax_task_id, api_version=api_version, within=within)
             if task.state is not TaskState.PENDING:
                 return task
-            request, read = cancellation(family.of_version(task.api_version), minimax_task_id)
-            became = self.get_conn().send(request, read, retries=0, within=ends_at - time.monotonic())
+            platform = family.of_version(task.api_version)
+            request, read = cancellation(platform, minimax_task_id)
+            with may_be_missing(platform, "a call that cancels a task"):
+                became = self.get_conn().send(request, read, retries=0, within=ends_at - time.monotonic())
             return cancelled(task, became)
 
     async def acancel(self, minimax_task_id: str, *, api_version: str | None = None) -> VideoTask:
@@ -476,8 +501,11 @@ class MinimaxHook(UploadingHook):
             task = await self.aget_task(minimax_task_id, api_version=api_version)
             if task.state is not TaskState.PENDING:
                 return task
-            request, read = cancellation(family.of_version(task.api_version), minimax_task_id)
-            return cancelled(task, await transport.send(request, read, retries=0))
+            platform = family.of_version(task.api_version)
+            request, read = cancellation(platform, minimax_task_id)
+            with may_be_missing(platform, "a call that cancels a task"):
+                became = await transport.send(request, read, retries=0)
+            return cancelled(task, became)
 
     # -- the account ---------------------------------------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from http import HTTPStatus
+from typing import NamedTuple, TypeVar
 
 from airflow_provider_minimax.api.exchange import Endpoint
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
@@ -17,43 +19,57 @@ from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
     MinimaxError,
+    MinimaxRequestError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
 
 # No platform gives this id to a task. The look is free, and its answer shows whether the key was accepted.
 _NO_TASK = "0"
 _TIMEOUT = 10.0
+_MODELS = {"v1": "Hailuo (API v1)", "v2": "H3 (API v2)"}
+# What gateways say of an address that they do not have, in the envelope of their errors.
+_NO_ADDRESS = re.compile(r"\b(url|path|route|page|endpoint|api)\b", re.IGNORECASE)
 
 T = TypeVar("T")
 
 
+class _Found(NamedTuple):
+    """What was found at the addresses of one version of an API: an answer, what of it, and a refusal of the key."""
+
+    platform: Platform
+    reply: HttpReply
+    is_there: bool
+    refusal: MinimaxAuthError | None
+
+
 def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
     """
-    Test an endpoint without buying anything.
+    Test an endpoint without buying anything: each version of the API, since gateways may have one of them only.
 
     :param platform: the platform that should be there.
     :param endpoint: where it should be, and the key.
-    :return: whether the connection works, and one sentence for the person who asked.
+    :return: whether the connection works, and what to say to the person who asked.
     :raises MinimaxConfigurationError: nothing can be sent with this connection in this environment.
     """
     where = endpoint.base_url
+    versions = [version for version in (platform, platform.newer) if version is not None]
     try:
-        reply = _ask(platform, endpoint)
+        found = [_found(version, endpoint) for version in versions]
     except MinimaxConfigurationError:
         raise
     except MinimaxError as error:
         return False, f"The host {where} cannot be reached: {error.message}."
-    if reply.status >= 500:
-        return False, f"{where} is reachable but has trouble just now (HTTP {reply.status}: {beginning(reply)!r})."
-    refusal = _refusal(platform, reply)
-    if refusal is None and (reply.status in (301, 302, 307, 308, 405) or not platform.recognises(reply)):
-        return False, (
-            f"{where} answers, but not as {platform.title} does (HTTP {reply.status}: {beginning(reply)!r}). "
-            "Check host, platform and path_prefix."
-        )
-    if refusal is None:
+    working = [version for version in found if version.is_there and version.refusal is None]
+    if working:
         left = _what_is_left(platform, endpoint)
-        return True, f"{platform.title} at {where} accepts the key.{left} The test was free of charge."
+        return True, (
+            f"{platform.title} at {where} accepts the key.{_what_is_missing(found, working, endpoint)}{left} "
+            "The test was free of charge."
+        )
+    refusal = next((version.refusal for version in found if version.refusal is not None), None)
+    if refusal is None:
+        return False, _what_is_wrong(found, where)
     own_region = platform.region_of(where)
     for region, base_url in platform.base_urls.items():
         if own_region not in (None, region) and _accepts(platform, endpoint, base_url):
@@ -62,6 +78,59 @@ def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
                 "leave host empty."
             )
     return False, f"{platform.title} refuses the key: {refusal.message}. {endpoint.auth_hint}"
+
+
+def _found(platform: Platform, endpoint: Endpoint) -> _Found:
+    reply = _ask(platform, endpoint)
+    refusal = _refusal(platform, reply)
+    return _Found(platform, reply, refusal is None and _is_there(platform, reply), refusal)
+
+
+def _is_there(platform: Platform, reply: HttpReply) -> bool:
+    """Whether a call that names no task was understood, and not answered by something that has no such address."""
+    if reply.status >= 500 or reply.status in (301, 302, 307, 308, 405) or not platform.recognises(reply):
+        return False
+    return reply.status != HTTPStatus.NOT_FOUND or _NO_ADDRESS.search(beginning(reply)) is None
+
+
+def _what_is_wrong(found: list[_Found], where: str) -> str:
+    first = found[0]
+    said = f"HTTP {first.reply.status}: {beginning(first.reply)!r}"
+    if first.reply.status >= 500:
+        return f"{where} is reachable but has trouble just now ({said})."
+    return f"{where} answers, but not as {first.platform.title} does ({said}). Check host, platform and path_prefix."
+
+
+def _what_is_missing(found: list[_Found], working: list[_Found], endpoint: Endpoint) -> str:
+    """Say which models cannot be had at this address, and what H3's tasks lack there."""
+    words = [
+        f" {_MODELS[version.platform.api_version]} cannot be had there: "
+        + (
+            f"the key is refused ({version.refusal.message})."
+            if version.refusal is not None
+            else f"the answer to its query is not that of its API (HTTP {version.reply.status})."
+        )
+        for version in found
+        if version not in working
+    ]
+    h3 = next((version.platform for version in working if version.platform.api_version == "v2"), None)
+    if h3 is not None:
+        calls = {"listed": _has_list(h3, endpoint), "cancelled": h3.cancel is not None}
+        missing = " or ".join(name for name, is_there in calls.items() if not is_there)
+        words += [f" H3's tasks cannot be {missing} there."] if missing else []
+    return "".join(words)
+
+
+def _has_list(platform: Platform, endpoint: Endpoint) -> bool:
+    if platform.list_tasks is None or platform.read_list is None:
+        return False
+    try:
+        _send(endpoint, platform.list_tasks(1, 1, None, (), "generation"), platform.read_list)
+    except MinimaxRequestError:
+        return False
+    except MinimaxError as error:
+        return error.http_status not in NO_SUCH_CALL and error.http_status != HTTPStatus.OK
+    return True
 
 
 def _ask(platform: Platform, endpoint: Endpoint) -> HttpReply:

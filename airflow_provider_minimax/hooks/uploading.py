@@ -18,6 +18,7 @@ from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.uploaded_files import UploadedFile, file_id_of
 from airflow_provider_minimax.api.uploads import to_upload, with_addresses
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError
+from airflow_provider_minimax.hooks.calls import may_be_missing
 from airflow_provider_minimax.hooks.connected import ConnectedHook
 from airflow_provider_minimax.paths import as_text, local_path, storage_of
 
@@ -90,14 +91,17 @@ class UploadingHook(ConnectedHook):
         :raises MinimaxRequestError: the platform is a gateway.
         :raises MinimaxError: the list could not be read, by what to do about it.
         """
-        request, read = _list_of(self._resolve()[0].latest)
-        return self.get_conn().send(request, read)
+        platform = self._resolve()[0].latest
+        request, read = _list_of(platform)
+        with may_be_missing(platform, "a call that lists uploads"):
+            return self.get_conn().send(request, read)
 
     async def alist_files(self) -> tuple[UploadedFile, ...]:
         """Do what :meth:`list_files` does, on an event loop."""
-        platform, transport = await self._aconn()
-        request, read = _list_of(platform.latest)
-        return await transport.send(request, read)
+        family, transport = await self._aconn()
+        request, read = _list_of(family.latest)
+        with may_be_missing(family.latest, "a call that lists uploads"):
+            return await transport.send(request, read)
 
     def delete_file(self, file: str) -> None:
         """
@@ -107,19 +111,22 @@ class UploadingHook(ConnectedHook):
         :raises MinimaxRequestError: it is neither, the account has no such upload, or the platform is a gateway.
         :raises MinimaxError: whether it was deleted is not known; :meth:`list_files` tells.
         """
-        request, read = _deletion_of(self._resolve()[0].latest, file)
-        # Sent again after a lost answer, it would be refused, because the file is gone.
-        self.get_conn().send(request, read, retries=0)
+        platform = self._resolve()[0].latest
+        request, read = _deletion_of(platform, file)
+        with may_be_missing(platform, "a call that deletes uploads"):
+            # Sent again after a lost answer, it would be refused, because the file is gone.
+            self.get_conn().send(request, read, retries=0)
 
     async def adelete_file(self, file: str) -> None:
         """Do what :meth:`delete_file` does, on an event loop."""
-        platform, transport = await self._aconn()
-        request, read = _deletion_of(platform.latest, file)
-        await transport.send(request, read, retries=0)
+        family, transport = await self._aconn()
+        request, read = _deletion_of(family.latest, file)
+        with may_be_missing(family.latest, "a call that deletes uploads"):
+            await transport.send(request, read, retries=0)
 
     def _upload(self, platform: Platform, file: FileContent, what: str) -> str:
         make, read = _calls_of(platform)
-        with _uploading(what):
+        with _uploading(what), may_be_missing(platform, "a call that uploads a file"):
             address = self.get_conn().send(make(file), read)
         self._log_upload(what, file, address)
         return address
@@ -127,7 +134,7 @@ class UploadingHook(ConnectedHook):
     async def _aupload(self, platform: Platform, file: FileContent, what: str) -> str:
         make, read = _calls_of(platform)
         _, transport = await self._aconn()
-        with _uploading(what):
+        with _uploading(what), may_be_missing(platform, "a call that uploads a file"):
             address = await transport.send(make(file), read)
         self._log_upload(what, file, address)
         return address

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import UNKNOWN_TASK
 from airflow_provider_minimax.api.task import TaskState, VideoTask
-from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError, MinimaxTaskGoneError
+from airflow_provider_minimax.exceptions import (
+    MinimaxConfigurationError,
+    MinimaxError,
+    MinimaxRequestError,
+    MinimaxTaskGoneError,
+    MinimaxUnavailableError,
+)
 
 # The hook of a triggerer may live for weeks.
 _REMEMBERED = 10_000
@@ -59,6 +66,7 @@ class VersionSearch:
         self._minimax_task_id = minimax_task_id
         self._is_all = is_all
         self._refusals: list[MinimaxError] = []
+        self._unclear: MinimaxError | None = None
         self._doubtful: VideoTask | None = None
 
     def found(self, task: VideoTask) -> bool:
@@ -76,28 +84,35 @@ class VersionSearch:
 
     def failed(self, error: MinimaxError) -> None:
         """
-        Take it that a version does not know the task.
+        Take what a version answered in the place of the task: that it does not know it, or what makes no sense.
 
         :param error: what it answered.
-        :raises MinimaxError: if that says something else.
+        :raises MinimaxError: if that is trouble which will pass, or if there is nobody else to ask.
         """
-        if not isinstance(error, MinimaxTaskGoneError | MinimaxRequestError):
+        is_last = len(self._refusals) + (self._unclear is not None) == len(self.versions) - 1
+        if isinstance(error, MinimaxTaskGoneError | MinimaxRequestError):
+            self._refusals.append(error)
+        elif _makes_no_sense(error) and not is_last:
+            self._unclear = error
+        else:
             if self._refusals:
                 error.message += f"; version {self.versions[0].api_version!r} of the API does not know this task"
                 error.args = (error.message,)
             raise error
-        self._refusals.append(error)
 
     def result(self) -> VideoTask:
         """
         Return the task once all were asked and none was sure.
 
+        :raises MinimaxUnavailableError: the answer of one made no sense, and no other knows it.
         :raises MinimaxTaskGoneError: no version knows it.
         :raises MinimaxRequestError: the only one that was asked cannot be asked so.
         """
         if self._doubtful is not None:
             self._memory.remember(self._minimax_task_id, self._doubtful.api_version)
             return self._doubtful
+        if self._unclear is not None:
+            raise self._unclear
         *_, last = self._refusals
         if len(self.versions) == 1:
             if not self._is_all:
@@ -116,3 +131,11 @@ class VersionSearch:
             trace_id=last.trace_id,
             hint=last.hint,
         ) from last
+
+
+def _makes_no_sense(error: MinimaxError) -> bool:
+    """Whether something else than the API may have answered, such as a gateway that lacks this version of it."""
+    status = error.http_status or 0
+    if isinstance(error, MinimaxConfigurationError):
+        return HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    return isinstance(error, MinimaxUnavailableError) and (status == HTTPStatus.OK or error.code is not None)

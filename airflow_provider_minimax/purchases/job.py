@@ -406,7 +406,7 @@ class PurchaseJob:
 
     def _may_cancel(self, receipt: Receipt) -> bool:
         """Whether the remote task can be cancelled while it is queued, and is this Airflow task's own."""
-        return receipt.api_version == "v2" and receipt.owner == owner_of(self.context)
+        return self.hook.can_cancel(receipt.api_version) and receipt.owner == owner_of(self.context)
 
     def _try_cancel(self, minimax_task_id: str, api_version: str) -> tuple[VideoTask | MinimaxError, str]:
         """Cancel a remote task if that is still possible; return what was seen of it, and the same in words."""

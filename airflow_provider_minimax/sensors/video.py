@@ -56,8 +56,8 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     :param minimax_task_id: the remote task's id, usually the XCom of the task that submitted it. Templated.
     :param api_version: which version of MiniMax's API knows it: ``"v1"``, or ``"v2"`` for H3. Left out, that is found
-        out by the first status check, with one more request at most. The operator that submitted it pushes this to
-        XCom too, under the key ``api_version``. Templated.
+        out by the first status check of a process, with one more request at most. The operator that submitted it pushes
+        this to XCom too, under the key ``api_version``. Templated.
     :param minimax_conn_id: the connection it was submitted through. Templated.
     :param deferrable: whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.

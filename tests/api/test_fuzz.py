@@ -27,19 +27,22 @@ from airflow_provider_minimax.exceptions import (
 )
 from tests.samples import cases, reply
 
-CONTRACTS = {**PLATFORMS, "minimax_v2": PLATFORMS["minimax"].of_version("v2")}
+CONTRACTS = {
+    **PLATFORMS,
+    **{f"{name}_v2": PLATFORMS[name].of_version("v2") for name in ("minimax", "novita", "ai302")},
+}
 
 # -- what is promised, said once more and without the code under test --------------------------------------------------
 
 ID_PLACES = {
     "novita": [("task_id",)],
     "vtrix": [("id",), ("task_id",)],
-    "minimax_v2": [("task_id",)],
+    **{name: [("task_id",), ("platform_id",)] for name in ("minimax_v2", "novita_v2", "ai302_v2")},
 }
 OFFICIAL_ID_PLACES = [("task_id",), ("data", "task_id"), ("id",), ("data", "id")]
 STATUS_PLACES = {
     "novita": [("task", "status")],
-    "minimax_v2": [("task", "status")],
+    **{name: [("task", "status")] for name in ("minimax_v2", "novita_v2", "ai302_v2")},
     "chainhub": [("data", "data", "status"), ("data", "status"), ("status",)],
 }
 SUCCESS_WORDS = {"success", "succeed", "succeeded", "finished", "completed"}

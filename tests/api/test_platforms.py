@@ -29,7 +29,10 @@ from airflow_provider_minimax.exceptions import (
 from tests.samples import cases, reply
 
 FRAME = "https://files.example/frame.jpg"
-CONTRACTS = {**PLATFORMS, "minimax_v2": PLATFORMS["minimax"].of_version("v2")}
+CONTRACTS = {
+    **PLATFORMS,
+    **{f"{name}_v2": PLATFORMS[name].of_version("v2") for name in ("minimax", "novita", "ai302")},
+}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,8 @@ CONTRACTS = {**PLATFORMS, "minimax_v2": PLATFORMS["minimax"].of_version("v2")}
         ("novita", "submit", "5a3c2e"),
         ("ai302", "submit", "900000000000001"),
         ("minimax_v2", "submit", "424010985738629"),
+        ("novita_v2", "submit", "b1946ac9-4f2e-4d0a-8b1c-2f6d1f0e9a77"),
+        ("ai302_v2", "submit", "424010985738630"),
     ],
 )
 def test_a_task_id_is_found_wherever_the_platform_puts_it(platform, case, task_id):
@@ -90,6 +95,11 @@ def test_a_task_id_is_found_wherever_the_platform_puts_it(platform, case, task_i
         ("minimax_v2", "submit_overloaded", MinimaxRateLimitError),
         ("minimax_v2", "submit_internal_error", MinimaxUnavailableError),
         ("minimax_v2", "submit_without_task_id", MinimaxUnavailableError),
+        ("novita_v2", "submit_wrong_key", MinimaxAuthError),
+        ("novita_v2", "submit_no_balance", MinimaxQuotaError),
+        ("ai302_v2", "submit_account_error", MinimaxAuthError),
+        ("ai302_v2", "submit_account_error_http_200", MinimaxAuthError),
+        ("ai302_v2", "submit_no_balance_http_200", MinimaxQuotaError),
     ],
 )
 def test_a_refused_submission_says_what_the_reader_has_to_do(platform, case, error):
@@ -142,6 +152,8 @@ def test_a_refusal_for_the_callback_says_what_its_receiver_must_do(platform):
         ("minimax_v2", "query_cancelled", TaskState.CANCELLED),
         ("minimax_v2", "query_expired", TaskState.FAILED),
         ("minimax_v2", "query_unknown_status", TaskState.UNKNOWN),
+        ("novita_v2", "query_succeeded", TaskState.SUCCEEDED),
+        ("ai302_v2", "query_succeeded", TaskState.SUCCEEDED),
     ],
 )
 def test_a_state_is_read_in_every_spelling(platform, case, state):
@@ -819,15 +831,69 @@ def test_the_model_decides_which_api_it_is(model, version):
 
 
 def test_a_version_that_a_platform_does_not_have_is_refused():
-    with pytest.raises(MinimaxRequestError, match="api_version='v2': Novita has 'v1'"):
-        PLATFORMS["novita"].of_version("v2")
+    with pytest.raises(MinimaxRequestError, match="api_version='v2': BLTCY has 'v1'"):
+        PLATFORMS["bltcy"].of_version("v2")
     with pytest.raises(MinimaxRequestError, match="api_version='2': MiniMax has 'v1' and 'v2'"):
         PLATFORMS["minimax"].of_version("2")
 
 
-@pytest.mark.parametrize("platform", ["bltcy", "chainhub", "vtrix", "novita", "ai302"])
-def test_a_gateway_is_not_sent_what_only_minimax_itself_is_known_to_have(platform):
-    assert "is not known to have it" in " ".join(PLATFORMS[platform].problems(VideoRequest.of(H3)))
+@pytest.mark.parametrize(
+    "model", ["MiniMax-H3", "MiniMax-H3-Max", "MiniMax-H4", "minimax-h3-max", "a/minimax_h3", "h3"]
+)
+@pytest.mark.parametrize("platform", ["bltcy", "chainhub", "vtrix"])
+def test_a_model_of_the_second_version_has_no_address_of_the_first(platform, model):
+    with pytest.raises(MinimaxRequestError) as raised:
+        PLATFORMS[platform].for_request(VideoRequest.of(H3 | {"model": model}))
+    words = str(raised.value)
+    assert f"model={model!r}: {PLATFORMS[platform].title} is not known to have it; use MiniMax itself" in words
+    assert "use a connection with platform 'minimax'" in words
+    assert "Nothing was bought." in words
+
+
+@pytest.mark.parametrize(
+    ("platform", "prefix"),
+    [("minimax", ""), ("novita", "/v3/minimax"), ("ai302", "")],
+    ids=["minimax", "novita", "ai302"],
+)
+def test_h3_is_bought_and_asked_for_below_the_prefix_that_the_platform_has(platform, prefix):
+    v2 = PLATFORMS[platform].for_model("MiniMax-H3")
+    assert (v2.name, v2.api_version) == (platform, "v2")
+    order = v2.order(VideoRequest.of(H3))
+    assert (order.method, order.path, order.buys) == ("POST", f"{prefix}/v2/video_generation", True)
+    assert order.body == V2.submit(VideoRequest.of(H3)).body
+    assert v2.query("a/b").path == f"{prefix}/v2/query/video_generation/a%2Fb"
+
+
+def test_what_gateways_are_not_known_to_have_is_not_there():
+    for platform in ("novita", "ai302"):
+        v2 = PLATFORMS[platform].of_version("v2")
+        assert (v2.list_tasks, v2.read_list, v2.cancel, v2.read_cancellation, v2.upload, v2.read_upload) == (None,) * 6
+        assert (v2.page_size, v2.also, v2.balance) == (1, {}, None)
+
+
+def test_a_create_that_names_a_task_twice_is_known_by_its_own_id():
+    assert V2.read_submission(reply("minimax_v2", "submit_with_platform_id")) == "task_8c1f2a7b9d4e"
+
+
+def test_a_create_that_names_the_platforms_id_alone_is_known_by_that():
+    sample = reply("minimax_v2", "submit_with_platform_id")
+    alone = replace(sample, body=json.dumps({"platform_id": json.loads(sample.body)["platform_id"]}).encode())
+    assert V2.read_submission(alone) == "424010985738629"
+
+
+def test_a_list_without_items_is_not_an_empty_one():
+    """Or a lost purchase would be taken for one that was never made."""
+    with pytest.raises(MinimaxUnavailableError, match="the answer to the list has no items"):
+        V2.read_list(reply("minimax_v2", "list_without_items"))
+
+
+@pytest.mark.parametrize(
+    ("case", "error"),
+    [("query_account_error_http_200", MinimaxAuthError), ("query_refused_http_200", MinimaxTaskGoneError)],
+)
+def test_a_query_refused_in_http_200_is_refused_all_the_same(case, error):
+    with pytest.raises(error):
+        PLATFORMS["ai302"].of_version("v2").read_task(reply("ai302_v2", case), "T")
 
 
 def test_the_code_at_the_end_of_the_words_and_the_id_of_the_request_are_read():

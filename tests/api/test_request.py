@@ -277,6 +277,15 @@ def test_a_clip_of_h3_lists_by_the_second_where_all_of_its_price_is_known(fields
         assert (listed and listed.amount) == (amount and Decimal(amount))
 
 
+def test_an_option_that_a_page_leaves_out_and_the_model_takes_in_other_modes_is_a_warning():
+    """Novita's page has it between two frames too."""
+    fields = {"model": "MiniMax-Hailuo-02", "prompt": "p", "fast_pretreatment": True}
+    between = catalogue.check(VideoRequest.of(fields | MEDIA[Mode.FIRST_AND_LAST_FRAME]))
+    assert between.problems == []
+    (warning,) = between.warnings
+    assert "fast_pretreatment: MiniMax's page on first-and-last-frame mode does not name it" in warning
+
+
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
@@ -481,11 +490,18 @@ def test_a_reference_that_breaks_a_rule_is_refused_by_its_place_in_the_list(fiel
 
 def test_a_request_that_would_be_too_long_is_refused_and_says_the_way_out():
     with pytest.raises(MinimaxRequestError, match=r"reference_videos\[0\]: make the request 6\d MB long.*or as a path"):
-        carried("reference_videos", data_url(MP4 + bytes(49_000_000), "video/mp4"))
+        carried("reference_videos", data_url(MP4 + bytes(49_000_000), "video/mp4"), uploads=True)
+
+
+def test_a_file_that_cannot_be_uploaded_counts_as_part_of_the_request():
+    with pytest.raises(
+        MinimaxRequestError, match=r"reference_videos\[0\]: make the request 6\d MB long.*a public URL\."
+    ):
+        carried("reference_videos", "/a.mp4", MP4 + bytes(49_000_000))
 
 
 def test_a_file_makes_no_request_too_long_because_it_can_be_uploaded():
-    assert carried("reference_videos", "/a.mp4", MP4 + bytes(49_000_000))
+    assert carried("reference_videos", "/a.mp4", MP4 + bytes(49_000_000), uploads=True)
 
 
 def test_checks_of_references_can_be_switched_off():

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_minimax.emulator import EmulatorClient
 from airflow_provider_minimax.emulator.clips import film_v2
-from tests.emulator.customer import V2Customer, browser
+from tests.emulator.customer import V2_ORDER, V2Customer, browser
 from tests.emulator.test_contract_v2 import assert_refused, audio, image, text, video
 
 
@@ -381,3 +381,36 @@ def test_everything_is_known_to_a_client_elsewhere(h3, emulator):
     assert far.uploads == emulator.uploads
     emulator.reset()
     assert (emulator.removals, emulator.uploads) == ([], [])
+
+
+# -- gateways that resell it -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("platform", "prefix"), [("novita", "/v3/minimax/v2"), ("ai302", "/minimaxi/v2")])
+def test_gateways_sell_clips_of_it_and_nothing_else(customer, emulator, platform, prefix):
+    emulator.configure(looks=1)
+    buyer = customer(platform)
+    task_id = buyer.post(f"{prefix}/video_generation", json=V2_ORDER).json()["task_id"]
+    task = buyer.get(f"{prefix}/query/video_generation/{task_id}").json()["task"]
+    assert (task["id"], task["status"], task["model"]) == (task_id, "succeeded", "MiniMax-H3")
+    assert browser.get(task["content"]["url"]).content[4:8] == b"ftyp"
+    missing = [
+        buyer.get(f"{prefix}/query/video_generation"),
+        buyer.delete(f"{prefix}/video_generation/{task_id}"),
+        buyer.post(f"{prefix}/h3_context_ir", json=V2_ORDER),
+        buyer.post(f"{prefix}/video_regeneration", json={"source_task_id": task_id}),
+        buyer.post(f"{prefix.removesuffix('v2')}v1/files/upload", files={"file": ("a.png", b"x")}),
+    ]
+    assert {answer.status_code for answer in missing} == {404}
+    assert [purchase["platform"] for purchase in emulator.purchases] == [platform]
+
+
+@pytest.mark.parametrize(
+    ("platform", "prefix", "field"), [("novita", "/v3/minimax/v2", "reason"), ("ai302", "/minimaxi/v2", "error")]
+)
+def test_a_gateway_words_a_wrong_key_itself_and_passes_a_wrong_order_on(customer, emulator, platform, prefix, field):
+    refused = customer(platform, "wrong").post(f"{prefix}/video_generation", json=V2_ORDER)
+    assert (refused.status_code, field in refused.json(), "request_id" in refused.json()) == (401, True, False)
+    wrong = customer(platform).post(f"{prefix}/video_generation", json={**V2_ORDER, "duration": 99})
+    assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "bad_request_error")
+    assert emulator.purchases == []

@@ -134,8 +134,18 @@ class Platform:
         Return the version of the platform's API that has a model: the model decides.
 
         :param model: the model's name.
+        :raises MinimaxRequestError: it is a model of a version that the platform is not known to have; the older
+            version's addresses might sell something else under that name.
         """
-        return self.newer if self.newer and api_of(model) == self.newer.api_version else self
+        api_version = api_of(model)
+        for platform in (self, self.newer):
+            if platform is not None and platform.api_version == api_version:
+                return platform
+        raise invalid(
+            [f"model={model!r}: {self.title} is not known to have it; use MiniMax itself, or a gateway that sells it"],
+            hint=f"If {self.title} sells it in MiniMax's own way, by addresses with /{api_version} in them, use a "
+            "connection with platform 'minimax', and host and path_prefix of what comes before that.",
+        )
 
     @property
     def latest(self) -> Platform:
@@ -187,22 +197,33 @@ class Platform:
         :param later: fields that are given but not known yet.
         :return: one sentence a problem, each naming the platform.
         """
-        problems = []
-        if self.newer is None and "model" not in later and api_of(self.official_model(request)) != self.api_version:
-            problems.append(f"model={request.model!r}: {self.title} is not known to have it; use MiniMax itself")
         if not isinstance(request, VideoRequest):
-            return problems
-        if modes := self._other_modes(request):
-            problems.append(
-                f"model={request.model!r}: {self.title} has it in {' and '.join(modes)} mode only; what is given for "
-                "another may be ignored, and the clip billed without it"
-            )
-        return problems + self.check(request, later)
+            return []
+        return [*filter(None, [self._wrong_mode(request), self._nameless(request)]), *self.check(request, later)]
 
-    def _other_modes(self, request: VideoRequest) -> list[str]:
-        """Return the modes of the platform's own model that the request names, if it is not for one of them."""
+    def _wrong_mode(self, request: VideoRequest) -> str | None:
+        """Say that the request names one of the platform's own models, and is not for a mode of it."""
         modes = [mode for (_, mode), own in self.model_names.items() if own == request.model]
-        return [] if request.mode in modes else list(map(str, modes))
+        if not modes or request.mode in modes:
+            return None
+        return (
+            f"model={request.model!r}: {self.title} has it in {' and '.join(modes)} mode only; what is given for "
+            "another may be ignored, and the clip billed without it"
+        )
+
+    def _nameless(self, request: VideoRequest) -> str | None:
+        """Say that the platform has names of its own, and that for this model or mode is not known."""
+        if not self.model_names or request.model not in models():
+            return None
+        modes = [mode for official, mode in self.model_names if official == request.model]
+        if request.mode in modes:
+            return None
+        if modes:
+            known = f"{self.title} is known to have it in {' and '.join(modes)} mode only"
+        else:
+            has = sorted({official for official, _ in self.model_names})
+            known = f"{self.title} is not known to have it; it has {', '.join(has)}"
+        return f"model={request.model!r}: {known}; if it has it by now, give {self.title}'s own name of the model"
 
     def warnings(self, request: PaidRequest) -> list[str]:
         """
@@ -245,15 +266,6 @@ class Platform:
         :param request: the request; its model is an official name, the platform's own, or one that nobody knows yet.
         :raises MinimaxRequestError: a known model whose name at the platform, or for this mode, is not known.
         """
-        own = self.model_names.get((request.model, request.mode))
-        if own is not None:
-            return own
-        if request.model not in models():
-            return request.model
-        way_on = f"if it has it by now, give {self.title}'s own name of the model"
-        if modes := [str(mode) for official, mode in self.model_names if official == request.model]:
-            known = f"{self.title} is known to have it in {' and '.join(modes)} mode only"
-        else:
-            has = sorted({official for official, _ in self.model_names})
-            known = f"{self.title} is not known to have it; it has {', '.join(has)}"
-        raise invalid([f"model={request.model!r}: {known}; {way_on}"])
+        if problem := self._nameless(request):
+            raise invalid([problem])
+        return self.model_names.get((request.model, request.mode), request.model)

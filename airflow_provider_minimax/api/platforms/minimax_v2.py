@@ -5,11 +5,16 @@ One create call with a list of contents, one query that names the clip's URL, a 
 cancels a task which is still queued, and one of v1 that uploads what is too large for the create call. Two more calls
 make such tasks: one makes a clip anew in 2K, one a better prompt. Errors come with a real HTTP status; the inner code
 is in brackets at the end of their text. A task tells the seconds and tokens that it used, and not what they cost.
+
+Gateways resell it in the same shape below a prefix of theirs, and leave some of it out: :func:`resold`. Some of them
+say errors of the account in HTTP 200, as v1 does. OneHub gateways answer a create with a ``task_id`` and a
+``platform_id``; a query takes either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -67,6 +72,8 @@ _REFERENCES = {
 
 class _Submission(Reply):
     task_id: Id = ""
+    platform_id: MaybeId = None
+    base_resp: Annotated[BaseResp | None, MaybeObject] = None
 
 
 class _Error(Reply):
@@ -100,6 +107,7 @@ class _Task(Reply):
 
 class _Query(Reply):
     task: Annotated[_Task | None, MaybeObject] = None
+    base_resp: Annotated[BaseResp | None, MaybeObject] = None
 
 
 class _Page(Reply):
@@ -163,11 +171,13 @@ rewrite = partial(_create, "/v2/h3_context_ir")
 
 
 def read_submission(reply: HttpReply) -> str:
-    """Read the task id, which is all that the answer has."""
+    """Read the task id, which is all that MiniMax's own answer has."""
     answer = read(reply, _Submission)
-    if not answer.task_id:
-        raise MinimaxUnavailableError("the answer to the submission names no task", http_status=reply.status)
-    return accepted(reply, answer.task_id)
+    if task_id := answer.task_id or answer.platform_id:
+        return accepted(reply, task_id)
+    refuse(reply, answer.base_resp)
+    refuse_enveloped(reply)
+    raise MinimaxUnavailableError("the answer to the submission names no task", http_status=reply.status)
 
 
 def upload(file: FileContent) -> HttpRequest:
@@ -228,6 +238,9 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
     """Read a query's answer."""
     try:
         answer = read(reply, _Query)
+        if answer.task is None:
+            refuse(reply, answer.base_resp)
+            refuse_enveloped(reply)
     except MinimaxRequestError as error:
         raise gone(
             minimax_task_id, error.message, code=error.code, http_status=error.http_status, trace_id=error.trace_id
@@ -307,6 +320,9 @@ def list_tasks(page: int, size: int, model: str | None, minimax_task_ids: Sequen
 def read_list(reply: HttpReply) -> TaskPage:
     """Read one page of tasks."""
     answer = read(reply, _Page)
+    if "items" not in answer.model_fields_set:
+        refuse_enveloped(reply)
+        raise MinimaxUnavailableError("the answer to the list has no items", http_status=reply.status)
     return TaskPage(tuple(_task_of(item, item.id) for item in answer.items if item.id), answer.total)
 
 
@@ -339,3 +355,30 @@ PLATFORM = Platform(
     page_size=PAGE_SIZE,
     read_list=read_list,
 )
+
+
+def resold(name: str, title: str, base_urls: Mapping[str, str], *, below: str = "") -> Platform:
+    """
+    Return a gateway that sells H3 in MiniMax's own shape: what is known of it are the create and the query.
+
+    :param name: the gateway's name in the connection.
+    :param title: its name for people.
+    :param base_urls: region to base URL.
+    :param below: what stands before ``/v2`` in its addresses, after the path prefix that all of them have.
+    """
+
+    def moved(request: HttpRequest) -> HttpRequest:
+        return replace(request, path=f"{below}{request.path}")
+
+    return Platform(
+        name=name,
+        title=title,
+        base_urls=base_urls,
+        submit=lambda request: moved(submit(request)),
+        read_submission=read_submission,
+        query=lambda minimax_task_id: moved(query(minimax_task_id)),
+        read_task=read_task,
+        recognises=recognises,
+        api_version=PLATFORM.api_version,
+        pictures=PLATFORM.pictures,
+    )

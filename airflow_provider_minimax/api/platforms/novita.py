@@ -4,6 +4,9 @@ Novita (api.novita.ai): one address a model, one for all results, and the clip's
 Pages: https://novita.ai/docs/api-reference/model-apis-minimax-video-01 and its siblings, …/model-apis-task-result. The
 first frame is called ``image_url`` by the oldest model and ``image`` by the others. Times are texts of milliseconds in
 ``extra.debug_info``, which is left empty at times; what a clip cost is not told.
+
+H3 is sold in MiniMax's own shape instead, below ``/v3/minimax``: its page model-apis-minimax-h3 has the create and the
+query.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field
 
 from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.platforms import minimax_v2
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import IdFields, with_extra
 from airflow_provider_minimax.api.platforms.replies import (
@@ -193,10 +197,14 @@ def _doubts(request: VideoRequest) -> list[str]:
     ]
 
 
+_NAME, _TITLE = "novita", "Novita"
+_BASE_URLS = {"global": "https://api.novita.ai"}
+
 PLATFORM = Platform(
-    name="novita",
-    title="Novita",
-    base_urls={"global": "https://api.novita.ai"},
+    name=_NAME,
+    title=_TITLE,
+    base_urls=_BASE_URLS,
+    newer=minimax_v2.resold(_NAME, _TITLE, _BASE_URLS, below="/v3/minimax"),
     submit=submit,
     read_submission=read_submission,
     query=query,

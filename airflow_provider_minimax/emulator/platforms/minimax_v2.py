@@ -1,6 +1,7 @@
 """MiniMax's second API, v2: the H3 models, errors by HTTP status, and jobs that can be listed, cancelled and deleted.
 
-Each API knows its own jobs alone. A refusal carries its code in brackets at the end of its text.
+Each API knows its own jobs alone. A refusal carries its code in brackets at the end of its text. Novita and 302.AI
+resell the create and the query, and nothing else of it, each with its own words for trouble with the account.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from airflow_provider_minimax.emulator.contract_v2 import (
 )
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
 from airflow_provider_minimax.emulator.jobs import Job, Sight, glance_at, look_at
+from airflow_provider_minimax.emulator.platforms import novita
+from airflow_provider_minimax.emulator.platforms.official import account_errors_by, refuse_like_302
 from airflow_provider_minimax.emulator.refusals import Refusal, Saturated, UnknownTask, invalid, message_for
 
 STATUSES = {
@@ -251,6 +254,14 @@ def _message(refusal: Refusal, code: int) -> str:
     return MESSAGES.get(code, message_for(code)) if is_usual else refusal.message
 
 
+def _resold_below(prefix: str) -> tuple[Endpoint, ...]:
+    """What gateways sell of this API."""
+    return (
+        Endpoint("POST", f"{prefix}/v2/video_generation", "submit", generate),
+        Endpoint("GET", f"{prefix}/v2/query/video_generation/{{task_id}}", "query", query),
+    )
+
+
 ENDPOINTS = (
     Endpoint("POST", "/v2/video_generation", "submit", generate),
     Endpoint("POST", "/v2/h3_context_ir", "submit", rewrite_prompt),
@@ -260,4 +271,8 @@ ENDPOINTS = (
     Endpoint("DELETE", "/v2/video_generation/{task_id}", "cancel", remove),
 )
 
-PLATFORMS = tuple(Platform(ADDRESSES[name], ENDPOINTS, _refuse) for name in ("minimax", "minimax-cn"))
+PLATFORMS = (
+    *(Platform(ADDRESSES[name], ENDPOINTS, _refuse) for name in ("minimax", "minimax-cn")),
+    Platform(ADDRESSES["novita"], _resold_below("/v3/minimax"), account_errors_by(novita.refuse, otherwise=_refuse)),
+    Platform(ADDRESSES["ai302"], _resold_below("/minimaxi"), account_errors_by(refuse_like_302, otherwise=_refuse)),
+)

@@ -1,4 +1,8 @@
-"""Novita: a path and a set of field names for each model, one path for every result, errors by HTTP status."""
+"""
+Novita: a path and a set of field names for each model, one path for every result, errors by HTTP status.
+
+H3 it sells in MiniMax's own shape: see ``minimax_v2``.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +140,8 @@ def _video(exchange: Exchange, sight: Sight) -> dict[str, Any]:
     }
 
 
-def _refuse(exchange: Exchange, refusal: Refusal) -> Response:
+def refuse(exchange: Exchange, refusal: Refusal) -> Response:
+    """Novita's refusal: an HTTP status and a reason."""
     is_unknown = isinstance(refusal, UnknownTask)
     complaint = TASK_NOT_FOUND if is_unknown else COMPLAINTS.get(refusal.code, SERVER_ERROR)
     body = {"code": complaint.status, "reason": complaint.reason, "message": refusal.message, "metadata": {}}
@@ -150,6 +155,6 @@ PLATFORMS = (
             *(Endpoint("POST", f"/v3/async/{model}", "submit", _submit_to(model)) for model in PAGES),
             Endpoint("GET", "/v3/async/task-result", "query", query),
         ),
-        _refuse,
+        refuse,
     ),
 )

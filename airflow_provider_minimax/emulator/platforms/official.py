@@ -27,6 +27,8 @@ STATUSES = {
     "failed": "Fail",
 }
 
+ACCOUNT_CODES = frozenset({1004, 1008, 2049})
+
 EVERY_FIELD = Page(fields=own_names(*OFFICIAL_FIELDS), required=frozenset({"model"}))
 
 # BLTCY's pages name only these; the stray blank at the end of its "prompt_optimizer " is a slip of the page.
@@ -169,7 +171,17 @@ def refuse_account_like_openai(otherwise: Refuse) -> Refuse:
     return refuse
 
 
-def _refuse_like_302(exchange: Exchange, refusal: Refusal) -> Response:
+def account_errors_by(account: Refuse, otherwise: Refuse) -> Refuse:
+    """Word errors of key and balance in one way, which is the gateway's, and leave the rest to another."""
+
+    def refuse(exchange: Exchange, refusal: Refusal) -> Response:
+        return (account if refusal.code in ACCOUNT_CODES else otherwise)(exchange, refusal)
+
+    return refuse
+
+
+def refuse_like_302(exchange: Exchange, refusal: Refusal) -> Response:
+    """302.AI's own envelope for a wrong key, and MiniMax's refusal for the rest."""
     if refusal.code not in (1004, 2049):
         return refuse_with_base_resp(exchange, refusal)
     error = {"err_code": -10006, "message": "This API key is not valid.", "type": "api_error"}
@@ -195,6 +207,6 @@ PLATFORMS = (
     Platform(
         ADDRESSES["ai302"],
         v1_endpoints("/minimaxi", lambda body: EVERY_FIELD, backup=False),
-        _refuse_like_302,
+        refuse_like_302,
     ),
 )
