@@ -23,6 +23,8 @@ from airflow_provider_minimax.hub import shared_hub
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from tests.fakes import FakeTaskInstance
+from tests.hostile.server import HostileServer, whole
+from tests.samples import reply
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 REQUEST = VideoRequest.of(H3)
@@ -232,6 +234,31 @@ def test_a_gateway_behind_a_host_sells_h3(unknown_gateway, minimax_emulator, tmp
         task = hook.get_task(hook.submit(REQUEST), api_version="v2")
         assert hook.download(task, str(tmp_path / "boat.mp4"))["size"] > 0
     assert sent(minimax_emulator, "POST") == ["POST /novita/v3/minimax/v2/video_generation"]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_purchase_at_an_address_that_has_no_such_call_says_where_to_look(is_async, connect, minimax_emulator):
+    connect(host=minimax_emulator.base_url("novita"), extra={"path_prefix": "/nowhere"})
+    with closing(MinimaxHook()) as hook, pytest.raises(MinimaxRequestError) as raised:
+        asyncio.run(hook.asubmit(REQUEST)) if is_async else hook.submit(REQUEST)
+    assert "Nothing was bought. Check host, platform and path_prefix of the connection" in str(raised.value)
+
+
+def test_a_onehub_gateway_is_asked_by_its_own_id_of_the_task(connect):
+    """It names two, and shows the other one in the task itself."""
+    submitted = json.loads(reply("minimax_v2", "submit_with_platform_id").body)
+    succeeded = json.loads(reply("minimax_v2", "query_succeeded").body)
+    succeeded["task"]["id"] = submitted["platform_id"]
+
+    def answer(request):
+        yield whole(json.dumps(submitted if request.method == "POST" else succeeded).encode())
+
+    with HostileServer(answer) as server, closing(MinimaxHook(connect(host=f"{server.url}/minimaxi"))) as hook:
+        bought = hook.submit(REQUEST)
+        task = hook.get_task(bought, api_version="v2")
+        asked = [request.target for request in server.requests]
+    assert (bought, task.minimax_task_id, task.state) == (submitted["task_id"], bought, TaskState.SUCCEEDED)
+    assert asked == ["/minimaxi/v2/video_generation", f"/minimaxi/v2/query/video_generation/{bought}"]
 
 
 def test_the_price_of_minimax_is_not_told_of_a_gateway_behind_a_prefix(unknown_gateway):
