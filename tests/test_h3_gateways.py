@@ -312,6 +312,19 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 2
 
 
+async def test_whether_there_is_a_list_is_found_out_by_one_request_though_many_could_ask(
+    unknown_gateway, minimax_emulator
+):
+    minimax_emulator.configure(lifecycle="manual")
+    with closing(MinimaxHook(unknown_gateway)) as hook:
+        bought = [hook.submit(REQUEST) for _ in range(120)]
+    minimax_emulator.fault("slow", operation="any", seconds=0.3, times=8)
+    async with shared_hub(unknown_gateway) as hub:
+        seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=60) for it in bought))
+    assert [task.minimax_task_id for task in seen] == bought
+    assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 1
+
+
 @pytest.mark.parametrize("status", [400, 401, 405, 501])
 async def test_a_list_that_is_refused_whatever_it_is_asked_for_is_not_asked_for_again(
     status, connect, minimax_emulator
