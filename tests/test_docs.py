@@ -300,7 +300,9 @@ def check_curl(words: list[str], emulator: Any) -> None:
     call = parser.parse_args(words)
     reply = httpx.request(call.X, f"{emulator.url}{urlsplit(call.url).path}", content=call.data_binary)
     # A file of the reader's own is not here; that there is such an address is all that can be known.
-    assert reply.is_success or (call.data_binary.startswith("@") and reply.status_code not in (404, 405)), reply.text
+    assert reply.is_success or ((call.data_binary or "").startswith("@") and reply.status_code not in (404, 405)), (
+        reply.text
+    )
 
 
 def check_npx(words: list[str], _: Any) -> None:
