@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.metadata
+import json
 import os
 import re
 import shlex
@@ -41,6 +42,8 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
 # Made from docstrings, which takes long; `make docs` builds them too.
+# By these, clients trust an authority of one's own.
+TRUST = {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
 FROM_DOCSTRINGS = [path.relative_to(DOCS) for path in DOCS.glob("reference/*.rst") if "auto" in path.read_text()]
 HAS_RETRY_POLICIES = hasattr(airflow.sdk, "RetryPolicy")
 
@@ -286,16 +289,27 @@ def check_export(words: list[str], _: Any) -> None:
             environment.setenv("AIRFLOW_CONN_SHOWN", value.replace("…", ""))
             MinimaxHook("shown").get_conn()
     else:
-        assert re.fullmatch("AIRFLOW__[A-Z]+__[A-Z_]+", name)
+        assert name in TRUST or re.fullmatch("AIRFLOW__[A-Z]+__[A-Z_]+", name)
 
 
 def check_curl(words: list[str], emulator: Any) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     parser.add_argument("url")
     parser.add_argument("-X", default="GET")
-    parser.add_argument("-d")
+    parser.add_argument("-d", "--data-binary")
     call = parser.parse_args(words)
-    httpx.request(call.X, f"{emulator.url}{urlsplit(call.url).path}", content=call.d).raise_for_status()
+    reply = httpx.request(call.X, f"{emulator.url}{urlsplit(call.url).path}", content=call.data_binary)
+    # A file of the reader's own is not here; that there is such an address is all that can be known.
+    assert reply.is_success or ((call.data_binary or "").startswith("@") and reply.status_code not in (404, 405)), (
+        reply.text
+    )
+
+
+def check_npx(words: list[str], _: Any) -> None:
+    """Foreign clients are shown in the version that the tests of foreign clients run."""
+    name, _, version = next(word for word in words if not word.startswith("-")).partition("@")
+    pinned = (path.read_text() for path in (ROOT / "tests" / "foreign").rglob("package.json"))
+    assert any(json.loads(text)["dependencies"].get(name) == version for text in pinned)
 
 
 PROGRAMS = {
@@ -305,6 +319,7 @@ PROGRAMS = {
     "pip": check_pip,
     "export": check_export,
     "curl": check_curl,
+    "npx": check_npx,
 }
 
 
