@@ -42,9 +42,8 @@ TICK = 0.1
 BURST = 8
 # How long all wait after a refusal that names no time.
 COOL_DOWN = 5.0
-# How long a list that a connection's address does not have is not asked for: a gateway may get one, or lose its way for
-# a moment.
-NO_LIST_FOR = 3600.0
+# How long a list that a connection's address does not have is not asked for: a platform may answer so once by mistake.
+NO_LIST_FOR = 600.0
 # After so many lists in a row that failed, one task is asked for by itself, to see whether only the list fails.
 LISTS_FAILED = 3
 
@@ -100,8 +99,10 @@ class Hub:
         self._timer: asyncio.TimerHandle | None = None
         self._senders: set[asyncio.Task[None]] = set()
         self._resume = 0.0
-        # Where there was no list of tasks, until when not to ask for it there.
+        # Where a list of tasks was answered; where there was none, and until when not to ask for it there.
+        self._with_list: Endpoint | None = None
         self._without_list: tuple[Endpoint, float] | None = None
+        self._is_listing = False
         self._lists_failed = 0
 
     async def look(
@@ -213,16 +214,19 @@ class Hub:
         """Take the next look, and those behind it that one request can ask for too."""
         page = [self._now.popleft()]
         api_version = page[0].api_version
-        room = self.hook.page_size(api_version) if self._may_have_list() else 1
+        room = self.hook.page_size(api_version) if self._may_ask_for_list() else 1
         while len(page) < room and self._now and self._now[0].api_version == api_version:
             page.append(self._now.popleft())
         return page
 
-    def _may_have_list(self) -> bool:
-        if self._without_list is None:
-            return True
-        where, until = self._without_list
-        return self._loop.time() >= until or self.hook.known_endpoint != where
+    def _may_ask_for_list(self) -> bool:
+        """Whether there may be a list; as long as nobody knows, one request at a time finds that out."""
+        where = self.hook.known_endpoint
+        if self._without_list is not None:
+            without, until = self._without_list
+            if where == without and self._loop.time() < until:
+                return False
+        return where == self._with_list or not self._is_listing
 
     def _tell(self, look: _Look, seen: VideoTask) -> None:
         """Hand an answer over, or look again later if the one who waits has no use for it."""
@@ -255,10 +259,12 @@ class Hub:
     async def _not_listed(self, page: list[_Look]) -> list[_Look]:
         """Look at a page of tasks with one request; return those that have to be looked at one by one."""
         try:
+            self._is_listing = True
             ids = [look.minimax_task_id for look in page]
             # Looks of an unknown version are sent one by one.
             seen = await self.hook.aget_tasks(ids, api_version=str(page[0].api_version))
         except Exception as error:
+            self._is_listing = False
             if not isinstance(error, MinimaxError) or error.is_final or _is_no_list(error):
                 # A single task may have spoilt the page; asked for alone, each is told what is its own. Nor is an
                 # answer that cannot be read any better the next time.
@@ -279,7 +285,7 @@ class Hub:
             for look in page:
                 look.fail(copy.copy(error))
             return []
-        self._lists_failed = 0
+        self._is_listing, self._with_list, self._lists_failed = False, self.hook.known_endpoint, 0
         for look in page:
             if look.minimax_task_id in seen:
                 self._tell(look, seen[look.minimax_task_id])
@@ -287,7 +293,7 @@ class Hub:
 
     def _remember_no_list(self) -> None:
         """Ask for tasks one by one for a while: gateways leave the list out."""
-        self._lists_failed = 0
+        self._with_list, self._lists_failed = None, 0
         if (where := self.hook.known_endpoint) is not None:
             self._without_list = where, self._loop.time() + NO_LIST_FOR
 

@@ -23,6 +23,8 @@ from airflow_provider_minimax.hub import shared_hub
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from tests.fakes import FakeTaskInstance
+from tests.hostile.server import HostileServer, whole
+from tests.samples import reply
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 REQUEST = VideoRequest.of(H3)
@@ -234,6 +236,31 @@ def test_a_gateway_behind_a_host_sells_h3(unknown_gateway, minimax_emulator, tmp
     assert sent(minimax_emulator, "POST") == ["POST /novita/v3/minimax/v2/video_generation"]
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_purchase_at_an_address_that_has_no_such_call_says_where_to_look(is_async, connect, minimax_emulator):
+    connect(host=minimax_emulator.base_url("novita"), extra={"path_prefix": "/nowhere"})
+    with closing(MinimaxHook()) as hook, pytest.raises(MinimaxRequestError) as raised:
+        asyncio.run(hook.asubmit(REQUEST)) if is_async else hook.submit(REQUEST)
+    assert "Nothing was bought. Check host, platform and path_prefix of the connection" in str(raised.value)
+
+
+def test_a_onehub_gateway_is_asked_by_its_own_id_of_the_task(connect):
+    """It names two, and shows the other one in the task itself."""
+    submitted = json.loads(reply("minimax_v2", "submit_with_platform_id").body)
+    succeeded = json.loads(reply("minimax_v2", "query_succeeded").body)
+    succeeded["task"]["id"] = submitted["platform_id"]
+
+    def answer(request):
+        yield whole(json.dumps(submitted if request.method == "POST" else succeeded).encode())
+
+    with HostileServer(answer) as server, closing(MinimaxHook(connect(host=f"{server.url}/minimaxi"))) as hook:
+        bought = hook.submit(REQUEST)
+        task = hook.get_task(bought, api_version="v2")
+        asked = [request.target for request in server.requests]
+    assert (bought, task.minimax_task_id, task.state) == (submitted["task_id"], bought, TaskState.SUCCEEDED)
+    assert asked == ["/minimaxi/v2/video_generation", f"/minimaxi/v2/query/video_generation/{bought}"]
+
+
 def test_the_price_of_minimax_is_not_told_of_a_gateway_behind_a_prefix(unknown_gateway):
     with closing(MinimaxHook(unknown_gateway)) as hook:
         assert hook.list_price(REQUEST) is None
@@ -283,6 +310,19 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
             await hub.hook.areload()
         await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 2
+
+
+async def test_whether_there_is_a_list_is_found_out_by_one_request_though_many_could_ask(
+    unknown_gateway, minimax_emulator
+):
+    minimax_emulator.configure(lifecycle="manual")
+    with closing(MinimaxHook(unknown_gateway)) as hook:
+        bought = [hook.submit(REQUEST) for _ in range(120)]
+    minimax_emulator.fault("slow", operation="any", seconds=0.3, times=8)
+    async with shared_hub(unknown_gateway) as hub:
+        seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=60) for it in bought))
+    assert [task.minimax_task_id for task in seen] == bought
+    assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 405, 501])

@@ -40,6 +40,20 @@ def about_task(minimax_task_id: str) -> Iterator[None]:
 
 
 @contextmanager
+def doubting_address() -> Iterator[None]:
+    """Let an error of a purchase say where to look if the address may not have that call at all."""
+    try:
+        yield
+    except MinimaxRequestError as error:
+        if error.http_status in NO_SUCH_CALL:
+            error.hint = error.hint or (
+                "Check host, platform and path_prefix of the connection; its test says which versions of the API are "
+                "there."
+            )
+        raise
+
+
+@contextmanager
 def may_be_missing(platform: Platform, what: str) -> Iterator[None]:
     """
     Let an error say that an address does not have a call which gateways leave out, if that is what is wrong.
@@ -49,7 +63,7 @@ def may_be_missing(platform: Platform, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except MinimaxError as error:
+    except (MinimaxRequestError, MinimaxUnavailableError) as error:
         if error.http_status in NO_SUCH_CALL:
             error.message = f"{what} was not found at this address, as at gateways that leave it out: {error.message}"
             error.args = (error.message,)

@@ -39,6 +39,7 @@ from airflow_provider_minimax.hooks.calls import (
     balance,
     cancellation,
     cancelled,
+    doubting_address,
     list_price_at,
     may_be_missing,
     own_file,
@@ -153,7 +154,8 @@ class MinimaxHook(UploadingHook):
         platform = family.for_request(request)
         ready = self.prepare(request, validate=validate)
         order = platform.order(self.upload_files(ready))
-        minimax_task_id = self.get_conn().send(order, platform.read_submission, after_refusals=after_refusals)
+        with doubting_address():
+            minimax_task_id = self.get_conn().send(order, platform.read_submission, after_refusals=after_refusals)
         bought(minimax_task_id)
         self._task_versions.remember(minimax_task_id, platform.api_version)
         self._log_submission(minimax_task_id, ready, endpoint)
@@ -173,7 +175,8 @@ class MinimaxHook(UploadingHook):
             uploads=platform.upload is not None,
         )
         order = platform.order(await self.aupload_files(ready))
-        minimax_task_id = await transport.send(order, platform.read_submission)
+        with doubting_address():
+            minimax_task_id = await transport.send(order, platform.read_submission)
         bought(minimax_task_id)
         self._task_versions.remember(minimax_task_id, platform.api_version)
         self._log_submission(minimax_task_id, ready, transport.endpoint)
