@@ -497,8 +497,8 @@ def test_a_model_that_is_known_later_is_refused_before_anything_is_bought(platfo
         output_path=str(output),
         on_orphaned_intent="adopt",
     )
-    operator.model = "MiniMax-Hailuo-2.3"
-    with pytest.raises(MinimaxRequestError, match="the platform cannot list tasks of model='MiniMax-Hailuo-2.3'"):
+    operator.model = "MiniMax-Hailuo-02"
+    with pytest.raises(MinimaxRequestError, match="the platform cannot list tasks of model='MiniMax-Hailuo-02'"):
         operator.execute({"ti": FakeTaskInstance(), "dag": None})
     assert minimax_emulator.requests == []
 

@@ -25,6 +25,7 @@ IMAGES = {
     Mode.SUBJECT_REFERENCE: {"subject_reference": FRAME},
     Mode.REFERENCE: {"reference_images": [FRAME], "reference_audios": ["https://files.example/sound.mp3"]},
 }
+SELL_H3 = {"minimax", "novita", "ai302"}
 # What the options are tried with; any other is a switch.
 VALUES = {"callback_url": "https://me.example/hook", "extra": {"prompt_expansion_mode": "quality"}}
 
@@ -70,6 +71,7 @@ def test_what_our_rules_let_through_is_sold_and_nothing_else_is_sent(platform, c
     assert len(minimax_emulator.purchases) == sold
     assert sold
     assert platform != "minimax" or not refused
+    assert ("v2" in {purchase["api"] for purchase in minimax_emulator.purchases}) is (platform in SELL_H3)
 
 
 TELLS_TIMES = {"chainhub", "vtrix", "novita"}

@@ -364,6 +364,19 @@ def test_what_one_page_of_a_gateway_leaves_out_is_sent_and_the_log_warns_once(co
     assert "first_frame_image: BLTCY's page requires it" in warning.args[1]
 
 
+def test_a_model_that_a_gateway_has_no_known_name_for_is_refused_without_other_advice(
+    connect, minimax_emulator, log_of
+):
+    log = log_of(MinimaxHook)
+    face = VideoRequest.of({"model": "S2V-01", "prompt": "p", "subject_reference": FRAME})
+    with closing(MinimaxHook(connect("vtrix"))) as hook:
+        for validate in (True, False):
+            with pytest.raises(MinimaxRequestError, match="give Vtrix's own name of the model") as raised:
+                hook.submit(face, validate=validate)
+            assert "validate=False" not in str(raised.value)
+    assert (log.warning.call_args_list, minimax_emulator.requests) == ([], [])
+
+
 def test_a_clip_between_two_frames_is_bought_at_vtrix(connect, minimax_emulator):
     between = {"model": "MiniMax-Hailuo-02", "prompt": "p", "first_frame_image": FRAME, "last_frame_image": FRAME}
     with closing(MinimaxHook(connect("vtrix"))) as hook:

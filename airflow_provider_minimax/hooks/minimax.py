@@ -19,7 +19,7 @@ from airflow_provider_minimax.api.exchange import IN_FLIGHT, Endpoint
 from airflow_provider_minimax.api.media import with_media
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact, without_key
-from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, invalid
+from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.arguments import (
     at_least_one,
@@ -189,6 +189,9 @@ class MinimaxHook(UploadingHook):
         findings = rules.check(request, model_name=platform.official_model(request), own_names=own_names)
         if problems := findings.problems + platform.problems(request):
             raise invalid(problems, hint=UNCHECKED)
+        if isinstance(request, VideoRequest):
+            # What the platform has no name for is not sent unchecked either.
+            platform.own_model(request)
         for warning in (*findings.warnings, *platform.warnings(request)):
             self.log.warning("%s", warning)
 

@@ -232,6 +232,9 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         def has_list(self, api_version: str) -> bool:
             return api_version == "v2"
 
+        def can_cancel(self, api_version: str) -> bool:
+            return api_version == "v2"
+
         def list_tasks(self, *, model: str, page: int, page_size: int, task_type: str) -> TaskPage:
             return self.world.listed()
 

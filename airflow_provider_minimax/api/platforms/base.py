@@ -199,7 +199,7 @@ class Platform:
         """
         if not isinstance(request, VideoRequest):
             return []
-        return [*filter(None, [self._wrong_mode(request), self._nameless(request)]), *self.check(request, later)]
+        return [*filter(None, [self._wrong_mode(request)]), *self.check(request, later)]
 
     def _wrong_mode(self, request: VideoRequest) -> str | None:
         """Say that the request names one of the platform's own models, and is not for a mode of it."""
