@@ -91,9 +91,9 @@ class VersionSearch:
         """
         is_last = len(self._refusals) + (self._unclear is not None) == len(self.versions) - 1
         if isinstance(error, MinimaxTaskGoneError | MinimaxRequestError):
-            self._refusals.append(error)
+            self._refusals.append(_kept(error))
         elif _makes_no_sense(error) and not is_last:
-            self._unclear = error
+            self._unclear = _kept(error)
         else:
             if self._refusals:
                 error.message += f"; version {self.versions[0].api_version!r} of the API does not know this task"
@@ -131,6 +131,11 @@ class VersionSearch:
             trace_id=last.trace_id,
             hint=last.hint,
         ) from last
+
+
+def _kept(error: MinimaxError) -> MinimaxError:
+    """Return an error without what its traceback holds on to, such as an answer of some megabytes."""
+    return error.with_traceback(None)
 
 
 def _makes_no_sense(error: MinimaxError) -> bool:

@@ -11,9 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.hooks.minimax import MinimaxHook
-from tests.emulator.customer import SUBMIT, TEXT_ORDER, V2_ORDER
+from tests.emulator.customer import SUBMIT, V2_ORDER
 from tests.emulator.receiver import Receiver
 
 SOON = 30.0
@@ -169,20 +167,6 @@ def test_nothing_is_sent_where_callbacks_are_ignored(minimax, emulator):
     with Receiver() as receiver:
         assert minimax.look(minimax.buy(callback_url=receiver.url))["status"] == "Success"
     assert receiver.got == []
-
-
-@pytest.mark.parametrize("order", [TEXT_ORDER, {"model": "MiniMax-H3", "prompt": "a fox", "ratio": "16:9"} | SIZE])
-def test_our_error_says_what_a_receiver_must_do_and_that_nothing_was_bought(connect, emulator, closed_port, order):
-    from airflow_provider_minimax.api.request import VideoRequest
-
-    request = VideoRequest.of({**order, "callback_url": f"http://127.0.0.1:{closed_port}/hook?token=secret"})
-    with pytest.raises(MinimaxRequestError) as raised:
-        MinimaxHook(connect()).submit(request)
-    said = str(raised.value)
-    for words in (REFUSED, "Nothing was bought.", '{"challenge": "…"}', "within 3 seconds", "leave callback_url out"):
-        assert words in said
-    assert "secret" not in said
-    assert emulator.purchases == []
 
 
 def test_a_reset_ends_what_is_sent(minimax, emulator):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 from pathlib import Path
@@ -10,10 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.emulator import Emulator, EmulatorClient
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
-from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from tests.emulator.customer import QUERY, SUBMIT, TEXT_ORDER, browser
 
 EVIL = "http://evil.example"
@@ -26,16 +23,6 @@ EVIL = "http://evil.example"
 def secure():
     with Emulator(tls=True, lifecycle="looks", looks=1) as emulator:
         yield emulator
-
-
-def test_over_tls_our_own_hook_buys_and_fetches_by_the_connection_that_it_is_given(secure, tmp_path, monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", json.dumps(secure.connection()))
-    hook = MinimaxHook()
-    task = hook.get_task(hook.submit(VideoRequest.of(TEXT_ORDER)))
-    facts = hook.download(task, str(tmp_path / "clip.mp4"))
-    assert Path(facts["output_path"]).stat().st_size > 1000
-    assert hook.get_file(task).url.startswith(secure.url)
-    assert secure.url.startswith("https://")
 
 
 def test_a_client_that_does_not_trust_the_authority_gets_nothing(secure):
