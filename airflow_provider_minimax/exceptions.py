@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from airflow_provider_minimax.airflow_names import AirflowException, AirflowFailException, AirflowSensorTimeout
+from airflow_provider_minimax.version_compat import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 __all__ = [
     "MinimaxAuthError",

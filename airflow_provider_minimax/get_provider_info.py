@@ -98,7 +98,10 @@ def get_provider_info() -> dict[str, Any]:
         "description": "MiniMax (Hailuo) video generation, at MiniMax itself and at the gateways that resell it.",
         "integrations": [{"integration-name": _NAME, "external-doc-url": _DOCS, "tags": ["service"]}],
         **modules,
-        "extra-links": [f"airflow_provider_minimax.links.{name}" for name in ("MinimaxClipLink", "MinimaxFactsLink")],
+        "extra-links": [
+            "airflow_provider_minimax.delivery.links.MinimaxClipLink",
+            "airflow_provider_minimax.delivery.links.MinimaxFactsLink",
+        ],
         # Read by Airflow 3.2 and later.
         "cli": ["airflow_provider_minimax.cli.definition.get_cli_commands"],
         # Airflow 3.4 documents it; the module itself needs 3.3.

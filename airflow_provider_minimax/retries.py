@@ -19,7 +19,6 @@ except ImportError as error:
         "errors that a retry cannot help fail the task at once without it."
     ) from error
 
-from airflow_provider_minimax.airflow_names import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_minimax.arguments import seconds
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
@@ -32,6 +31,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
 )
 from airflow_provider_minimax.purchases.unrecorded import unrecorded
+from airflow_provider_minimax.version_compat import AirflowFailException, AirflowSensorTimeout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -147,7 +147,7 @@ def _chain(exception: BaseException) -> Iterator[BaseException]:
 
 def _buys_another(error: MinimaxError) -> bool:
     """Whether a failure is one that the operator leaves to a retry, because another purchase may cure it."""
-    from airflow_provider_minimax.receipts.decision import may_pass
+    from airflow_provider_minimax.purchases.rules import may_pass
 
     return isinstance(error, MinimaxTaskFailedError) and may_pass(error)
 

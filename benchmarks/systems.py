@@ -180,13 +180,13 @@ def _minimax(url: str, interval: float, api_version: str = "v1") -> Make:
 
 
 def _minimax_over_aiohttp(url: str, interval: float) -> Make:
-    import airflow_provider_minimax.api.aiohttp_client  # noqa: F401 - an error where it cannot be used
+    import airflow_provider_minimax.api.http.aiohttp_client  # noqa: F401 - an error where it cannot be used
 
     return _minimax(url, interval)
 
 
 def _minimax_over_httpx(url: str, interval: float) -> Make:
-    sys.modules["airflow_provider_minimax.api.aiohttp_client"] = None  # type: ignore[assignment] - as if not installed
+    sys.modules["airflow_provider_minimax.api.http.aiohttp_client"] = None  # type: ignore[assignment] - as if not installed
     return _minimax(url, interval)
 
 

@@ -95,7 +95,7 @@ def load_dags(name: str) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch):
     """Repeat what failed at once: nobody needs the rest that a platform does."""
-    from airflow_provider_minimax.api import exchange
+    from airflow_provider_minimax.api.http import exchange
     from airflow_provider_minimax.delivery import download
 
     monkeypatch.setattr(exchange, "backoff", lambda state: 0.0)
@@ -119,7 +119,7 @@ def connect(minimax_emulator, monkeypatch):
 def looks_over(request, monkeypatch) -> str:
     """Run a test once with aiohttp installed, as it is here, and once without it."""
     if request.param == "httpx":
-        monkeypatch.setitem(sys.modules, "airflow_provider_minimax.api.aiohttp_client", None)
+        monkeypatch.setitem(sys.modules, "airflow_provider_minimax.api.http.aiohttp_client", None)
     return request.param
 
 

@@ -26,13 +26,15 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.h3 import MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
-from airflow_provider_minimax.receipts import adoption, ledger, search
-from airflow_provider_minimax.receipts.decision import Clip, Policy
-from airflow_provider_minimax.receipts.ledger import Ledger
-from airflow_provider_minimax.receipts.lookalikes import tasks_since
-from airflow_provider_minimax.receipts.neighbours import neighbours_of
-from airflow_provider_minimax.receipts.purchase import Buyer
-from airflow_provider_minimax.receipts.record import read_receipt
+from airflow_provider_minimax.purchases import ledger
+from airflow_provider_minimax.purchases import matching as adoption
+from airflow_provider_minimax.purchases import recovery as search
+from airflow_provider_minimax.purchases.candidates import tasks_since
+from airflow_provider_minimax.purchases.ledger import Ledger
+from airflow_provider_minimax.purchases.purchase import Buyer
+from airflow_provider_minimax.purchases.receipt import read_receipt
+from airflow_provider_minimax.purchases.rules import Clip, Policy
+from airflow_provider_minimax.purchases.sibling_receipts import neighbours_of
 from tests.conftest import load_dags
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
 from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, intent, order, submitted
@@ -433,7 +435,7 @@ def test_old_receipts_of_a_folder_are_not_read(output):
 
 
 def test_neighbours_are_found_on_object_storage_too(s3_bucket):
-    from airflow_provider_minimax.receipts.homes import SidecarHome
+    from airflow_provider_minimax.purchases.stores import SidecarHome
 
     for name in ("clip.mp4", "other [3].mp4", "below/other.mp4"):
         SidecarHome(s3_bucket.url(f"a/{name}")).create(submitted())
@@ -449,7 +451,7 @@ def test_neighbours_are_found_on_object_storage_too(s3_bucket):
 
 
 def test_a_long_list_is_read_as_far_as_it_matters(hook, minimax_emulator, monkeypatch):
-    monkeypatch.setattr("airflow_provider_minimax.receipts.lookalikes._PAGE_SIZE", 2)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.candidates._PAGE_SIZE", 2)
     bought = [hook.submit(VideoRequest.of(H3)) for _ in range(5)]
     found = tasks_since(hook, CLIP, datetime.now(UTC) - timedelta(minutes=5))
     assert [task.minimax_task_id for task in found] == bought[::-1]

@@ -8,7 +8,6 @@ from contextlib import closing
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_minimax.api.pace import Outcome
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
 from airflow_provider_minimax.exceptions import (
@@ -21,6 +20,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks import versions
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
+from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.fakes import FakeTaskInstance

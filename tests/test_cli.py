@@ -26,8 +26,8 @@ from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.get_provider_info import get_provider_info
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
-from airflow_provider_minimax.receipts.homes import SUFFIX, SidecarHome
-from airflow_provider_minimax.receipts.record import Phase
+from airflow_provider_minimax.purchases.receipt import Phase
+from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarHome
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
 from tests.receipts.samples import OTHER, delivered, failed, intent, submitted
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_minimax.__main__ import main
-from airflow_provider_minimax.api import exchange
+from airflow_provider_minimax.api.http import exchange
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import (
     MinimaxConfigurationError,

@@ -13,10 +13,10 @@ import pytest
 from airflow.sdk import Asset, AssetAlias
 from sqlalchemy import select
 
-from airflow_provider_minimax.delivery.landing import Landed
-from airflow_provider_minimax.delivery.places import LocalPlace
-from airflow_provider_minimax.downstream import Delivered, announce, uri_of
-from airflow_provider_minimax.receipts.record import Owner, Phase, Receipt
+from airflow_provider_minimax.delivery.assets import Delivered, announce, uri_of
+from airflow_provider_minimax.delivery.deliver import Landed
+from airflow_provider_minimax.delivery.destination import LocalPlace
+from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
 from tests.conftest import load_dags
 from tests.dag_files.announcing import BOAT, FACTS
 

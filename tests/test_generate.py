@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.side_requests import PromptRewriteRequest
-from airflow_provider_minimax.delivery.landing import Landed
+from airflow_provider_minimax.delivery.deliver import Landed
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxReceiptError,
@@ -18,7 +18,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxSubmissionUnknownError,
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
-from airflow_provider_minimax.receipts import adoption
+from airflow_provider_minimax.purchases import matching as adoption
 from tests.conftest import load_dags
 
 BOAT = VideoRequest(model="MiniMax-Hailuo-02", prompt="A paper boat")

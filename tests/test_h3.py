@@ -553,7 +553,7 @@ async def test_a_killed_trigger_speaks_before_airflow_ends_it(
     queued, minimax_emulator, supervisor, log_of, monkeypatch
 ):
     minimax_emulator.fault("slow", operation="query", seconds=5)
-    monkeypatch.setattr("airflow_provider_minimax.cancelling._PATIENCE", 0.2)
+    monkeypatch.setattr("airflow_provider_minimax.polling.cancel._PATIENCE", 0.2)
     log, supervisor.attempt = log_of(MinimaxTaskTrigger), "first"
     await waiting_trigger(queued).on_kill()
     assert (

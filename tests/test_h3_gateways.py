@@ -9,7 +9,6 @@ from contextlib import closing
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
 
-from airflow_provider_minimax import hub as hubs
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
 from airflow_provider_minimax.exceptions import (
@@ -19,8 +18,9 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
-from airflow_provider_minimax.hub import shared_hub
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling import shared_poller as hubs
+from airflow_provider_minimax.polling.shared_poller import shared_hub
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from tests.fakes import FakeTaskInstance
 from tests.hostile.server import HostileServer, whole

@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.emulator.clips import clip_of, film_v2
 from airflow_provider_minimax.exceptions import (
     MinimaxModerationError,

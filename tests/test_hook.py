@@ -14,9 +14,9 @@ from email.utils import formatdate
 
 import pytest
 
-from airflow_provider_minimax.api import exchange
-from airflow_provider_minimax.api.content import FileBytes
-from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.http import exchange
+from airflow_provider_minimax.api.http.message import HttpReply
+from airflow_provider_minimax.api.inputs.content import FileBytes
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -776,7 +776,7 @@ def test_one_of_minimaxs_own_hosts_says_the_region_by_itself(monkeypatch, host, 
 
 def test_a_purchase_is_known_again_by_either_name_of_the_mainlands_host(monkeypatch):
     """Who moves the connection to the newer name does not buy again."""
-    from airflow_provider_minimax.receipts.of_task import mark_of
+    from airflow_provider_minimax.purchases.context import mark_of
 
     def mark(host: str) -> str:
         connection = {"conn_type": "minimax", "password": "k", "host": host}

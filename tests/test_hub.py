@@ -11,8 +11,7 @@ from dataclasses import replace
 import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from airflow_provider_minimax import hub as hubs
-from airflow_provider_minimax.api.message import HttpRequest
+from airflow_provider_minimax.api.http.message import HttpRequest
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoTask
@@ -28,7 +27,8 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks import connected
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
-from airflow_provider_minimax.hub import shared_hub
+from airflow_provider_minimax.polling import shared_poller as hubs
+from airflow_provider_minimax.polling.shared_poller import shared_hub
 
 pytestmark = pytest.mark.usefixtures("looks_over")
 

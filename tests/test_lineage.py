@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from openlineage.client.naming.dataset import GCS, S3, LocalFileSystem
 
-from airflow_provider_minimax.downstream import Delivered
-from airflow_provider_minimax.lineage import dataset_of, lineage_of
+from airflow_provider_minimax.delivery.assets import Delivered
+from airflow_provider_minimax.delivery.openlineage import dataset_of, lineage_of
 from tests.conftest import DAGS
 from tests.dag_files.announcing import FACTS, Announcing
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax import links
-from airflow_provider_minimax.downstream import Delivered
+from airflow_provider_minimax.delivery import links
+from airflow_provider_minimax.delivery.assets import Delivered
+from airflow_provider_minimax.delivery.links import MinimaxClipLink, MinimaxFactsLink
 from airflow_provider_minimax.get_provider_info import get_provider_info
-from airflow_provider_minimax.links import MinimaxClipLink, MinimaxFactsLink
 from tests.conftest import load_dags
 from tests.dag_files.announcing import Announcing
 

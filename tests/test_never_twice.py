@@ -10,7 +10,6 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from PIL import Image
 
-from airflow_provider_minimax.api.pace import settle
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
@@ -27,6 +26,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
 )
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling.poller import settle
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
 from tests.receipts.samples import OTHER, submitted
 

@@ -27,9 +27,9 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from airflow_provider_minimax.__main__ import main
+from airflow_provider_minimax.delivery.openlineage import lineage_of
 from airflow_provider_minimax.exceptions import MinimaxError
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
-from airflow_provider_minimax.lineage import lineage_of
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance

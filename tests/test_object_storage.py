@@ -8,8 +8,8 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.exceptions import MinimaxReceiptError, MinimaxReceiptStoreError
-from airflow_provider_minimax.receipts.homes import SidecarHome
-from airflow_provider_minimax.receipts.record import Phase
+from airflow_provider_minimax.purchases.receipt import Phase
+from airflow_provider_minimax.purchases.stores import SidecarHome
 from tests.receipts.samples import OTHER, delivered, intent, submitted
 
 RECEIPT = "a/clip.mp4.receipt.json"

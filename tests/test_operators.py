@@ -11,7 +11,6 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 from airflow.sdk import DAG
 
-from airflow_provider_minimax.api.pace import Outcome
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.arguments import checked_id
@@ -28,6 +27,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling.poller import Outcome
 from tests.fakes import FakeTaskInstance
 
 FRAME = "https://files.example/frame.jpg"
@@ -431,7 +431,7 @@ def test_a_deferred_wait_paces_itself_by_the_clip_unless_the_author_says_otherwi
 
 def test_a_wait_in_the_worker_paces_itself_by_the_clip(connect, context, mocker):
     connect()
-    naps = mocker.patch("airflow_provider_minimax.purchases.waiting.time.sleep")
+    naps = mocker.patch("airflow_provider_minimax.polling.worker.time.sleep")
     generate(wait_for_completion=True, poll_interval=None).execute(context)
     assert 0 <= naps.call_args_list[0].args[0] <= 16
 
@@ -546,7 +546,7 @@ def test_importing_the_operators_and_sensors_brings_no_client_along():
 
 
 def test_a_hidden_value_shows_itself_short():
-    from airflow_provider_minimax.discreet import Discreet
+    from airflow_provider_minimax.operators.redacted import Discreet
 
     assert str(Discreet(SimpleNamespace())) == repr(Discreet(SimpleNamespace()))
     assert len(str(Discreet("x" * 5000))) == 500

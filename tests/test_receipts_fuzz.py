@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 
 from airflow_provider_minimax.__main__ import main
 from airflow_provider_minimax.cli import storage
-from airflow_provider_minimax.delivery.landing import Landed
-from airflow_provider_minimax.delivery.places import LocalPlace
-from airflow_provider_minimax.downstream import Delivered
+from airflow_provider_minimax.delivery.assets import Delivered
+from airflow_provider_minimax.delivery.deliver import Landed
+from airflow_provider_minimax.delivery.destination import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError
-from airflow_provider_minimax.receipts.adoption import Shape, Window
-from airflow_provider_minimax.receipts.decision import Clip, Policy, decide
-from airflow_provider_minimax.receipts.homes import SUFFIX, SidecarHome
-from airflow_provider_minimax.receipts.neighbours import neighbours_of
-from airflow_provider_minimax.receipts.record import LARGEST, Receipt, read_receipt
+from airflow_provider_minimax.purchases.matching import Shape, Window
+from airflow_provider_minimax.purchases.receipt import LARGEST, Receipt, read_receipt
+from airflow_provider_minimax.purchases.rules import Clip, Policy, decide
+from airflow_provider_minimax.purchases.sibling_receipts import neighbours_of
+from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarHome
 from tests.receipts.samples import NOW, delivered, failed, intent, order, submitted
 
 OBEYED = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_minimax import exceptions
-from airflow_provider_minimax.airflow_names import AirflowException, AirflowFailException
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxError,
@@ -27,6 +26,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.get_provider_info import get_provider_info
 from airflow_provider_minimax.purchases.unrecorded import bought, written_down
+from airflow_provider_minimax.version_compat import AirflowException, AirflowFailException
 from tests.conftest import DAGS, load_dags, load_file
 from tests.fakes import HAS_STORE
 

@@ -18,7 +18,6 @@ from typing import IO, Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_minimax.api.pace import Outcome, settle
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
@@ -28,6 +27,7 @@ from airflow_provider_minimax.exceptions import (
     after_purchase,
 )
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling.poller import Outcome, settle
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger

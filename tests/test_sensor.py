@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_minimax.api import exchange, transport
+from airflow_provider_minimax.api.http import exchange, transport
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import (
     MinimaxConnectionUnusableError,

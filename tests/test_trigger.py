@@ -10,10 +10,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_minimax import hub
-from airflow_provider_minimax.api import foresight
-from airflow_provider_minimax.api.foresight import Timetable
-from airflow_provider_minimax.api.pace import Outcome, Pace
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
 from airflow_provider_minimax.exceptions import (
@@ -23,6 +19,10 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks import connected
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.polling import schedule as foresight
+from airflow_provider_minimax.polling import shared_poller as hub
+from airflow_provider_minimax.polling.poller import Outcome, Pace
+from airflow_provider_minimax.polling.schedule import Timetable
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
 pytestmark = pytest.mark.usefixtures("looks_over")

@@ -12,8 +12,6 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
-from airflow_provider_minimax import turns
-from airflow_provider_minimax.deferral import SETTLED
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxConfigurationError,
@@ -23,10 +21,12 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling import slots as turns
+from airflow_provider_minimax.polling.deferral import SETTLED
+from airflow_provider_minimax.polling.slots import IN_TURN, Turn
 from airflow_provider_minimax.triggers import turn as turn_module
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
-from airflow_provider_minimax.turns import IN_TURN, Turn
 from tests.conftest import load_dags
 from tests.fakes import FakeTaskInstance
 
@@ -160,7 +160,7 @@ def test_a_limit_that_is_none_is_an_error_of_the_connection(limit, connect, cont
 async def test_a_refused_task_leaves_its_worker_and_buys_in_another_turn(
     code, limit, connect, minimax_emulator, context, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("airflow_provider_minimax.turnstile.USUAL_PER_MINUTE", 600)
+    monkeypatch.setattr("airflow_provider_minimax.polling.limiter.USUAL_PER_MINUTE", 600)
     connect(extra=limit)
     minimax_emulator.fault("base_resp", operation="submit", code=int(code))
     start = time.monotonic()

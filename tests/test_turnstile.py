@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_provider_minimax import turnstile as turnstiles
-from airflow_provider_minimax.turnstile import shared_turnstile
+from airflow_provider_minimax.polling import limiter as turnstiles
+from airflow_provider_minimax.polling.limiter import shared_turnstile
 
 PER_MINUTE = 600
 SPACE = 60 / PER_MINUTE

@@ -10,11 +10,10 @@ from contextlib import closing
 
 import pytest
 
-from airflow_provider_minimax.airflow_names import AirflowFailException, AirflowTaskTimeout
-from airflow_provider_minimax.api.content import FileBytes
+from airflow_provider_minimax.api.h3_requests import RegenerationRequest
+from airflow_provider_minimax.api.http.transport import Transport
+from airflow_provider_minimax.api.inputs.content import FileBytes
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.side_requests import RegenerationRequest
-from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxRequestError,
@@ -25,6 +24,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.version_compat import AirflowFailException, AirflowTaskTimeout
 from tests.conftest import PLATFORMS
 from tests.fakes import FakeTaskInstance
 

@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_minimax.api.content import FileContent
 from airflow_provider_minimax.api.cost import ListPrice
+from airflow_provider_minimax.api.inputs.content import FileContent
 from airflow_provider_minimax.api.request import MEDIA_FIELDS, REFERENCE_FIELDS, Mode, VideoRequest
 from airflow_provider_minimax.api.spelling import did_you_mean
 
@@ -180,7 +180,7 @@ def _price_by_the_second(request: VideoRequest, currency: str, input_seconds: fl
 
 def _seconds_of_references(request: VideoRequest) -> float | None:
     """Return how long the reference videos are together; ``None`` if one of them does not lie here, or does not say."""
-    from airflow_provider_minimax.api.mp4 import seconds_of
+    from airflow_provider_minimax.api.files.mp4 import seconds_of
 
     files = [source for source in request.reference_videos or () if isinstance(source, FileContent)]
     if len(files) < len(request.reference_videos or ()):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, ValidationError
 
-from airflow_provider_minimax.api.content import FileContent
+from airflow_provider_minimax.api.inputs.content import FileContent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 from airflow_provider_minimax.paths import as_text

@@ -14,8 +14,8 @@ from decimal import Decimal
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.catalogue import Findings, Model
 from airflow_provider_minimax.api.cost import ListPrice
+from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest
-from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.spelling import did_you_mean
 
 # What a regeneration takes besides the clip it starts from; with an id, the platform knows all of it.

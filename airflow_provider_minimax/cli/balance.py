@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.api.storable import escaped_json
 from airflow_provider_minimax.cli.command import command, print_rows
-from airflow_provider_minimax.cli.words import Row
+from airflow_provider_minimax.cli.text import Row
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.balance import Balance

@@ -16,9 +16,9 @@ from airflow.utils.cli import suppress_logs_and_warning
 
 from airflow_provider_minimax.api.storable import printable
 from airflow_provider_minimax.cli.storage import clip_of
-from airflow_provider_minimax.cli.words import Row
+from airflow_provider_minimax.cli.text import Row
 from airflow_provider_minimax.exceptions import MinimaxError
-from airflow_provider_minimax.receipts.homes import SidecarHome
+from airflow_provider_minimax.purchases.stores import SidecarHome
 
 _LABEL = 15
 # Into a file or a pipe each fact is one line, so that it can be searched for.

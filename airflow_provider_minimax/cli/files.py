@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.filesize import decimal
 
 from airflow_provider_minimax.cli.command import command, confirmed, fail, print_list, say
-from airflow_provider_minimax.cli.words import time_of
+from airflow_provider_minimax.cli.text import time_of
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.uploaded_files import UploadedFile

@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from airflow_provider_minimax.cli import words
-from airflow_provider_minimax.cli.words import Row
-from airflow_provider_minimax.receipts.decision import Clip
-from airflow_provider_minimax.receipts.record import Phase, Receipt
+from airflow_provider_minimax.cli import text as words
+from airflow_provider_minimax.cli.text import Row
+from airflow_provider_minimax.purchases.receipt import Phase, Receipt
+from airflow_provider_minimax.purchases.rules import Clip
 
 _BLANK = ("", "")
 _FILM = {"duration": "{:g} s", "fps": "{:g} fps", "codec": "{}"}

@@ -6,7 +6,7 @@ from argparse import Namespace
 from contextlib import closing
 
 from airflow_provider_minimax.arguments import checked_id
-from airflow_provider_minimax.cli import words
+from airflow_provider_minimax.cli import text as words
 from airflow_provider_minimax.cli.command import command, confirmed, fail, named, print_list, print_rows, say
 from airflow_provider_minimax.cli.storage import find_receipts, look_at_clip
 from airflow_provider_minimax.exceptions import (
@@ -15,10 +15,10 @@ from airflow_provider_minimax.exceptions import (
     MinimaxReceiptError,
     MinimaxRequestError,
 )
-from airflow_provider_minimax.receipts.decision import OTHERS_SUBMIT_WITHIN
-from airflow_provider_minimax.receipts.homes import SUFFIX, SidecarHome
-from airflow_provider_minimax.receipts.purchase import now
-from airflow_provider_minimax.receipts.record import Phase, Receipt
+from airflow_provider_minimax.purchases.purchase import now
+from airflow_provider_minimax.purchases.receipt import Phase, Receipt
+from airflow_provider_minimax.purchases.rules import OTHERS_SUBMIT_WITHIN
+from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarHome
 
 
 @command

@@ -8,8 +8,8 @@ from airflow_provider_minimax.cli.command import command, named, print_rows
 from airflow_provider_minimax.cli.manifest import manifest
 from airflow_provider_minimax.cli.storage import look_at_clip
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.receipts.decision import Clip
-from airflow_provider_minimax.receipts.homes import SUFFIX
+from airflow_provider_minimax.purchases.rules import Clip
+from airflow_provider_minimax.purchases.stores import SUFFIX
 
 
 @command

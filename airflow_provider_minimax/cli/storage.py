@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 from airflow_provider_minimax.paths import read_path, storage_of
-from airflow_provider_minimax.receipts.decision import Clip
-from airflow_provider_minimax.receipts.homes import SUFFIX, trouble
+from airflow_provider_minimax.purchases.rules import Clip
+from airflow_provider_minimax.purchases.stores import SUFFIX, trouble
 
 MOST = 10_000
 """As many receipts are listed at once."""

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
-from airflow_provider_minimax.delivery.unfinished import COMPANION
+from airflow_provider_minimax.delivery.part_file import COMPANION
 
 WEEK = 7 * 24 * 60 * 60
 # In a folder of so many files nobody waits for the rest to be read.

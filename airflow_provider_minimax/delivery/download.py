@@ -20,17 +20,17 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from airflow_provider_minimax.api.file_host import LARGEST, OverlongBodyError
-from airflow_provider_minimax.api.mp4 import HEAD, is_video, missing_bytes
+from airflow_provider_minimax.api.files.host import LARGEST, OverlongBodyError
+from airflow_provider_minimax.api.files.mp4 import HEAD, is_video, missing_bytes
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError, MinimaxStorageError
 
 if TYPE_CHECKING:
-    from airflow_provider_minimax.api.file_client import FileStream
+    from airflow_provider_minimax.api.files.client import FileStream
+    from airflow_provider_minimax.api.http.transport import Transport
     from airflow_provider_minimax.api.task import VideoFile
-    from airflow_provider_minimax.api.transport import Transport
-    from airflow_provider_minimax.delivery.unfinished import Unfinished
-    from airflow_provider_minimax.receipts.ledger import Log
+    from airflow_provider_minimax.delivery.part_file import Unfinished
+    from airflow_provider_minimax.purchases.ledger import Log
 
 ATTEMPTS = 5
 # For all attempts together. A stalled connection ends sooner, with the connection's own time-out.

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.api import rules
-from airflow_provider_minimax.api.exchange import Endpoint
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask

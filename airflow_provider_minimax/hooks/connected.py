@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_minimax.airflow_names import AirflowNotFoundException
-from airflow_provider_minimax.api.async_transport import AsyncTransport
-from airflow_provider_minimax.api.exchange import Endpoint
+from airflow_provider_minimax.api.http.async_transport import AsyncTransport
+from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import harmless_cause, redact
-from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxAuthError,
@@ -26,6 +25,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxError,
 )
 from airflow_provider_minimax.hooks.connection import read_connection, read_extra
+from airflow_provider_minimax.version_compat import AirflowNotFoundException
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

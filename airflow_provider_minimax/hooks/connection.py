@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from airflow_provider_minimax.api.exchange import Endpoint
+from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.proxies import Proxy, usable
 from airflow_provider_minimax.api.platforms import PLATFORMS, Platform
-from airflow_provider_minimax.api.proxies import Proxy, usable
 from airflow_provider_minimax.api.redaction import SHORTEST_KEY
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxConfigurationError
 

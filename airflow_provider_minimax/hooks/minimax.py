@@ -15,8 +15,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow_provider_minimax.api import rules
-from airflow_provider_minimax.api.exchange import IN_FLIGHT, Endpoint
-from airflow_provider_minimax.api.media import with_media
+from airflow_provider_minimax.api.http.exchange import IN_FLIGHT, Endpoint
+from airflow_provider_minimax.api.inputs.media import with_media
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, VideoRequest, invalid
@@ -45,7 +45,7 @@ from airflow_provider_minimax.hooks.calls import (
     own_file,
     task_reader,
 )
-from airflow_provider_minimax.hooks.probe import probe
+from airflow_provider_minimax.hooks.connection_test import probe
 from airflow_provider_minimax.hooks.uploading import UploadingHook, open_file
 from airflow_provider_minimax.hooks.versions import TaskVersions
 from airflow_provider_minimax.purchases.unrecorded import bought
@@ -140,7 +140,7 @@ class MinimaxHook(UploadingHook):
             Airflow task that calls it buys again. :meth:`generate` and the operators buy once.
 
         :param request: what to make: a :class:`~airflow_provider_minimax.api.request.VideoRequest`, or at MiniMax one
-            of :mod:`~airflow_provider_minimax.api.side_requests`. What it carries may be paths, which are read here.
+            of :mod:`~airflow_provider_minimax.api.h3_requests`. What it carries may be paths, which are read here.
         :param validate: whether to check the request against the catalogue and the platform's documentation first.
         :param after_refusals: whether to wait and submit again when there are too many requests; otherwise the first
             such refusal is raised.
@@ -430,9 +430,9 @@ class MinimaxHook(UploadingHook):
         :raises MinimaxDownloadError: the clip could not be fetched whole; the next call goes on from where it broke.
         :raises MinimaxStorageError: its place cannot be read or written just now.
         """
-        from airflow_provider_minimax.delivery.landing import Wishes, land
-        from airflow_provider_minimax.delivery.places import place_of
-        from airflow_provider_minimax.receipts.ledger import Ledger
+        from airflow_provider_minimax.delivery.deliver import Wishes, land
+        from airflow_provider_minimax.delivery.destination import place_of
+        from airflow_provider_minimax.purchases.ledger import Ledger
 
         with about_task(task.minimax_task_id):
             place, no_receipt = place_of(output_path, None), Ledger((), log=self.log)

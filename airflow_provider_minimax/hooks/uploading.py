@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from airflow_provider_minimax.api.content import FileContent
-from airflow_provider_minimax.api.media import file_at
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.files.uploads import to_upload, with_addresses
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.inputs.content import FileContent
+from airflow_provider_minimax.api.inputs.media import file_at
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.uploaded_files import UploadedFile, file_id_of
-from airflow_provider_minimax.api.uploads import to_upload, with_addresses
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.calls import may_be_missing
 from airflow_provider_minimax.hooks.connected import ConnectedHook

@@ -20,24 +20,24 @@ from airflow_provider_minimax.arguments import (
     one_of,
     seconds,
 )
-from airflow_provider_minimax.deferral import SETTLED, resume
-from airflow_provider_minimax.delivers import DeliversClips
-from airflow_provider_minimax.discreet import Discreet
+from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, after_purchase
+from airflow_provider_minimax.operators.redacted import Discreet
 from airflow_provider_minimax.paths import as_text
-from airflow_provider_minimax.turns import IN_TURN, Turn, resume_before_purchase
+from airflow_provider_minimax.polling.deferral import SETTLED, resume
+from airflow_provider_minimax.polling.slots import IN_TURN, Turn, resume_before_purchase
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
-    from airflow_provider_minimax.api.pace import Outcome
     from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.paths import AnyPath
+    from airflow_provider_minimax.polling.poller import Outcome
     from airflow_provider_minimax.purchases.job import PurchaseJob
     from airflow_provider_minimax.purchases.options import Product, PurchaseOptions
-    from airflow_provider_minimax.receipts.record import Receipt
+    from airflow_provider_minimax.purchases.receipt import Receipt
 
 
 class BuysClips(DeliversClips):
@@ -283,7 +283,7 @@ class BuysClips(DeliversClips):
 
 def _outcome_of(event: Any) -> Outcome:
     """Read a trigger's event; what is wrong with the triggerer's connection does not end a purchase."""
-    from airflow_provider_minimax.api.pace import Outcome
+    from airflow_provider_minimax.polling.poller import Outcome
 
     outcome = Outcome.of_event(event)
     return outcome if outcome.error is None else Outcome(outcome.task, after_purchase(outcome.error, "triggerer"))

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_minimax.airflow_names import AirflowSkipException
 from airflow_provider_minimax.arguments import check_output_path, is_literal
-from airflow_provider_minimax.delivers import RendersPaths
+from airflow_provider_minimax.delivery.operator import RendersPaths
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.paths import as_text
+from airflow_provider_minimax.version_compat import AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_minimax.paths import AnyPath
-    from airflow_provider_minimax.receipts.record import Owner
+    from airflow_provider_minimax.purchases.receipt import Owner
 
 _ENDINGS = (".jpg", ".jpeg")
 # So many are named in an error.
@@ -103,11 +103,11 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Draw the sheet."""
         from airflow_provider_minimax.api.storable import printable
-        from airflow_provider_minimax.delivery.landing import may_be_redrawn
-        from airflow_provider_minimax.delivery.places import place_of
+        from airflow_provider_minimax.delivery.deliver import may_be_redrawn
+        from airflow_provider_minimax.delivery.destination import place_of
         from airflow_provider_minimax.media.check import ensure_available
         from airflow_provider_minimax.media.preview import MOST_CLIPS, Exhibit, batch_sheet
-        from airflow_provider_minimax.receipts.of_task import owner_of
+        from airflow_provider_minimax.purchases.context import owner_of
 
         _check_output(self.output_path)
         ensure_available("output_path", self.output_path)
@@ -206,7 +206,7 @@ def _in_order(clips: Sequence[_Clip], failures: Sequence[_Failure]) -> list[_Cli
 
 
 def _open(path: str, owner: Owner) -> AbstractContextManager[BinaryIO]:
-    from airflow_provider_minimax.delivery.places import place_of
+    from airflow_provider_minimax.delivery.destination import place_of
 
     return place_of(path, owner).open()
 

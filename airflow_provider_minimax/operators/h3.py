@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_minimax.airflow_names import conf
 from airflow_provider_minimax.arguments import check_literals
 from airflow_provider_minimax.operators.base import BuysClips
+from airflow_provider_minimax.version_compat import conf
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink
 
-    from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
+    from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.purchases.job import PurchaseJob
-    from airflow_provider_minimax.receipts.record import Receipt
+    from airflow_provider_minimax.purchases.receipt import Receipt
 
 _PICTURES = ("first_frame_image", "last_frame_image", "reference_images")
 _DESCRIPTION = ("prompt", *_PICTURES, "reference_videos", "reference_audios")
@@ -166,12 +166,12 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
             validate=validate,
         )
         if validate:
-            from airflow_provider_minimax.api.side_requests import RegenerationRequest
+            from airflow_provider_minimax.api.h3_requests import RegenerationRequest
 
             check_literals(self._content(), RegenerationRequest)
 
     def _request(self) -> RegenerationRequest:
-        from airflow_provider_minimax.api.side_requests import RegenerationRequest
+        from airflow_provider_minimax.api.h3_requests import RegenerationRequest
 
         return RegenerationRequest.of(self._content())
 
@@ -299,12 +299,12 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
             validate=validate,
         )
         if validate:
-            from airflow_provider_minimax.api.side_requests import PromptRewriteRequest
+            from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest
 
             check_literals(self._content(), PromptRewriteRequest)
 
     def _request(self) -> PromptRewriteRequest:
-        from airflow_provider_minimax.api.side_requests import PromptRewriteRequest
+        from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest
 
         return PromptRewriteRequest.of(self._content())
 

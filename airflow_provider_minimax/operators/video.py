@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_minimax.airflow_names import conf
 from airflow_provider_minimax.arguments import (
     check_api_version,
     check_delivery,
@@ -18,9 +17,10 @@ from airflow_provider_minimax.arguments import (
     is_literal,
     known_version,
 )
-from airflow_provider_minimax.delivers import DeliversClips
+from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, retry_buys_nothing
 from airflow_provider_minimax.operators.base import BuysClips
+from airflow_provider_minimax.version_compat import conf
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -313,9 +313,9 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
 
     def _fetch(self, context: Context) -> dict[str, Any]:
         from airflow_provider_minimax.api.task import TaskState, VideoTask
-        from airflow_provider_minimax.delivery.places import place_of
+        from airflow_provider_minimax.delivery.destination import place_of
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
-        from airflow_provider_minimax.receipts.of_task import owner_of
+        from airflow_provider_minimax.purchases.context import owner_of
 
         if self.minimax_task_id is None and self.file_id is None:
             raise MinimaxRequestError(

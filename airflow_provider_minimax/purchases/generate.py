@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+from airflow_provider_minimax.purchases.context import current_context
 from airflow_provider_minimax.purchases.job import PurchaseJob
 from airflow_provider_minimax.purchases.options import Product, PurchaseOptions
-from airflow_provider_minimax.receipts.of_task import current_context
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.request import PaidRequest

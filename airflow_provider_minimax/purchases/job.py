@@ -14,22 +14,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_minimax.airflow_names import (
-    AirflowException,
-    AirflowFailException,
-    AirflowSensorTimeout,
-    AirflowTaskTimeout,
-)
 from airflow_provider_minimax.api.catalogue import api_of
-from airflow_provider_minimax.api.pace import Outcome, settle
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.arguments import check_search
-from airflow_provider_minimax.cancelling import give_up, push_attempt, told
-from airflow_provider_minimax.deferral import SAFETY_NET, SETTLED
-from airflow_provider_minimax.delivery.landing import Landed, Wishes, found_in_place, land, origin_of
-from airflow_provider_minimax.delivery.places import Place, place_of
-from airflow_provider_minimax.downstream import Delivered, announce, result_of, warned_of
+from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warned_of
+from airflow_provider_minimax.delivery.deliver import Landed, Wishes, found_in_place, land, origin_of
+from airflow_provider_minimax.delivery.destination import Place, place_of
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
     NOTHING_BOUGHT,
@@ -43,17 +34,26 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     after_purchase,
 )
+from airflow_provider_minimax.polling.cancel import give_up, push_attempt, told
+from airflow_provider_minimax.polling.deferral import SAFETY_NET, SETTLED
+from airflow_provider_minimax.polling.poller import Outcome, settle
+from airflow_provider_minimax.polling.slots import SubmissionSlots, Turn
+from airflow_provider_minimax.polling.worker import poll_first, timing_of, wait_in_worker
+from airflow_provider_minimax.purchases.candidates import told_lookalikes
+from airflow_provider_minimax.purchases.context import ledger_of, mark_of, order_of, owner_of, published_in_run
+from airflow_provider_minimax.purchases.ledger import Ledger
 from airflow_provider_minimax.purchases.options import Product, PurchaseOptions
+from airflow_provider_minimax.purchases.purchase import Bought, Buyer
+from airflow_provider_minimax.purchases.receipt import Phase, Receipt
+from airflow_provider_minimax.purchases.recovery import Searcher
+from airflow_provider_minimax.purchases.rules import Clip, Done, Order, Policy, Resume, may_pass
 from airflow_provider_minimax.purchases.unrecorded import written_down
-from airflow_provider_minimax.purchases.waiting import poll_first, timing_of, wait_in_worker
-from airflow_provider_minimax.receipts.decision import Clip, Done, Order, Policy, Resume, may_pass
-from airflow_provider_minimax.receipts.ledger import Ledger
-from airflow_provider_minimax.receipts.lookalikes import told_lookalikes
-from airflow_provider_minimax.receipts.of_task import ledger_of, mark_of, order_of, owner_of, published_in_run
-from airflow_provider_minimax.receipts.purchase import Bought, Buyer
-from airflow_provider_minimax.receipts.record import Phase, Receipt
-from airflow_provider_minimax.receipts.search import Searcher
-from airflow_provider_minimax.turns import SubmissionSlots, Turn
+from airflow_provider_minimax.version_compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowTaskTimeout,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.purchases.job import PurchaseJob
-    from airflow_provider_minimax.receipts.record import Receipt
+    from airflow_provider_minimax.purchases.receipt import Receipt
 
 OnClear = Literal["resubmit", "reuse"]
 OnOrphanedIntent = Literal["fail", "resubmit", "adopt"]

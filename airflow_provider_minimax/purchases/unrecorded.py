@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_minimax.receipts.record import Owner
+    from airflow_provider_minimax.purchases.receipt import Owner
 
 _unrecorded: dict[Owner, set[str]] = defaultdict(set)
 
@@ -58,6 +58,6 @@ def _running_task() -> Owner | None:
 
 
 def _task_of(context: Context) -> Owner | None:
-    from airflow_provider_minimax.receipts.of_task import owner_of
+    from airflow_provider_minimax.purchases.context import owner_of
 
     return owner_of(context) if "ti" in context else None

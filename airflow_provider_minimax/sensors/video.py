@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_minimax.airflow_names import AirflowSensorTimeout, AirflowSkipException, conf
 from airflow_provider_minimax.arguments import (
     check_api_version,
     check_delivery,
@@ -21,8 +20,7 @@ from airflow_provider_minimax.arguments import (
     known_version,
     seconds,
 )
-from airflow_provider_minimax.deferral import SAFETY_NET, resume
-from airflow_provider_minimax.delivers import DeliversClips
+from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
     NOTHING_BOUGHT,
@@ -32,6 +30,8 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     after_purchase,
 )
+from airflow_provider_minimax.polling.deferral import SAFETY_NET, resume
+from airflow_provider_minimax.version_compat import AirflowSensorTimeout, AirflowSkipException, conf
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -131,7 +131,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once: not yet, the task's facts, or why there is no clip."""
-        from airflow_provider_minimax.api.pace import settle, time_left
+        from airflow_provider_minimax.polling.poller import settle, time_left
 
         task = self._look(time_left(self._deadline, time.time()))
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status or task.state)
@@ -193,7 +193,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             self.log.warning("First status check failed, will keep polling in the triggerer: %s", error)
         if seen:
             return self._done(context, seen.xcom_value)
-        from airflow_provider_minimax.api.pace import MAX_FAILURES
+        from airflow_provider_minimax.polling.poller import MAX_FAILURES
         from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
         self.defer(
@@ -213,7 +213,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Turn the trigger's event into the sensor's result or failure."""
-        from airflow_provider_minimax.api.pace import Outcome
+        from airflow_provider_minimax.polling.poller import Outcome
 
         try:
             task = Outcome.of_event(event).result()
@@ -271,7 +271,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     def _give_up(self, error: MinimaxTaskTimeoutError) -> None:
         from airflow_provider_minimax.api.task import TaskState
-        from airflow_provider_minimax.cancelling import give_up, told
+        from airflow_provider_minimax.polling.cancel import give_up, told
 
         with closing(self.hook):
             seen = give_up(self.hook, str(error.minimax_task_id), self._version)

@@ -12,7 +12,7 @@ import time
 from enum import Enum
 from typing import Any
 
-from airflow_provider_minimax.cancelling import ATTEMPT
+from airflow_provider_minimax.polling.cancel import ATTEMPT
 
 # How long to ask Airflow, and how often. The first request of a triggerer takes it some five seconds.
 _ASK_FOR = 15.0

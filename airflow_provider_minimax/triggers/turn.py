@@ -16,8 +16,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRateLimitError
+from airflow_provider_minimax.polling.limiter import shared_turnstile
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
-from airflow_provider_minimax.turnstile import shared_turnstile
 
 # Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
 # 5 s ([workers] min_heartbeat_interval). After a restart of the triggerer, it lets all who waited come back first.

@@ -15,14 +15,14 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_minimax.api.foresight import Foreseen, foreseen
-from airflow_provider_minimax.api.pace import MAX_FAILURES, Outcome, Pace, Wait, Watch
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.api.task import VideoTask
-from airflow_provider_minimax.cancelling import agive_up, to_the_end, told
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
-from airflow_provider_minimax.hub import Hub, shared_hub
+from airflow_provider_minimax.polling.cancel import agive_up, to_the_end, told
+from airflow_provider_minimax.polling.poller import MAX_FAILURES, Outcome, Pace, Wait, Watch
+from airflow_provider_minimax.polling.schedule import Foreseen, foreseen
+from airflow_provider_minimax.polling.shared_poller import Hub, shared_hub
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
 
@@ -43,7 +43,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         deleted. Needs ``attempt``.
     :param cancel_on_clear: whether to do so when the Airflow task is cleared, too; not if its next attempt would go on
         with the remote task.
-    :param attempt: the attempt that waits, as :func:`~airflow_provider_minimax.cancelling.push_attempt` pushed it.
+    :param attempt: the attempt that waits, as :func:`~airflow_provider_minimax.polling.cancel.push_attempt` pushed it.
         Airflow also kills triggers of a task that merely went to another triggerer, which nothing else can tell apart.
     :param clip: what is known of the clip, for a pace of its own: ``model``, ``resolution``, ``duration``, and
         ``bought_at`` in epoch seconds.

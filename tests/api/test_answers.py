@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_minimax.api.async_transport import AsyncTransport
-from airflow_provider_minimax.api.exchange import Endpoint, may_repeat, read_reply
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
-from airflow_provider_minimax.api.named_task import LONGEST_ANSWER
+from airflow_provider_minimax.api.http.async_transport import AsyncTransport
+from airflow_provider_minimax.api.http.exchange import Endpoint, may_repeat, read_reply
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.named_task import LONGEST_ANSWER
+from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import PLATFORMS
-from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxAuthError,

@@ -21,9 +21,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_minimax.api.async_transport import AsyncTransport
-from airflow_provider_minimax.api.exchange import USER_AGENT, Endpoint
-from airflow_provider_minimax.api.message import HttpRequest
+from airflow_provider_minimax.api.http.async_transport import AsyncTransport
+from airflow_provider_minimax.api.http.exchange import USER_AGENT, Endpoint
+from airflow_provider_minimax.api.http.message import HttpRequest
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxUnavailableError,
@@ -359,7 +359,7 @@ def test_aiohttp_is_not_imported_before_it_is_used():
     import subprocess
 
     program = (
-        "import sys; before = set(sys.modules); import airflow_provider_minimax.api.async_transport as it; "
+        "import sys; before = set(sys.modules); import airflow_provider_minimax.api.http.async_transport as it; "
         "assert 'aiohttp' not in set(sys.modules) - before"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -372,7 +372,7 @@ async def test_aiohttp_is_imported_once_for_all_and_off_the_loop(peer, monkeypat
         threads.append(threading.current_thread())
         return import_module(name)
 
-    monkeypatch.setattr("airflow_provider_minimax.api.async_transport.import_module", noted)
+    monkeypatch.setattr("airflow_provider_minimax.api.http.async_transport.import_module", noted)
     async with transport_to(peer.url) as transport:
         await asyncio.gather(*(transport.send(LOOK, lambda reply: reply, retries=0) for _ in range(5)))
     assert len(threads) == 1

@@ -11,8 +11,7 @@ from typing import Any
 import httpcore
 import pytest
 
-from airflow_provider_minimax.api.exchange import Endpoint
-from airflow_provider_minimax.api.file_host import (
+from airflow_provider_minimax.api.files.host import (
     Part,
     _addresses_of,
     announced_length,
@@ -21,7 +20,8 @@ from airflow_provider_minimax.api.file_host import (
     literal_address,
     part_of,
 )
-from airflow_provider_minimax.api.transport import Transport
+from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.exceptions import MinimaxConfigurationError, MinimaxDownloadError
 from tests.delivery.hosts import Host, answer
 

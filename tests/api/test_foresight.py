@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_minimax.api import catalogue, foresight
-from airflow_provider_minimax.api.foresight import ENOUGH, Experience, Foreseen, Kind, Law, published
+from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.polling import schedule as foresight
+from airflow_provider_minimax.polling.schedule import ENOUGH, Experience, Foreseen, Kind, Law, published
 
 CLIPS = 1500
 LAWS = [(median, sigma) for median in (60, 120, 180) for sigma in (0.25, 0.5)]

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from airflow_provider_minimax.api.library_logs import KeptOutOfLogs
+from airflow_provider_minimax.api.http.library_logs import KeptOutOfLogs
 
 KEY = "sk-SECRET0123456789"
 LINES = {

@@ -18,13 +18,13 @@ from urllib.parse import quote, quote_from_bytes
 import pytest
 from PIL import Image, ImageFile
 
-from airflow_provider_minimax.api.content import FileContent
-from airflow_provider_minimax.api.data_urls import UnreadableDataUrlError, read_data_url
-from airflow_provider_minimax.api.images import V1_PICTURES, V2_PICTURES
-from airflow_provider_minimax.api.media import with_media
+from airflow_provider_minimax.api.inputs.content import FileContent
+from airflow_provider_minimax.api.inputs.data_urls import UnreadableDataUrlError, read_data_url
+from airflow_provider_minimax.api.inputs.images import V1_PICTURES, V2_PICTURES
+from airflow_provider_minimax.api.inputs.media import with_media
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.receipts.record import fingerprint_of, told
+from airflow_provider_minimax.purchases.receipt import fingerprint_of, told
 
 NOISE = Image.effect_noise((400, 400), 60).convert("RGB")
 

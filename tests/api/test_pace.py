@@ -11,7 +11,6 @@ from decimal import Decimal
 import pytest
 
 from airflow_provider_minimax.api.cost import Billed
-from airflow_provider_minimax.api.pace import Outcome, Pace, Wait, Watch, settle
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
@@ -28,6 +27,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     error_from_event,
 )
+from airflow_provider_minimax.polling.poller import Outcome, Pace, Wait, Watch, settle
 
 RUNNING = VideoTask("T", TaskState.RUNNING, "Processing")
 DONE = VideoTask("T", TaskState.SUCCEEDED, "Success", file_id="F", width=1366, height=768)

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_minimax.api.balance import Balance, PlanShare
 from airflow_provider_minimax.api.cost import Billed
-from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.http.message import HttpReply
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState

@@ -10,11 +10,11 @@ from contextlib import suppress
 
 import pytest
 
-from airflow_provider_minimax.api.async_transport import AsyncTransport
-from airflow_provider_minimax.api.exchange import Endpoint
-from airflow_provider_minimax.api.message import HttpRequest
-from airflow_provider_minimax.api.proxies import FIELD, proxy_for
-from airflow_provider_minimax.api.transport import Transport
+from airflow_provider_minimax.api.http.async_transport import AsyncTransport
+from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.message import HttpRequest
+from airflow_provider_minimax.api.http.proxies import FIELD, proxy_for
+from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.exceptions import MinimaxConfigurationError
 
 PROXY = "http://proxy.example:3128"

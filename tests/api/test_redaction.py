@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_minimax.api.redaction import body_without_key, harmless_cause, redact, without_key
 from airflow_provider_minimax.api.storable import printable
-from airflow_provider_minimax.delivery.places import LocalPlace
+from airflow_provider_minimax.delivery.destination import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxRequestError, error_from_event
-from airflow_provider_minimax.receipts.record import Owner
+from airflow_provider_minimax.purchases.receipt import Owner
 
 KEY = "sk-ab/cd+SECRET0123456789=="
 

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from airflow_provider_minimax.api import catalogue
-from airflow_provider_minimax.api.content import FileBytes, FileContent
 from airflow_provider_minimax.api.cost import ListPrice
-from airflow_provider_minimax.api.images import V2_PICTURES, with_images
-from airflow_provider_minimax.api.media import with_media
-from airflow_provider_minimax.api.mp4 import seconds_of
+from airflow_provider_minimax.api.files.mp4 import seconds_of
+from airflow_provider_minimax.api.inputs.content import FileBytes, FileContent
+from airflow_provider_minimax.api.inputs.images import V2_PICTURES, with_images
+from airflow_provider_minimax.api.inputs.media import with_media
 from airflow_provider_minimax.api.request import Mode, VideoRequest
 from airflow_provider_minimax.emulator.clips import film
 from airflow_provider_minimax.exceptions import MinimaxRequestError

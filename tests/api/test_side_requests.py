@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from airflow_provider_minimax.api import catalogue, rules
+from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.receipts.record import fingerprint_of, told
+from airflow_provider_minimax.purchases.receipt import fingerprint_of, told
 from tests.samples import reply
 
 V2 = PLATFORMS["minimax"].of_version("v2")

@@ -9,13 +9,13 @@ from io import BytesIO
 
 import pytest
 
-from airflow_provider_minimax.api.body import body_of, form_body
-from airflow_provider_minimax.api.content import FileBytes, FileContent
-from airflow_provider_minimax.api.images import V2_PICTURES
-from airflow_provider_minimax.api.media import WHOLE_LIMIT, carried, file_at, sources_of, with_media
+from airflow_provider_minimax.api.files.uploads import LARGE, to_upload, with_addresses
+from airflow_provider_minimax.api.http.body import body_of, form_body
+from airflow_provider_minimax.api.inputs.content import FileBytes, FileContent
+from airflow_provider_minimax.api.inputs.images import V2_PICTURES
+from airflow_provider_minimax.api.inputs.media import WHOLE_LIMIT, carried, file_at, sources_of, with_media
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.uploads import LARGE, to_upload, with_addresses
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 from tests.api.test_request import HEIC, MOV, MP3, MP4, WAV, picture
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from PIL import Image, ImageFile
 
-from airflow_provider_minimax.api import images
-from airflow_provider_minimax.api.content import FileBytes, FileContent
-from airflow_provider_minimax.api.images import V2_PICTURES
-from airflow_provider_minimax.api.media import with_media
+from airflow_provider_minimax.api.inputs import images
+from airflow_provider_minimax.api.inputs.content import FileBytes, FileContent
+from airflow_provider_minimax.api.inputs.images import V2_PICTURES
+from airflow_provider_minimax.api.inputs.media import with_media
+from airflow_provider_minimax.api.inputs.wholeness import is_cut_off, jpeg_end
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.wholeness import is_cut_off, jpeg_end
 from airflow_provider_minimax.emulator.clips import film
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 
@@ -136,7 +136,7 @@ def test_any_end_but_the_last_is_early(kind, options):
 
 
 def test_the_end_of_a_jpeg_is_found_wherever_blocks_end(monkeypatch):
-    from airflow_provider_minimax.api import wholeness
+    from airflow_provider_minimax.api.inputs import wholeness
 
     whole = saved("JPEG", progressive=True)
     for block in (2, 3, 1000, 1001):

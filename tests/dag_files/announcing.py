@@ -8,9 +8,9 @@ from typing import Any
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
 
-from airflow_provider_minimax.delivers import DeliversClips
-from airflow_provider_minimax.downstream import Delivered
-from airflow_provider_minimax.links import MinimaxClipLink, MinimaxFactsLink
+from airflow_provider_minimax.delivery.assets import Delivered
+from airflow_provider_minimax.delivery.links import MinimaxClipLink, MinimaxFactsLink
+from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 

@@ -19,9 +19,9 @@ def die() -> None:
 
 
 def arm(point: str, number: int) -> None:
-    from airflow_provider_minimax.delivery.places import LocalPlace, StoragePlace
-    from airflow_provider_minimax.delivery.unfinished import Unfinished
-    from airflow_provider_minimax.receipts.ledger import Ledger
+    from airflow_provider_minimax.delivery.destination import LocalPlace, StoragePlace
+    from airflow_provider_minimax.delivery.part_file import Unfinished
+    from airflow_provider_minimax.purchases.ledger import Ledger
 
     if point == "bytes":
         write = Unfinished.write

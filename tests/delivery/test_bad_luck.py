@@ -119,8 +119,8 @@ def account(connect, minimax_emulator, monkeypatch):
     """An account at which a clip is ready at once."""
     connect()
     minimax_emulator.configure(lifecycle="looks", looks=1)
-    monkeypatch.setattr("airflow_provider_minimax.receipts.ledger.SETTLING_TIME", 0.0)
-    monkeypatch.setattr("airflow_provider_minimax.receipts.ledger._ATTEMPTS", 1)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger._ATTEMPTS", 1)
     return minimax_emulator
 
 

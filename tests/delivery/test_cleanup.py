@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_minimax.delivery import cleanup
 from airflow_provider_minimax.delivery.cleanup import WEEK, clean
-from airflow_provider_minimax.delivery.places import place_of
-from airflow_provider_minimax.delivery.unfinished import Unfinished
+from airflow_provider_minimax.delivery.destination import place_of
+from airflow_provider_minimax.delivery.part_file import Unfinished
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 from tests.delivery.test_part_file import CLIP
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_minimax.api import file_connections
-from airflow_provider_minimax.api.exchange import Endpoint
+from airflow_provider_minimax.api.files import connections as file_connections
+from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.task import VideoFile
-from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.delivery import download as downloads
 from airflow_provider_minimax.delivery.download import download
-from airflow_provider_minimax.delivery.unfinished import Unfinished
+from airflow_provider_minimax.delivery.part_file import Unfinished
 from airflow_provider_minimax.emulator.clips import film
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 from tests.hostile.server import (

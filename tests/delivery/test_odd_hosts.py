@@ -14,13 +14,13 @@ import brotli
 import pytest
 import zstandard
 
-from airflow_provider_minimax.api import encodings
-from airflow_provider_minimax.api.exchange import Endpoint
+from airflow_provider_minimax.api.http import encodings
+from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.task import VideoFile
-from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.delivery import download as downloads
 from airflow_provider_minimax.delivery.download import download
-from airflow_provider_minimax.delivery.unfinished import Unfinished
+from airflow_provider_minimax.delivery.part_file import Unfinished
 from airflow_provider_minimax.emulator.clips import film
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 from tests.delivery.hosts import Host, answer

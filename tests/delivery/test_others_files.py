@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from airflow_provider_minimax.delivery.places import LocalPlace, place_of
+from airflow_provider_minimax.delivery.destination import LocalPlace, place_of
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.media.canvas import is_made_here, jpeg
 from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
-from airflow_provider_minimax.receipts.decision import Clip
+from airflow_provider_minimax.purchases.rules import Clip
 from tests.delivery.conftest import Target, sha256
 from tests.fakes import FakeTaskInstance
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_minimax.delivery.unfinished import Unfinished
+from airflow_provider_minimax.delivery.part_file import Unfinished
 from tests.delivery.conftest import sha256
 
 CLIP = b"\0\0\0\x10ftypisom\0\0\2\0"
@@ -97,7 +97,7 @@ def test_a_clip_that_was_named_is_not_touched_though_its_part_file_is_still_ther
 
 
 def test_nor_is_one_that_was_named_while_the_file_was_being_opened(path, monkeypatch):
-    from airflow_provider_minimax.delivery import unfinished
+    from airflow_provider_minimax.delivery import part_file as unfinished
 
     keep(path, b"delivered")
     clip = path.with_name("clip.mp4")

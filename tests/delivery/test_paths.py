@@ -16,13 +16,13 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.cli.command import named
 from airflow_provider_minimax.cli.storage import find_receipts
-from airflow_provider_minimax.delivery.places import place_of
+from airflow_provider_minimax.delivery.destination import place_of
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.paths import as_text, local_path, parents_in, read_path, storage_of
-from airflow_provider_minimax.receipts.homes import SUFFIX
+from airflow_provider_minimax.purchases.stores import SUFFIX
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from tests.fakes import FakeTaskInstance
 
@@ -71,7 +71,7 @@ def account(connect, minimax_emulator, monkeypatch):
     """An account at which a clip is ready at once."""
     connect()
     minimax_emulator.configure(lifecycle="looks", looks=1)
-    monkeypatch.setattr("airflow_provider_minimax.receipts.ledger.SETTLING_TIME", 0.0)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
     return minimax_emulator
 
 

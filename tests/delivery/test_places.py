@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.delivery.names import name_for
-from airflow_provider_minimax.delivery.places import StoragePlace, place_of
+from airflow_provider_minimax.delivery.destination import StoragePlace, place_of
+from airflow_provider_minimax.delivery.naming import name_for
 from airflow_provider_minimax.exceptions import MinimaxStorageError
-from airflow_provider_minimax.receipts.decision import Clip
-from airflow_provider_minimax.receipts.record import Owner
+from airflow_provider_minimax.purchases.receipt import Owner
+from airflow_provider_minimax.purchases.rules import Clip
 from tests.delivery.conftest import Target, sha256
 
 ME = Owner(dag_id="spring", run_id="scheduled__2026-11-21T00:00:00+00:00", task_id="make.clip", map_index=3)

@@ -19,8 +19,8 @@ from typing import Any
 import av
 import pytest
 
-from airflow_provider_minimax.delivery import landing
-from airflow_provider_minimax.delivery.places import LocalPlace, place_of
+from airflow_provider_minimax.delivery import deliver as landing
+from airflow_provider_minimax.delivery.destination import LocalPlace, place_of
 from airflow_provider_minimax.emulator.clips import film_v2
 from airflow_provider_minimax.exceptions import (
     MinimaxClipRejectedError,
@@ -421,7 +421,7 @@ def moved(target: Target, there: str) -> None:
 def test_a_clip_that_was_moved_with_its_receipt_is_where_it_is(
     kind, target: Target, deliver, minimax_emulator, monkeypatch
 ):
-    monkeypatch.setattr("airflow_provider_minimax.receipts.ledger.SETTLING_TIME", 0.0)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
     minimax_emulator.configure(lifecycle="looks", looks=1)
 
     def run(name: str) -> dict[str, Any]:
@@ -459,7 +459,7 @@ def test_pictures_that_are_not_there_are_not_told_of(deliver, tmp_path):
     deliver(str(tmp_path / "clip.mp4"), preview=True)
     (tmp_path / POSTER).unlink()
     place = LocalPlace(tmp_path / "clip.mp4")
-    from airflow_provider_minimax.receipts.homes import SidecarHome
+    from airflow_provider_minimax.purchases.stores import SidecarHome
 
     receipt = SidecarHome(place.url).read()
     assert receipt is not None
@@ -512,7 +512,7 @@ def test_where_no_hard_links_are_made_the_clip_lands_by_a_rename(number, deliver
     def refuse(*args: object, **options: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("airflow_provider_minimax.delivery.places.os.link", refuse)
+    monkeypatch.setattr("airflow_provider_minimax.delivery.destination.os.link", refuse)
     deliver(str(tmp_path / "clip.mp4"))
     assert (tmp_path / "clip.mp4").read_bytes() == whole_clip()
 
@@ -559,7 +559,7 @@ def test_a_worker_that_cannot_gather_a_clip_says_so_and_a_retry_helps(deliver, t
 def test_a_clip_of_the_ordered_ratio_lands_and_one_of_another_is_kept_aside(
     ratio, connect, minimax_emulator, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("airflow_provider_minimax.receipts.ledger.SETTLING_TIME", 0.0)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
     connect()
     minimax_emulator.configure(lifecycle="looks", looks=1)
 

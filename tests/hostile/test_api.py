@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.api import answer as answers
-from airflow_provider_minimax.api.answer import LONGEST_ANSWER
-from airflow_provider_minimax.api.async_transport import AsyncTransport
-from airflow_provider_minimax.api.exchange import Endpoint
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http import answer as answers
+from airflow_provider_minimax.api.http.answer import LONGEST_ANSWER
+from airflow_provider_minimax.api.http.async_transport import AsyncTransport
+from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxSubmissionUnknownError,

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_minimax import cancelling, hub
-from airflow_provider_minimax.api import exchange, pace
-from airflow_provider_minimax.api.pace import Outcome
+from airflow_provider_minimax.api.http import exchange
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxTaskTimeoutError, MinimaxUnavailableError
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling import cancel as cancelling
+from airflow_provider_minimax.polling import poller as pace
+from airflow_provider_minimax.polling import shared_poller as hub
+from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.fakes import FakeTaskInstance

@@ -14,10 +14,10 @@ from airflow.sdk import DAG
 from airflow.sdk.io import attach
 from PIL import Image
 
-from airflow_provider_minimax.airflow_names import AirflowSkipException
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.media.canvas import Canvas
 from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator, _clips_of, _labels
+from airflow_provider_minimax.version_compat import AirflowSkipException
 from tests.conftest import load_dags
 from tests.media import films
 

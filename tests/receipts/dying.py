@@ -23,20 +23,20 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
-from airflow_provider_minimax import hub  # noqa: F401 - or it would be imported with the replaced hook, and keep it
 from airflow_provider_minimax.api.catalogue import api_of
-from airflow_provider_minimax.api.file_client import FileStream
-from airflow_provider_minimax.api.pace import settle
+from airflow_provider_minimax.api.files.client import FileStream
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.delivery.places import LocalPlace
+from airflow_provider_minimax.delivery.destination import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.hooks import minimax
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling.poller import settle
 from airflow_provider_minimax.purchases import generate as generating
+from airflow_provider_minimax.purchases import ledger
+from airflow_provider_minimax.purchases import matching as adoption
 from airflow_provider_minimax.purchases.options import PurchaseOptions
-from airflow_provider_minimax.receipts import adoption, ledger
-from airflow_provider_minimax.receipts.homes import SidecarHome, StateStoreHome
+from airflow_provider_minimax.purchases.stores import SidecarHome, StateStoreHome
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from tests.fakes import FakeStore, FakeTaskInstance
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_minimax.exceptions import MinimaxTaskFailedError
-from airflow_provider_minimax.receipts.decision import Order
-from airflow_provider_minimax.receipts.record import Owner, Phase, Receipt
+from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
+from airflow_provider_minimax.purchases.rules import Order
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 ME = Owner(dag_id="dag", run_id="today", task_id="generate")
@@ -61,7 +61,7 @@ class MemoryHome:
         self.step = lambda name: None
 
     def read(self) -> Receipt | None:
-        from airflow_provider_minimax.receipts.record import read_receipt
+        from airflow_provider_minimax.purchases.receipt import read_receipt
 
         self.step("read")
         return None if self.content is None else read_receipt(self.content, self.where)

@@ -10,8 +10,9 @@ import pytest
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
-from airflow_provider_minimax.receipts.adoption import LISTED_WITHIN, Settle, Sight, conclude
-from airflow_provider_minimax.receipts.decision import (
+from airflow_provider_minimax.purchases.matching import LISTED_WITHIN, Settle, Sight, conclude
+from airflow_provider_minimax.purchases.receipt import Receipt
+from airflow_provider_minimax.purchases.rules import (
     CLOCKS_DIFFER_BY,
     LISTED_FOR,
     OTHERS_SUBMIT_WITHIN,
@@ -23,7 +24,6 @@ from airflow_provider_minimax.receipts.decision import (
     Wait,
     decide,
 )
-from airflow_provider_minimax.receipts.record import Receipt
 from tests.receipts.samples import ME, NOW, OTHER, failed, intent, order, submitted
 
 H3 = {

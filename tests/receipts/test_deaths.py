@@ -14,7 +14,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
-from airflow_provider_minimax.receipts.homes import SidecarHome
+from airflow_provider_minimax.purchases.stores import SidecarHome
 from tests.fakes import HAS_STORE
 from tests.receipts.dying import Death, is_final, new_world, stopped_and_said_so
 

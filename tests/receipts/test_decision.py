@@ -14,7 +14,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
 )
-from airflow_provider_minimax.receipts.decision import Buy, Clip, Done, Policy, Resume, Wait, decide
+from airflow_provider_minimax.purchases.rules import Buy, Clip, Done, Policy, Resume, Wait, decide
 from tests.receipts.samples import NOW, OTHER, SHA, delivered, failed, intent, order, submitted
 
 ANOTHER = Policy(on_clear="resubmit")

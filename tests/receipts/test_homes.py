@@ -11,8 +11,8 @@ import pytest
 from airflow.sdk.io import attach
 
 from airflow_provider_minimax.exceptions import MinimaxReceiptError, MinimaxReceiptStoreError
-from airflow_provider_minimax.receipts.homes import STATE_KEY, SUFFIX, SidecarHome, StateStoreHome
-from airflow_provider_minimax.receipts.record import Phase
+from airflow_provider_minimax.purchases.receipt import Phase
+from airflow_provider_minimax.purchases.stores import STATE_KEY, SUFFIX, SidecarHome, StateStoreHome
 from tests.fakes import HAS_STORE, FakeStore
 from tests.receipts.samples import OTHER, delivered, intent, submitted
 

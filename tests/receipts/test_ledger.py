@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_minimax.exceptions import MinimaxReceiptStoreError, MinimaxTaskFailedError
-from airflow_provider_minimax.receipts.ledger import SETTLING_TIME, Ledger
-from airflow_provider_minimax.receipts.record import Phase
+from airflow_provider_minimax.purchases.ledger import SETTLING_TIME, Ledger
+from airflow_provider_minimax.purchases.receipt import Phase
 from tests.receipts.samples import NOW, OTHER, MemoryHome, delivered, failed, intent, submitted
 
 LOG = logging.getLogger("ledger")

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxReceiptError, MinimaxTaskFailedError, error_from_event
-from airflow_provider_minimax.receipts.record import Receipt, fingerprint_of, read_receipt, told
+from airflow_provider_minimax.purchases.receipt import Receipt, fingerprint_of, read_receipt, told
 from tests.receipts.samples import delivered, failed, intent, submitted
 
 ACCOUNT = {"platform": "minimax", "base_url": "https://api.minimax.io", "minimax_conn_id": "minimax_default"}

@@ -12,9 +12,9 @@ import greenlet
 import pytest
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError, MinimaxSubmissionUnknownError
-from airflow_provider_minimax.receipts.decision import Clip, Policy
-from airflow_provider_minimax.receipts.ledger import SETTLING_TIME, Ledger
-from airflow_provider_minimax.receipts.purchase import Buyer
+from airflow_provider_minimax.purchases.ledger import SETTLING_TIME, Ledger
+from airflow_provider_minimax.purchases.purchase import Buyer
+from airflow_provider_minimax.purchases.rules import Clip, Policy
 from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, delivered, order
 
 # All orders of two tasks' steps: the same on every version of Airflow, so one is enough.

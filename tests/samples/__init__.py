@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from airflow_provider_minimax.api.message import HttpReply
+from airflow_provider_minimax.api.http.message import HttpReply
 
 _FOLDER = Path(__file__).parent
 

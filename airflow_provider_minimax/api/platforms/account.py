@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from airflow_provider_minimax.api.balance import Balance, PlanShare
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms.minimax import refuse
 from airflow_provider_minimax.api.platforms.replies import (
     Amount,

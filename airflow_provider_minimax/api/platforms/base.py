@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow_provider_minimax.api.balance import Balance
 from airflow_provider_minimax.api.catalogue import api_of, models
-from airflow_provider_minimax.api.content import FileContent
-from airflow_provider_minimax.api.images import V1_PICTURES, PictureRules
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.inputs.content import FileContent
+from airflow_provider_minimax.api.inputs.images import V1_PICTURES, PictureRules
 from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
 from airflow_provider_minimax.api.uploaded_files import UploadedFile

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from airflow_provider_minimax.api.cost import Billed
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import minimax
 from airflow_provider_minimax.api.platforms.replies import (
     Amount,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.replies import (
     BaseResp,

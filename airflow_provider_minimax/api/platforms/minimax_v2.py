@@ -22,9 +22,10 @@ from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
 
-from airflow_provider_minimax.api.content import FileContent
-from airflow_provider_minimax.api.images import V2_PICTURES
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.inputs.content import FileContent
+from airflow_provider_minimax.api.inputs.images import V2_PICTURES
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import BASE_URLS, Retrieval, refuse, refuse_enveloped, with_extra
 from airflow_provider_minimax.api.platforms.replies import (
@@ -47,7 +48,6 @@ from airflow_provider_minimax.api.platforms.replies import (
 )
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
-from airflow_provider_minimax.api.side_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.uploaded_files import UploadedFile
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
 
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import minimax_v2
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import IdFields, with_extra

@@ -25,8 +25,8 @@ from pydantic import (
     WrapValidator,
 )
 
-from airflow_provider_minimax.api.message import HttpReply
-from airflow_provider_minimax.api.named_task import is_no_id
+from airflow_provider_minimax.api.http.message import HttpReply
+from airflow_provider_minimax.api.http.named_task import is_no_id
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BeforeValidator, Field
 
 from airflow_provider_minimax.api.cost import Billed
-from airflow_provider_minimax.api.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import IdFields, body
 from airflow_provider_minimax.api.platforms.replies import (

@@ -27,13 +27,13 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_minimax.api.transport import Transport
+from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.emulator.client import EmulatorClient
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
-from airflow_provider_minimax.receipts.homes import SidecarHome
-from airflow_provider_minimax.receipts.ledger import Ledger
-from airflow_provider_minimax.receipts.record import Phase
+from airflow_provider_minimax.purchases.ledger import Ledger
+from airflow_provider_minimax.purchases.receipt import Phase
+from airflow_provider_minimax.purchases.stores import SidecarHome
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
 Test = Callable[..., bool]

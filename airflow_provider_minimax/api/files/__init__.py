@@ -1,0 +1,1 @@
+"""Files at file hosts and platforms: fetched, and uploaded."""

@@ -1,0 +1,56 @@
+"""Resuming after a deferral, with our errors in place of Airflow's general ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_minimax.exceptions import MinimaxTaskTimeoutError, MinimaxUnavailableError
+from airflow_provider_minimax.version_compat import TaskDeferralError, TaskDeferralTimeout
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# Airflow's own time limit on a deferral is a safety net behind the trigger's deadline, so it comes later: the triggerer
+# may be restarting, and the scheduler looks for overdue triggers every 15 s only.
+SAFETY_NET = 120.0
+
+SETTLED = "execute_settled"
+"""The method that a task is resumed with when the platform's list may show more."""
+
+
+def resume(
+    operator: BaseOperator,
+    next_method: str,
+    next_kwargs: Mapping[str, Any] | None,
+    context: Context,
+    minimax_task_id: str | None,
+) -> Any:
+    """
+    Resume an operator as ``BaseOperator`` does.
+
+    :param operator: the operator.
+    :param next_method: what Airflow wants to call.
+    :param next_kwargs: with what.
+    :param context: the task's context.
+    :param minimax_task_id: the remote task that was waited for, if known.
+    :raises MinimaxTaskTimeoutError: Airflow's time limit on the deferral passed.
+    :raises MinimaxUnavailableError: the trigger broke.
+    """
+    goes_on = f"Task {minimax_task_id or 'at the platform'} goes on and will be billed."
+    hint = "Wait for it with MinimaxTaskSensor and its id; that buys nothing."
+    try:
+        return BaseOperator.resume_execution(operator, next_method, dict(next_kwargs or {}), context)
+    except TaskDeferralTimeout as error:
+        raise MinimaxTaskTimeoutError(
+            "the triggerer did not answer within the time allowed; is one running?",
+            minimax_task_id=minimax_task_id,
+            money=goes_on,
+            hint=hint,
+        ) from error
+    except TaskDeferralError as error:
+        raise MinimaxUnavailableError(
+            f"the trigger broke, see the log above: {error}", minimax_task_id=minimax_task_id, money=goes_on, hint=hint
+        ) from error

@@ -1,0 +1,266 @@
+"""
+When to look at a clip of a kind whose making takes a time that is roughly known: often only when it is likely to end.
+
+The gaps between looks are proportional to one over the square root of the chance that a clip which is not done ends
+just then; that is the best inspection there is for its number of looks. How long a kind takes is first read from
+``durations.toml`` and later learnt from the clips that this process has seen end. Pure, but for what was learnt.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from statistics import NormalDist, fmean, median, pstdev
+from typing import Any
+
+from airflow_provider_minimax.polling.poller import Pace
+
+# With it, clips are found as late on average as with a look every ten seconds.
+MEAN_GAP = 11.0
+SHORTEST_GAP = 1.0
+# A published time may be wrong by a factor of two; this keeps the mean lateness below eight seconds all the same.
+LONGEST_GAP = 16.0
+# Times that were seen can be relied on, so the gaps may be longer, and there is no look before any was over.
+LONGEST_GAP_LEARNT = 30.0
+ENOUGH, REMEMBERED = 8, 32
+UNKNOWN = Pace()
+
+_NORMAL = NormalDist()
+_QUANTILES = [_NORMAL.inv_cdf((n + 0.5) / 60) for n in range(60)]
+_SOONEST, _LATEST, _FIRST_PERCENT = -8.0, 3.5, -2.326
+_STEPS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """
+    What decides how long a clip takes.
+
+    :param minimax_conn_id: where it is made.
+    :param model: the model's name.
+    :param resolution: the resolution, if it was asked for.
+    :param duration: the clip's length in seconds, if it was asked for.
+    """
+
+    minimax_conn_id: str
+    model: str
+    resolution: str | None = None
+    duration: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """
+    How long clips of a kind take: logarithms of seconds that are distributed normally.
+
+    :param median: the seconds within which half of them are done.
+    :param sigma: the standard deviation of the logarithms.
+    """
+
+    median: float
+    sigma: float
+
+    @classmethod
+    def between(cls, least: float, most: float) -> Law:
+        """Return the law by which nine of ten take from ``least`` to ``most`` seconds."""
+        return cls(math.sqrt(least * most), math.log(most / least) / (2 * _NORMAL.inv_cdf(0.95)))
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> Law:
+        """Return the law that fits what was seen, rounded so that a little more of it seldom makes another."""
+        logs = [math.log(value) for value in seconds]
+        return cls(math.exp(_rounded(median(logs))), min(1.0, max(0.15, _rounded(pstdev(logs)))))
+
+    def after(self, z: float) -> float:
+        """Return the seconds that are ``z`` standard deviations from the median."""
+        return self.median * math.exp(self.sigma * z)
+
+    def gap(self, z: float) -> float:
+        """Return how long to wait there, but for a factor: one by the square root of the hazard."""
+        return math.sqrt(self.sigma * self.after(z) * (1 - _NORMAL.cdf(z)) / _NORMAL.pdf(z))
+
+
+def _rounded(value: float) -> float:
+    return round(value * 20) / 20
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """
+    How many looks a clip should have had at which age.
+
+    :param ages: ages in seconds, ascending.
+    :param looks: the looks until then, not in whole numbers.
+    """
+
+    ages: list[float]
+    looks: list[float]
+
+    @classmethod
+    def of(cls, law: Law, *, longest: float, start: float) -> Timetable:
+        """
+        Make the timetable for a law.
+
+        :param law: how long clips take.
+        :param longest: the longest gap, in seconds.
+        :param start: the age before which there is no look, in seconds; 0: gaps of ``longest`` from the beginning.
+        """
+        scale = _scale([law.gap(z) for z in _QUANTILES], longest)
+        first = max(_SOONEST, math.log(start / law.median) / law.sigma) if start else _SOONEST / 2
+        step = (_LATEST - first) / _STEPS
+        ages = [law.after(first + n * step) for n in range(_STEPS + 1)]
+        looks = [0.0]
+        for n in range(_STEPS):
+            gap = min(max(SHORTEST_GAP, scale * law.gap(first + (n + 0.5) * step)), longest)
+            looks.append(looks[-1] + (ages[n + 1] - ages[n]) / gap)
+        if start:
+            return cls(ages, looks)
+        return cls([0.0, *ages], [0.0, *(ages[0] / longest + count for count in looks)])
+
+    def next(self, age: float, luck: float, *, is_first: bool) -> float:
+        """
+        Return the age at which to look next.
+
+        :param age: the age now, in seconds.
+        :param luck: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
+        :param is_first: whether there was no look yet. A later one keeps some distance from the look just made, which
+            need not have been quite on time.
+        """
+        count = _between(age, self.ages, self.looks, 1 / UNKNOWN.interval) + (0.0 if is_first else 0.25)
+        return _between(math.ceil(count - luck) + luck, self.looks, self.ages, UNKNOWN.interval)
+
+
+def _scale(gaps: list[float], longest: float) -> float:
+    """Return the factor that makes the mean of the gaps what it shall be, though none is longer than ``longest``."""
+    low, high = 0.0, 1000.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        if fmean(min(max(SHORTEST_GAP, middle * gap), longest) for gap in gaps) < MEAN_GAP:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _between(x: float, xs: list[float], ys: list[float], slope: float) -> float:
+    """Return the ``y`` that belongs to ``x``; ``slope`` tells how it goes on past the end."""
+    if x <= xs[0]:
+        return ys[0]
+    if x >= xs[-1]:
+        return ys[-1] + (x - xs[-1]) * slope
+    after = bisect_right(xs, x)
+    share = (x - xs[after - 1]) / (xs[after] - xs[after - 1])
+    return ys[after - 1] + share * (ys[after] - ys[after - 1])
+
+
+@cache
+def _rows() -> list[dict[str, Any]]:
+    data = tomllib.loads(Path(__file__).with_name("durations.toml").read_text("utf-8"))
+    return list(data["rows"])
+
+
+def published(kind: Kind) -> Law | None:
+    """
+    Return how long clips of a kind are said to take.
+
+    :param kind: the kind.
+    :return: the law, or ``None`` where nobody says.
+    """
+    for row in _rows():
+        wanted = (row.get("resolution", kind.resolution), row.get("duration", kind.duration))
+        if kind.model in row["models"] and wanted == (kind.resolution, kind.duration):
+            return Law.between(row["least"], row["most"])
+    return None
+
+
+@lru_cache(maxsize=64)
+def _timetable(law: Law, longest: float, start: float) -> Timetable:
+    return Timetable.of(law, longest=longest, start=start)
+
+
+class Experience:
+    """
+    What is known of how long a kind of clip takes.
+
+    :param kind: the kind.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        self._seen: deque[float] = deque(maxlen=REMEMBERED)
+        law = published(kind)
+        self.timetable = None if law is None else _timetable(law, LONGEST_GAP, 0.0)
+
+    def learn(self, seconds: float) -> None:
+        """
+        Take a clip into account that was seen to end.
+
+        :param seconds: how long it took.
+        """
+        self._seen.append(max(SHORTEST_GAP, seconds))
+        if len(self._seen) < ENOUGH:
+            return
+        law = Law.of(list(self._seen))
+        start = min(law.after(_FIRST_PERCENT), math.exp(_rounded(math.log(0.9 * min(self._seen)))))
+        self.timetable = _timetable(law, LONGEST_GAP_LEARNT, start)
+
+
+@lru_cache(maxsize=256)
+def experience(kind: Kind) -> Experience:
+    """
+    Return what this process knows of a kind; it is the same object for all who ask.
+
+    :param kind: the kind.
+    """
+    return Experience(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """
+    The pace of looks at a clip of a kind; every ten seconds as long as nothing is known of it.
+
+    :param known: what is known of the kind, by now.
+    :param bought_at: when the clip was bought, in epoch seconds.
+    """
+
+    known: Experience
+    bought_at: float
+
+    def delay(self, now: float, looks: int, luck: float) -> float:
+        """
+        Return the seconds to wait.
+
+        :param now: the time, in epoch seconds.
+        :param looks: how many looks there were.
+        :param luck: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
+        """
+        if self.known.timetable is None:
+            return UNKNOWN.delay(now, looks, luck)
+        age = max(0.0, now - self.bought_at)
+        return max(self.known.timetable.next(age, luck, is_first=looks == 0) - age, 0.0)
+
+    def learn(self, running_at: float | None, ended_by: float) -> None:
+        """
+        Take into account that the clip was seen to be done.
+
+        :param running_at: when it was last seen not to be, in epoch seconds, if it was.
+        :param ended_by: when it was seen to be, in epoch seconds.
+        """
+        self.known.learn(((running_at or self.bought_at) + ended_by) / 2 - self.bought_at)
+
+
+def foreseen(minimax_conn_id: str, clip: Mapping[str, Any]) -> Foreseen:
+    """
+    Return the pace for a clip that was bought.
+
+    :param minimax_conn_id: where it is made.
+    :param clip: its ``model``, ``resolution``, ``duration`` and ``bought_at``, as in a trigger's arguments.
+    """
+    kind = Kind(minimax_conn_id, clip["model"], clip.get("resolution"), clip.get("duration"))
+    return Foreseen(experience(kind), clip["bought_at"])

@@ -1,0 +1,250 @@
+"""
+After a lost answer: whether the purchase can be told from the platform's list, or that there was none.
+
+Pure. The list tells model, size and time of a task and not its words, so a task is taken for the lost one only if no
+other can be meant: all that is alike and from that time is counted, less what receipts and other tasks say is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
+from airflow_provider_minimax.purchases.receipt import Phase, Receipt
+from airflow_provider_minimax.purchases.rules import (
+    CLOCKS_DIFFER_BY,
+    OTHERS_SUBMIT_WITHIN,
+    WAYS_ON,
+    Buy,
+    Order,
+    Resume,
+    orphaned,
+    time_of,
+)
+
+# Others whose answers came meanwhile have written their ids down by then.
+OTHERS_WRITE_WITHIN = timedelta(seconds=15)
+# How long the platform's list may lag behind is not documented.
+LISTED_WITHIN = timedelta(seconds=60)
+_SHOWN = 10
+# A receipt is a file that people may edit, and no platform makes longer clips.
+_LONGEST = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """
+    What the platform's list tells of a clip; ``None`` stands for anything.
+
+    :param model: its model.
+    :param resolution: its resolution.
+    :param duration: its seconds.
+    :param ratio: its width to height.
+    :param task_type: whether it is a clip, one made anew, or a better prompt.
+    """
+
+    model: str | None
+    resolution: str | None
+    duration: float | None
+    ratio: str | None
+    task_type: str | None = None
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Self:
+        """Return the shape of what was asked for."""
+        request = receipt.request or {}
+        extra = request.get("extra_body")
+        asked: Mapping[str, Any] = {**request, **(extra if isinstance(extra, Mapping) else {})}
+        has_frames = "first_frame_image" in asked or "last_frame_image" in asked
+        duration = asked.get("duration")
+        return cls(
+            receipt.model,
+            _word(asked.get("resolution")),
+            duration if isinstance(duration, int | float) and 0 < duration < _LONGEST else None,
+            # A clip with frames gets theirs, whatever was asked for.
+            None if has_frames else _ratio(asked.get("ratio")),
+            str(asked.get("task_type", "generation")),
+        )
+
+    @classmethod
+    def of_task(cls, task: VideoTask) -> Self:
+        """Return the shape that the list shows."""
+        return cls(task.model, _word(task.resolution), task.duration, _ratio(task.ratio), task.task_type)
+
+    def is_like(self, other: Shape) -> bool:
+        """Whether both may be of the same clip."""
+        same_length = self.duration is None or other.duration is None or abs(self.duration - other.duration) < 0.5
+        words = ((shape.model, shape.resolution, shape.ratio, shape.task_type) for shape in (self, other))
+        return same_length and all(
+            one is None or another is None or one == another for one, another in zip(*words, strict=True)
+        )
+
+
+def _word(value: Any) -> str | None:
+    return str(value).upper() if value else None
+
+
+def _ratio(value: Any) -> str | None:
+    return None if value in (None, "", "adaptive") else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    When the platform may have written down that a clip was bought, by its clock.
+
+    :param begin: not before.
+    :param usual_end: not after, unless the request was on its way for longer than its time limits.
+    :param end: surely not after.
+    """
+
+    begin: datetime
+    usual_end: datetime
+    end: datetime
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Self:
+        """Return the window of a submission without an answer."""
+        limit, lost = receipt.intended_at + OTHERS_SUBMIT_WITHIN, lost_at(receipt)
+        return cls(
+            receipt.intended_at - CLOCKS_DIFFER_BY,
+            min(limit, lost) + CLOCKS_DIFFER_BY,
+            lost + CLOCKS_DIFFER_BY,
+        )
+
+    def holds(self, when: datetime | None) -> bool:
+        """Whether it may have been then; an unknown time may be any."""
+        return when is None or self.begin <= when <= self.end
+
+
+def lost_at(receipt: Receipt) -> datetime:
+    """Return from when on no answer to a submission can come."""
+    return receipt.lost_at or receipt.intended_at + OTHERS_SUBMIT_WITHIN
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """
+    What the platform's list shows of a submission without an answer.
+
+    :param candidates: tasks that may be its clip.
+    :param late: tasks that may be its clip if its request was on its way for longer than its time limits.
+    :param rivals: other submissions without an answer that one of these may belong to.
+    """
+
+    candidates: tuple[VideoTask, ...] = ()
+    late: tuple[VideoTask, ...] = ()
+    rivals: tuple[Receipt, ...] = ()
+
+    @classmethod
+    def of(
+        cls, orphan: Receipt, listed: Iterable[VideoTask], neighbours: Iterable[Receipt], taken: Set[str] = frozenset()
+    ) -> Self:
+        """
+        Sift what was found.
+
+        :param orphan: the receipt of the submission.
+        :param listed: the tasks that the platform lists.
+        :param neighbours: other receipts of tasks that may have bought the same kind of clip.
+        :param taken: ids that are known to be others'.
+        """
+        window, shape = Window.of(orphan), Shape.of(orphan)
+        known = {*orphan.replaced, *taken, *(task for receipt in neighbours for task in receipt.all_tasks)}
+        alike = {
+            task.minimax_task_id: task
+            for task in listed
+            if window.holds(task.created_at)
+            and shape.is_like(Shape.of_task(task))
+            and task.minimax_task_id not in known
+        }
+        late = tuple(task for task in alike.values() if task.created_at and task.created_at > window.usual_end)
+        rivals = tuple(
+            receipt
+            for receipt in neighbours
+            if receipt.phase is Phase.INTENT
+            and Shape.of(receipt).is_like(shape)
+            and any(Window.of(receipt).holds(task.created_at) for task in alike.values())
+        )
+        return cls(tuple(task for task in alike.values() if task not in late), late, rivals)
+
+    @property
+    def only(self) -> VideoTask | None:
+        """The task that it must be, if there is one: no other may be, and nobody else's it may be."""
+        lone = self.candidates[0] if len(self.candidates) == 1 and not self.rivals else None
+        return lone if lone and lone.created_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Nothing can be said yet: ask the list again after some seconds."""
+
+    seconds: float
+    note: str
+
+
+def conclude(orphan: Receipt, sight: Sight, order: Order, *, where: str, now: datetime) -> Resume | Buy | Settle:
+    """
+    Decide what became of a submission without an answer.
+
+    :param orphan: its receipt.
+    :param sight: what the platform's list shows.
+    :param order: what the try that asks wants.
+    :param where: the receipt's place, for errors.
+    :param now: the time.
+    :return: go on with the task that it must be, buy because nothing was bought, or ask again later.
+    :raises MinimaxSubmissionUnknownError: nobody can know.
+    """
+    since = now - lost_at(orphan)
+    if sight.only and since >= OTHERS_WRITE_WITHIN:
+        return _adopted(orphan, sight.only, now)
+    if since < LISTED_WITHIN or any(_may_be_answered(rival, now) for rival in sight.rivals):
+        settled = (moment - since for moment in (OTHERS_WRITE_WITHIN, LISTED_WITHIN) if moment > since)
+        return Settle(
+            next(settled, OTHERS_WRITE_WITHIN).total_seconds(),
+            f"{_shown(sight)} That may change, so the list is asked again, until {LISTED_WITHIN.seconds} s after the "
+            "answer was lost and no other submission that this concerns is under way.",
+        )
+    if sight.candidates or sight.late or orphan.owner != order.owner:
+        raise _unclear(orphan, sight, where)
+    in_this_try = orphan.unanswered if orphan.try_number == order.try_number else 0
+    return Buy(
+        orphan.submissions,
+        orphan.replaced,
+        f"The submission of {time_of(orphan.intended_at)} bought nothing: {LISTED_WITHIN.seconds} s after its answer "
+        "was lost, the platform lists no clip that could be it. This task buys.",
+        unanswered=in_this_try + 1,
+    )
+
+
+def _may_be_answered(rival: Receipt, now: datetime) -> bool:
+    return rival.lost_at is None and now - rival.intended_at < OTHERS_SUBMIT_WITHIN
+
+
+def _adopted(orphan: Receipt, task: VideoTask, now: datetime) -> Resume:
+    made = f", of {time_of(task.created_at)}" if task.created_at else ""
+    return Resume(
+        orphan.submitted(task.minimax_task_id, now),
+        f"MiniMax task {task.minimax_task_id} ({task.status}{made}) is adopted: of all that the platform lists, it is "
+        f"the only one of this model and size that the submission of {time_of(orphan.intended_at)} for {orphan.owner} "
+        "can have bought, and nobody else is known to have bought it (on_orphaned_intent='adopt').",
+    )
+
+
+def _unclear(orphan: Receipt, sight: Sight, where: str) -> MinimaxSubmissionUnknownError:
+    error = orphaned(orphan, where)
+    error.hint = f"{_shown(sight)} {WAYS_ON}"
+    return error
+
+
+def _shown(sight: Sight) -> str:
+    tasks = (*sight.candidates, *sight.late)
+    if not tasks:
+        return "The platform lists no task that it could be."
+    named = ", ".join(f"{task.minimax_task_id} ({task.status})" for task in tasks[:_SHOWN])
+    more = f" and {len(tasks) - _SHOWN} more" if len(tasks) > _SHOWN else ""
+    rivals = "".join(f", and {receipt.owner} had no answer either" for receipt in sight.rivals[:_SHOWN])
+    return f"Tasks of this model and size that the platform lists from that time: {named}{more}{rivals}."
