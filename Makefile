@@ -48,10 +48,11 @@ test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on r
 test-matrix: $(VENV)/.uv ## the quick tests on every version of Airflow that we support
 	@$(BIN)/python scripts/test_matrix.py $(MATRIX)
 
-lint: $(VENV)/.installed ## ruff and mypy
+lint: $(VENV)/.installed ## ruff, mypy, and which module may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: $(VENV)/.docs ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build/html

@@ -9,10 +9,9 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.exchange import Endpoint, is_address
 from airflow_provider_minimax.api.http.proxies import Proxy, usable
 from airflow_provider_minimax.api.platforms import PLATFORMS, Platform
 from airflow_provider_minimax.api.redaction import SHORTEST_KEY
@@ -189,7 +188,7 @@ def _holds(text: str, password: str | None) -> bool:
 def _base_url(conn_id: str, host: str, port: int | None, path: str | None, password: str | None) -> str:
     shown = f"={host!r}" if _HOST.fullmatch(host) and not _holds(host, password) else ""
     base_url = host.strip().rstrip("/")
-    if not _is_address(base_url, "https", "http"):
+    if not is_address(base_url, "https", "http"):
         raise _unusable(conn_id, f"host{shown}: must be a base URL with its scheme, such as https://api.minimax.io")
     if path and path.strip("/").lower() in ("http", "https"):
         raise _unusable(
@@ -198,7 +197,7 @@ def _base_url(conn_id: str, host: str, port: int | None, path: str | None, passw
     if path and (path := path.strip().strip("/")):
         base_url = f"{base_url}/{path}"
     parts = urlsplit(base_url)
-    if parts.query or parts.fragment or parts.username or parts.password or not _is_address(base_url, "https", "http"):
+    if parts.query or parts.fragment or parts.username or parts.password or not is_address(base_url, "https", "http"):
         raise _unusable(conn_id, f"host{shown}: must be scheme, host and path only; the key is the password")
     if base_url.endswith(("/v1", "/v2")):
         use = f"; use {base_url[:-3]}" if shown and not path else ""
@@ -217,16 +216,6 @@ def _proxy(conn_id: str, proxy: str | None) -> str | None:
         except MinimaxConfigurationError as error:
             raise _unusable(conn_id, error.message, error.hint) from None
     return proxy
-
-
-def _is_address(text: str, *schemes: str) -> bool:
-    if not text.isprintable() or " " in text:
-        return False
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(text))
-    except (ValueError, httpx.InvalidURL):  # no address, or no port, as its form goes
-        return False
 
 
 def _api_key(conn_id: str, password: str | None) -> str:

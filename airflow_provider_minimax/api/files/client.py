@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from airflow_provider_minimax.api.files.connections import Bounds, FileTransport
+from airflow_provider_minimax.api.files.connections import FileBounds, FileTransport
 from airflow_provider_minimax.api.files.host import OverlongBodyError, announced_length, part_of
 from airflow_provider_minimax.api.http.encodings import decoded
 from airflow_provider_minimax.api.http.exchange import USER_AGENT, Endpoint, retry_after, timeouts
@@ -54,7 +54,7 @@ class FileHost:
         headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
         if start and version:
             headers |= {"Range": f"bytes={start}-", "If-Range": version}
-        bounds = Bounds(min(ends_at, time.monotonic() + OPENING * self.endpoint.timeout), self.endpoint.timeout)
+        bounds = FileBounds(min(ends_at, time.monotonic() + OPENING * self.endpoint.timeout), self.endpoint.timeout)
         try:
             with (
                 KeptOutOfLogs(self.endpoint.api_key),
@@ -84,7 +84,7 @@ class FileHost:
 
 
 @contextmanager
-def _answer(client: httpx.Client, url: str, bounds: Bounds) -> Iterator[httpx.Response]:
+def _answer(client: httpx.Client, url: str, bounds: FileBounds) -> Iterator[httpx.Response]:
     """Return the answer that the redirects end at. httpx would read the bodies of those, whatever their size."""
     request = client.build_request("GET", url)
     for _ in range(REDIRECTS + 1):
@@ -122,7 +122,7 @@ class FileStream:
 
 
 def _file_stream(
-    response: httpx.Response, asked_from: int, of_version: str | None, endpoint: Endpoint, bounds: Bounds
+    response: httpx.Response, asked_from: int, of_version: str | None, endpoint: Endpoint, bounds: FileBounds
 ) -> FileStream:
     headers = {name.lower(): value for name, value in response.headers.items()}
     part = part_of(response.status_code, headers, asked_from, of_version)

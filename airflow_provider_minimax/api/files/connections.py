@@ -27,7 +27,7 @@ SLOWEST = 100
 LARGEST_PORT = 65535
 
 
-class Bounds:
+class FileBounds:
     """
     What is left of the time, and of the bytes of heads, for all connections of one file.
 
@@ -93,7 +93,7 @@ class FileTransport(httpx.BaseTransport):
     :param bounds: what all of them may take together.
     """
 
-    def __init__(self, endpoint: Endpoint, bounds: Bounds) -> None:
+    def __init__(self, endpoint: Endpoint, bounds: FileBounds) -> None:
         self._endpoint = endpoint
         self._bounds = bounds
         self._ways: dict[Proxy | None, _Way] = {}
@@ -124,7 +124,7 @@ class FileTransport(httpx.BaseTransport):
 class _Way(httpx.HTTPTransport):
     """Connections that go through one proxy, or through none."""
 
-    def __init__(self, endpoint: Endpoint, proxy: Proxy | None, bounds: Bounds) -> None:
+    def __init__(self, endpoint: Endpoint, proxy: Proxy | None, bounds: FileBounds) -> None:
         context = ssl_context(endpoint.verify)
         super().__init__(verify=context, trust_env=False)
         backend = _BoundedBackend(bounds) if proxy else _CheckingBackend(bounds, endpoint)
@@ -142,7 +142,7 @@ def _proxy_of(proxy: Proxy | None) -> httpcore.Proxy | None:
 class _BoundedBackend(httpcore.SyncBackend):
     """Makes connections that keep to the bounds of a file."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: FileBounds) -> None:
         self._bounds = bounds
 
     def connect_tcp(
@@ -161,7 +161,7 @@ class _BoundedBackend(httpcore.SyncBackend):
 class _CheckingBackend(_BoundedBackend):
     """Connects to those addresses of a host that were checked."""
 
-    def __init__(self, bounds: Bounds, endpoint: Endpoint) -> None:
+    def __init__(self, bounds: FileBounds, endpoint: Endpoint) -> None:
         super().__init__(bounds)
         self._endpoint = endpoint
 
@@ -192,7 +192,7 @@ class _CheckingBackend(_BoundedBackend):
 class _BoundedStream(httpcore.NetworkStream):
     """A connection that keeps to the bounds of a file."""
 
-    def __init__(self, stream: httpcore.NetworkStream, bounds: Bounds) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, bounds: FileBounds) -> None:
         self._stream = stream
         self._bounds = bounds
 

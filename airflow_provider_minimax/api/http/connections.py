@@ -2,7 +2,8 @@
 Connections of synchronous code, on which each exchange comes to an end whatever the other side does.
 
 httpx limits each read and each write: an answer that comes byte by byte would take for ever, and as many 1xx answers as
-come would be read. It hands its time-outs through to the network as they are; here a :class:`Bounds` takes their place.
+come would be read. It hands its time-outs through to the network as they are; here :class:`ExchangeBounds` take their
+place.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _BLANK_LINE = b"\r\n\r\n"
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
-class Bounds:
+class ExchangeBounds:
     """
     What is left to one exchange.
 
@@ -99,7 +100,7 @@ class Bounds:
 
 class BoundedTransport(httpx.HTTPTransport):
     """
-    A transport of httpx whose requests have :class:`Bounds` in place of time-outs.
+    A transport of httpx whose requests have :class:`ExchangeBounds` in place of time-outs.
 
     :param options: httpx's own.
     """
@@ -130,14 +131,14 @@ class _BoundedStream(httpcore.NetworkStream):
         self._stream = stream
         self.has_more = False
 
-    def read(self, max_bytes: int, timeout: Bounds | float | None = None) -> bytes:
-        if isinstance(timeout, Bounds):
+    def read(self, max_bytes: int, timeout: ExchangeBounds | float | None = None) -> bytes:
+        if isinstance(timeout, ExchangeBounds):
             return timeout.read(self, self._stream, max_bytes)
         # Only a SOCKS proxy is talked to like this, without any time-out.
         return self._stream.read(max_bytes, timeout or CONNECT_TIMEOUT)
 
-    def write(self, buffer: bytes, timeout: Bounds | float | None = None) -> None:
-        if isinstance(timeout, Bounds):
+    def write(self, buffer: bytes, timeout: ExchangeBounds | float | None = None) -> None:
+        if isinstance(timeout, ExchangeBounds):
             timeout.write(self._stream, buffer)
         else:
             self._stream.write(buffer, timeout or CONNECT_TIMEOUT)

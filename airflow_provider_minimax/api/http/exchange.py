@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
@@ -94,6 +95,22 @@ class Endpoint:
     def is_plain_http(self) -> bool:
         """Whether the connection itself does without TLS, as the emulator does."""
         return self.base_url.startswith("http://")
+
+
+def is_address(text: str, *schemes: str) -> bool:
+    """
+    Return whether a text is an address that the client takes.
+
+    :param text: the text.
+    :param schemes: the schemes that it may have.
+    """
+    if not text.isprintable() or " " in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(text))
+    except (ValueError, httpx.InvalidURL):  # no address, or no port, as its form goes
+        return False
 
 
 def ssl_context(verify: bool | str) -> ssl.SSLContext:

@@ -13,7 +13,7 @@ from tenacity import Retrying
 from airflow_provider_minimax.api.files.client import FileHost, FileStream
 from airflow_provider_minimax.api.http.answer import Answer
 from airflow_provider_minimax.api.http.body import body_of
-from airflow_provider_minimax.api.http.connections import BoundedTransport, Bounds
+from airflow_provider_minimax.api.http.connections import BoundedTransport, ExchangeBounds
 from airflow_provider_minimax.api.http.exchange import (
     Endpoint,
     Read,
@@ -76,7 +76,7 @@ class Transport:
 
     def _ask(self, request: HttpRequest, ends_at: float) -> HttpReply:
         body, answer = body_of(request), None
-        bounds = Bounds(self.endpoint.timeout, body.length if body else 0, ends_at)
+        bounds = ExchangeBounds(self.endpoint.timeout, body.length if body else 0, ends_at)
         try:
             options = request_options(self.endpoint, request, body, iter)
             extensions = {"timeout": bounds.as_timeouts()}
