@@ -190,7 +190,7 @@ def test_a_refused_task_keeps_its_place_and_its_patience(connect, minimax_emulat
     event = {"asked_at": first.asked_at, "refusals": 2, "error": None}
     again = deferred(generate(timeout=600), context, IN_TURN, {"event": event}).trigger
     assert (again.asked_at, again.deadline, again.refusals) == (first.asked_at, first.deadline, 3)
-    assert 30 <= again.not_before - time.time() + 1 <= 30 * 1.25 + 1
+    assert 20 <= again.not_before - time.time() <= 30 * 1.25
 
 
 @pytest.mark.parametrize(("refusals", "least", "most"), [(0, 10, 12.5), (1, 20, 25), (2, 40, 50), (9, 60, 75)])
@@ -200,7 +200,7 @@ def test_each_refusal_is_a_longer_pause(refusals, least, most, connect, minimax_
     minimax_emulator.fault("base_resp", operation="submit", code=1002)
     event = {"asked_at": time.time(), "refusals": refusals, "error": None}
     again = deferred(generate(), context, IN_TURN, {"event": event}).trigger
-    assert least - 1 <= again.not_before - time.time() <= most
+    assert least - 5 <= again.not_before - time.time() <= most
 
 
 def test_a_refusal_that_asks_for_more_time_than_there_is_ends_the_try(connect, minimax_emulator, context):
@@ -215,7 +215,7 @@ def test_a_refusal_that_asks_for_a_year_is_a_pause_of_a_minute(connect, minimax_
     connect()
     minimax_emulator.fault("base_resp", operation="submit", code=1002, retry_after=365 * 24 * 3600)
     again = deferred(generate(timeout=600), context).trigger
-    assert 59 <= again.not_before - time.time() <= 60 * 1.25
+    assert 50 <= again.not_before - time.time() <= 60 * 1.25
 
 
 def test_a_task_that_is_not_deferrable_waits_in_its_worker_as_before(connect, minimax_emulator, context):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from itertools import pairwise
 
@@ -52,7 +53,8 @@ async def test_turns_are_never_closer_than_the_limit_asks_for_nor_much_further_a
     start = time.monotonic()
     await asyncio.gather(*(line.wait(str(n), n) for n in range(10)))
     assert min([line.times[0] - start, *line.gaps]) >= SPACE * 0.99
-    assert time.monotonic() - start < 10 * SPACE * 1.3
+    # Of a busy machine, one or two come late.
+    assert statistics.median(line.gaps) < SPACE * 1.5
 
 
 async def test_a_new_turnstile_waits_for_the_first_turn_as_for_any_other(line):
@@ -92,13 +94,15 @@ async def test_who_comes_again_after_a_refusal_is_first_though_others_came_meanw
 
 
 async def test_who_leaves_makes_no_gap(line):
-    first, *others = [asyncio.create_task(line.wait(name, n)) for n, name in enumerate("abc")]
-    await asyncio.sleep(SPACE / 2)
+    # Long enough for a gap to be told from a busy machine.
+    space = 4 * SPACE
+    first, *others = [asyncio.create_task(line.wait(name, n, PER_MINUTE // 4)) for n, name in enumerate("abc")]
+    await asyncio.sleep(space / 2)
     start = time.monotonic()
     first.cancel()
     await asyncio.gather(*others)
     assert line.passed == ["b", "c"]
-    assert time.monotonic() - start < 2.3 * SPACE
+    assert time.monotonic() - start < 2.3 * space
     with pytest.raises(asyncio.CancelledError):
         await first
 

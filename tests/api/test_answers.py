@@ -235,7 +235,7 @@ def test_a_task_may_share_its_id_with_the_request():
 def test_no_answer_takes_long_to_read(body):
     began = time.monotonic()
     meaning("minimax", answered(body))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_name_that_comes_twice_is_read_both_times():

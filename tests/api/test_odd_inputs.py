@@ -141,7 +141,7 @@ def test_a_huge_data_url_is_refused_without_a_copy():
         with_media(source, open)  # type: ignore[arg-type]
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_any_text_is_a_data_url_or_is_none():
@@ -364,7 +364,7 @@ def test_a_picture_made_to_exhaust_is_taken_or_refused_at_once(data, said, rules
     assert tracemalloc.get_traced_memory()[1] < 100_000_000
     tracemalloc.stop()
     # Without a bound, each takes minutes.
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("whole", WHOLE.values(), ids=WHOLE.keys())

@@ -20,7 +20,7 @@ def test_a_file_can_be_uploaded(h3, emulator, filename, kind):
     described = answer["file"]
     assert answer["base_resp"] == {"status_code": 0, "status_msg": "success"}
     assert isinstance(described.pop("file_id"), int)
-    assert abs(described.pop("created_at") - time.time()) < 5
+    assert abs(described.pop("created_at") - time.time()) < 60
     assert described == {"bytes": 5, "filename": filename, "purpose": "video_generation_input"}
     (upload,) = emulator.uploads
     assert (upload["filename"], upload["kind"], upload["bytes"]) == (filename, kind, 5)

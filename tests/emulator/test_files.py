@@ -59,7 +59,7 @@ def test_a_reader_that_goes_away_stops_a_long_download(emulator, link):
         assert answer.status_code == 200
     started = time.monotonic()
     assert emulator.jobs
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
 
 
 RANGES = {

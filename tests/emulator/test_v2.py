@@ -22,8 +22,8 @@ def test_a_job_tells_its_story(h3, emulator):
     assert [look["usage"] for look in looks[:3]] == [{}, {}, {}]
     assert not any("content" in look for look in looks[:3])
     done = looks[3]
-    assert abs(done.pop("created_at") - time.time()) < 5
-    assert abs(done.pop("updated_at") - time.time()) < 5
+    assert abs(done.pop("created_at") - time.time()) < 60
+    assert abs(done.pop("updated_at") - time.time()) < 60
     assert done.pop("content").keys() == {"url"}
     assert done == {
         "id": task_id,

