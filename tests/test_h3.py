@@ -191,7 +191,7 @@ async def test_a_sensor_and_a_download_learn_the_version_from_the_xcom(
     minimax_emulator.configure(lifecycle="looks", looks=2)
     generate(wait_for_completion=False).execute(context)
     known = {"minimax_task_id": context["ti"].xcoms["task_id"], "api_version": context["ti"].xcoms["api_version"]}
-    wait = MinimaxTaskSensor(task_id="wait", deferrable=deferrable, poke_interval=0.01, timeout=5, **known)
+    wait = MinimaxTaskSensor(task_id="wait", deferrable=deferrable, poke_interval=0.01, timeout=60, **known)
     try:
         facts = wait.execute(context)
     except TaskDeferred as deferral:
@@ -534,7 +534,7 @@ async def test_a_killed_trigger_cancels_although_airflow_kills_it_again_every_se
     log, supervisor.attempt, supervisor.answers_after = log_of(MinimaxTaskTrigger), "first", 0.3
     minimax_emulator.fault("slow", operation="query", seconds=0.5)
     killed = asyncio.create_task(asyncio.wait_for(waiting_trigger(queued).on_kill(), 30))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "free of charge" not in log.said():
             await asyncio.sleep(0.1)
             killed.cancel("user-action")

@@ -303,7 +303,7 @@ async def test_a_sensor_returns_the_prompt_of_a_rewriting(deferrable, hook, mini
         api_version="v2",
         deferrable=deferrable,
         poke_interval=0.01,
-        timeout=5,
+        timeout=60,
     )
     facts = await run(wait, context)
     assert "a paper boat" in facts["prompt"]
@@ -316,7 +316,7 @@ async def test_a_sensor_and_a_download_take_a_clip_that_was_made_anew_for_any_ot
     minimax_emulator.configure(lifecycle="looks", looks=2)
     request = RegenerationRequest.of({"model": "MiniMax-H3", "source_task_id": source})
     known = {"minimax_task_id": hook.submit(request), "api_version": "v2"}
-    wait = MinimaxTaskSensor(task_id="wait", deferrable=False, poke_interval=0.01, timeout=5, **known)
+    wait = MinimaxTaskSensor(task_id="wait", deferrable=False, poke_interval=0.01, timeout=60, **known)
     assert (await run(wait, context))["duration"] == 6
     download = MinimaxVideoDownloadOperator(task_id="download", output_path=str(tmp_path / "boat.mp4"), **known)
     assert download.execute(context)["size"] == (tmp_path / "boat.mp4").stat().st_size

@@ -157,7 +157,7 @@ async def test_an_older_worker_reads_that_there_is_a_clip(previous, connect, min
     deferral_of(operator, context)
     bought = context["ti"].xcoms["task_id"]
     minimax_emulator.set_job(bought, state="success")
-    kwargs = {"minimax_task_id": bought, "minimax_conn_id": conn_id, "deadline": time.time() + 10, "poll_interval": 0.1}
+    kwargs = {"minimax_task_id": bought, "minimax_conn_id": conn_id, "deadline": time.time() + 60, "poll_interval": 0.1}
     (event,) = [event.payload async for event in MinimaxTaskTrigger(**kwargs).run()]
     seen = previous("read", event)
     assert seen["error"] is None

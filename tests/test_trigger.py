@@ -31,7 +31,7 @@ REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 
 
 def trigger(minimax_task_id="T", **options) -> MinimaxTaskTrigger:
-    defaults = {"minimax_conn_id": "minimax_default", "deadline": time.time() + 10, "poll_interval": 0.02}
+    defaults = {"minimax_conn_id": "minimax_default", "deadline": time.time() + 60, "poll_interval": 0.02}
     return MinimaxTaskTrigger(minimax_task_id=minimax_task_id, **defaults | options)
 
 
@@ -75,7 +75,7 @@ async def test_a_log_that_nobody_reads_holds_up_no_other_trigger(bought, minimax
 
     def wait_for_a_reader(*_):
         loop.call_soon_threadsafe(is_said.set)
-        was_read.append(is_read.wait(5))
+        was_read.append(is_read.wait(60))
 
     log_of(MinimaxTaskTrigger).log.side_effect = wait_for_a_reader
     minimax_emulator.set_job(bought, state="processing")
@@ -130,7 +130,7 @@ def fast_lookups(monkeypatch):
 
 
 async def soon(condition) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the log is written by a thread
             await asyncio.sleep(0.02)
 

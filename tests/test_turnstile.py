@@ -119,11 +119,12 @@ async def test_how_many_wait_is_known_without_those_who_left():
 
 
 async def test_the_limit_that_was_told_last_counts(line):
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         with shared_turnstile("c", 30) as turnstile:
             turnstile._next = 0.0
             await asyncio.gather(line.wait("a", 1), line.wait("b", 2, per_minute=1200))
-    assert line.gaps[0] < 0.2
+    # By the first limit it would be two seconds.
+    assert line.gaps[0] < 1
 
 
 async def test_who_was_refused_without_a_limit_goes_by_the_usual_one():

@@ -200,12 +200,12 @@ async def test_each_part_of_an_answer_has_that_long():
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
         for _ in range(5):
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.25)
             writer.write(b"x")
         writer.close()
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
-        reply = await look(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout=0.4)
+        reply = await look(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout=1.0)
     assert reply.body == b"xxxxx"
 
 

@@ -49,7 +49,7 @@ def test_the_command_says_where_it_is_what_was_bought_and_leaves_in_peace(end):
         bought = process.stdout.readline()
     finally:
         process.send_signal(end)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert variable == "AIRFLOW_CONN_MINIMAX_DEFAULT"
     assert any("/bltcy" in line for line in lines)
     assert f"bought {answer.json()['task_id']} on minimax: MiniMax-Hailuo-2.3 768P 6 s, $0.28" in bought
@@ -72,7 +72,7 @@ def test_the_command_says_how_to_trust_its_certificate_and_connects_the_platform
         )
     finally:
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert set(trust) == {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
     assert connection["host"].startswith("https://127.0.0.1:")
     assert connection["extra"] == {"platform": "chainhub", "verify": ca_file}
@@ -85,14 +85,14 @@ def test_a_port_that_is_taken_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = start("--port", str(port))
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors == f"Cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
 @pytest.mark.parametrize("arguments", [["--port", "80800"], ["--seconds", "-1"], ["--seconds", "inf"]])
 def test_an_argument_that_makes_no_sense_is_named(arguments):
-    _, errors = start(*arguments).communicate(timeout=10)
+    _, errors = start(*arguments).communicate(timeout=60)
     assert f"error: argument {arguments[0]}" in errors
 
 

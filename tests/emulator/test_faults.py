@@ -140,12 +140,12 @@ def test_an_answer_can_be_held_until_it_is_released(minimax, emulator):
     emulator.fault("hold", operation="submit")
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(minimax.order)
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while not emulator.purchases and time.monotonic() < until:
             time.sleep(0.01)
         assert not answer.done()
         assert emulator.release() == 1
-        assert answer.result(5).json()["task_id"] == emulator.purchases[0]["task_id"]
+        assert answer.result(60).json()["task_id"] == emulator.purchases[0]["task_id"]
 
 
 def test_a_download_can_stop_halfway(minimax, emulator):
@@ -260,7 +260,7 @@ def test_others_are_served_while_a_download_has_no_end(minimax, emulator):
             assert time.monotonic() - started < 20
         finally:
             enough.set()
-        reading.result(5)
+        reading.result(60)
 
 
 def test_a_download_can_drip_at_a_pace_that_no_read_timeout_minds(minimax, emulator):

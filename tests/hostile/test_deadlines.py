@@ -137,11 +137,11 @@ async def test_in_a_pause_that_the_platform_asked_for_the_check_at_the_deadline_
     done = b'{"task_id": "106", "status": "Success", "file_id": "7", "base_resp": {"status_code": 0}}'
     with HostileServer(lambda _: next(answers, None) or closes(whole(done))) as server:
         connect_to(server.url)
-        first = asyncio.create_task(outcome(trigger(time.time() + 1.0)))
+        first = asyncio.create_task(outcome(trigger(time.time() + 2.5)))
         loop = asyncio.get_running_loop()
         while not (hubs := hub._hubs.get(loop)) or not hubs["minimax_default"]._resume:  # noqa: ASYNC110 - no event is set
             await asyncio.sleep(0.01)
-        others = [outcome(trigger(time.time() + 1.0)) for _ in range(3)]
+        others = [outcome(trigger(time.time() + 2.5)) for _ in range(3)]
         outcomes = await asyncio.gather(first, *others)
     assert [it.error for it in outcomes] == [None] * 4
     assert len(server.requests) == 5
