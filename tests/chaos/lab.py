@@ -17,7 +17,7 @@ from tests.chaos.journal import Journal
 from tests.standalone.airflow_up import Airflow, Run, until
 
 # How long one errand may take; far more than it does, since many share one machine.
-PATIENCE = 300
+PATIENCE = 900
 Plan = dict[str, list[tuple[str, str]]]
 RATIOS = ("21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
 # Kinds of clips of H3, one for each errand in turn: none is there twice within the time that a lost answer matters.

@@ -22,7 +22,7 @@ RECEIPTS = {
 
 READ_AND_WRITE = """
 import json, sys
-from airflow_provider_minimax.purchases.receipt import read_receipt
+from airflow_provider_minimax.receipts.record import read_receipt
 for line in sys.stdin:
     print(json.dumps(read_receipt(line.encode(), "here").as_values()))
 """
