@@ -38,7 +38,7 @@ demo: $(VENV)/.installed ## the main job end to end: an example DAG, from the pr
 up: $(VENV)/.installed ## Airflow with its UI, and the emulator, until Ctrl-C
 	@$(BIN)/python scripts/up.py
 
-check: lint ## ruff, mypy and all tests that are not slow, in four minutes
+check: lint ## ruff, mypy and all tests that are not slow, in six minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
 
 # Whole Airflows are slow beside other tests, and make them late. What PYTEST_ARGS selects may have none of the one or other.
