@@ -23,7 +23,7 @@ LARGEST_ANSWER = 64 * 1024
 POLL_INTERVAL = 0.1
 
 Update = tuple[str, dict[str, Any]]
-"""A status as the receiver is told it, and the body that tells it."""
+"""A status in the words of the callback, and the body that carries it."""
 
 
 async def echoes_challenge(url: str) -> bool:
@@ -52,7 +52,7 @@ async def report(url: str, job: Job, current: Callable[[], Update]) -> None:
 
 
 async def _post(url: str, body: dict[str, Any]) -> bytes | None:
-    """The answer to a POST; None where it is not a success, or too long, or too late, or does not come at all."""
+    """Return the answer to a POST; None where it is not a success, or too long, or too late, or does not come at all."""
     answer = b""
     try:
         async with (
