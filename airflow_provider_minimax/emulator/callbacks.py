@@ -52,7 +52,7 @@ async def report(url: str, job: Job, current: Callable[[], Update]) -> None:
 
 
 async def _post(url: str, body: dict[str, Any]) -> bytes | None:
-    """Return the answer to a POST; None where it is not a success, or too long, or too late, or does not come at all."""
+    """Return the answer to a POST; ``None`` if it is no success, too long, or too late, or if none comes at all."""
     answer = b""
     try:
         async with (
