@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from airflow_provider_minimax.cli import text as words
+from airflow_provider_minimax.cli import text
 from airflow_provider_minimax.cli.text import Row
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
 from airflow_provider_minimax.purchases.rules import Clip
@@ -27,7 +27,7 @@ def manifest(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Ro
     :param receipt: what it says.
     :param seen: what is at the clip's place.
     """
-    groups = (_content(receipt), words.times(receipt), _places(where, clip, receipt, seen), _purchase(receipt))
+    groups = (_content(receipt), text.times(receipt), _places(where, clip, receipt, seen), _purchase(receipt))
     for number, group in enumerate(filter(None, map(list, groups))):
         if number:
             yield _BLANK
@@ -36,8 +36,8 @@ def manifest(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Ro
 
 def _content(receipt: Receipt) -> Iterator[Row]:
     if receipt.phase is not Phase.DELIVERED:
-        yield words.phase(receipt)
-    yield from words.failure(receipt)
+        yield text.phase(receipt)
+    yield from text.failure(receipt)
     request = receipt.request or {}
     if prompt := request.get("prompt"):
         yield "Prompt", " ".join(str(prompt).split())
@@ -52,7 +52,7 @@ def _content(receipt: Receipt) -> Iterator[Row]:
 
 
 def _places(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Row]:
-    yield words.clip_row(clip, receipt, seen)
+    yield text.clip_row(clip, receipt, seen)
     if receipt.output_path not in (None, clip):
         yield "Delivered to", str(receipt.output_path)
     for name, place in (receipt.previews or {}).items():
@@ -63,7 +63,7 @@ def _places(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Row
 
 
 def _purchase(receipt: Receipt) -> Iterator[Row]:
-    yield from words.origin(receipt)
+    yield from text.origin(receipt)
     if file_id := (receipt.facts or {}).get("file_id"):
         yield "Remote file", str(file_id)
     yield "Provider", f"airflow-provider-minimax {receipt.provider_version}"
@@ -80,10 +80,10 @@ def _asked(request: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
-    if text.startswith("sha256:"):
-        return text[: len("sha256:") + 12]
-    return text if len(text) <= _LONGEST_OPTION else f"{text[:_LONGEST_OPTION]}..."
+    shown = str(value)
+    if shown.startswith("sha256:"):
+        return shown[: len("sha256:") + 12]
+    return shown if len(shown) <= _LONGEST_OPTION else f"{shown[:_LONGEST_OPTION]}..."
 
 
 def _formatted(form: str, value: Any) -> str:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from contextlib import closing
 
 from airflow_provider_minimax.arguments import checked_id
-from airflow_provider_minimax.cli import text as words
+from airflow_provider_minimax.cli import text
 from airflow_provider_minimax.cli.command import command, confirmed, fail, named, print_list, print_rows, say
 from airflow_provider_minimax.cli.storage import find_receipts, look_at_clip
 from airflow_provider_minimax.exceptions import (
@@ -27,16 +27,16 @@ def list_receipts(options: Namespace) -> None:
     listing = find_receipts(options.folder)
     if listing is None:
         raise MinimaxRequestError(f"folder={options.folder!r}: there is no such folder, and no receipt of such a clip")
-    rows = [words.unreadable_row(folder, reason) for folder, reason in listing.unread]
+    rows = [text.unreadable_row(folder, reason) for folder, reason in listing.unread]
     for clip in listing.clips:
         try:
             receipt = SidecarHome(clip).read()
         except MinimaxError as error:
-            rows.append(words.unreadable_row(clip, error.message))
+            rows.append(text.unreadable_row(clip, error.message))
             continue
         # One that is gone by now was taken away while we looked.
         if receipt is not None and options.phase in (None, receipt.phase):
-            rows.append(words.row(clip, receipt))
+            rows.append(text.row(clip, receipt))
     print_list(rows, options.output)
     if unreadable := sum(row["phase"] == "unreadable" for row in rows):
         fail(f"{unreadable} of these cannot be read, so what was bought under them is unknown.")
@@ -50,7 +50,7 @@ def show_receipt(options: Namespace) -> None:
     if options.output == "json":
         print(receipt.as_json().decode(), end="")
     else:
-        print_rows(words.story(home.where, clip, receipt, look_at_clip(clip, receipt.sha256)))
+        print_rows(text.story(home.where, clip, receipt, look_at_clip(clip, receipt.sha256)))
 
 
 @command
@@ -80,8 +80,8 @@ def forget_receipt(options: Namespace) -> None:
     receipt: Receipt | None = None
     try:
         receipt = _read(home, clip)
-        say(words.given_up(receipt, look_at_clip(clip, None)))
-        say(words.copy_in_store(receipt))
+        say(text.given_up(receipt, look_at_clip(clip, None)))
+        say(text.copy_in_store(receipt))
     except MinimaxReceiptError as error:
         say(f"{error.message}. Without it the next run buys anew.")
     if not (options.yes or confirmed(f"Take {home.where} away? (y/n) ")):
@@ -109,14 +109,14 @@ def _checked(minimax_task_id: str) -> str:
 
 def _refuse_unless_orphaned(receipt: Receipt, where: str, clip: str) -> None:
     if receipt.phase is not Phase.INTENT:
-        instead = words.next_step(receipt, look_at_clip(clip, receipt.sha256))
+        instead = text.next_step(receipt, look_at_clip(clip, receipt.sha256))
         raise MinimaxReceiptError(
-            f"the receipt {where} is no submission without an answer: {words.why_not_adopted(receipt)}",
+            f"the receipt {where} is no submission without an answer: {text.why_not_adopted(receipt)}",
             hint=f"Nothing was changed. {instead}",
         )
     if now() - receipt.intended_at < OTHERS_SUBMIT_WITHIN:
         raise MinimaxReceiptError(
-            f"the receipt {where} was written at {words.time_of(receipt.intended_at)}, so {receipt.owner} may still be "
+            f"the receipt {where} was written at {text.time_of(receipt.intended_at)}, so {receipt.owner} may still be "
             "waiting for its answer",
             hint=f"Nothing was changed. Look again {OTHERS_SUBMIT_WITHIN.seconds // 60} minutes after that.",
         )
