@@ -62,7 +62,7 @@ class MinimaxError(AirflowException):
     :param code: the platform's own error code as text, e.g. ``"1008"``.
     :param minimax_task_id: the remote task id, if one is known.
     :param trace_id: the platform's id of the request, for its support.
-    :param money: what was, is or may be billed, a whole sentence.
+    :param billing: what was, is or may be billed, a whole sentence.
     :param hint: what to do next, a whole sentence.
     :param retry_after: seconds the platform asked to wait, if it did.
     :param resumable: whether a retry of the Airflow task goes on with what is bought and buys nothing: a receipt holds
@@ -78,7 +78,7 @@ class MinimaxError(AirflowException):
         code: str | None = None,
         minimax_task_id: str | None = None,
         trace_id: str | None = None,
-        money: str | None = None,
+        billing: str | None = None,
         hint: str | None = None,
         retry_after: float | None = None,
         resumable: bool | None = None,
@@ -91,7 +91,7 @@ class MinimaxError(AirflowException):
         self.code = code
         self.minimax_task_id = minimax_task_id
         self.trace_id = trace_id
-        self.money = money
+        self.billing = billing
         self.hint = hint
         self.retry_after = retry_after
         self.resumable = resumable
@@ -111,7 +111,7 @@ class MinimaxError(AirflowException):
         text = self.message.rstrip(". ")
         if facts:
             text += f" ({', '.join(facts)})"
-        return _printable(" ".join(part for part in (f"{text}.", self.money, self.hint) if part))
+        return _printable(" ".join(part for part in (f"{text}.", self.billing, self.hint) if part))
 
     @property
     def is_final(self) -> bool:
@@ -237,7 +237,7 @@ def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"])
     ):
         return error
     facts = {name: value for name, value in error.__dict__.items() if name not in ("message", "hint")}
-    if error.money == NOTHING_BOUGHT:
+    if error.billing == NOTHING_BOUGHT:
         # So says whoever reads connections, who cannot know what was bought before.
         del facts["money"]
     return MinimaxConnectionUnusableError(
