@@ -41,7 +41,7 @@ from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, intent, order, su
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 WAYS = {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01, "on_orphaned_intent": "adopt"}
-CLIP = adoption.Shape("MiniMax-H3", "768P", 5, "16:9", "generation")
+CLIP = adoption.TaskSignature("MiniMax-H3", "768P", 5, "16:9", "generation")
 LOG = logging.getLogger("adopting")
 LOG.disabled = True
 
