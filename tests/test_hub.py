@@ -25,7 +25,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskGoneError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks import connected
+from airflow_provider_minimax.hooks import lookup
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import shared_poller as hubs
 from airflow_provider_minimax.polling.shared_poller import get_shared_poller
@@ -253,7 +253,7 @@ async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_op
 ):
     bought = buy(6)
     await look(hub, bought[0])
-    closed = mocker.spy(hub.hook._async_transport._queue_of_looks.client, "aclose")
+    closed = mocker.spy(hub.hook.clients._async_client.transport._queue_of_looks.client, "aclose")
     minimax_emulator.fault("hold", operation="query", times=len(bought))
     others = asyncio.create_task(looks(hub, bought))
     await asyncio.sleep(0.3)
@@ -271,7 +271,7 @@ async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_op
 
 
 async def test_a_wrong_key_is_told_to_all_after_few_more_lookups(connect, buy, mocker):
-    bought, look_up = buy(20), mocker.spy(MinimaxHook, "_alook_up")
+    bought, look_up = buy(20), mocker.spy(lookup.ConnectionLookup, "_alook_up")
     async with get_shared_poller(connect(password="sk-wrong")) as hub:
         assert all(isinstance(one, MinimaxAuthError) for one in await looks(hub, bought))
     # One a second at most, however slow the machine.
@@ -279,7 +279,7 @@ async def test_a_wrong_key_is_told_to_all_after_few_more_lookups(connect, buy, m
 
 
 async def test_a_connection_that_is_gone_is_told_to_all_after_one_lookup_for_all(mocker):
-    look_up = mocker.spy(MinimaxHook, "_alook_up")
+    look_up = mocker.spy(lookup.ConnectionLookup, "_alook_up")
     async with get_shared_poller("gone") as hub:
         seen = await looks(hub, [str(n) for n in range(100)])
     assert all(isinstance(one, MinimaxConnectionNotFoundError) for one in seen)
@@ -288,7 +288,7 @@ async def test_a_connection_that_is_gone_is_told_to_all_after_one_lookup_for_all
 
 
 async def test_a_connection_that_comes_back_is_found(buy, connect, monkeypatch):
-    monkeypatch.setattr(connected, "LOOKUP_INTERVAL", 0.1)
+    monkeypatch.setattr(lookup, "LOOKUP_INTERVAL", 0.1)
     (bought,) = buy()
     async with get_shared_poller("late") as hub:
         with pytest.raises(MinimaxConnectionNotFoundError):
@@ -303,7 +303,7 @@ class Hanging:
 
     def __init__(self, monkeypatch) -> None:
         self.released, self.calls, self.is_broken_off = asyncio.Event(), 0, False
-        look_up = MinimaxHook._alook_up
+        look_up = lookup.ConnectionLookup._alook_up
 
         async def hanging(hook):
             self.calls += 1
@@ -314,12 +314,12 @@ class Hanging:
                 raise
             return await look_up(hook)
 
-        monkeypatch.setattr(MinimaxHook, "_alook_up", hanging)
+        monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", hanging)
 
 
 async def test_a_lookup_that_hangs_holds_up_nobody_for_long_and_is_not_asked_twice(buy, connect, monkeypatch):
     (bought,), hanging = buy(), Hanging(monkeypatch)
-    monkeypatch.setattr(connected, "LOOKUP_TIMEOUT", 0.2)
+    monkeypatch.setattr(lookup, "LOOKUP_TIMEOUT", 0.2)
     async with get_shared_poller(connect()) as hub:
         for _ in range(2):
             start = time.monotonic()
@@ -354,13 +354,13 @@ async def test_a_hub_that_is_left_while_a_lookup_hangs_closes_at_once_and_breaks
 
 async def test_the_connection_is_looked_up_by_the_one_who_waits(connect, buy, monkeypatch):
     """Airflow 3.4 tells its supervisor by a context variable for which task a trigger asks."""
-    (bought,), look_up, seen = buy(), MinimaxHook._alook_up, []
+    (bought,), look_up, seen = buy(), lookup.ConnectionLookup._alook_up, []
 
     async def noted(self):
         seen.append(get_contextvars())
         return await look_up(self)
 
-    monkeypatch.setattr(MinimaxHook, "_alook_up", noted)
+    monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", noted)
     with bound_contextvars(trigger_id=1):
         async with get_shared_poller(connect()) as hub:
             await look(hub, bought)
@@ -405,8 +405,8 @@ async def test_the_last_one_out_closes_the_client(connect, buy):
         async with get_shared_poller(connect()) as other:
             assert one is other
             await look(one, bought)
-        assert one.hook._async_transport is not None
-    assert one.hook._async_transport is None
+        assert one.hook.clients._async_client is not None
+    assert one.hook.clients._async_client is None
     assert not hubs._hubs[asyncio.get_running_loop()]
 
 
@@ -425,7 +425,7 @@ async def test_who_is_cancelled_again_while_the_client_is_being_closed_closes_it
         await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await watching
-    assert hook._async_transport is None
+    assert hook.clients._async_client is None
 
 
 async def test_who_is_cancelled_only_while_the_client_is_being_closed_is_cancelled_too(connect, buy):
@@ -441,7 +441,7 @@ async def test_who_is_cancelled_only_while_the_client_is_being_closed_is_cancell
     watching.cancel("user-action")
     with pytest.raises(asyncio.CancelledError, match="user-action"):
         await watching
-    assert (await looked)._async_transport is None
+    assert (await looked).clients._async_client is None
 
 
 async def test_a_cancelled_look_takes_only_itself_away(hub, buy, minimax_emulator):

@@ -23,7 +23,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks import connected
+from airflow_provider_minimax.hooks import lookup
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
@@ -232,7 +232,7 @@ def test_a_poking_sensor_keeps_one_client_and_closes_it(bought, context, minimax
             closed.append(self)
             super().close()
 
-    monkeypatch.setattr("airflow_provider_minimax.hooks.connected.Transport", Counted)
+    monkeypatch.setattr("airflow_provider_minimax.api.client.Transport", Counted)
     minimax_emulator.fault("http", operation="query", status=503, times=8)
     sensor(bought, silent_fail=True).execute(context)
     assert len(opened) == 1
@@ -313,7 +313,7 @@ async def test_with_never_fail_a_connection_that_cannot_be_used_skips(bought, co
 async def test_with_silent_fail_a_connection_that_cannot_be_used_is_waited_out(
     bought, context, connect, monkeypatch, deferrable
 ):
-    monkeypatch.setattr(connected, "LOOKUP_INTERVAL", 0.02)
+    monkeypatch.setattr(lookup, "LOOKUP_INTERVAL", 0.02)
     connect(password="sk-wrong")
     repair = threading.Timer(0.4, connect)
     repair.start()

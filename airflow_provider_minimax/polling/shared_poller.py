@@ -22,6 +22,7 @@ from itertools import chain
 from typing import cast
 from weakref import WeakKeyDictionary
 
+from airflow_provider_minimax.api.call_errors import NO_SUCH_CALL
 from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -30,7 +31,6 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRateLimitError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling.cancel import shielded
 from airflow_provider_minimax.polling.poller import LAST_ANSWER
@@ -140,7 +140,7 @@ class SharedPoller:
         start = self._loop.time()
         due, latest = self._due(start, after, start + patience), start + patience
         try:
-            endpoint = await self.hook.aendpoint()
+            endpoint = await self.hook.clients.aendpoint()
         except Exception:
             # Nothing was asked; the next try of that is as far away as the next look.
             await asyncio.sleep(start + after - self._loop.time())
@@ -148,7 +148,7 @@ class SharedPoller:
         try:
             return await self._queued(minimax_task_id, api_version, due, latest, again)
         except MinimaxAuthError:
-            if not await self.hook.areload_after(endpoint):
+            if not await self.hook.clients.areload_after(endpoint):
                 raise
             due = self._due(self._loop.time(), 0.0, latest)
             return await self._queued(minimax_task_id, api_version, due, latest, again)
@@ -191,7 +191,7 @@ class SharedPoller:
             for look in self._later.pop(heapq.heappop(self._dues)):
                 if not look.answer.done():
                     self._now.append(look)
-        room = self.hook.max_in_flight - len(self._senders)
+        room = self.hook.clients.max_in_flight - len(self._senders)
         more = min(len(self._now), room, BURST)
         for _ in range(more):
             self._senders.add(self._loop.create_task(self._send()))
@@ -214,14 +214,14 @@ class SharedPoller:
         """Take the next look, and those behind it that one request can ask for too."""
         page = [self._now.popleft()]
         api_version = page[0].api_version
-        room = self.hook.page_size(api_version) if self._may_ask_for_list() else 1
+        room = self.hook.clients.page_size(api_version) if self._may_ask_for_list() else 1
         while len(page) < room and self._now and self._now[0].api_version == api_version:
             page.append(self._now.popleft())
         return page
 
     def _may_ask_for_list(self) -> bool:
         """Whether there may be a list; as long as nobody knows, one request at a time finds that out."""
-        where = self.hook.known_endpoint
+        where = self.hook.clients.known_endpoint
         if self._without_list is not None:
             without, until = self._without_list
             if where == without and self._loop.time() < until:
@@ -285,7 +285,7 @@ class SharedPoller:
             for look in page:
                 look.fail(copy.copy(error))
             return []
-        self._is_listing, self._with_list, self._lists_failed = False, self.hook.known_endpoint, 0
+        self._is_listing, self._with_list, self._lists_failed = False, self.hook.clients.known_endpoint, 0
         for look in page:
             if look.minimax_task_id in seen:
                 self._tell(look, seen[look.minimax_task_id])
@@ -294,7 +294,7 @@ class SharedPoller:
     def _remember_no_list(self) -> None:
         """Ask for tasks one by one for a while: gateways leave the list out."""
         self._with_list, self._lists_failed = None, 0
-        if (where := self.hook.known_endpoint) is not None:
+        if (where := self.hook.clients.known_endpoint) is not None:
             self._without_list = where, self._loop.time() + NO_LIST_FOR
 
     def _pause(self, refusal: MinimaxRateLimitError) -> None:
