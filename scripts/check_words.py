@@ -50,7 +50,7 @@ WORDS = {
     r"strangers?(?! on)|strange(ly)?(?! on)": "a file this task did not write; unexpected",
     r"turnstile": "SubmissionLimiter",
     r"(a|its|their|his|another|whose|for|task's|the) turn(?! of)|turns? to (buy|come)|in turn order": "submission slot",
-    r"(?<!chain\s)(?<!git\s)(?<!docker\s)hub": "SharedPoller",
+    r"(?<!chain\s)(?<!git\s)(?<!docker\s)(?<!one\s)hub": "SharedPoller",
     r"exhibits?": "SheetItem",
     r"landed": "delivered",
     r"strikes?|struck": "fire(s)",
