@@ -30,7 +30,7 @@ STORED = r"triggers[./ ]turn\b|\bmoney\b"
 # A pattern, in which a blank is any break between words, and what to say instead.
 WORDS = {
     # "look up", "look like", "look for" and "look at it" are what anybody says.
-    r"look(s|ed|ing)?(?! (up|like|for|at|into)\b)|\blooks? at once": "poll, status check; check whether",
+    r"look(s|ed|ing)?(?! (up|like|for|at|into)\b| \w+( \w+)? up\b)|\blooks? at once": "poll, status check; check whether",
     r"told(?! apart)|tells(?! \w+ apart| \w+ from)": "report(ed), describe(d), say(s)",
     r"anew": "again; start over; re-render",
     r"kin": "the H3 models; and similar",
