@@ -16,7 +16,8 @@ MAY_BE_NONE = $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 unexport PYTHONDONTWRITEBYTECODE
 
 # Where the words of scripts/check_words.py are out already; to become everything.
-PLAIN := .github Makefile README.md SECURITY.md docs/decisions example_dags
+PLAIN := .github Makefile README.md CONTRIBUTING.md SECURITY.md docs/decisions docs/examples docs/howto/operator.rst \
+	docs/delivery.rst docs/h3.rst example_dags
 
 .PHONY: help demo up check test test-chaos test-matrix lint docs bench clean
 

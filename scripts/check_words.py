@@ -1,7 +1,7 @@
 """
-Keep words out of code and prose that only their authors understand: print each with its place and the field's word for it.
+Find words in code and prose that only their authors understand, and print what to say instead.
 
-Names are read word by word, so that ``looks_at_once`` and ``FirstLook`` are found as well as "look" in a sentence.
+Names are split into words, so that ``looks_at_once`` and ``FirstLook`` are found as well as "look" in a sentence.
 
     python scripts/check_words.py                    # the whole repository
     python scripts/check_words.py docs README.md     # parts of it
@@ -17,20 +17,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SUFFIXES = {".cfg", ".csv", ".md", ".py", ".rst", ".toml", ".yaml", ".yml"}
-# What was written by earlier versions, is about them, or lists the words.
+# Written by or about earlier versions, or the list itself.
 EXEMPT = {
     "CHANGELOG.md",
     "scripts/check_words.py",
     "tests/previous_release.py",
     "tests/receipts/test_upgrade.py",
 }
-# Names that users and stored data hold.
+# Names in users' code and in stored data.
 STORED = r"triggers[./ ]turn\b|\bmoney\b"
 
-# A pattern, in which a blank is any break between words, and what to say instead.
+# A pattern, whose spaces match any break between words, and what to say instead.
 WORDS = {
-    # "look up", "look like", "look for" and "look at it" are what anybody says.
-    r"look(s|ed|ing)?(?! (up|like|for|at|into)\b| \w+( \w+)? up\b)|\blooks? at once": "poll, status check; check whether",
+    # "look up", "look like", "look for" and "look at it" are plain English.
+    r"look(s|ed|ing)?(?! (up|like|for|at|into)\b| \w+( \w+)? up\b)|\blooks? at once": "poll, status check, check",
     r"told(?! apart)|tells(?! \w+ apart| \w+ from)": "report(ed), describe(d), say(s)",
     r"anew": "again; start over; re-render",
     r"kin": "the H3 models; and similar",
@@ -69,7 +69,7 @@ PARTS_OF_NAMES = re.compile(r"_|(?<=[a-z0-9])(?=[A-Z])")
 
 
 def files(paths: list[str]) -> Iterator[Path]:
-    """Return what Git knows or may come to know below ``paths``, and is text."""
+    """Return the text files below ``paths`` that Git tracks or would track."""
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *paths]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = [name for name in names.split("\0") if (ROOT / name).is_file()]
@@ -82,7 +82,7 @@ def files(paths: list[str]) -> Iterator[Path]:
 
 
 def problems(text: str) -> list[tuple[int, str, str]]:
-    """Return each line number, what stands there, and what to say instead."""
+    """Return each line number with a word found there and what to say instead."""
     plain = PARTS_OF_NAMES.sub(" ", re.sub(STORED, lambda stored: "-" * len(stored.group()), text))
     return sorted(
         (plain.count("\n", 0, match.start()) + 1, " ".join(match.group().split()), advice)
@@ -100,7 +100,7 @@ def main() -> None:
             print(f"{name}:{line}: {word!r}: say {advice}")
         count += len(found)
     if count:
-        raise SystemExit(f"{count} words that are not the field's.")
+        raise SystemExit(f"{count} words to replace.")
 
 
 if __name__ == "__main__":
