@@ -10,9 +10,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple, TypeVar
 
-from airflow_provider_minimax.api.call_errors import NO_SUCH_CALL
 from airflow_provider_minimax.api.http.exchange import Endpoint
-from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import NO_SUCH_CALL, HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import excerpt

@@ -20,17 +20,17 @@ from airflow_provider_minimax.api.call_errors import about_task
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
-from airflow_provider_minimax.arguments import (
-    at_least_one,
-    check_delivery,
-    check_overwrite,
-    checked_id,
-    one_of,
-    seconds,
-)
 from airflow_provider_minimax.hooks.clients import Clients
 from airflow_provider_minimax.hooks.connection_test import test_connection
 from airflow_provider_minimax.hooks.preparation import prepare, prepare_upload
+from airflow_provider_minimax.options import (
+    DeliveryOptions,
+    PurchaseOptions,
+    WaitOptions,
+    check_changed,
+    check_output_path,
+    checked_id,
+)
 from airflow_provider_minimax.purchases.unrecorded import bought
 
 if TYPE_CHECKING:
@@ -175,25 +175,19 @@ class MinimaxHook(BaseHook):
             bought.
         :raises MinimaxError: what else went wrong, and what became of the money.
         """
-        from airflow_provider_minimax.purchases.generate import generate
-        from airflow_provider_minimax.purchases.options import PurchaseOptions
+        from airflow_provider_minimax.jobs.generate import generate
 
-        options = PurchaseOptions(
-            minimax_conn_id=self.minimax_conn_id,
-            output_path=output_path,
-            overwrite=check_overwrite(overwrite, output_path, durable=True),
-            check=check,
-            preview=preview,
-            on_clear=one_of("on_clear", on_clear, ("resubmit", "reuse")),
-            on_orphaned_intent=one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit", "adopt")),
-            max_submissions=at_least_one("max_submissions", max_submissions),
-            poll_interval=None if poll_interval is None else seconds("poll_interval", poll_interval),
-            timeout=seconds("timeout", timeout),
-            cancel_on_timeout=cancel_on_timeout,
+        purchase = PurchaseOptions(
+            on_clear=on_clear,
+            on_orphaned_intent=on_orphaned_intent,
+            max_submissions=max_submissions,
             validate=validate,
         )
-        check_delivery(check, preview, output_path, delivers=True)
-        return generate(self, request, options)
+        wait = WaitOptions(poll_interval=poll_interval, timeout=timeout, cancel_on_timeout=cancel_on_timeout)
+        delivery = DeliveryOptions(output_path=output_path, overwrite=overwrite, check=check, preview=preview)
+        check_output_path(output_path)
+        check_changed(delivery, purchase)
+        return generate(self, request, purchase=purchase, wait=wait, delivery=delivery)
 
     def list_price(
         self, request: PaidRequest, *, seconds: float | None = None, input_seconds: float | None = None
@@ -402,13 +396,14 @@ class MinimaxHook(BaseHook):
         :raises MinimaxDownloadError: the clip could not be fetched whole; the next call resumes where it broke off.
         :raises MinimaxStorageError: its destination cannot be read or written just now.
         """
-        from airflow_provider_minimax.delivery.deliver import DeliveryOptions, deliver_clip
+        from airflow_provider_minimax.delivery.deliver import deliver_clip
         from airflow_provider_minimax.delivery.destination import destination_of
         from airflow_provider_minimax.purchases.ledger import Ledger
 
         with about_task(task.minimax_task_id):
             place, no_receipt = destination_of(output_path, None), Ledger((), log=self.log)
-            return deliver_clip(self, task, place, no_receipt, None, DeliveryOptions(overwrite), log=self.log).facts
+            options = DeliveryOptions(output_path=output_path, overwrite=overwrite)
+            return deliver_clip(self, task, place, no_receipt, None, options, log=self.log).facts
 
     # -- the account ---------------------------------------------------------------------------------------------------
 
