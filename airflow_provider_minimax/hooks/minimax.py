@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -28,7 +28,6 @@ from airflow_provider_minimax.arguments import (
     one_of,
     seconds,
 )
-from airflow_provider_minimax.exceptions import MinimaxAuthError
 from airflow_provider_minimax.hooks.clients import Clients
 from airflow_provider_minimax.hooks.connection_test import test_connection
 from airflow_provider_minimax.hooks.preparation import prepare, prepare_upload
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.paths import AnyPath
 
 R = TypeVar("R", bound=PaidRequest)
-T = TypeVar("T")
 
 
 class MinimaxHook(BaseHook):
@@ -466,21 +464,6 @@ class MinimaxHook(BaseHook):
         """Return the transport to the connection's endpoint, opened at the first call."""
         return self.clients.get().transport
 
-    def with_current_key(self, ask: Callable[[], T]) -> T:
-        """
-        Ask the platform something; should it refuse the key, look the connection up, and ask again if that changed.
-
-        :param ask: what to ask, through this hook.
-        :return: what ``ask`` returns.
-        :raises MinimaxAuthError: the connection's current key was refused.
-        """
-        try:
-            return ask()
-        except MinimaxAuthError:
-            if not self.reload():
-                raise
-            return ask()
-
     def reload(self) -> bool:
         """
         Look the connection up again, for instance after its key was refused.
@@ -506,23 +489,3 @@ class MinimaxHook(BaseHook):
     async def aclose(self) -> None:
         """Close the event loop's client."""
         await self.clients.aclose()
-
-
-def poll_once(
-    hook: MinimaxHook, minimax_task_id: str, api_version: str | None = None, within: float = math.inf
-) -> VideoTask:
-    """
-    Poll a task once; if the key is refused, look it up again, since it may have been changed while we waited.
-
-    :param hook: the hook to poll through.
-    :param minimax_task_id: the remote task.
-    :param api_version: which version of MiniMax's API knows it, if that is known.
-    :param within: how many seconds each try may take.
-    """
-    try:
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)
-    except MinimaxAuthError:
-        with about_task(minimax_task_id):
-            if not hook.reload():
-                raise
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)
