@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_minimax.api import calls
@@ -61,9 +61,11 @@ class AsyncClient:
         """Poll a remote task."""
         return await self._run(calls.get_task(self.platform, self._versions, minimax_task_id, api_version, retries))
 
-    async def get_tasks(self, minimax_task_ids: Sequence[str], api_version: str) -> dict[str, VideoTask]:
+    async def get_tasks(
+        self, minimax_task_ids: Sequence[str], api_version: str, known: Mapping[str, VideoTask]
+    ) -> dict[str, VideoTask]:
         """Poll several remote tasks with one request."""
-        return await self._run(calls.get_tasks(self.platform, minimax_task_ids, api_version))
+        return await self._run(calls.get_tasks(self.platform, minimax_task_ids, api_version, known))
 
     async def get_file(self, task: VideoTask) -> VideoFile:
         """Ask where a finished task's clip is."""

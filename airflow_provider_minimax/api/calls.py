@@ -9,7 +9,7 @@ and nothing here knows whether :class:`~.client.Client` or :class:`~.async_clien
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -215,20 +215,23 @@ def _task_reader(version: Platform, minimax_task_id: str) -> Callable[[HttpReply
     return read
 
 
-def get_tasks(platform: Platform, minimax_task_ids: Sequence[str], api_version: str) -> Steps[dict[str, VideoTask]]:
+def get_tasks(
+    platform: Platform, minimax_task_ids: Sequence[str], api_version: str, known: Mapping[str, VideoTask]
+) -> Steps[dict[str, VideoTask]]:
     """
     Poll several remote tasks with one request.
 
     :param platform: the platform, by the first version of its API.
     :param minimax_task_ids: the tasks, at most ``page_size`` of them.
     :param api_version: which version of the API knows them.
+    :param known: tasks as they were last seen, by their ids; one that goes on as it did is returned as it is here.
     :return: those that the platform says enough about, by their ids; the others have to be polled one by one.
     """
     version = platform.of_version(api_version)
     if version.list_tasks is None or version.read_list is None:
         return {}
     request = version.list_tasks(1, len(minimax_task_ids), None, minimax_task_ids, "")
-    page = yield from Call(request, version.read_list, retries=0)
+    page = yield from Call(request, partial(version.read_list, known=known), retries=0)
     return {
         task.minimax_task_id: task for task in page.tasks if task.state is not TaskState.SUCCEEDED or task.has_output
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_minimax.api import rules
 from airflow_provider_minimax.api.call_errors import about_task
 from airflow_provider_minimax.api.http.transport import Transport
+from airflow_provider_minimax.api.platforms.base import NO_TASKS
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
 from airflow_provider_minimax.arguments import (
@@ -309,16 +310,19 @@ class MinimaxHook(BaseHook):
         with about_task(minimax_task_id):
             return await (await self.clients.aget()).get_task(minimax_task_id, api_version, retries)
 
-    async def aget_tasks(self, minimax_task_ids: Sequence[str], *, api_version: str) -> dict[str, VideoTask]:
+    async def aget_tasks(
+        self, minimax_task_ids: Sequence[str], *, api_version: str, known: Mapping[str, VideoTask] = NO_TASKS
+    ) -> dict[str, VideoTask]:
         """
         Poll several remote tasks with one request, where :meth:`page_size` is more than 1.
 
         :param minimax_task_ids: their ids, at most ``page_size``.
         :param api_version: which version of MiniMax's API knows them.
+        :param known: tasks as they were last seen, by their ids; one that goes on as it did is returned as it is here.
         :return: those that the platform says enough about, by their ids; the others have to be polled one by one.
         :raises MinimaxError: the status check failed, by what to do about it.
         """
-        return await (await self.clients.aget()).get_tasks(minimax_task_ids, api_version)
+        return await (await self.clients.aget()).get_tasks(minimax_task_ids, api_version, known)
 
     def list_tasks(
         self,

@@ -61,6 +61,7 @@ class _PendingPoll:
     :param api_version: which version of MiniMax's API knows it; ``None`` until an answer tells.
     :param again: asked of each answer after how many seconds to look again, or ``None`` to hand the answer over.
     :param answer: what was seen, once it is known; cancelled with the trigger that awaits it.
+    :param seen: what was seen last.
     """
 
     due: float
@@ -69,6 +70,7 @@ class _PendingPoll:
     api_version: str | None
     again: Again | None
     answer: asyncio.Future[VideoTask]
+    seen: VideoTask | None = None
 
     def fail(self, error: Exception) -> None:
         """Tell whoever waits for the answer, if anybody still does, why there is none."""
@@ -133,6 +135,25 @@ class SharedPoller:
                 return await self._answer(minimax_task_id, api_version, after, patience, again)
         except TimeoutError as error:
             raise MinimaxUnavailableError("no whole answer came within the time allowed") from error
+
+    def poll_now(self, *minimax_task_ids: str) -> None:
+        """
+        Bring forward the next poll of some tasks, because something suggests that their status has changed.
+
+        It is only a hint: a pause that the platform asked for is kept, and a task that nobody waits for here, or whose
+        poll is already being sent, is left alone.
+
+        :param minimax_task_ids: the remote tasks.
+        """
+        hinted, now = frozenset(minimax_task_ids), self._loop.time()
+        for polls in list(self._later.values()):
+            for poll in [poll for poll in polls if poll.minimax_task_id in hinted]:
+                due = self._due(now, 0.0, poll.latest)
+                if due < poll.due:
+                    polls.remove(poll)
+                    poll.due = due
+                    self._put_off(poll)
+                    self._set_timer(due)
 
     async def _answer(
         self, minimax_task_id: str, api_version: str | None, after: float, patience: float, again: Again | None
@@ -232,7 +253,7 @@ class SharedPoller:
         """Hand an answer over, or look again later if the one who waits has no use for it."""
         if look.answer.done():
             return
-        look.api_version = seen.api_version
+        look.api_version, look.seen = seen.api_version, seen
         after = look.again(seen, time.time()) if look.again else None
         if after is None:
             look.answer.set_result(seen)
@@ -262,7 +283,8 @@ class SharedPoller:
             self._is_listing = True
             ids = [look.minimax_task_id for look in page]
             # Looks of an unknown version are sent one by one.
-            seen = await self.hook.aget_tasks(ids, api_version=str(page[0].api_version))
+            known = {look.minimax_task_id: look.seen for look in page if look.seen is not None}
+            seen = await self.hook.aget_tasks(ids, api_version=str(page[0].api_version), known=known)
         except Exception as error:
             self._is_listing = False
             if not isinstance(error, MinimaxError) or error.is_final or _is_no_list(error):
