@@ -65,11 +65,14 @@ Steps = Generator[Call[Any], Any, T]
 """The requests of one call, one after the other, and in the end its result."""
 
 
-def submit(platform: Platform, request: PaidRequest, *, after_refusals: bool = True) -> Steps[str]:
+def submit(
+    platform: Platform, versions: TaskVersions, request: PaidRequest, *, after_refusals: bool = True
+) -> Steps[str]:
     """
     Buy what is asked for; upload its large files first.
 
     :param platform: the platform, by the first version of its API.
+    :param versions: notes which version of the API knows the task.
     :param request: the request, with the contents of its files.
     :param after_refusals: whether to submit again when there are too many requests.
     :return: the remote task id.
@@ -78,7 +81,9 @@ def submit(platform: Platform, request: PaidRequest, *, after_refusals: bool = T
     ready = yield from upload_files(platform, request)
     order = version.order(ready)
     with doubting_address():
-        return (yield from Call(order, version.read_submission, after_refusals=after_refusals))
+        minimax_task_id = yield from Call(order, version.read_submission, after_refusals=after_refusals)
+    versions.remember(minimax_task_id, version.api_version)
+    return minimax_task_id
 
 
 def upload_files(platform: Platform, request: R) -> Steps[R]:

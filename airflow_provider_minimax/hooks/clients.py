@@ -34,7 +34,7 @@ class Clients:
 
     def __init__(self, hook: BaseHook, minimax_conn_id: str, account: Account | None = None) -> None:
         self.connection = ConnectionLookup(hook, minimax_conn_id, account)
-        self.versions = TaskVersions()
+        self._versions = TaskVersions()
         self._minimax_conn_id = minimax_conn_id
         self._client: Client | None = None
         self._async_client: AsyncClient | None = None
@@ -73,7 +73,7 @@ class Clients:
 
     def _open(self, kind: Callable[[Platform, Endpoint, TaskVersions], C], account: Account) -> C:
         try:
-            return kind(*account, self.versions)
+            return kind(*account, self._versions)
         except (ImportError, OSError, ValueError) as error:
             # A package, a file of certificates or a proxy that the environment names, and that cannot be used.
             raise MinimaxConfigurationError(
