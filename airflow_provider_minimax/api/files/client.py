@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from airflow_provider_minimax.api.files.connections import FileBounds, FileTransport
 from airflow_provider_minimax.api.files.host import OverlongBodyError, announced_length, part_of
+from airflow_provider_minimax.api.files.transport import FileBounds, FileTransport
 from airflow_provider_minimax.api.http.encodings import decoded
-from airflow_provider_minimax.api.http.exchange import USER_AGENT, Endpoint, retry_after, timeouts
+from airflow_provider_minimax.api.http.exchange import USER_AGENT, Endpoint, retry_after
 from airflow_provider_minimax.api.http.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.http.message import HttpReply
 from airflow_provider_minimax.api.redaction import harmless_cause, redact
@@ -60,7 +60,6 @@ class FileHost:
                 KeptOutOfLogs(self.endpoint.api_key),
                 httpx.Client(
                     transport=FileTransport(self.endpoint, bounds),
-                    timeout=timeouts(self.endpoint),
                     headers=headers,
                     event_hooks={"request": [self._prefer_https]},
                     trust_env=False,

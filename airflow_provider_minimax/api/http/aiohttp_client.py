@@ -22,7 +22,7 @@ from aiohttp import (
 )
 
 from airflow_provider_minimax.api.http.answer import Answer
-from airflow_provider_minimax.api.http.connections import CONNECT_TIMEOUT
+from airflow_provider_minimax.api.http.bounded import CONNECT_TIMEOUT
 from airflow_provider_minimax.api.http.exchange import (
     KEEP_ALIVE,
     Endpoint,

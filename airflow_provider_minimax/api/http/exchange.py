@@ -29,7 +29,7 @@ from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, sto
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.http.answer import ACCEPTED_CODINGS, time_to_answer, time_to_send
 from airflow_provider_minimax.api.http.body import Body
-from airflow_provider_minimax.api.http.connections import CONNECT_TIMEOUT
+from airflow_provider_minimax.api.http.bounded import CONNECT_TIMEOUT
 from airflow_provider_minimax.api.http.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.named_task import UNREADABLE, named_task
