@@ -12,7 +12,7 @@ from airflow_provider_minimax.api.async_client import AsyncClient
 from airflow_provider_minimax.api.client import Client
 from airflow_provider_minimax.api.http.exchange import IN_FLIGHT, Endpoint
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
+from airflow_provider_minimax.api.redaction import described, harmless_cause
 from airflow_provider_minimax.api.versions import TaskVersions
 from airflow_provider_minimax.exceptions import MinimaxConfigurationError, MinimaxRequestError
 from airflow_provider_minimax.hooks.lookup import ConnectionLookup
@@ -77,8 +77,7 @@ class Clients:
         except (ImportError, OSError, ValueError) as error:
             # A package, a file of certificates or a proxy that the environment names, and that cannot be used.
             raise MinimaxConfigurationError(
-                f"no HTTP client can be made for connection {self._minimax_conn_id!r}: "
-                + redact(f"{type(error).__name__}: {error}"),
+                f"no HTTP client can be made for connection {self._minimax_conn_id!r}: " + described(error),
                 hint="Check its extra fields proxy and verify, and SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables "
                 "in the environment of this process.",
             ) from harmless_cause(error)

@@ -16,7 +16,7 @@ from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import excerpt
-from airflow_provider_minimax.api.redaction import redact, without_key
+from airflow_provider_minimax.api.redaction import described, without_key
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
@@ -59,7 +59,7 @@ def test_connection(lookup: ConnectionLookup, minimax_conn_id: str) -> tuple[boo
         works, sentence = False, " ".join(filter(None, (f"{error.message}.", error.hint)))
     except Exception as error:
         # Any failure is an answer to the person who pressed the button.
-        works, sentence = False, redact(f"{type(error).__name__}: {error}")
+        works, sentence = False, described(error)
     sentence = sentence.replace(f"connection {minimax_conn_id!r}", "this connection")
     return works, without_key(sentence, lookup.account[1].api_key) if lookup.account else sentence
 

@@ -17,7 +17,8 @@ import httpx
 
 from airflow_provider_minimax.api.files.host import check_address, is_inside, literal_address, resolve
 from airflow_provider_minimax.api.http.bounded import CONNECT_TIMEOUT, SHORTEST, BoundedStream, BoundedTransport, Bounds
-from airflow_provider_minimax.api.http.exchange import Endpoint, ssl_context
+from airflow_provider_minimax.api.http.certificates import ssl_context
+from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.http.proxies import Proxy, proxy_for
 
 # The head of an answer, and what may come before it: any number of 1xx answers, and a little of the body.

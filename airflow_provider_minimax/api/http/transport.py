@@ -18,15 +18,14 @@ from airflow_provider_minimax.api.http.exchange import (
     Endpoint,
     Read,
     T,
-    broken_off,
     connection_options,
-    network_error,
     read_reply,
     repetition,
     request_options,
     sending,
 )
 from airflow_provider_minimax.api.http.exchange_bounds import ExchangeBounds
+from airflow_provider_minimax.api.http.failures import broken_off, network_error
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 
 
