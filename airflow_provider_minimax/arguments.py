@@ -236,9 +236,9 @@ def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest] | None = N
     if "model" in later:
         literals["model"] = "known when rendered"
     request = (kind or VideoRequest).of(literals)
-    findings = rules.check(request, own_names=_names_of_gateways(request.model), later=later)
-    if findings.problems:
-        raise invalid(findings.problems, hint=UNCHECKED)
+    report = rules.validate(request, own_names=_names_of_gateways(request.model), unresolved=later)
+    if report.problems:
+        raise invalid(report.problems, hint=UNCHECKED)
 
 
 def _names_of_gateways(model: str) -> frozenset[str]:

@@ -22,7 +22,7 @@ IMAGE = "https://files.example/a.png"
 
 
 def problems(request, **options) -> list[str]:
-    return rules.check(request, **options).problems
+    return rules.validate(request, **options).problems
 
 
 # -- the rules ---------------------------------------------------------------------------------------------------------
@@ -99,11 +99,16 @@ def test_what_cannot_be_rewritten_is_said_before_anything_is_paid(fields, said):
 
 
 def test_what_is_known_only_when_rendered_is_left_for_then():
-    assert problems(RegenerationRequest.of({"model": "MiniMax-H3"}), later=frozenset({"source_task_id"})) == []
-    assert problems(RegenerationRequest.of({"model": "MiniMax-H3"}), later=frozenset({"base_video", "prompt"})) == []
+    assert problems(RegenerationRequest.of({"model": "MiniMax-H3"}), unresolved=frozenset({"source_task_id"})) == []
+    assert (
+        problems(RegenerationRequest.of({"model": "MiniMax-H3"}), unresolved=frozenset({"base_video", "prompt"})) == []
+    )
     rewriting = PromptRewriteRequest.of({"model": "MiniMax-H3", "duration": 5})
-    assert problems(rewriting, later=frozenset({"prompt", "ratio"})) == []
-    assert problems(RegenerationRequest.of({"model": "known when rendered"} | BY_ID), later=frozenset({"model"})) == []
+    assert problems(rewriting, unresolved=frozenset({"prompt", "ratio"})) == []
+    assert (
+        problems(RegenerationRequest.of({"model": "known when rendered"} | BY_ID), unresolved=frozenset({"model"}))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def test_a_field_that_a_request_does_not_have_is_named(kind, fields, said):
 
 
 def test_the_models_that_have_something_besides_clips_are_in_the_catalogue():
-    also = {name: model.also for name, model in catalogue.models().items() if model.also}
+    also = {name: model.other_task_types for name, model in catalogue.models().items() if model.other_task_types}
     assert also == {"MiniMax-H3": {"regeneration", "h3_context_ir"}}
 
 

@@ -34,7 +34,7 @@ class ReadList(Protocol):
         """
 
 
-def _nothing_to_add(request: VideoRequest, later: frozenset[str]) -> list[str]:
+def _nothing_to_add(request: VideoRequest, unresolved: frozenset[str]) -> list[str]:
     return []
 
 
@@ -204,17 +204,17 @@ class Platform:
         known = " and ".join(repr(platform.api_version) for platform in versions)
         raise MinimaxRequestError(f"api_version={api_version!r}: {self.title} has {known}", platform=self.name)
 
-    def problems(self, request: PaidRequest, later: frozenset[str] = frozenset()) -> list[str]:
+    def problems(self, request: PaidRequest, unresolved: frozenset[str] = frozenset()) -> list[str]:
         """
         Say what of a request this platform is known not to make, so that it is refused before anything is sent.
 
         :param request: the request.
-        :param later: fields that are given but not known yet.
+        :param unresolved: fields that are given but not known yet.
         :return: one sentence a problem, each naming the platform.
         """
         if not isinstance(request, VideoRequest):
             return []
-        return [*filter(None, [self._wrong_mode(request)]), *self.check(request, later)]
+        return [*filter(None, [self._wrong_mode(request)]), *self.check(request, unresolved)]
 
     def _wrong_mode(self, request: VideoRequest) -> str | None:
         """Say that the request names one of the platform's own models, and is not for a mode of it."""
