@@ -79,9 +79,10 @@ def submit(
     """
     version = platform.for_request(request)
     ready = yield from upload_files(platform, request)
-    order = version.order(ready)
     with doubting_address():
-        minimax_task_id = yield from Call(order, version.read_submission, after_refusals=after_refusals)
+        minimax_task_id = yield from Call(
+            version.submission(ready), version.read_submission, after_refusals=after_refusals
+        )
     versions.remember(minimax_task_id, version.api_version)
     return minimax_task_id
 
@@ -98,7 +99,7 @@ def upload_files(platform: Platform, request: R) -> Steps[R]:
     if version.upload is None:
         return request
     # What the platform cannot be sent is refused before anything is uploaded.
-    version.order(request)
+    version.submission(request)
     addresses = {}
     for name, file in to_upload(request).items():
         addresses[file] = yield from upload(version, file, name)

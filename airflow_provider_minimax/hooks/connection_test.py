@@ -74,9 +74,8 @@ def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
     :raises MinimaxConfigurationError: nothing can be sent with this connection in this environment.
     """
     where = endpoint.base_url
-    versions = [version for version in (platform, platform.newer) if version is not None]
     try:
-        found = [_found(version, endpoint) for version in versions]
+        found = [_found(version, endpoint) for version in platform.versions]
     except MinimaxConfigurationError:
         raise
     except MinimaxError as error:

@@ -161,14 +161,14 @@ def test_a_clip_lists_as_before():
 
 
 def test_a_clip_is_made_anew_by_the_id_of_its_task():
-    request = V2.order(RegenerationRequest.of(BY_ID | {"aigc_watermark": False}))
+    request = V2.submission(RegenerationRequest.of(BY_ID | {"aigc_watermark": False}))
     assert (request.method, request.path, request.buys) == ("POST", "/v2/video_regeneration", True)
     assert request.body == BY_ID | {"resolution": "2K", "aigc_watermark": False}
 
 
 def test_a_clip_is_made_anew_from_itself_and_all_it_was_made_of():
     fields = BY_CLIP | {"reference_images": [IMAGE], "reference_audios": ["mm_file://1"], "extra_body": {"seed": 1}}
-    body = V2.order(RegenerationRequest.of(fields)).body
+    body = V2.submission(RegenerationRequest.of(fields)).body
     assert body == {
         "model": "MiniMax-H3",
         "content": [
@@ -183,7 +183,7 @@ def test_a_clip_is_made_anew_from_itself_and_all_it_was_made_of():
 
 
 def test_a_prompt_is_rewritten_with_the_pictures_of_its_clip():
-    request = V2.order(PromptRewriteRequest.of(REWRITING | {"first_frame_image": IMAGE}))
+    request = V2.submission(PromptRewriteRequest.of(REWRITING | {"first_frame_image": IMAGE}))
     assert (request.path, request.buys) == ("/v2/h3_context_ir", True)
     assert request.body == {
         "model": "MiniMax-H3",

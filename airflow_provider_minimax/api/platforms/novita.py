@@ -204,7 +204,7 @@ PLATFORM = Platform(
     name=_NAME,
     title=_TITLE,
     base_urls=_BASE_URLS,
-    newer=minimax_v2.resold(_NAME, _TITLE, _BASE_URLS, below="/v3/minimax"),
+    next_version=minimax_v2.resold(_NAME, _TITLE, _BASE_URLS, below="/v3/minimax"),
     submit=submit,
     read_submission=read_submission,
     query=query,
