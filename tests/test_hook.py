@@ -14,7 +14,7 @@ from email.utils import formatdate
 
 import pytest
 
-from airflow_provider_minimax.api.http import exchange
+from airflow_provider_minimax.api.http import exchange, failures
 from airflow_provider_minimax.api.http.message import HttpReply
 from airflow_provider_minimax.api.inputs.content import FileBytes
 from airflow_provider_minimax.api.request import VideoRequest
@@ -306,7 +306,7 @@ def test_a_success_that_never_names_a_clip_is_a_clear_failure(platform, connect,
 )
 def test_retry_after_is_read_as_seconds_and_as_a_date(value, seconds):
     reply = HttpReply(429, {"retry-after": value})
-    assert exchange.retry_after(reply, now=lambda: 1_800_000_000.0) == seconds
+    assert failures.retry_after(reply, now=lambda: 1_800_000_000.0) == seconds
 
 
 def test_a_wait_that_the_platform_asked_for_is_kept(connect, minimax_emulator):

@@ -161,6 +161,11 @@ def _unescaped(text: str) -> str:
     return html.unescape(text) if "&#" in text else text
 
 
+def described(error: BaseException) -> str:
+    """Return the kind of an error and its message, fit to be shown."""
+    return redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+
 def harmless_cause(error: BaseException | None, api_key: str = "") -> BaseException | None:
     """
     Return what caused an error, for a traceback to show; ``None`` if its words, or its own causes', hold a secret.

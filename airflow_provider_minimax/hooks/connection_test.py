@@ -15,7 +15,7 @@ from airflow_provider_minimax.api.http.message import NO_SUCH_CALL, HttpReply, H
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import excerpt
-from airflow_provider_minimax.api.redaction import redact, without_key
+from airflow_provider_minimax.api.redaction import described, without_key
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
@@ -58,7 +58,7 @@ def test_connection(lookup: ConnectionLookup, minimax_conn_id: str) -> tuple[boo
         works, sentence = False, " ".join(filter(None, (f"{error.message}.", error.hint)))
     except Exception as error:
         # Any failure is an answer to the person who pressed the button.
-        works, sentence = False, redact(f"{type(error).__name__}: {error}")
+        works, sentence = False, described(error)
     sentence = sentence.replace(f"connection {minimax_conn_id!r}", "this connection")
     return works, without_key(sentence, lookup.account[1].api_key) if lookup.account else sentence
 
@@ -73,9 +73,8 @@ def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
     :raises MinimaxConfigurationError: nothing can be sent with this connection in this environment.
     """
     where = endpoint.base_url
-    versions = [version for version in (platform, platform.newer) if version is not None]
     try:
-        found = [_found(version, endpoint) for version in versions]
+        found = [_found(version, endpoint) for version in platform.versions]
     except MinimaxConfigurationError:
         raise
     except MinimaxError as error:

@@ -28,9 +28,9 @@ def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest]) -> None:
     if "model" in unresolved:
         literals["model"] = "known when rendered"
     request = kind.of(literals)
-    findings = rules.check(request, own_names=_names_of_gateways(request.model), later=unresolved)
-    if findings.problems:
-        raise invalid(findings.problems, hint=UNCHECKED)
+    report = rules.validate(request, own_names=_names_of_gateways(request.model), unresolved=unresolved)
+    if report.problems:
+        raise invalid(report.problems, hint=UNCHECKED)
 
 
 def _names_of_gateways(model: str) -> frozenset[str]:
