@@ -33,6 +33,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.polling.background_log import BackgroundLog
 from airflow_provider_minimax.polling.cancel import shielded
 from airflow_provider_minimax.polling.poller import LAST_ANSWER
 
@@ -91,8 +92,12 @@ class SharedPoller:
     :param hook: the connection to look through; closed with the hub.
     """
 
+    log: BackgroundLog
+    """Where those who wait have their lines written."""
+
     def __init__(self, hook: MinimaxHook) -> None:
         self.hook = hook
+        self.log = BackgroundLog()
         self._users = 0
         self._loop = asyncio.get_running_loop()
         # Looks that are not due, by when they are; and these times, the next one first.
