@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -550,7 +549,7 @@ async def test_the_loop_goes_on_while_answers_are_waited_for(hub, buy, minimax_e
     await look(hub, bought[0])  # opens the client, which reads the certificates once in a process
     minimax_emulator.fault("slow", operation="query", seconds=0.6, times=3)
     waiting, beats = asyncio.create_task(looks(hub, bought)), 0
-    while not waiting.done():  # noqa: ASYNC110 - the beats are what is counted
+    while not waiting.done():
         await asyncio.sleep(0.01)
         beats += 1
     assert all(isinstance(task, VideoTask) for task in waiting.result())
