@@ -30,11 +30,7 @@ from airflow_provider_minimax.arguments import (
     one_of,
     seconds,
 )
-from airflow_provider_minimax.exceptions import (
-    MinimaxAuthError,
-    MinimaxError,
-    MinimaxRequestError,
-)
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.calls import (
     about_task,
     balance,
@@ -560,23 +556,3 @@ class MinimaxHook(UploadingHook):
         # Airflow tests a connection under a random id, which would only puzzle the person who pressed the button.
         said = said.replace(f"connection {self.minimax_conn_id!r}", "this connection")
         return without_key(said, self._resolved[1].api_key) if self._resolved else said
-
-
-def poll_once(
-    hook: MinimaxHook, minimax_task_id: str, api_version: str | None = None, within: float = math.inf
-) -> VideoTask:
-    """
-    Look once at a task; a refused key is looked up again, since it may have been changed while we waited.
-
-    :param hook: the hook to look through.
-    :param minimax_task_id: the remote task.
-    :param api_version: which version of MiniMax's API knows it, if that is known.
-    :param within: how many seconds each try may take.
-    """
-    try:
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)
-    except MinimaxAuthError:
-        with about_task(minimax_task_id):
-            if not hook.reload():
-                raise
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)
