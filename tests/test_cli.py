@@ -359,7 +359,7 @@ def test_a_clip_that_is_still_to_come_says_how_far_it_is(receipt, shown, clip):
     told = rows(shown(clip)[1])
     assert ("Phase" in told) == (receipt.phase is not Phase.DELIVERED)
     assert ("Bought before" in told) == bool(receipt.replaced)
-    assert told["Clip"] == f"missing: {clip}"
+    assert told["Clip"] == f"no file at {clip}"
 
 
 def test_a_clip_that_was_moved_with_its_receipt_says_from_where(made, shown, clip, tmp_path):
@@ -428,7 +428,7 @@ def test_a_receipt_is_told_with_a_look_at_its_clip(said, tmp_path):
     path.write_bytes(b"another")
     assert f"not the file that was delivered: {path}" in said("show", str(path))[1]
     path.unlink()
-    assert f"missing: {path}" in said("show", f"{path}{SUFFIX}")[1]
+    assert f"no file at {path}" in said("show", f"{path}{SUFFIX}")[1]
 
 
 def test_so_it_is_on_any_storage(said, memory):
@@ -459,10 +459,10 @@ def test_every_phase_says_what_to_do_next(receipt, said, clip):
 )
 def test_what_a_clear_does_is_said_as_it_is(max_tries, what, said, clip):
     keep(clip, submitted(max_tries=max_tries))
-    assert (
-        said("show", clip)[1].splitlines()[-1]
-        == f"Next           Retry or clear the Airflow task: it waits for this remote task and buys nothing{what}"
+    step = (
+        f"If the Airflow task is not running, retry or clear it: it waits for this remote task and buys nothing{what}"
     )
+    assert said("show", clip)[1].splitlines()[-1] == f"Next           {step}"
 
 
 def test_a_receipt_that_is_not_there_is_one_line(said, clip):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from io import TextIOWrapper
 from itertools import zip_longest
+from typing import NoReturn
 
 from airflow.utils.cli import suppress_logs_and_warning
 
@@ -50,7 +51,7 @@ def command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None
     return quiet
 
 
-def print_line(message: str) -> None:
+def say(message: str) -> None:
     """
     Print a line on stdout.
 
@@ -59,7 +60,7 @@ def print_line(message: str) -> None:
     print(printable(message))
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """
     End the command with exit code 1.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
 
-from airflow_provider_minimax.cli.command import command, confirmed, fail, print_line, print_list
+from airflow_provider_minimax.cli.command import command, confirmed, fail, print_list, say
 from airflow_provider_minimax.cli.text import format_time
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ def delete_files(options: Namespace) -> None:
         if missing := [file_id for file_id in wanted if file_id not in listed]:
             fail(f"{', '.join(missing)}: not among the uploads of connection {options.conn_id!r}. Nothing was deleted.")
         for file_id in wanted:
-            print_line(_describe(listed[file_id]))
+            say(_describe(listed[file_id]))
         if not (options.yes or confirmed("Delete? Requests that name these files will fail. (y/n) ")):
             fail("Nothing was deleted.")
         for file_id in wanted:
             hook.delete_file(file_id)
-            print_line(f"{listed[file_id].address} was deleted.")
+            say(f"{listed[file_id].address} was deleted.")
 
 
 def _row(file: UploadedFile) -> dict[str, str]:

@@ -12,9 +12,9 @@ from airflow_provider_minimax.cli.command import (
     command,
     confirmed,
     fail,
-    print_line,
     print_list,
     print_rows,
+    say,
 )
 from airflow_provider_minimax.cli.storage import clip_state, find_receipts
 from airflow_provider_minimax.exceptions import (
@@ -81,13 +81,13 @@ def adopt_task(options: Namespace) -> None:
     intent = _read(store, clip)
     _refuse_unless_orphaned(intent, store.where, clip)
     if options.no_check:
-        print_line(f"Not checked whether the platform knows MiniMax task {minimax_task_id}.")
+        say(f"Not checked whether the platform knows MiniMax task {minimax_task_id}.")
     else:
         _ask_platform(intent, minimax_task_id)
     _refuse_if_changed(store, intent)
     # Without max_tries, the owner's next try resumes with it, whether it is a retry or comes after a clear.
     store.write(intent.submitted(minimax_task_id, now()).model_copy(update={"max_tries": None}))
-    print_line(
+    say(
         f"{store.where}: MiniMax task {minimax_task_id} was recorded. Now clear the Airflow task {intent.owner}: it "
         "waits for this remote task, and buys nothing."
     )
@@ -104,16 +104,16 @@ def forget_receipt(options: Namespace) -> None:
     receipt: Receipt | None = None
     try:
         receipt = _read(store, clip)
-        print_line(text.consequences(receipt, clip_state(clip, None)))
-        print_line(text.copy_in_task_state(receipt))
+        say(text.consequences(receipt, clip_state(clip, None)))
+        say(text.copy_in_task_state(receipt))
     except MinimaxReceiptError as error:
-        print_line(f"{error.message}. Without it, the next run buys a new clip.")
+        say(f"{error.message}. Without it, the next run buys a new clip.")
     if not (options.yes or confirmed(f"Delete {store.where}? (y/n) ")):
         fail("Nothing was deleted.")
     if receipt is not None:
         _refuse_if_changed(store, receipt)
     store.erase()
-    print_line(f"{store.where} was deleted.")
+    say(f"{store.where} was deleted.")
 
 
 def _read(store: SidecarStore, clip: str) -> Receipt:
@@ -164,7 +164,7 @@ def _ask_platform(intent: Receipt, minimax_task_id: str) -> None:
         ways_out = (error.hint, "Nothing was changed. Use --no-check to skip this check.")
         error.hint = " ".join(filter(None, ways_out))
         raise
-    print_line(f"{platform} knows MiniMax task {minimax_task_id}: {task.status} ({task.state}).")
+    say(f"{platform} knows MiniMax task {minimax_task_id}: {task.status} ({task.state}).")
 
 
 def _refuse_if_changed(store: SidecarStore, receipt: Receipt) -> None:

@@ -20,7 +20,7 @@ _PHASE_MEANINGS = {
     Phase.DELIVERED: "the clip was delivered",
 }
 _STATE_MEANINGS = {
-    OutputState.MISSING: "missing:",
+    OutputState.MISSING: "no file at",
     OutputState.MATCHES: "unchanged since delivery:",
     OutputState.DIFFERS: "not the file that was delivered:",
 }
@@ -154,7 +154,8 @@ def next_step(receipt: Receipt, state: OutputState) -> str:
     if receipt.phase is Phase.SUBMITTED:
         # Without max_tries, a person recorded the remote task with `adopt`.
         unless = "" if receipt.max_tries is None else " (a clear buys a new clip if on_clear='resubmit')"
-        return f"Retry or clear the Airflow task: it waits for this remote task and buys nothing{unless}."
+        goes_on = "it waits for this remote task and buys nothing"
+        return f"If the Airflow task is not running, retry or clear it: {goes_on}{unless}."
     if receipt.phase is Phase.FAILED:
         return "See the reason under Failure. To buy a new clip, clear the Airflow task."
     return {

@@ -132,7 +132,7 @@ def test_a_job_can_be_cancelled_by_hand_in_v2_alone(h3, minimax, emulator):
     emulator.set_job(task_id, "cancelled")
     assert h3.look(task_id)["status"] == "cancelled"
     assert emulator.purchases[0]["charged"] is False
-    with pytest.raises(ValueError, match="only a job of v2"):
+    with pytest.raises(ValueError, match="only jobs of v2"):
         emulator.set_job(minimax.buy(), "cancelled")
 
 
