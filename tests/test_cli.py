@@ -209,7 +209,7 @@ PROMPT = "A lighthouse in a storm, waves against the rocks, gulls in the wind; [
 def made(connect, minimax_emulator):
     """Buy a clip as a DAG would, checked and with pictures; return what the operator returns."""
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def make(output: str, **changes):
         options = {"prompt": PROMPT, "duration": 6, "resolution": "768P", "check": "full", "preview": True} | changes

@@ -3,7 +3,7 @@
 It enforces the documented contract, counts purchases, and produces errors on demand. Run it with
 ``python -m airflow_provider_minimax.emulator``, or in a test::
 
-    with Emulator(lifecycle="looks", looks=2) as emulator:
+    with Emulator(lifecycle="polls", polls=2) as emulator:
         emulator.base_url("bltcy"), emulator.api_key("bltcy")
 
 It shares no code with the provider, only the catalogue's data, and it needs Starlette and uvicorn, not Airflow.

@@ -16,7 +16,7 @@ from airflow_provider_minimax.emulator.callbacks import Update, echoes_challenge
 from airflow_provider_minimax.emulator.contract import Order
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.forwarded import public_origin
-from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job, Sight, glance_at
+from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job, Sight, peek
 from airflow_provider_minimax.emulator.links import BACKUP, Link, LinkSigner, link_of
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 from airflow_provider_minimax.emulator.settings import Settings
@@ -106,7 +106,7 @@ class Exchange:
             raise Refusal(1008)
         job = self.world.buy(self.platform.name, order, shown_model or order.model, body)
         if receiver is not None and update is not None:
-            self.world.report(receiver, job, lambda: update(self, glance_at(job, self.settings)))
+            self.world.report(receiver, job, lambda: update(self, peek(job, self.settings)))
         return job
 
     def _check_limits(self, api: str) -> None:

@@ -17,7 +17,7 @@ from airflow_provider_minimax.emulator.server import Emulator
 @pytest.fixture(scope="session")
 def minimax_emulator_server() -> Iterator[Emulator]:
     """The emulator of the test session; its jobs are finished at the second query."""
-    with Emulator(lifecycle="looks", looks=2) as emulator:
+    with Emulator(lifecycle="polls", polls=2) as emulator:
         yield emulator
 
 

@@ -1,6 +1,6 @@
 """The emulator's settings: one frozen value, validated when it is set.
 
-The life of a job (``lifecycle``, ``seconds``, ``looks``, ``outcome``, ``failure_code``) is fixed when the job is made.
+The life of a job (``lifecycle``, ``seconds``, ``polls``, ``outcome``, ``failure_code``) is fixed when the job is made.
 All other settings are read for each response, so they also affect existing jobs.
 """
 
@@ -20,12 +20,12 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    lifecycle: Literal["time", "looks", "manual"] = "time"
+    lifecycle: Literal["time", "polls", "manual"] = "time"
     """What advances a job: the clock, the number of queries, or only the control endpoint."""
     seconds: float = Field(10.0, ge=0)
     """``time``: how long a job takes."""
-    looks: int = Field(3, ge=1)
-    """``looks``: the number of the first query that shows the job's end."""
+    polls: int = Field(3, ge=1)
+    """``polls``: the number of the first query that shows the job's end."""
     outcome: Literal["success", "failed"] = "success"
     failure_code: int = 1027
     """The code of jobs that fail because of ``outcome``."""
@@ -34,7 +34,7 @@ class Settings(BaseModel):
     """Raw status to show instead of the platform's own word for a state; ``*`` stands for every state."""
     failure_reply: Literal["status_and_code", "status_only", "code_only"] = "status_and_code"
     """How MiniMax's v1 reports a failed job: ``Fail`` and a code, ``Fail`` and code 0, or only a code."""
-    looks_without_file: int = Field(0, ge=FOR_EVER)
+    polls_without_file: int = Field(0, ge=FOR_EVER)
     """How many queries after the end report success but no file or URL; -1: all of them."""
     file_id_as_number: bool = False
 

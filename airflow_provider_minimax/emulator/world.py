@@ -21,7 +21,7 @@ from airflow_provider_minimax.emulator.callbacks import Update, report
 from airflow_provider_minimax.emulator.contract import Order, list_price
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.faults import Fault
-from airflow_provider_minimax.emulator.jobs import ENDS, Job, Sight, look_at
+from airflow_provider_minimax.emulator.jobs import ENDS, Job, Sight, poll
 from airflow_provider_minimax.emulator.links import Link
 from airflow_provider_minimax.emulator.refusals import UnknownTask
 from airflow_provider_minimax.emulator.settings import FOR_EVER, SEVEN_DAYS, Settings, State
@@ -107,9 +107,9 @@ class World:
             self._reports.add(task)
             task.add_done_callback(self._reports.discard)
 
-    def look(self, platform: str, task_id: str) -> Sight:
+    def poll(self, platform: str, task_id: str) -> Sight:
         """Return what a query of this account shows of a task, and count the query."""
-        return look_at(self.job_of(platform, task_id), self.settings)
+        return poll(self.job_of(platform, task_id), self.settings)
 
     def job_of(self, platform: str, task_id: str, api: str = "v1") -> Job:
         """Return the account's job with this id at one of the APIs."""

@@ -118,7 +118,7 @@ def generate(output_path: str, **options: Any) -> Any:
 def account(connect, minimax_emulator, monkeypatch):
     """An account at which a clip is ready at once."""
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger._ATTEMPTS", 1)
     return minimax_emulator

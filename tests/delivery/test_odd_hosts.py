@@ -146,7 +146,7 @@ def test_the_platforms_second_link_is_tried(connect, minimax_emulator, tmp_path,
     from tests.fakes import FakeTaskInstance
 
     connect("bltcy")
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     minimax_emulator.fault("http", operation="download", status=404)
     MinimaxVideoGenerationOperator(
         task_id="generate",

@@ -424,7 +424,7 @@ def test_a_clip_that_was_moved_with_its_receipt_is_where_it_is(
     kind, target: Target, deliver, minimax_emulator, monkeypatch
 ):
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def run(name: str) -> dict[str, Any]:
         if kind == "download":
@@ -563,7 +563,7 @@ def test_a_clip_of_the_ordered_ratio_lands_and_one_of_another_is_kept_aside(
 ):
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def buy(name: str) -> dict[str, Any]:
         operator = MinimaxVideoGenerationOperator(

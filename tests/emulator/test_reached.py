@@ -24,7 +24,7 @@ EVIL = "http://evil.example"
 
 @pytest.fixture(scope="module")
 def secure():
-    with Emulator(tls=True, lifecycle="looks", looks=1) as emulator:
+    with Emulator(tls=True, lifecycle="polls", polls=1) as emulator:
         yield emulator
 
 
@@ -60,7 +60,7 @@ def test_the_key_is_never_left_on_the_disk_and_the_authority_goes_with_the_emula
 
 def test_a_client_elsewhere_controls_it_with_the_authority(secure):
     client = EmulatorClient(secure.url, ca_file=secure.ca_file)
-    assert client.settings["lifecycle"] == "looks"
+    assert client.settings["lifecycle"] == "polls"
     with pytest.raises(ssl.SSLCertVerificationError):
         EmulatorClient(secure.url).reset()
 
@@ -88,7 +88,7 @@ def test_broken_answers_break_over_tls_as_well(secure):
 @pytest.mark.parametrize("platform", ADDRESSES)
 def test_any_platform_can_be_at_the_root_and_keeps_its_prefix(platform):
     path, order = SUBMIT[platform]
-    with Emulator(root=platform, lifecycle="looks", looks=1) as emulator:
+    with Emulator(root=platform, lifecycle="polls", polls=1) as emulator:
         assert emulator.base_url(platform) == emulator.url
         key = {"Authorization": f"Bearer {emulator.api_key(platform)}"}
         for base in (emulator.url, f"{emulator.url}/{platform}"):
@@ -122,7 +122,7 @@ def test_links_lead_to_where_the_client_sees_the_emulator(minimax, h3, emulator,
     origin = origin or emulator.url
     task_id = minimax.buy()
     emulator.set_job(task_id, "success")
-    file_id = minimax.look(task_id)["file_id"]
+    file_id = minimax.query(task_id)["file_id"]
     answer = minimax.get("/v1/files/retrieve", params={"file_id": file_id}, headers=headers).json()
     link = answer["file"]["download_url"]
     assert link.startswith(f"{origin}/files/")

@@ -132,7 +132,7 @@ def v1_endpoints(prefix: str, page_of: PageOf, *, backup: bool) -> tuple[Endpoin
         return reply({"task_id": job.task_id, "base_resp": base_resp()})
 
     async def query(exchange: Exchange) -> Response:
-        sight = exchange.world.look(exchange.platform.name, exchange.parameter("task_id"))
+        sight = exchange.world.poll(exchange.platform.name, exchange.parameter("task_id"))
         return reply(query_body(sight, exchange.settings))
 
     return (
