@@ -231,13 +231,13 @@ def rows(out: str) -> dict[str, str]:
     return {line[:15].rstrip(): line[15:] for line in out.splitlines() if line}
 
 
-def test_one_look_tells_where_a_clip_came_from(made, shown, clip):
+def test_show_says_where_a_clip_came_from(made, shown, clip):
     facts = made(clip)
     code, out, err = shown(clip)
-    told = rows(out)
-    times = {label: told.pop(label) for label in ("Requested", "Submitted", "Ready", "Delivered")}
+    printed = rows(out)
+    times = {label: printed.pop(label) for label in ("Requested", "Submitted", "Ready", "Delivered")}
     assert (code, err) == (0, "")
-    assert told == {
+    assert printed == {
         "Prompt": PROMPT,
         "Model": "MiniMax-Hailuo-2.3",
         "Asked for": "768P, 6 s",
@@ -260,9 +260,9 @@ def test_one_look_tells_where_a_clip_came_from(made, shown, clip):
 def test_so_it_does_on_s3(made, shown, s3_bucket):
     url = s3_bucket.url("a/clip.mp4")
     made(url)
-    told = rows(shown(url + SUFFIX)[1])
-    assert told["Clip"] == f"unchanged since delivery: {url}"
-    assert told["Contact sheet"] == f"{url}.contact-sheet.jpg"
+    printed = rows(shown(url + SUFFIX)[1])
+    assert printed["Clip"] == f"unchanged since delivery: {url}"
+    assert printed["Contact sheet"] == f"{url}.contact-sheet.jpg"
     s3_bucket.put("a/clip.mp4", b"another")
     assert rows(shown(url)[1])["Clip"] == f"not the file that was delivered: {url}"
 
@@ -286,12 +286,12 @@ def test_what_is_not_known_is_left_out(shown, clip):
         ({"width": None, "height": None, "duration": None}, "3.1 MB"),
     ],
 )
-def test_what_nobody_measured_is_told_as_hearsay(facts, got, shown, clip):
+def test_what_was_not_measured_is_shown_as_reported_by_the_platform(facts, got, shown, clip):
     keep(clip, delivered(facts=facts, size=3_100_000))
     assert rows(shown(clip)[1])["Got"] == got
 
 
-def test_pictures_and_options_are_told_in_short(shown, clip):
+def test_pictures_and_options_are_shortened(shown, clip):
     request = {
         "model": "MiniMax-Hailuo-2.3",
         "prompt": "A cat.",
@@ -306,28 +306,28 @@ def test_pictures_and_options_are_told_in_short(shown, clip):
 
 
 @pytest.mark.parametrize(
-    ("cost", "told"),
+    ("cost", "printed"),
     [
         ({"amount": 0.5, "currency": "USD", "kind": "list price", "read": "2026-07-10"}, "0.50 USD (estimate from"),
         ({"amount": 0.252, "unit": "USD", "kind": "billed"}, "0.252 USD (billed)"),
         ({"amount": 140000, "unit": "quota", "kind": "billed"}, "140000 quota (billed)"),
     ],
 )
-def test_a_bill_and_an_estimate_are_told_apart(cost, told, shown, clip):
+def test_a_bill_is_shown_as_billed_and_a_list_price_as_an_estimate(cost, printed, shown, clip):
     keep(clip, delivered(cost=cost))
-    assert rows(shown(clip)[1])["Cost"].startswith(told)
+    assert rows(shown(clip)[1])["Cost"].startswith(printed)
 
 
 def test_a_clip_that_failed_costs_nothing_that_we_know_of(shown, clip):
     estimate = {"amount": 0.28, "currency": "USD", "kind": "list price", "read": "2026-07-10"}
     keep(clip, failed("1027", cost=estimate))
-    told = rows(shown(clip)[1])
-    assert "Cost" not in told
-    assert told["Phase"] == "failed: the remote task ended without a clip"
-    assert told["Failure"].startswith("the remote task failed")
+    printed = rows(shown(clip)[1])
+    assert "Cost" not in printed
+    assert printed["Phase"] == "failed: the remote task ended without a clip"
+    assert printed["Failure"].startswith("the remote task failed")
 
 
-def test_times_are_told_with_what_lies_between(shown, clip):
+def test_times_are_shown_with_what_lies_between(shown, clip):
     start = datetime(2026, 11, 21, 6, tzinfo=UTC)
     receipt = delivered(
         intended_at=start,
@@ -337,29 +337,29 @@ def test_times_are_told_with_what_lies_between(shown, clip):
         delivered_at=start + timedelta(hours=2, minutes=3, seconds=12.5),
     )
     keep(clip, receipt)
-    told = rows(shown(clip)[1])
-    assert told["Submitted"] == "2026-11-21 06:00:00 UTC"
-    assert told["Started"] == "2026-11-21 05:59:58 UTC"
-    assert told["Ready"] == "2026-11-21 06:03:12 UTC, 3 min 14 s later"
-    assert told["Delivered"] == "2026-11-21 08:03:12 UTC, 2 h later"
+    printed = rows(shown(clip)[1])
+    assert printed["Submitted"] == "2026-11-21 06:00:00 UTC"
+    assert printed["Started"] == "2026-11-21 05:59:58 UTC"
+    assert printed["Ready"] == "2026-11-21 06:03:12 UTC, 3 min 14 s later"
+    assert printed["Delivered"] == "2026-11-21 08:03:12 UTC, 2 h later"
 
 
 def test_a_clip_that_was_adopted_says_when_its_answer_was_lost(shown, clip):
     start = datetime(2026, 11, 21, 6, tzinfo=UTC)
     lost, adopted = start + timedelta(minutes=1), start + timedelta(minutes=1, seconds=15)
     keep(clip, intent(intended_at=start).lost(lost).submitted("T1", adopted))
-    told = rows(shown(clip)[1])
-    assert told["Response lost"] == "2026-11-21 06:01:00 UTC, 1 min later"
-    assert told["Adopted"] == "2026-11-21 06:01:15 UTC, 15 s later"
+    printed = rows(shown(clip)[1])
+    assert printed["Response lost"] == "2026-11-21 06:01:00 UTC, 1 min later"
+    assert printed["Adopted"] == "2026-11-21 06:01:15 UTC, 15 s later"
 
 
 @pytest.mark.parametrize("receipt", [intent(), submitted(replaced=("T0",)), failed("1"), delivered()])
 def test_a_clip_that_is_still_to_come_says_how_far_it_is(receipt, shown, clip):
     keep(clip, receipt)
-    told = rows(shown(clip)[1])
-    assert ("Phase" in told) == (receipt.phase is not Phase.DELIVERED)
-    assert ("Bought before" in told) == bool(receipt.replaced)
-    assert told["Clip"] == f"no file at {clip}"
+    printed = rows(shown(clip)[1])
+    assert ("Phase" in printed) == (receipt.phase is not Phase.DELIVERED)
+    assert ("Bought before" in printed) == bool(receipt.replaced)
+    assert printed["Clip"] == f"no file at {clip}"
 
 
 def test_a_clip_that_was_moved_with_its_receipt_says_from_where(made, shown, clip, tmp_path):
@@ -367,18 +367,18 @@ def test_a_clip_that_was_moved_with_its_receipt_says_from_where(made, shown, cli
     moved = str(tmp_path / "moved.mp4")
     for suffix in ("", SUFFIX):
         Path(clip + suffix).rename(moved + suffix)
-    told = rows(shown(moved)[1])
-    assert told["Clip"] == f"unchanged since delivery: {moved}"
-    assert told["Delivered to"] == clip
-    assert told["Receipt"] == moved + SUFFIX
+    printed = rows(shown(moved)[1])
+    assert printed["Clip"] == f"unchanged since delivery: {moved}"
+    assert printed["Delivered to"] == clip
+    assert printed["Receipt"] == moved + SUFFIX
 
 
 def test_a_file_url_is_the_place_that_it_was_for_the_operator(made, shown, tmp_path):
     url = f"file://{tmp_path}/a%20clip#2?.mp4"
     made(url)
-    told = rows(shown(url)[1])
-    assert told["Clip"] == f"unchanged since delivery: {tmp_path}/a%20clip#2?.mp4"
-    assert "Delivered to" not in told
+    printed = rows(shown(url)[1])
+    assert printed["Clip"] == f"unchanged since delivery: {tmp_path}/a%20clip#2?.mp4"
+    assert "Delivered to" not in printed
 
 
 def test_the_manifest_as_json_is_the_receipt(shown, clip):
@@ -417,7 +417,7 @@ def test_in_a_terminal_words_wrap_and_places_stay_whole(columns, prompt, shown, 
 # -- receipts show -----------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_told_with_a_look_at_its_clip(said, tmp_path):
+def test_a_receipt_is_shown_with_the_state_of_its_clip(said, tmp_path):
     path = tmp_path / "clip.mp4"
     keep(str(path), delivered_to(path))
     code, out, _ = said("show", str(path))
@@ -528,7 +528,7 @@ def test_an_id_that_the_platform_does_not_know_is_not_adopted(connect, said, cli
     assert home.read().phase is Phase.INTENT
 
 
-def test_the_version_that_the_receipt_tells_is_the_one_that_is_asked(connect, said, clip, minimax_emulator):
+def test_the_platform_is_asked_with_the_api_version_of_the_receipt(connect, said, clip, minimax_emulator):
     connect()
     of_h3 = {"model": "MiniMax-H3", "prompt": "A lighthouse.", "resolution": "768P", "duration": 5, "ratio": "1:1"}
     minimax_task_id = MinimaxHook().submit(VideoRequest.of(of_h3))
@@ -620,7 +620,7 @@ def test_an_answer_that_came_meanwhile_is_kept(connect, said, clip, mocker):
         (delivered(), "was delivered. Without the receipt, the next run buys a new clip."),
     ],
 )
-def test_what_is_given_up_is_said_before_it_is(receipt, what, said, clip, mocker):
+def test_what_is_lost_is_said_before_the_receipt_is_deleted(receipt, what, said, clip, mocker):
     home = keep(clip, receipt)
     mocker.patch("builtins.input", return_value="n")
     code, out, err = said("forget", clip)
@@ -645,7 +645,7 @@ def test_the_clip_is_left_and_its_being_in_the_way_is_said(said, tmp_path):
     assert "does not recognize the file at output_path: it fails, or with overwrite=True buys a new clip" in out
 
 
-def test_a_damaged_receipt_can_be_given_up_too(said, clip):
+def test_a_damaged_receipt_can_be_deleted_too(said, clip):
     Path(clip + SUFFIX).write_text("{")
     code, out, _ = said("forget", clip, "-y")
     assert code == 0
@@ -660,7 +660,7 @@ def test_no_answer_is_no(said, clip, mocker):
     assert home.read() is not None
 
 
-def test_what_changed_while_one_thought_about_it_is_not_given_up(said, clip, mocker):
+def test_a_receipt_that_changed_before_the_answer_is_not_deleted(said, clip, mocker):
     home = keep(clip, intent())
     mocker.patch("builtins.input", side_effect=lambda _: (home.write(submitted()), "y")[1])
     code, _, err = said("forget", clip)
@@ -671,7 +671,7 @@ def test_what_changed_while_one_thought_about_it_is_not_given_up(said, clip, moc
 # -- balance -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_left_in_an_account_is_told(said, connect, minimax_emulator):
+def test_what_is_left_in_an_account_is_shown(said, connect, minimax_emulator):
     minimax_emulator.configure(balance=12.5)
     connect("minimax-cn", conn_id="mainland")
     code, out, err = said("balance", "--conn-id", "mainland", group=())
@@ -687,19 +687,19 @@ def test_what_is_left_in_an_account_is_told(said, connect, minimax_emulator):
 
 
 @pytest.mark.parametrize(
-    ("remains", "told"),
+    ("remains", "printed"),
     [
         ([{"model_name": "video", "current_interval_remaining_percent": 40}], "video 40 %"),
-        ([{"model_name": "video"}], "video, of which nothing is told"),
+        ([{"model_name": "video"}], "video, of which nothing is printed"),
         ([], "the platform lists nothing"),
     ],
 )
-def test_what_is_left_of_a_plan_is_told(remains, told, said, connect, minimax_emulator):
+def test_what_is_left_of_a_plan_is_shown(remains, printed, said, connect, minimax_emulator):
     connect(password="sk-cp-1")
     minimax_emulator.configure(key="sk-cp-1")
     minimax_emulator.fault("http", operation="account", status=200, body={"model_remains": remains})
     code, out, _ = said("balance", group=())
-    assert (code, rows(out)["Left in plan"]) == (0, told)
+    assert (code, rows(out)["Left in plan"]) == (0, printed)
     assert "sk-cp" not in out
 
 
@@ -789,7 +789,7 @@ def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
 
 
-def test_airflow_is_told_of_the_commands():
+def test_airflow_knows_the_commands():
     assert get_provider_info()["cli"] == ["airflow_provider_minimax.cli.definition.get_cli_commands"]
 
 
@@ -840,7 +840,7 @@ def test_every_airflow_has_them_as_a_module(tmp_path):
 
 @pytest.mark.slow
 def test_a_connection_in_airflows_database_is_found(airflow_db, minimax_emulator, connect, tmp_path):
-    """Outside of tasks Airflow looks only at the environment, unless it is told otherwise."""
+    """Outside of tasks Airflow reads only the environment, unless it is configured otherwise."""
     minimax_task_id = bought(connect)
     connection = json.dumps(minimax_emulator.connection("minimax"))
     airflow_command = Path(sys.executable).with_name("airflow")
