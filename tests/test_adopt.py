@@ -66,7 +66,7 @@ def output(tmp_path: Path) -> Path:
 def generate(connect, minimax_emulator, output):
     """Run the operator once, as one try of one task."""
     connect(extra={"max_retries": 0, "timeout": 1})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def run(ti: FakeTaskInstance | None = None, store: FakeStore | None = None, **changes):
         options = H3 | WAYS | {"output_path": str(output)} | changes
@@ -210,7 +210,7 @@ def test_a_refusal_after_a_submission_that_bought_nothing_leaves_nothing_in_the_
 @pytest.mark.parametrize("sold", [True, False])
 def test_so_it_is_for_a_clip_that_is_made_anew(sold, connect, hook, minimax_emulator, output):
     connect(extra={"max_retries": 0})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     source = hook.submit(VideoRequest.of(H3))
     hook.get_task(source, api_version="v2")
     lose(minimax_emulator, sold=sold)

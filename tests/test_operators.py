@@ -496,7 +496,7 @@ def test_a_download_that_broke_is_tried_again_with_a_fresh_link(
 ):
     monkeypatch.setattr("airflow_provider_minimax.delivery.download._backoff", lambda state: 0.0)
     connect()
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
     minimax_emulator.fault(kind, operation="download", times=2, **details)
     facts = generate(wait_for_completion=True, deferrable=False, output_path=str(tmp_path / "clip.mp4")).execute(
         context

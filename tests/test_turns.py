@@ -40,7 +40,7 @@ def quickly(monkeypatch, minimax_emulator):
     """Wait as little as can be; clips are done at the first look."""
     monkeypatch.setattr(turn_module, "_FIRST_OF_ALL", 0.0)
     monkeypatch.setattr(turns, "_COOL_DOWN", 0.2)
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def unmapped(given: Any, values: dict[str, Any], *, is_data: bool) -> Any:
 def account(connect, minimax_emulator, monkeypatch):
     """An account at which a clip is ready at once."""
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
     return minimax_emulator
 
