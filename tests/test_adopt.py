@@ -75,12 +75,6 @@ def generate(connect, minimax_emulator, output):
     return run
 
 
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
 def buy_elsewhere(minimax_emulator, **changes) -> str:
     """Buy a clip of the same kind as somebody whom nothing here knows."""
     with closing(MinimaxHook()) as hook:

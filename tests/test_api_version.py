@@ -23,7 +23,6 @@ from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperato
 from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
-from tests.fakes import FakeTaskInstance
 
 HAILUO = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 H3 = VideoRequest.of(
@@ -40,17 +39,6 @@ def buy(connect):
             return hook.submit(request)
 
     return bought
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
 
 
 @pytest.fixture

@@ -32,17 +32,6 @@ H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "du
 REQUEST = VideoRequest.of(H3)
 
 
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
 def generate(**changes) -> MinimaxVideoGenerationOperator:
     options = H3 | {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01} | changes
     return MinimaxVideoGenerationOperator(task_id="generate", **options)

@@ -22,7 +22,6 @@ from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOpera
 from airflow_provider_minimax.polling import shared_poller as hubs
 from airflow_provider_minimax.polling.shared_poller import get_shared_poller
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
-from tests.fakes import FakeTaskInstance
 from tests.hostile.server import HostileServer, whole
 from tests.samples import reply
 
@@ -31,11 +30,6 @@ REQUEST = VideoRequest.of(H3)
 SELLERS = {"novita": "/novita/v3/minimax/v2", "ai302": "/ai302/minimaxi/v2"}
 OTHERS = ["bltcy", "chainhub", "vtrix"]
 FRAME = "https://files.example/frame.png"
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
 
 
 @pytest.fixture

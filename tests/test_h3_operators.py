@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
@@ -31,17 +30,6 @@ needs_store = pytest.mark.skipif(not HAS_STORE, reason="this Airflow has no task
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 REWRITING = {"prompt": "a paper boat", "duration": 5, "ratio": "16:9"}
 QUICK = {"deferrable": False, "poll_interval": 0.01}
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
 
 
 @pytest.fixture

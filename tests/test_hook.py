@@ -49,17 +49,6 @@ PLAN = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(exchange, "backoff", lambda attempt: 0.0)
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
 def finished(hook, request=REQUEST):
     minimax_task_id = hook.submit(request)
     for _ in range(10):

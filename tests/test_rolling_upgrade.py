@@ -79,11 +79,6 @@ def deferral_of(operator: Any, context: Any) -> TaskDeferred:
     return raised.value
 
 
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
-
-
 @pytest.mark.parametrize("output", [True, False], ids=["delivering", "waiting"])
 def test_an_older_triggerer_watches_for_a_newer_operator(
     output, previous, connect, minimax_emulator, context, tmp_path

@@ -33,12 +33,6 @@ FILM = b"\x00\x00\x00\x20ftypisom" + b"film" * 2_250_000
 
 
 @pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
-@pytest.fixture
 def film(tmp_path):
     """A video of nine megabytes."""
     path = tmp_path / "film.mp4"

@@ -115,13 +115,10 @@ def generate(output_path: str, **options: Any) -> Any:
 
 
 @pytest.fixture
-def account(connect, minimax_emulator, monkeypatch):
-    """An account at which a clip is ready at once."""
-    connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
-    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
+def account(account, monkeypatch):
+    """The same, whose receipts are stored at the first attempt or not at all."""
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger._ATTEMPTS", 1)
-    return minimax_emulator
+    return account
 
 
 @pytest.mark.parametrize("durable", [True, False])

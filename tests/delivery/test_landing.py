@@ -28,15 +28,6 @@ from tests.fakes import FakeTaskInstance
 PICTURE = Path(__file__).parent.parent.parent / "docs" / "images" / "finished-run.png"
 
 
-@pytest.fixture
-def account(connect, minimax_emulator, monkeypatch):
-    """An account at which a clip is ready at once."""
-    connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
-    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
-    return minimax_emulator
-
-
 def generation(output_path: str | None, **options: Any) -> MinimaxVideoGenerationOperator:
     given: dict[str, Any] = {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01, "prompt": "a cat"}
     return MinimaxVideoGenerationOperator(

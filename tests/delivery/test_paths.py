@@ -67,15 +67,6 @@ def unmapped(given: Any, values: dict[str, Any], *, is_data: bool) -> Any:
 
 
 @pytest.fixture
-def account(connect, minimax_emulator, monkeypatch):
-    """An account at which a clip is ready at once."""
-    connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
-    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
-    return minimax_emulator
-
-
-@pytest.fixture
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryFileSystem:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     storage = MemoryFileSystem()
