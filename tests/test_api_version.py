@@ -76,7 +76,7 @@ async def test_it_is_the_same_on_an_event_loop(connect, buy, asked):
     await hook.aclose()
 
 
-def test_who_bought_the_clip_knows_its_version(hook, asked):
+def test_the_task_that_bought_the_clip_knows_its_api_version(hook, asked):
     assert hook.get_task(hook.submit(H3)).api_version == "v2"
     assert asked() == ["v2"]
 
@@ -196,7 +196,7 @@ def trigger(minimax_task_id: str) -> MinimaxTaskTrigger:
     )
 
 
-async def test_a_trigger_asks_the_wrong_version_once_in_all_its_looks(buy, minimax_emulator, asked, looks_over):
+async def test_a_trigger_asks_the_wrong_version_once_in_all_its_polls(buy, minimax_emulator, asked, looks_over):
     minimax_emulator.configure(lifecycle="looks", looks=5)
     waiting = trigger(buy())
     (event,) = [event async for event in waiting.run()]

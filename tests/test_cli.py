@@ -231,7 +231,7 @@ def rows(out: str) -> dict[str, str]:
     return {line[:15].rstrip(): line[15:] for line in out.splitlines() if line}
 
 
-def test_one_look_tells_where_a_clip_came_from(made, shown, clip):
+def test_one_command_shows_where_a_clip_came_from(made, shown, clip):
     facts = made(clip)
     code, out, err = shown(clip)
     told = rows(out)
@@ -286,12 +286,12 @@ def test_what_is_not_known_is_left_out(shown, clip):
         ({"width": None, "height": None, "duration": None}, "3.1 MB"),
     ],
 )
-def test_what_nobody_measured_is_told_as_hearsay(facts, got, shown, clip):
+def test_unmeasured_facts_are_marked_as_reported_by_the_platform(facts, got, shown, clip):
     keep(clip, delivered(facts=facts, size=3_100_000))
     assert rows(shown(clip)[1])["Got"] == got
 
 
-def test_pictures_and_options_are_told_in_short(shown, clip):
+def test_images_and_options_are_shown_in_short(shown, clip):
     request = {
         "model": "MiniMax-Hailuo-2.3",
         "prompt": "A cat.",
@@ -313,7 +313,7 @@ def test_pictures_and_options_are_told_in_short(shown, clip):
         ({"amount": 140000, "unit": "quota", "kind": "billed"}, "140000 quota (billed)"),
     ],
 )
-def test_a_bill_and_an_estimate_are_told_apart(cost, told, shown, clip):
+def test_a_bill_and_an_estimate_can_be_told_apart(cost, told, shown, clip):
     keep(clip, delivered(cost=cost))
     assert rows(shown(clip)[1])["Cost"].startswith(told)
 
@@ -327,7 +327,7 @@ def test_a_clip_that_failed_costs_nothing_that_we_know_of(shown, clip):
     assert told["Failure"].startswith("the remote task failed")
 
 
-def test_times_are_told_with_what_lies_between(shown, clip):
+def test_times_are_shown_with_the_time_between_them(shown, clip):
     start = datetime(2026, 11, 21, 6, tzinfo=UTC)
     receipt = delivered(
         intended_at=start,
@@ -413,7 +413,7 @@ def test_in_a_terminal_words_wrap_and_places_stay_whole(columns, prompt, shown, 
 # -- receipts show -----------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_told_with_a_look_at_its_clip(said, tmp_path):
+def test_showing_a_receipt_checks_its_clip(said, tmp_path):
     path = tmp_path / "clip.mp4"
     keep(str(path), delivered_to(path))
     code, out, _ = said("show", str(path))
@@ -523,7 +523,7 @@ def test_an_id_that_the_platform_does_not_know_is_not_adopted(connect, said, cli
     assert home.read().phase is Phase.INTENT
 
 
-def test_the_version_that_the_receipt_tells_is_the_one_that_is_asked(connect, said, clip, minimax_emulator):
+def test_the_api_version_in_the_receipt_is_the_one_that_is_asked(connect, said, clip, minimax_emulator):
     connect()
     of_h3 = {"model": "MiniMax-H3", "prompt": "A lighthouse.", "resolution": "768P", "duration": 5, "ratio": "1:1"}
     minimax_task_id = MinimaxHook().submit(VideoRequest.of(of_h3))
@@ -612,7 +612,7 @@ def test_an_answer_that_came_meanwhile_is_kept(connect, said, clip, mocker):
         (delivered(), "was delivered. Without the receipt the next run buys anew."),
     ],
 )
-def test_what_is_given_up_is_said_before_it_is(receipt, what, said, clip, mocker):
+def test_forgetting_a_receipt_says_what_will_be_lost_first(receipt, what, said, clip, mocker):
     home = keep(clip, receipt)
     mocker.patch("builtins.input", return_value="n")
     code, out, err = said("forget", clip)
@@ -634,7 +634,7 @@ def test_the_clip_is_left_and_its_being_in_the_way_is_said(said, tmp_path):
     assert "does not know the file at the clip's place: it stops there, or with overwrite=True buys anew" in out
 
 
-def test_a_damaged_receipt_can_be_given_up_too(said, clip):
+def test_a_damaged_receipt_can_be_forgotten_too(said, clip):
     Path(clip + SUFFIX).write_text("{")
     code, out, _ = said("forget", clip, "-y")
     assert code == 0
@@ -649,7 +649,7 @@ def test_no_answer_is_no(said, clip, mocker):
     assert home.read() is not None
 
 
-def test_what_changed_while_one_thought_about_it_is_not_given_up(said, clip, mocker):
+def test_a_receipt_that_changed_during_the_question_is_not_forgotten(said, clip, mocker):
     home = keep(clip, intent())
     mocker.patch("builtins.input", side_effect=lambda _: (home.write(submitted()), "y")[1])
     code, _, err = said("forget", clip)
@@ -660,7 +660,7 @@ def test_what_changed_while_one_thought_about_it_is_not_given_up(said, clip, moc
 # -- balance -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_left_in_an_account_is_told(said, connect, minimax_emulator):
+def test_the_balance_of_an_account_is_shown(said, connect, minimax_emulator):
     minimax_emulator.configure(balance=12.5)
     connect("minimax-cn", conn_id="mainland")
     code, out, err = said("balance", "--conn-id", "mainland", group=())
@@ -683,7 +683,7 @@ def test_what_is_left_in_an_account_is_told(said, connect, minimax_emulator):
         ([], "nothing that the platform names"),
     ],
 )
-def test_what_is_left_of_a_plan_is_told(remains, told, said, connect, minimax_emulator):
+def test_the_rest_of_a_plan_is_shown(remains, told, said, connect, minimax_emulator):
     connect(password="sk-cp-1")
     minimax_emulator.configure(key="sk-cp-1")
     minimax_emulator.fault("http", operation="account", status=200, body={"model_remains": remains})
@@ -778,7 +778,7 @@ def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
 
 
-def test_airflow_is_told_of_the_commands():
+def test_airflow_knows_the_commands():
     assert get_provider_info()["cli"] == ["airflow_provider_minimax.cli.definition.get_cli_commands"]
 
 

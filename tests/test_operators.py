@@ -314,7 +314,7 @@ def test_a_wait_survives_trouble_on_the_way(connect, minimax_emulator, context):
     assert facts["state"] == "succeeded"
 
 
-def test_an_execution_timeout_shortens_the_patience(connect, context):
+def test_an_execution_timeout_shortens_the_wait(connect, context):
     connect()
     operator = generate(wait_for_completion=True, deferrable=True, execution_timeout=timedelta(seconds=60))
     with pytest.raises(TaskDeferred) as deferred:

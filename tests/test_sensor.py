@@ -228,7 +228,7 @@ def test_a_poking_sensor_keeps_one_client_and_closes_it(bought, context, minimax
     assert closed == opened
 
 
-def test_rescheduling_gives_the_slot_back_between_looks(bought, context, minimax_emulator):
+def test_rescheduling_frees_the_worker_slot_between_polls(bought, context, minimax_emulator):
     minimax_emulator.set_job(bought, state="processing")
     context["ti"].get_first_reschedule_date = lambda context: None
     with pytest.raises(Exception) as raised:

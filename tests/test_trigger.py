@@ -116,7 +116,7 @@ async def test_trouble_on_the_way_is_tolerated(bought, minimax_emulator):
     assert (await outcome(trigger(bought))).error is None
 
 
-async def test_too_much_trouble_in_a_row_is_an_event_that_gives_up_only_on_looking(bought, minimax_emulator):
+async def test_too_many_failed_polls_in_a_row_end_the_wait_and_not_the_purchase(bought, minimax_emulator):
     minimax_emulator.fault("http", operation="query", status=502, html=True, times=-1)
     error = (await outcome(trigger(bought, max_failures=3))).error
     assert isinstance(error, MinimaxUnavailableError)

@@ -473,7 +473,7 @@ def test_nor_does_the_result_of_another_task(account, tmp_path: Path):
         rendered(operator).execute(context())
 
 
-def test_who_calls_the_hook_is_the_author(bought, tmp_path: Path):
+def test_code_that_calls_the_hook_is_trusted_like_the_dag(bought, tmp_path: Path):
     (tmp_path / "a").mkdir()
     hook = MinimaxHook("minimax_default")
     hook.download(hook.get_task(bought), f"{tmp_path}/a/../boat.mp4")
