@@ -77,12 +77,6 @@ def generate(connect, minimax_emulator, output):
     return run
 
 
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
 def buy_elsewhere(minimax_emulator, **changes) -> str:
     """Buy a clip of the same kind as somebody whom nothing here knows."""
     with closing(MinimaxHook()) as hook:
@@ -208,7 +202,7 @@ def test_a_refusal_after_a_submission_that_bought_nothing_leaves_nothing_in_the_
 
 
 @pytest.mark.parametrize("sold", [True, False])
-def test_so_it_is_for_a_clip_that_is_made_anew(sold, connect, hook, minimax_emulator, output):
+def test_a_clip_that_is_re_rendered_is_adopted_the_same_way(sold, connect, hook, minimax_emulator, output):
     connect(extra={"max_retries": 0})
     minimax_emulator.configure(lifecycle="polls", polls=1)
     source = hook.submit(VideoRequest.of(H3))
@@ -286,7 +280,7 @@ def test_that_wait_is_neither_too_short_for_airflow_nor_without_end(asked, waits
     assert deferral.value.timeout == timedelta(seconds=600 + 120)
 
 
-def test_who_is_killed_while_the_list_is_asked_is_told_of_the_doubt(log_of, mocker):
+def test_a_task_that_is_killed_while_it_asks_the_list_reports_the_doubt(log_of, mocker):
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS)
     mocker.patch("time.sleep", side_effect=lambda _: operator.on_kill())
@@ -391,7 +385,7 @@ def test_nor_if_nothing_was_bought_here(generate, minimax_emulator, output):
     assert len(minimax_emulator.purchases) == 2
 
 
-def test_a_lone_clip_that_may_be_a_neighbours_is_nobodys(generate, minimax_emulator, output):
+def test_a_single_clip_that_may_be_another_tasks_is_not_adopted(generate, minimax_emulator, output):
     beside(output, "other.mp4", like(lost_at=datetime.now(UTC)))
     lose(minimax_emulator, sold=True)
     with pytest.raises(
@@ -408,7 +402,7 @@ def test_a_clip_that_another_task_of_the_run_published_is_not_taken(generate, mi
     assert generate(ti)["task_id"] == minimax_emulator.purchases[-1]["task_id"]
 
 
-def test_a_neighbour_that_cannot_be_read_may_own_what_is_listed(generate, minimax_emulator, output):
+def test_another_receipt_that_cannot_be_read_may_own_what_is_listed(generate, minimax_emulator, output):
     (output.parent / "other.mp4.receipt.json").write_text("{")
     lose(minimax_emulator, sold=True)
     with pytest.raises(MinimaxReceiptError, match="A clip may have been bought and may be billed"):
@@ -439,7 +433,7 @@ def test_old_receipts_of_a_folder_are_not_read(output):
     assert sibling_receipts_of(str(output), datetime.now(UTC) + timedelta(minutes=1)) == ()
 
 
-def test_neighbours_are_found_on_object_storage_too(s3_bucket):
+def test_other_receipts_are_found_on_object_storage_too(s3_bucket):
     from airflow_provider_minimax.purchases.stores import SidecarStore
 
     for name in ("clip.mp4", "other [3].mp4", "below/other.mp4"):
@@ -510,7 +504,7 @@ def test_a_model_that_is_known_later_is_refused_before_anything_is_bought(platfo
     assert minimax_emulator.requests == []
 
 
-def test_who_can_keep_no_receipt_is_refused_before_anything_is_bought(generate, minimax_emulator):
+def test_a_task_that_can_keep_no_receipt_is_refused_before_anything_is_bought(generate, minimax_emulator):
     with pytest.raises(MinimaxRequestError, match="before Airflow 3.3 that takes an output_path"):
         generate(output_path=None)
     assert minimax_emulator.requests == []
@@ -520,7 +514,7 @@ def test_who_can_keep_no_receipt_is_refused_before_anything_is_bought(generate, 
 
 
 @pytest.mark.parametrize("what", ["went on", "asks the list"])
-def test_who_stood_still_before_its_request_does_not_send_it_if_another_one_acted_meanwhile(what):
+def test_a_worker_that_froze_before_its_request_does_not_send_it_if_another_one_acted_meanwhile(what):
     """A retry took this process for dead, and concluded or is about to that it bought nothing."""
     home, now = MemoryHome(), [NOW]
 

@@ -231,7 +231,7 @@ def rows(out: str) -> dict[str, str]:
     return {line[:15].rstrip(): line[15:] for line in out.splitlines() if line}
 
 
-def test_show_says_where_a_clip_came_from(made, shown, clip):
+def test_one_command_shows_where_a_clip_came_from(made, shown, clip):
     facts = made(clip)
     code, out, err = shown(clip)
     printed = rows(out)
@@ -286,12 +286,12 @@ def test_what_is_not_known_is_left_out(shown, clip):
         ({"width": None, "height": None, "duration": None}, "3.1 MB"),
     ],
 )
-def test_what_was_not_measured_is_shown_as_reported_by_the_platform(facts, got, shown, clip):
+def test_unmeasured_facts_are_marked_as_reported_by_the_platform(facts, got, shown, clip):
     keep(clip, delivered(facts=facts, size=3_100_000))
     assert rows(shown(clip)[1])["Got"] == got
 
 
-def test_pictures_and_options_are_shortened(shown, clip):
+def test_images_and_options_are_shown_in_short(shown, clip):
     request = {
         "model": "MiniMax-Hailuo-2.3",
         "prompt": "A cat.",
@@ -313,7 +313,7 @@ def test_pictures_and_options_are_shortened(shown, clip):
         ({"amount": 140000, "unit": "quota", "kind": "billed"}, "140000 quota (billed)"),
     ],
 )
-def test_a_bill_is_shown_as_billed_and_a_list_price_as_an_estimate(cost, printed, shown, clip):
+def test_a_bill_and_an_estimate_can_be_told_apart(cost, printed, shown, clip):
     keep(clip, delivered(cost=cost))
     assert rows(shown(clip)[1])["Cost"].startswith(printed)
 
@@ -327,7 +327,7 @@ def test_a_clip_that_failed_costs_nothing_that_we_know_of(shown, clip):
     assert printed["Failure"].startswith("the remote task failed")
 
 
-def test_times_are_shown_with_what_lies_between(shown, clip):
+def test_times_are_shown_with_the_time_between_them(shown, clip):
     start = datetime(2026, 11, 21, 6, tzinfo=UTC)
     receipt = delivered(
         intended_at=start,
@@ -417,7 +417,7 @@ def test_in_a_terminal_words_wrap_and_places_stay_whole(columns, prompt, shown, 
 # -- receipts show -----------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_shown_with_the_state_of_its_clip(said, tmp_path):
+def test_showing_a_receipt_checks_its_clip(said, tmp_path):
     path = tmp_path / "clip.mp4"
     keep(str(path), delivered_to(path))
     code, out, _ = said("show", str(path))
@@ -528,7 +528,7 @@ def test_an_id_that_the_platform_does_not_know_is_not_adopted(connect, said, cli
     assert home.read().phase is Phase.INTENT
 
 
-def test_the_platform_is_asked_with_the_api_version_of_the_receipt(connect, said, clip, minimax_emulator):
+def test_the_api_version_in_the_receipt_is_the_one_that_is_asked(connect, said, clip, minimax_emulator):
     connect()
     of_h3 = {"model": "MiniMax-H3", "prompt": "A lighthouse.", "resolution": "768P", "duration": 5, "ratio": "1:1"}
     minimax_task_id = MinimaxHook().submit(VideoRequest.of(of_h3))
@@ -620,7 +620,7 @@ def test_an_answer_that_came_meanwhile_is_kept(connect, said, clip, mocker):
         (delivered(), "was delivered. Without the receipt, the next run buys a new clip."),
     ],
 )
-def test_what_is_lost_is_said_before_the_receipt_is_deleted(receipt, what, said, clip, mocker):
+def test_forgetting_a_receipt_says_what_will_be_lost_first(receipt, what, said, clip, mocker):
     home = keep(clip, receipt)
     mocker.patch("builtins.input", return_value="n")
     code, out, err = said("forget", clip)
@@ -645,7 +645,7 @@ def test_the_clip_is_left_and_its_being_in_the_way_is_said(said, tmp_path):
     assert "does not recognize the file at output_path: it fails, or with overwrite=True buys a new clip" in out
 
 
-def test_a_damaged_receipt_can_be_deleted_too(said, clip):
+def test_a_damaged_receipt_can_be_forgotten_too(said, clip):
     Path(clip + SUFFIX).write_text("{")
     code, out, _ = said("forget", clip, "-y")
     assert code == 0
@@ -660,7 +660,7 @@ def test_no_answer_is_no(said, clip, mocker):
     assert home.read() is not None
 
 
-def test_a_receipt_that_changed_before_the_answer_is_not_deleted(said, clip, mocker):
+def test_a_receipt_that_changed_during_the_question_is_not_forgotten(said, clip, mocker):
     home = keep(clip, intent())
     mocker.patch("builtins.input", side_effect=lambda _: (home.write(submitted()), "y")[1])
     code, _, err = said("forget", clip)
@@ -671,7 +671,7 @@ def test_a_receipt_that_changed_before_the_answer_is_not_deleted(said, clip, moc
 # -- balance -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_left_in_an_account_is_shown(said, connect, minimax_emulator):
+def test_the_balance_of_an_account_is_shown(said, connect, minimax_emulator):
     minimax_emulator.configure(balance=12.5)
     connect("minimax-cn", conn_id="mainland")
     code, out, err = said("balance", "--conn-id", "mainland", group=())
@@ -694,7 +694,7 @@ def test_what_is_left_in_an_account_is_shown(said, connect, minimax_emulator):
         ([], "the platform lists nothing"),
     ],
 )
-def test_what_is_left_of_a_plan_is_shown(remains, printed, said, connect, minimax_emulator):
+def test_the_rest_of_a_plan_is_shown(remains, printed, said, connect, minimax_emulator):
     connect(password="sk-cp-1")
     minimax_emulator.configure(key="sk-cp-1")
     minimax_emulator.fault("http", operation="account", status=200, body={"model_remains": remains})

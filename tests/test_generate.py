@@ -129,7 +129,7 @@ def test_outside_airflow_the_platforms_list_settles_a_lost_answer_too(minimax_em
     assert [purchase["task_id"] for purchase in minimax_emulator.purchases] == [made["task_id"]]
 
 
-def test_a_clip_that_nobody_can_be_told_about_is_delivered_all_the_same(clip, monkeypatch):
+def test_a_clip_that_cannot_be_announced_is_delivered_all_the_same(clip, monkeypatch):
     def broken(landed):
         raise TypeError("odd")
 

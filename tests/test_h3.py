@@ -32,17 +32,6 @@ H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "du
 REQUEST = VideoRequest.of(H3)
 
 
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
 def generate(**changes) -> MinimaxVideoGenerationOperator:
     options = H3 | {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01} | changes
     return MinimaxVideoGenerationOperator(task_id="generate", **options)
@@ -118,7 +107,7 @@ def test_what_a_version_cannot_do_is_said_and_not_tried(call, hook, minimax_emul
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-async def test_what_reference_videos_cost_is_in_the_receipt_once_the_platform_tells_their_seconds(
+async def test_the_cost_of_reference_videos_is_in_the_receipt_once_the_platform_reports_their_seconds(
     deferrable, connect, minimax_emulator, context, tmp_path
 ):
     """The emulator counts five seconds for each."""
@@ -202,7 +191,7 @@ async def test_a_sensor_and_a_download_learn_the_version_from_the_xcom(
     assert download.execute(context)["size"] == (tmp_path / "boat.mp4").stat().st_size
 
 
-def test_a_refused_clip_is_told_by_its_code(connect, minimax_emulator, context):
+def test_a_refused_clip_is_recognised_by_its_code(connect, minimax_emulator, context):
     connect()
     minimax_emulator.configure(lifecycle="polls", polls=1, outcome="failed", failure_code=1026)
     with pytest.raises(MinimaxModerationError, match="code 1026"):
@@ -344,7 +333,7 @@ def test_that_is_so_whatever_a_clear_does_because_the_next_try_buys_another_free
     assert minimax_emulator.jobs[0]["state"] == "cancelled"
 
 
-def test_a_retry_after_a_cancellation_buys_anew(connect, minimax_emulator, tmp_path):
+def test_a_retry_after_a_cancellation_buys_again(connect, minimax_emulator, tmp_path):
     output = {"output_path": str(tmp_path / "boat.mp4")}
     killed(connect, minimax_emulator, {"ti": FakeTaskInstance()}, **output)
     minimax_emulator.configure(lifecycle="polls", polls=1)
@@ -367,7 +356,7 @@ def test_a_retry_after_a_cancellation_needs_its_pictures(connect, minimax_emulat
 
 
 @pytest.mark.parametrize(("on_clear", "cancels"), [("resubmit", True), ("reuse", False)])
-def test_a_deferred_operator_tells_the_trigger_when_it_may_cancel(
+def test_a_deferred_operator_lets_the_trigger_know_when_it_may_cancel(
     on_clear, cancels, connect, minimax_emulator, context, tmp_path
 ):
     connect()

@@ -22,7 +22,6 @@ from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOpera
 from airflow_provider_minimax.polling import shared_poller as hubs
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
-from tests.fakes import FakeTaskInstance
 from tests.hostile.server import HostileServer, whole
 from tests.samples import reply
 
@@ -31,11 +30,6 @@ REQUEST = VideoRequest.of(H3)
 SELLERS = {"novita": "/novita/v3/minimax/v2", "ai302": "/ai302/minimaxi/v2"}
 OTHERS = ["bltcy", "chainhub", "vtrix"]
 FRAME = "https://files.example/frame.png"
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
 
 
 @pytest.fixture
@@ -101,7 +95,7 @@ async def test_many_tasks_are_asked_for_one_by_one_where_no_list_is_known(platfo
 
 
 @pytest.mark.parametrize("platform", SELLERS)
-def test_a_wrong_key_and_an_empty_account_are_told_in_the_gateways_words(platform, connect, minimax_emulator):
+def test_a_wrong_key_and_an_empty_account_are_reported_in_the_gateways_words(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform, password="sk-wrong"))) as hook, pytest.raises(MinimaxAuthError):
         hook.submit(REQUEST)
     minimax_emulator.configure(balance=0.01)
@@ -237,7 +231,7 @@ def test_a_gateway_behind_a_host_sells_h3(unknown_gateway, minimax_emulator, tmp
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_purchase_at_an_address_that_has_no_such_call_says_where_to_look(is_async, connect, minimax_emulator):
+def test_a_purchase_at_an_address_without_that_call_says_what_to_check(is_async, connect, minimax_emulator):
     connect(host=minimax_emulator.base_url("novita"), extra={"path_prefix": "/nowhere"})
     with closing(MinimaxHook()) as hook, pytest.raises(MinimaxRequestError) as raised:
         asyncio.run(hook.asubmit(REQUEST)) if is_async else hook.submit(REQUEST)
@@ -261,7 +255,7 @@ def test_a_onehub_gateway_is_asked_by_its_own_id_of_the_task(connect):
     assert asked == ["/minimaxi/v2/video_generation", f"/minimaxi/v2/query/video_generation/{bought}"]
 
 
-def test_the_price_of_minimax_is_not_told_of_a_gateway_behind_a_prefix(unknown_gateway):
+def test_minimaxs_price_is_not_reported_for_a_gateway_behind_a_prefix(unknown_gateway):
     with closing(MinimaxHook(unknown_gateway)) as hook:
         assert hook.list_price(REQUEST) is None
 
@@ -355,7 +349,7 @@ async def test_a_list_that_only_ever_fails_holds_up_nobody(connect, minimax_emul
     assert [request["operation"] for request in minimax_emulator.requests].count("list") == hubs.LISTS_FAILED
 
 
-def test_calls_that_the_address_does_not_have_are_told_as_such(unknown_gateway, minimax_emulator, tmp_path):
+def test_calls_that_the_address_does_not_have_are_reported_as_such(unknown_gateway, minimax_emulator, tmp_path):
     minimax_emulator.configure(lifecycle="manual")
     (tmp_path / "boat.mp4").write_bytes(b"\x00\x00\x00\x20ftypisom" + bytes(64))
     with closing(MinimaxHook(unknown_gateway)) as hook:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
@@ -31,17 +30,6 @@ needs_store = pytest.mark.skipif(not HAS_STORE, reason="this Airflow has no task
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 REWRITING = {"prompt": "a paper boat", "duration": 5, "ratio": "16:9"}
 QUICK = {"deferrable": False, "poll_interval": 0.01}
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
 
 
 @pytest.fixture
@@ -77,7 +65,7 @@ def bought(minimax_emulator) -> list[str]:
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-async def test_a_clip_is_made_anew_in_2k_and_delivered(deferrable, source, minimax_emulator, context, tmp_path):
+async def test_a_clip_is_re_rendered_in_2k_and_delivered(deferrable, source, minimax_emulator, context, tmp_path):
     minimax_emulator.configure(lifecycle="polls", polls=2)
     output = tmp_path / "boat-2k.mp4"
     operator = regenerate(source_task_id=source, deferrable=deferrable, output_path=str(output), check="basic")
@@ -129,7 +117,7 @@ def test_a_large_clip_is_uploaded_first_and_known_by_its_bytes(hook, minimax_emu
     assert receipt["request"]["base_video"].startswith("sha256:")
 
 
-def test_a_clip_that_cannot_be_made_anew_buys_nothing(hook, minimax_emulator, context, tmp_path):
+def test_a_clip_that_cannot_be_re_rendered_buys_nothing(hook, minimax_emulator, context, tmp_path):
     (tmp_path / "boat.mp4").write_bytes(film_v2("480P", 8))
     with pytest.raises(MinimaxRequestError, match="it is 832 x 480 px, and its area must be from 768 x 768"):
         regenerate(base_video=str(tmp_path / "boat.mp4"), prompt="a boat").execute(context)
@@ -275,13 +263,13 @@ async def test_where_no_receipt_can_be_kept_a_failure_after_the_purchase_is_fina
     assert "MinimaxTaskSensor returns it for this id" in str(raised.value)
 
 
-def test_a_refused_prompt_is_told_by_its_code(hook, minimax_emulator, context):
+def test_a_refused_prompt_is_recognised_by_its_code(hook, minimax_emulator, context):
     minimax_emulator.configure(lifecycle="polls", polls=1, outcome="failed", failure_code=1026)
     with pytest.raises(MinimaxModerationError, match="code 1026"):
         rewrite().execute(context)
 
 
-def test_a_purchase_of_either_kind_waits_for_its_turn(connect, minimax_emulator, context):
+def test_a_purchase_of_either_kind_waits_for_a_slot(connect, minimax_emulator, context):
     connect(extra={"rate_limit_per_minute": 60})
     for operator in (regenerate(source_task_id="1", deferrable=True), rewrite(deferrable=True)):
         with pytest.raises(TaskDeferred) as deferral:
@@ -310,7 +298,7 @@ async def test_a_sensor_returns_the_prompt_of_a_rewriting(deferrable, hook, mini
     assert facts["task_id"] == minimax_task_id
 
 
-async def test_a_sensor_and_a_download_take_a_clip_that_was_made_anew_for_any_other(
+async def test_a_sensor_and_a_download_treat_a_re_rendered_clip_like_any_other(
     source, hook, minimax_emulator, context, tmp_path
 ):
     minimax_emulator.configure(lifecycle="polls", polls=2)

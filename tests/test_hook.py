@@ -14,7 +14,7 @@ from email.utils import formatdate
 
 import pytest
 
-from airflow_provider_minimax.api.http import exchange, failures
+from airflow_provider_minimax.api.http import failures
 from airflow_provider_minimax.api.http.message import HttpReply
 from airflow_provider_minimax.api.inputs.content import FileBytes
 from airflow_provider_minimax.api.request import VideoRequest
@@ -48,17 +48,6 @@ PLAN = {
     ],
     "base_resp": {"status_code": 0, "status_msg": "success"},
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(exchange, "backoff", lambda attempt: 0.0)
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
 
 
 def finished(hook, request=REQUEST):
@@ -101,7 +90,7 @@ def test_a_task_that_nobody_knows_is_gone_on_every_platform(platform, connect):
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_a_wrong_key_is_told_on_every_platform_and_never_shown(platform, connect, minimax_emulator):
+def test_a_wrong_key_is_recognised_on_every_platform_and_never_shown(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform, password="sk-wrong-key"))) as hook:
         with pytest.raises(MinimaxAuthError) as raised:
             hook.submit(REQUEST)
@@ -257,13 +246,13 @@ def test_a_submission_that_reached_nobody_is_repeated_and_says_so(connect):
         ("base_resp", {"code": 1002}),
     ],
 )
-def test_a_look_that_failed_is_repeated(hook, minimax_emulator, kind, details):
+def test_a_failed_status_check_is_repeated(hook, minimax_emulator, kind, details):
     minimax_task_id = hook.submit(REQUEST)
     minimax_emulator.fault(kind, operation="query", times=2, **details)
     assert hook.get_task(minimax_task_id).minimax_task_id == minimax_task_id
 
 
-def test_repeating_a_look_has_an_end(hook, minimax_emulator):
+def test_status_checks_are_not_repeated_without_end(hook, minimax_emulator):
     minimax_task_id = hook.submit(REQUEST)
     minimax_emulator.fault("http", operation="query", status=503, html=True, times=-1)
     with pytest.raises(MinimaxUnavailableError, match="503"):
@@ -583,7 +572,7 @@ def test_a_connection_that_cannot_work_says_which_field_and_why(connect, changes
     assert "'minimax_default'" in str(raised.value)
 
 
-def test_a_password_in_an_address_that_no_proxy_has_is_not_told(connect):
+def test_the_password_in_a_wrong_proxy_address_is_not_shown(connect):
     with pytest.raises(MinimaxConfigurationError) as raised:
         MinimaxHook(connect(extra={"proxy": "socks9://me:hush@proxy.example"})).submit(REQUEST)
     assert "hush" not in str(raised.value)
@@ -656,7 +645,7 @@ def test_an_endpoint_does_not_show_its_key(hook):
 
 
 @pytest.mark.parametrize(("platform", "left"), [("minimax", "9.72 USD"), ("minimax-cn", "8.00 CNY")])
-def test_what_a_purchase_left_in_the_account_is_told_for_free(platform, left, connect, minimax_emulator):
+def test_the_balance_after_a_purchase_is_reported_for_free(platform, left, connect, minimax_emulator):
     minimax_emulator.configure(balance=10.0)
     with closing(MinimaxHook(connect(platform))) as hook:
         hook.submit(REQUEST)
@@ -664,14 +653,14 @@ def test_what_a_purchase_left_in_the_account_is_told_for_free(platform, left, co
     assert len(minimax_emulator.purchases) == 1
 
 
-async def test_the_balance_is_told_on_an_event_loop(connect, minimax_emulator):
+async def test_the_balance_is_reported_on_an_event_loop(connect, minimax_emulator):
     minimax_emulator.configure(balance=10.0)
     hook = MinimaxHook(connect())
     assert (await hook.aget_balance()).available == 10
     await hook.aclose()
 
 
-def test_a_key_of_a_plan_is_told_what_its_plan_has_left(connect, minimax_emulator):
+def test_the_key_of_a_plan_gets_the_rest_of_its_plan(connect, minimax_emulator):
     minimax_emulator.configure(key="sk-cp-1")
     minimax_emulator.fault("http", operation="account", status=200, body=PLAN)
     with closing(MinimaxHook(connect(password="sk-cp-1"))) as hook:
@@ -814,7 +803,7 @@ def test_a_broken_connection_fails_its_test_with_the_field(connect):
 
 
 @pytest.mark.parametrize("told_by", ["connection", "environment", "nobody"])
-async def test_a_look_on_an_event_loop_goes_through_a_proxy_if_there_is_one(connect, monkeypatch, told_by):
+async def test_a_status_check_on_an_event_loop_goes_through_a_proxy_if_there_is_one(connect, monkeypatch, told_by):
     lines = []
 
     async def answer(reader, writer):
@@ -876,7 +865,7 @@ def test_a_file_behind_redirects_is_fetched(hook, minimax_emulator):
         assert next(stream.chunks)
 
 
-def test_redirects_without_end_are_given_up(hook, minimax_emulator):
+def test_endless_redirects_are_not_followed(hook, minimax_emulator):
     minimax_emulator.configure(redirects=50)
     with pytest.raises(MinimaxDownloadError), hook.get_conn().fetch(hook.get_file(finished(hook)).url):
         pass

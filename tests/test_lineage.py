@@ -75,7 +75,7 @@ def emitted(folder: Path, dag_id: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("airflow_db")
-def test_the_event_that_airflow_sends_after_a_deferral_tells_of_the_clip(tmp_path):
+def test_the_event_that_airflow_sends_after_a_deferral_describes_the_clip(tmp_path):
     event = emitted(tmp_path, "announced_local_clip")
     assert [(it["namespace"], it["name"]) for it in event["outputs"]] == [("file", "/data/boat.mp4")]
     assert [(it["namespace"], it["name"]) for it in event["inputs"]] == [("s3://pictures", "boat.png")]

@@ -61,7 +61,7 @@ def generate(connect, minimax_emulator, output):
     return run
 
 
-def test_the_receipt_next_to_the_clip_tells_where_it_comes_from(generate, minimax_emulator, output, receipt_of):
+def test_the_receipt_next_to_the_clip_says_where_it_comes_from(generate, minimax_emulator, output, receipt_of):
     facts = generate()
     receipt = receipt_of(output)
     assert receipt["phase"] == "delivered"
@@ -418,7 +418,7 @@ def test_a_retry_does_not_need_the_picture_of_a_clip_that_is_delivered(generate,
         pytest.param(FakeTaskInstance(run_id="another"), {}, id="in another run"),
     ],
 )
-def test_any_other_task_is_told_that_its_picture_is_gone(
+def test_any_other_task_learns_that_its_image_is_gone(
     ti, changes, generate, minimax_emulator, unfinished, picture, output
 ):
     with pytest.raises(MinimaxRequestError, match="first_frame_image="):
@@ -434,7 +434,7 @@ def test_a_picture_that_was_spoilt_is_no_picture_that_is_gone(spoil, generate, m
         generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
 
 
-def test_receipts_that_cannot_be_read_either_are_what_is_told(generate, minimax_emulator, unfinished, picture, output):
+def test_receipts_that_cannot_be_read_either_are_reported(generate, minimax_emulator, unfinished, picture, output):
     Path(f"{output}.receipt.json").write_text("{")
     with pytest.raises(MinimaxReceiptError, match="is not whole"):
         generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
@@ -483,7 +483,7 @@ def test_a_refusal_is_repeated_also_if_the_picture_is_gone(generate, minimax_emu
     assert len(minimax_emulator.purchases) == 1
 
 
-def test_who_keeps_no_receipt_is_warned_if_there_are_retries(generate, log_of):
+def test_a_task_without_a_receipt_warns_if_it_has_retries(generate, log_of):
     log = log_of(MinimaxVideoGenerationOperator)
     generate(output_path=None, retries=2)
     assert "a retry after the death of the worker would buy again" in log.said()
@@ -501,7 +501,7 @@ def test_without_a_receipt_every_failure_after_the_purchase_is_final(generate, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_somebody_who_is_killed_while_submitting_is_told_so(log_of, connect, monkeypatch):
+def test_a_task_that_is_killed_while_submitting_says_so(log_of, connect, monkeypatch):
     connect()
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **CONTENT)

@@ -28,15 +28,9 @@ from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.options import checked_id
 from airflow_provider_minimax.polling.poller import Outcome
-from tests.fakes import FakeTaskInstance
 
 FRAME = "https://files.example/frame.jpg"
 CONTENT = {"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"}
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
 
 
 def generate(**changes) -> MinimaxVideoGenerationOperator:
@@ -93,8 +87,9 @@ def test_a_literal_that_cannot_work_is_an_error_of_the_dag(changes, said):
         {"extra_body": {"seed": "{{ params.seed }}"}},
     ],
 )
-def test_a_template_is_left_for_when_it_is_rendered(changes):
-    generate(**changes)
+def test_templates_are_not_checked_before_they_are_rendered(changes):
+    operator = generate(**changes)
+    assert {name: getattr(operator, name) for name in changes} == changes
 
 
 def test_a_literal_is_checked_although_other_fields_are_templates():
@@ -103,7 +98,7 @@ def test_a_literal_is_checked_although_other_fields_are_templates():
 
 
 def test_checks_can_be_switched_off():
-    generate(resolution="1080P", duration=10, validate=False)
+    assert generate(resolution="1080P", duration=10, validate=False).duration == 10
 
 
 def test_a_rendered_value_that_cannot_work_is_refused_before_anything_is_sent(connect, minimax_emulator, context):
@@ -322,7 +317,7 @@ def test_a_wait_survives_trouble_on_the_way(connect, minimax_emulator, context):
     assert facts["state"] == "succeeded"
 
 
-def test_an_execution_timeout_shortens_the_patience(connect, context):
+def test_an_execution_timeout_shortens_the_wait(connect, context):
     connect()
     operator = generate(wait_for_completion=True, deferrable=True, execution_timeout=timedelta(seconds=60))
     with pytest.raises(TaskDeferred) as deferred:

@@ -92,7 +92,7 @@ def test_an_unknown_purchase_waits_for_a_person():
 @pytest.mark.parametrize(
     "kind", [MinimaxRateLimitError, MinimaxUnavailableError, MinimaxUnreachableError, MinimaxReceiptStoreError]
 )
-def test_what_may_pass_is_waited_for_longer_each_time(kind):
+def test_a_temporary_failure_is_waited_for_longer_each_time(kind):
     waits = [minutes(decided(kind("not now"), try_number, shortest=60)) for try_number in (1, 2, 3, 4)]
     for wait, least in zip(waits, (1, 2, 4, 8), strict=True):
         assert least <= wait <= least * 1.25
@@ -280,7 +280,7 @@ def test_airflow_goes_by_it(retried, connect, minimax_emulator, tmp_path):
 
 
 @since_3_3
-def test_airflow_gives_up_at_once_where_it_says_so(retried, connect):
+def test_airflow_fails_at_once_where_it_says_so(retried, connect):
     connect(password="another key")
     done = retried["wrapped"].test()
     (ti,) = done.get_task_instances()

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_minimax.api.http import exchange, transport
+from airflow_provider_minimax.api.http import transport
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import (
     MinimaxConnectionUnusableError,
@@ -27,19 +27,8 @@ from airflow_provider_minimax.hooks import lookup
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
-from tests.test_operators import FakeTaskInstance
 
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(exchange, "backoff", lambda attempt: 0.0)
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
 
 
 @pytest.fixture
@@ -239,7 +228,7 @@ def test_a_poking_sensor_keeps_one_client_and_closes_it(bought, context, minimax
     assert closed == opened
 
 
-def test_rescheduling_gives_the_slot_back_between_looks(bought, context, minimax_emulator):
+def test_rescheduling_frees_the_worker_slot_between_polls(bought, context, minimax_emulator):
     minimax_emulator.set_job(bought, state="processing")
     context["ti"].get_first_reschedule_date = lambda context: None
     with pytest.raises(Exception) as raised:

@@ -116,7 +116,7 @@ async def test_trouble_on_the_way_is_tolerated(bought, minimax_emulator):
     assert (await outcome(trigger(bought))).error is None
 
 
-async def test_too_much_trouble_in_a_row_is_an_event_that_gives_up_only_on_looking(bought, minimax_emulator):
+async def test_too_many_failed_polls_in_a_row_end_the_wait_and_not_the_purchase(bought, minimax_emulator):
     minimax_emulator.fault("http", operation="query", status=502, html=True, times=-1)
     error = (await outcome(trigger(bought, max_failures=3))).error
     assert isinstance(error, MinimaxUnavailableError)
@@ -248,8 +248,9 @@ def test_what_has_its_default_is_not_stored_so_that_an_older_triggerer_can_build
 
 
 def test_a_trigger_of_an_older_version_is_still_understood():
-    """The first version's arguments; whatever is added later must have a default."""
-    MinimaxTaskTrigger(minimax_task_id="T", minimax_conn_id="c", deadline=1.0)
+    """The first version's arguments; new ones must have defaults."""
+    first_version = {"minimax_task_id": "T", "minimax_conn_id": "c", "deadline": 1.0}
+    assert MinimaxTaskTrigger(**first_version).serialize()[1].items() >= first_version.items()
 
 
 def test_a_clip_in_the_arguments_survives_and_may_have_what_a_later_version_adds():
@@ -287,8 +288,9 @@ def test_airflow_does_not_overwrite_the_remote_id():
     assert it.serialize()[1]["minimax_task_id"] == "remote-1"
 
 
-def test_building_a_trigger_looks_nothing_up():
-    MinimaxTaskTrigger(minimax_task_id="", minimax_conn_id="nowhere", deadline=-1.0, poll_interval=-1.0)
+def test_creating_a_trigger_checks_nothing_and_reads_no_connection():
+    it = MinimaxTaskTrigger(minimax_task_id="", minimax_conn_id="nowhere", deadline=-1.0, poll_interval=-1.0)
+    assert it.minimax_conn_id == "nowhere"
 
 
 async def test_a_killed_trigger_says_what_goes_on(log_of):

@@ -34,12 +34,6 @@ FILM = b"\x00\x00\x00\x20ftypisom" + b"film" * 2_250_000
 
 
 @pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
-@pytest.fixture
 def film(tmp_path):
     """A video of nine megabytes."""
     path = tmp_path / "film.mp4"
@@ -127,7 +121,7 @@ def test_a_large_picture_of_a_hailuo_clip_travels_inside_the_request(hook, minim
     assert operations(minimax_emulator) == ["submit"]
 
 
-def test_a_clip_that_is_to_be_made_anew_is_uploaded_too(hook, minimax_emulator, film):
+def test_a_clip_that_is_to_be_re_rendered_is_uploaded_too(hook, minimax_emulator, film):
     fields = {"model": "MiniMax-H3", "resolution": "2K", "base_video": str(film), "prompt": "a paper boat"}
     hook.submit(RegenerationRequest.of(fields), validate=False)
     assert operations(minimax_emulator) == ["upload", "submit"]
@@ -232,7 +226,7 @@ def test_a_relative_path_begins_where_the_worker_runs(hook, film, tmp_path, monk
     assert hook.upload(film.name).startswith("mm_file://")
 
 
-def test_a_film_that_is_none_is_told_what_a_film_must_be(hook, minimax_emulator, tmp_path):
+def test_a_file_that_is_no_video_is_refused_with_what_a_video_must_be(hook, minimax_emulator, tmp_path):
     (tmp_path / "boat.webm").write_bytes(b"\x1a\x45\xdf\xa3" * 99)
     with pytest.raises(MinimaxRequestError, match=r"Nothing was bought.*takes MP4 and MOV as video"):
         hook.upload(str(tmp_path / "boat.webm"))

@@ -208,7 +208,7 @@ def test_what_cannot_be_read_to_its_end_may_name_a_task(body):
     assert is_unknown(meaning("minimax", answered(body)), None)
 
 
-def test_the_name_that_a_query_takes_first_is_the_one_that_is_told():
+def test_the_first_name_that_a_query_accepts_is_the_one_that_is_reported():
     body = {"id": "1000", "platform_id": "3000", "task_id": "2000", "message": "task_id 4000"}
     assert is_unknown(meaning("minimax", answered(body)), "2000")
 

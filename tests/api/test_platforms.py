@@ -255,7 +255,7 @@ def after(seconds: float) -> datetime:
         ("minimax_v2", "query_failed", BEGIN, None, after(100)),
     ],
 )
-def test_a_tasks_times_are_read_where_the_platform_tells_them(platform, case, created, started, finished):
+def test_a_tasks_times_are_read_if_the_platform_reports_them(platform, case, created, started, finished):
     task = CONTRACTS[platform].read_task(reply(platform, case), "T")
     assert (task.created_at, task.started_at, task.finished_at) == (created, started, finished)
 
@@ -274,7 +274,7 @@ def test_a_tasks_times_are_read_where_the_platform_tells_them(platform, case, cr
         ("minimax_v2", "query_succeeded", None),
     ],
 )
-def test_what_was_charged_is_read_where_the_platform_tells_it(platform, case, billed):
+def test_the_charge_is_read_if_the_platform_reports_it(platform, case, billed):
     assert CONTRACTS[platform].read_task(reply(platform, case), "T").billed == billed
 
 
@@ -416,7 +416,7 @@ def test_a_file_whose_age_makes_no_sense_is_located_all_the_same():
     assert (bool(file.url), file.created_at) == (True, None)
 
 
-def test_a_file_in_the_query_tells_when_it_was_made():
+def test_a_file_in_the_query_says_when_it_was_made():
     task = PLATFORMS["chainhub"].read_task(reply("chainhub", "query_success"), "T")
     assert task.file.created_at == after(131)
 
@@ -454,14 +454,14 @@ def balance(sample: HttpReply, region: str = "global") -> Balance:
 
 
 @pytest.mark.parametrize(("region", "currency"), [("global", "USD"), ("cn", "CNY")])
-def test_a_balance_is_told_exactly_in_the_regions_currency(region, currency):
+def test_a_balance_is_exact_and_in_the_regions_currency(region, currency):
     left = balance(reply("minimax", "balance"), region)
     amounts = {"available": "98.00", "cash": "0.00", "voucher": "70.00", "credit": "28.00", "owed": "0.00"}
     assert left == Balance(**{name: Decimal(amount) for name, amount in amounts.items()}, currency=currency)
     assert str(left) == f"98.00 {currency}"
 
 
-def test_what_a_plan_has_left_is_told_by_its_parts_and_has_no_amounts():
+def test_the_rest_of_a_plan_is_reported_by_its_parts_without_amounts():
     """The week of one part has no limit, so the percentage that is told of it is none."""
     left = balance(reply("minimax", "plan"))
     general = PlanShare("general", Decimal(13), BEGIN, Decimal(76), BEGIN)
@@ -472,7 +472,7 @@ def test_what_a_plan_has_left_is_told_by_its_parts_and_has_no_amounts():
     )
 
 
-def test_what_a_plan_lacks_is_not_told_as_all_of_it_left():
+def test_a_part_that_a_plan_lacks_is_not_reported_as_unused():
     assert balance(reply("minimax", "plan_without_videos")).plan == ()
 
 
@@ -482,13 +482,13 @@ def test_an_account_may_have_less_than_nothing():
 
 
 @pytest.mark.parametrize("odd", ["", "plenty", None, [], math.inf, "NaN"])
-def test_an_amount_that_is_none_is_not_told(odd):
+def test_an_amount_that_is_no_number_is_left_out(odd):
     left = balance(with_value(reply("minimax", "balance"), "cash_balance", odd))
     assert (left.available, left.cash) == (Decimal(98), None)
 
 
 @pytest.mark.parametrize("odd", [None, "", {}])
-def test_a_plan_without_parts_is_told_as_such(odd):
+def test_a_plan_without_parts_is_reported_as_such(odd):
     assert balance(with_value(reply("minimax", "plan"), "model_remains", odd)) == Balance(plan=())
 
 
@@ -928,7 +928,7 @@ def test_only_an_upload_can_be_deleted_and_only_by_its_id():
         V2.read_deletion(HttpReply(200, {}, b"{}"))
 
 
-def test_a_task_tells_what_was_asked_for():
+def test_a_task_says_what_was_requested():
     task = V2.read_task(reply("minimax_v2", "query_succeeded"), "T")
     assert (task.api_version, task.model, task.resolution, task.ratio) == ("v2", "MiniMax-H3", "2K", "16:9")
 

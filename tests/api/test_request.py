@@ -179,7 +179,7 @@ def test_what_the_api_would_refuse_is_found_before_paying(fields, said):
     assert any(said in found for found in problems(**fields))
 
 
-def test_everything_wrong_is_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     assert len(problems(model="S2V-01", subject_reference=FRAME, duration=6, resolution="768P")) == 2
 
 
@@ -297,7 +297,7 @@ def test_an_option_that_a_page_leaves_out_and_the_model_takes_in_other_modes_is_
         ({"extra": {"prompt_expansion_mode": "quality"}}, "extra: MiniMax-H3-Highspeed does not take it"),
     ],
 )
-def test_what_only_others_tell_of_a_model_is_a_warning_and_what_minimax_tells_is_a_refusal(choice, said):
+def test_limits_known_from_third_parties_are_warnings_and_minimaxs_own_are_refusals(choice, said):
     second_hand = clip_rules.validate(
         VideoRequest.of(H3 | {"model": "MiniMax-H3-Highspeed", "resolution": "768P"} | choice)
     )

@@ -102,14 +102,14 @@ def test_a_death_between_answer_and_receipt_buys_nothing_more_without_output(err
 
 
 @pytest.mark.errand("adopting", dies=["answer received"])
-def test_a_clip_that_was_bought_by_a_process_that_died_is_found_in_the_platforms_list(errand):
+def test_the_platforms_list_shows_the_clip_that_a_process_that_died_bought(errand):
     """The id was in that process's memory and nowhere else; the next try adopts it."""
     delivers_once_after(errand, "answer received")
     assert "is adopted" in errand.run.log("generate", 2)
 
 
 @pytest.mark.errand("adopting_waiting", dies=["intent written", "asking"])
-def test_that_nothing_was_bought_by_a_process_that_died_is_found_out_from_the_platforms_list(errand):
+def test_the_platforms_list_shows_that_a_process_that_died_bought_nothing(errand):
     """The next try dies as well, while it asks; the third waits until the list can be believed, and buys."""
     errand.await_end()
     assert errand.deaths == ["generate: intent written", "generate: asking"]

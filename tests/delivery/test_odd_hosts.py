@@ -334,7 +334,7 @@ def test_a_few_bytes_that_stand_for_too_many_are_left_early(coding, host, fetche
     assert largest <= 4 * 1024 * 1024
 
 
-def test_so_are_bytes_without_end_that_stand_for_nothing(host, fetched, monkeypatch):
+def test_endless_bytes_that_decode_to_nothing_are_refused(host, fetched, monkeypatch):
     monkeypatch.setattr(downloads, "LARGEST", 1_000_000)
     nothing = b"\0\0\0\xff\xff" * 20_000
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)

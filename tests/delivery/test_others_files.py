@@ -84,7 +84,7 @@ def test_so_it_does_where_no_hard_links_are_made(kind, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("kind", ["a link to a device", "a pipe"])
-def test_what_never_ends_is_not_the_clip_of_a_receipt(kind, tmp_path: Path):
+def test_an_endless_file_is_not_the_clip_that_a_receipt_describes(kind, tmp_path: Path):
     clip = tmp_path / "clip.mp4"
     in_the_place(kind, clip)
     place = destination_of(clip, None)

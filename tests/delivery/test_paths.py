@@ -67,15 +67,6 @@ def unmapped(given: Any, values: dict[str, Any], *, is_data: bool) -> Any:
 
 
 @pytest.fixture
-def account(connect, minimax_emulator, monkeypatch):
-    """An account at which a clip is ready at once."""
-    connect()
-    minimax_emulator.configure(lifecycle="polls", polls=1)
-    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
-    return minimax_emulator
-
-
-@pytest.fixture
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryFileSystem:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     storage = MemoryFileSystem()
@@ -482,7 +473,7 @@ def test_nor_does_the_result_of_another_task(account, tmp_path: Path):
         rendered(operator).execute(context())
 
 
-def test_who_calls_the_hook_is_the_author(bought, tmp_path: Path):
+def test_code_that_calls_the_hook_is_trusted_like_the_dag(bought, tmp_path: Path):
     (tmp_path / "a").mkdir()
     hook = MinimaxHook("minimax_default")
     hook.download(hook.get_task(bought), f"{tmp_path}/a/../boat.mp4")

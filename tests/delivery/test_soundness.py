@@ -321,7 +321,7 @@ SEEDS = 20
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, SEEDS))])
-def test_no_file_makes_the_check_or_the_pictures_raise_anything_else(seed, tmp_path):
+def test_no_file_makes_the_check_or_the_previews_raise_anything_unexpected(seed, tmp_path):
     """1000 mutants of films, of which the quick run takes 50."""
     ends: Counter[str] = Counter()
     film = films.encode(films.moving((64, 36), frames=10)) if seed % 2 == 0 else film_v2("480P", 4)
@@ -457,7 +457,7 @@ def test_a_clip_that_was_moved_with_its_receipt_is_where_it_is(
     assert len(minimax_emulator.purchases) == purchases
 
 
-def test_pictures_that_are_not_there_are_not_listed(deliver, tmp_path):
+def test_missing_previews_are_not_reported(deliver, tmp_path):
     deliver(str(tmp_path / "clip.mp4"), preview=True)
     (tmp_path / POSTER).unlink()
     place = LocalDestination(tmp_path / "clip.mp4")

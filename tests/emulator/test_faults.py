@@ -211,7 +211,7 @@ def test_a_download_can_end_in_the_middle_as_if_that_were_all(minimax, emulator)
 
 
 @pytest.mark.parametrize("told", [0, 1000, 64 * 1024, 70_000])
-def test_a_download_can_be_longer_than_it_tells(minimax, emulator, told):
+def test_a_download_can_be_longer_than_announced(minimax, emulator, told):
     link = httpx.URL(minimax.buy_link())
     emulator.fault("overlong", after_bytes=told)
     with socket.create_connection((link.host, link.port)) as plain:
@@ -222,7 +222,7 @@ def test_a_download_can_be_longer_than_it_tells(minimax, emulator, told):
     assert browser.get(link).content.startswith(body)
 
 
-def test_a_client_takes_no_more_than_it_was_told(minimax, emulator):
+def test_a_client_takes_no_more_than_was_announced(minimax, emulator):
     link = minimax.buy_link()
     emulator.fault("overlong", after_bytes=70_000)
     # A connection of its own: what is left over would be the answer to whoever uses it next.

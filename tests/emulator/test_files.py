@@ -95,7 +95,7 @@ def test_a_download_is_continued_only_if_the_clip_is_still_the_same(link):
     assert [status(condition) for condition in (etag, date, '"other"')] == [206, 206, 200]
 
 
-def test_the_journal_tells_what_part_was_asked_for_and_given(emulator, link):
+def test_the_journal_says_what_part_was_requested_and_sent(emulator, link):
     etag = browser.get(link).headers["ETag"]
     browser.get(link, headers={"Range": "bytes=5-", "If-Range": etag})
     browser.get(link, headers={"Range": "bytes=5-", "If-Range": '"other"'})

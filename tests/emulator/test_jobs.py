@@ -22,7 +22,7 @@ def test_a_job_can_live_by_the_clock(minimax, emulator):
     assert seen == ["Preparing", "Queueing", "Processing", "Success"]
 
 
-def test_a_job_can_live_by_the_number_of_looks(minimax, emulator):
+def test_a_job_can_move_on_by_the_number_of_polls(minimax, emulator):
     emulator.configure(lifecycle="polls", polls=3)
     task_id = minimax.buy()
     assert [minimax.query(task_id)["status"] for _ in range(4)] == ["Preparing", "Queueing", "Success", "Success"]
@@ -50,7 +50,7 @@ def test_a_file_cannot_be_had_before_the_job_is_done(minimax, emulator):
     assert minimax.retrieve(emulator.jobs[0]["file_id"])["base_resp"]["status_code"] == 2013
 
 
-def test_the_journal_tells_who_asked_for_what_and_whether_a_key_was_shown(minimax, emulator):
+def test_the_journal_says_who_requested_what_and_whether_a_key_was_sent(minimax, emulator):
     browser.get(minimax.buy_link())
     minimax.get("/v1/no_such_page")
     told = [(line["operation"], line["status"], line["had_authorization"]) for line in emulator.requests]

@@ -47,7 +47,8 @@ def test_a_name_that_is_allowed_is_in_the_certificate_too():
     with Emulator(tls=True, allowed_hosts=["emulator.internal"]) as emulator:
         trusting = ssl.create_default_context(cafile=emulator.ca_file)
         with socket.create_connection(("127.0.0.1", int(emulator.url.rpartition(":")[2])), timeout=30) as plain:
-            trusting.wrap_socket(plain, server_hostname="emulator.internal").close()
+            with trusting.wrap_socket(plain, server_hostname="emulator.internal") as wrapped:
+                assert ("DNS", "emulator.internal") in wrapped.getpeercert()["subjectAltName"]
 
 
 def test_the_key_is_never_left_on_the_disk_and_the_authority_goes_with_the_emulator():

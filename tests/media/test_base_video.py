@@ -18,7 +18,7 @@ GOOD = film_v2("768P", 5)
 
 
 @pytest.mark.parametrize("seconds", [4, 9, 15])
-def test_a_clip_of_768p_can_be_rerendered(seconds):
+def test_a_768p_clip_can_be_re_rendered(seconds):
     assert unfit_for_regeneration(BytesIO(film_v2("768P", seconds))) == []
 
 
@@ -57,7 +57,7 @@ def test_a_clip_that_lies_elsewhere_is_left_to_the_platform(address):
 
 
 @pytest.mark.parametrize("content", [film_v2("2K", 4), GOOD[:4] + b"ftypqt  " + GOOD[12:], b"text"])
-def test_a_clip_that_cannot_be_rerendered_is_refused_before_anything_is_paid(content):
+def test_a_clip_that_cannot_be_re_rendered_is_refused_before_anything_is_paid(content):
     with pytest.raises(MinimaxRequestError, match="base_video='/data/clip.mp4': ") as raised:
         prepared("/data/clip.mp4", content)
     assert raised.value.billing == "Nothing was bought."

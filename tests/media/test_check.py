@@ -32,7 +32,7 @@ def rejection(content: bytes, level: str = "full", wanted: ExpectedClip = ANY) -
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_good_clip_passes_and_its_facts_are_returned(level, film, tmp_path):
+def test_a_good_clip_passes_and_its_facts_are_reported(level, film, tmp_path):
     path = films.saved(film, tmp_path / "clip.mp4")
     facts = check_clip(path, level, ExpectedClip(duration=2))
     assert facts.as_dict() == {
@@ -79,7 +79,7 @@ def test_a_picture_may_have_any_shape(resolution, size):
     ("resolution", "size"),
     [("768P", (1280, 720)), ("720P", (1366, 768)), ("1080P", (1366, 768)), ("512P", (480, 854)), ("2K", (1366, 768))],
 )
-def test_a_picture_of_the_next_size_is_refused(resolution, size):
+def test_a_clip_of_the_next_size_is_refused(resolution, size):
     message = rejection(films.encode([films.still(size)]), "basic", ExpectedClip(resolution))
     assert f"it is {size[0]}x{size[1]} pixels, and {resolution} has a short side of about" in message
 
@@ -166,7 +166,7 @@ def test_a_calm_clip_passes(frames):
     assert check_clip(BytesIO(films.encode(frames())), "full", ANY)
 
 
-def test_all_reasons_are_listed_at_once():
+def test_all_reasons_are_reported_at_once():
     message = rejection(films.encode(films.frozen(BLACK)), "full", ExpectedClip("768P", 6))
     assert message == (
         "the clip is not what was asked for: it is 640x360 pixels, and 768P has a short side of about 768; "
@@ -175,7 +175,7 @@ def test_all_reasons_are_listed_at_once():
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_clip_that_breaks_off_is_still_compared_with_the_request(level, film):
+def test_a_truncated_clip_is_still_compared_with_the_request(level, film):
     message = rejection(film[:-50], level, ExpectedClip("768P"))
     assert "it is 640x360 pixels" in message
     assert "it cannot be decoded" in message

@@ -56,7 +56,7 @@ def test_a_contact_sheet_has_twelve_pictures(size, columns):
     assert sum(left != right for left, right in pairwise(line)) == 2 * columns
 
 
-def test_a_contact_sheet_shows_the_clip_from_left_to_right():
+def test_a_contact_sheet_shows_the_frames_in_order_from_left_to_right():
     red_then_blue = [
         *films.frozen(Image.new("RGB", films.SIZE, RED)),
         *films.frozen(Image.new("RGB", films.SIZE, BLUE)),

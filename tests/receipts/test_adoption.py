@@ -122,7 +122,7 @@ def test_what_is_of_another_kind_or_time_is_not_meant(other):
         {"ratio": "adaptive"},
     ],
 )
-def test_what_the_platform_does_not_tell_or_tells_otherwise_rules_nothing_out(told):
+def test_facts_that_the_platform_omits_or_changes_rule_nothing_out(told):
     assert concluded([task(**told)]).receipt.minimax_task_id == "T9"
 
 
@@ -249,7 +249,7 @@ def test_an_unanswered_submission_is_looked_for():
     assert isinstance(step(intent(owner=OTHER), now=NOW + OTHERS_SUBMIT_WITHIN), Search)
 
 
-def test_what_a_person_cleared_is_bought_anew_without_a_look():
+def test_a_task_that_a_person_cleared_buys_again_without_asking():
     assert isinstance(step(intent(), max_tries=7), Buy)
 
 
@@ -302,7 +302,7 @@ def looks(sold, skew, lag, neighbours, strangers, clock_of_neighbour):
         now += step.seconds * SECOND
 
 
-def test_whatever_happened_nothing_is_bought_twice_and_nothing_of_a_neighbour_is_taken():
+def test_whatever_happened_nothing_is_bought_twice_and_no_other_tasks_clip_is_taken():
     """All clocks within their limits, all lags, all that two neighbours can have done."""
     ends = set()
     for sold, skew, lag, first, second, clock in product(
@@ -318,7 +318,7 @@ def test_whatever_happened_nothing_is_bought_twice_and_nothing_of_a_neighbour_is
     assert ends == {"mine", "bought", "stopped"}
 
 
-def test_only_a_lone_stranger_in_place_of_a_clip_that_was_never_bought_is_taken_for_it():
+def test_only_a_single_foreign_clip_is_adopted_and_only_if_nothing_was_bought():
     """What the list cannot tell: the docs say so."""
     for sold, skew, lag, strangers in product((True, False), SKEWS, LAGS, (0, 1, 2)):
         end = looks(sold, skew, lag, (), strangers, timedelta(0))

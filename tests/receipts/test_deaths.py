@@ -90,14 +90,14 @@ def check_after(world, deaths) -> None:
 
 
 @pytest.mark.slow
-def test_so_it_is_for_two_deaths(new_world, options):
+def test_two_deaths_buy_one_clip(new_world, options):
     steps = range(1, steps_of(new_world(**options)) + 1)
     for deaths in product(steps, repeat=2):
         check_after(new_world(**options), deaths)
 
 
 @pytest.mark.slow
-def test_so_it_is_for_three_deaths(new_world, options):
+def test_three_deaths_buy_one_clip(new_world, options):
     """All triples of which the first two are not both late, every third one of them."""
     count = steps_of(new_world(**options))
     for first, second in product(range(1, count + 1), repeat=2):
@@ -125,7 +125,7 @@ def check_found_out(world, end) -> None:
 ADOPTING = {"model": "MiniMax-H3", "on_orphaned_intent": "adopt"}
 
 
-def test_an_author_who_has_the_list_asked_never_pays_twice_and_never_has_to_look(new_world, options):
+def test_an_author_who_lets_the_list_decide_never_pays_twice_and_never_has_to_check(new_world, options):
     """Each step once, and each step of finding out: where the list tells all, nothing stays in doubt."""
     for death in range(1, steps_of(new_world(**options, **ADOPTING)) + 1):
         world = new_world(**options, **ADOPTING)
@@ -212,7 +212,7 @@ def test_one_that_was_refused_for_being_one_too_many_dies_at_any_step_and_still_
         check(world, world.run(), unknown)
 
 
-def test_a_turn_is_waited_for_once_for_each_purchase_and_refusal(new_world):
+def test_a_task_waits_for_a_slot_once_for_each_purchase_and_refusal(new_world):
     world = new_world(**IN_TURN)
     world.run_try()
     assert world.turns == 1
@@ -242,7 +242,7 @@ def test_a_submission_that_breaks_in_a_way_nobody_thought_of_counts_as_unknown(n
 
 
 @pytest.mark.parametrize("way", ["deferred", "waiting"])
-def test_a_clip_that_is_refused_is_told_again_and_not_bought_again(new_world, way):
+def test_a_refused_clip_is_reported_again_and_not_bought_again(new_world, way):
     for death in range(1, 40):
         world = new_world(**WAYS[way])
         world.code = "1027"

@@ -249,7 +249,7 @@ def test_a_receipt_of_another_request(found, policy, clip, changes, expected):
         assert isinstance(step(found, policy, clip, **changes), expected)
 
 
-def test_two_requests_for_one_output_are_told_of_each_other():
+def test_two_requests_for_one_output_learn_of_each_other():
     with pytest.raises(MinimaxReceiptError) as raised:
         step(submitted(owner=OTHER), fingerprint="f2")
     said = str(raised.value)
@@ -283,13 +283,13 @@ def test_a_second_purchase_counts():
     assert step(failed("1033", submissions=2), Policy(max_submissions=3), **CLEARED).submissions == 1
 
 
-def test_a_task_that_was_cancelled_for_free_is_bought_anew_and_does_not_count():
+def test_a_task_that_was_cancelled_for_free_is_bought_again_and_does_not_count():
     bought = step(failed("cancelled"))
     assert (bought.submissions, bought.replaced) == (1, ("T1",))
     assert "was cancelled while it was queued, which was free of charge" in bought.note
 
 
-def test_a_failed_task_is_told_again_with_its_reason_and_id():
+def test_a_failed_task_is_reported_again_with_its_reason_and_id():
     with pytest.raises(MinimaxTaskFailedError, match=r"the remote task failed \(code 1027, task T1\)"):
         step(failed("1027"))
 

@@ -127,7 +127,7 @@ def test_pictures_count_by_their_bytes():
         ("X-Tos-Date=1&X-Tos-Signature=s", "X-Tos-Date=2&X-Tos-Signature=t"),
     ],
 )
-def test_a_url_that_is_signed_anew_at_each_try_is_the_same_picture(one, other):
+def test_a_url_that_is_signed_again_at_each_try_is_the_same_image(one, other):
     frames = {mark(first_frame_image=f"https://bucket.example/a.png?{query}") for query in (one, other)}
     assert len(frames) == 1
     assert mark(first_frame_image=f"https://bucket.example/b.png?{one}") not in frames
@@ -228,7 +228,7 @@ def test_a_prompt_is_kept_as_it_was_written():
     assert not {"\x1b", "\u202e"} & set(receipt.as_json().decode())
 
 
-def test_the_password_of_a_url_is_not_told():
+def test_the_password_of_a_url_is_not_shown():
     request = VideoRequest.of(FIELDS | {"first_frame_image": "https://me:SECRET@files.example:8443/a.png"})
     assert told(request)["first_frame_image"] == "https://files.example:8443/a.png"
 

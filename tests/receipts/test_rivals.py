@@ -134,7 +134,7 @@ def test_one_buys_and_the_other_goes_on_with_it():
         assert {end.minimax_task_id for end in race.ends} == {"T1"}
 
 
-def test_of_two_requests_one_is_told_whose_the_output_is():
+def test_of_two_requests_one_learns_whose_the_output_is():
     for choices in orders(12):
         race = Race(exclusive(), "mine", "yours")
         run(race, choices)

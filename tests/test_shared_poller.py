@@ -83,7 +83,7 @@ async def test_each_of_many_gets_the_answer_about_its_own_task(hub, buy, minimax
     assert not any(task.state is TaskState.SUCCEEDED for task in seen[1::2])
 
 
-async def test_a_task_that_cannot_be_looked_at_is_no_trouble_for_the_others(hub, buy, minimax_emulator):
+async def test_a_task_that_cannot_be_polled_does_not_disturb_the_others(hub, buy, minimax_emulator):
     minimax_emulator.fault("http", operation="query", status=503)
     seen = await looks(hub, [*buy(5), "no-such-task"])
     assert sorted(type(one).__name__ for one in seen) == [
@@ -93,21 +93,21 @@ async def test_a_task_that_cannot_be_looked_at_is_no_trouble_for_the_others(hub,
     ]
 
 
-async def test_a_look_is_not_sent_before_its_time(hub, buy):
+async def test_a_poll_is_not_sent_before_its_time(hub, buy):
     (bought,) = buy()
     start = time.monotonic()
     await look(hub, bought, after=0.3)
     assert 0.3 <= time.monotonic() - start < 10
 
 
-async def test_looks_that_are_due_at_nearly_the_same_time_share_a_wake_up(hub, buy, mocker):
+async def test_polls_that_are_due_at_nearly_the_same_time_share_a_wake_up(hub, buy, mocker):
     woken = mocker.spy(hubs.SharedPoller, "_wake")
     await asyncio.gather(*(look(hub, bought, after=1 + n / 100) for n, bought in enumerate(buy(10))))
     assert woken.call_count <= 2
 
 
 @pytest.mark.parametrize(("tick", "over_aiohttp"), [(60.0, 8), (0.1, 32)])
-async def test_eight_looks_begin_at_once_and_more_only_if_they_wait_and_the_client_bears_them(
+async def test_eight_polls_begin_at_once_and_more_only_if_they_wait_and_the_client_bears_them(
     hub, buy, minimax_emulator, looks_over, monkeypatch, tick, over_aiohttp
 ):
     bought = buy(40)
@@ -127,7 +127,7 @@ async def test_eight_looks_begin_at_once_and_more_only_if_they_wait_and_the_clie
     assert under_way == expected
 
 
-async def test_a_look_that_falls_due_as_all_others_end_is_not_left_lying(hub, mocker):
+async def test_a_poll_that_falls_due_as_all_others_end_is_not_forgotten(hub, mocker):
     gate = asyncio.get_running_loop().create_future()
 
     async def seen(minimax_task_id, *, api_version, retries):
@@ -146,7 +146,7 @@ async def test_a_look_that_falls_due_as_all_others_end_is_not_left_lying(hub, mo
     await others
 
 
-async def test_an_answer_with_nothing_new_wakes_nobody_and_is_followed_by_another_look(hub, buy, minimax_emulator):
+async def test_an_answer_with_nothing_new_wakes_nobody_and_is_followed_by_another_poll(hub, buy, minimax_emulator):
     (bought,), seen = buy(), []
 
     def again(task, now):
@@ -160,7 +160,7 @@ async def test_an_answer_with_nothing_new_wakes_nobody_and_is_followed_by_anothe
     assert seen[-1] == ("Success", 0)
 
 
-async def test_one_who_left_is_not_looked_for_again(hub, buy, minimax_emulator):
+async def test_a_task_that_left_is_not_polled_again(hub, buy, minimax_emulator):
     (bought,) = buy()
     waiting = asyncio.create_task(hub.look(bought, after=0, patience=PATIENCE, again=lambda *_: 0.1))
     await asyncio.sleep(0.25)
@@ -171,7 +171,7 @@ async def test_one_who_left_is_not_looked_for_again(hub, buy, minimax_emulator):
     assert queries(minimax_emulator) == before
 
 
-async def test_a_mistake_in_judging_an_answer_is_told_to_the_one_who_made_it(hub, buy):
+async def test_a_mistake_in_judging_an_answer_is_raised_where_it_was_made(hub, buy):
     (bought,) = buy()
     with pytest.raises(ZeroDivisionError):
         await hub.look(bought, after=0, patience=PATIENCE, again=lambda *_: 1 / 0)
@@ -240,7 +240,7 @@ async def test_after_one_refusal_nobody_asks_until_the_platform_wants_to_be_aske
     assert time.monotonic() - start >= 0.9
 
 
-async def test_looks_that_were_waiting_are_put_off_by_as_much_and_so_stay_spread(hub, buy, minimax_emulator):
+async def test_waiting_polls_are_delayed_by_as_much_and_so_stay_spread(hub, buy, minimax_emulator):
     refused, first, second = buy(3)
     start = time.monotonic()
 
@@ -268,7 +268,7 @@ async def test_a_refusal_that_names_no_time_is_a_short_pause(hub, buy, minimax_e
     assert time.monotonic() - start >= 0.4
 
 
-async def test_whose_patience_ends_in_the_pause_looks_for_a_last_time(hub, buy, minimax_emulator):
+async def test_a_task_whose_deadline_is_in_the_pause_is_polled_for_a_last_time(hub, buy, minimax_emulator):
     refused, other = buy(2)
     minimax_emulator.fault("http", operation="query", status=429, retry_after=60)
     with pytest.raises(MinimaxRateLimitError):
@@ -324,7 +324,7 @@ async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_op
     assert closed.call_count == 1
 
 
-async def test_a_wrong_key_is_told_to_all_after_few_more_lookups(connect, buy, mocker):
+async def test_a_wrong_key_is_reported_to_all_after_few_more_lookups(connect, buy, mocker):
     bought, look_up = buy(20), mocker.spy(lookup.ConnectionLookup, "_alook_up")
     async with get_shared_poller(connect(password="sk-wrong")) as hub:
         assert all(isinstance(one, MinimaxAuthError) for one in await looks(hub, bought))
@@ -332,7 +332,7 @@ async def test_a_wrong_key_is_told_to_all_after_few_more_lookups(connect, buy, m
     assert look_up.call_count <= 4
 
 
-async def test_a_connection_that_is_gone_is_told_to_all_after_one_lookup_for_all(mocker):
+async def test_a_missing_connection_is_reported_to_all_after_one_lookup(mocker):
     look_up = mocker.spy(lookup.ConnectionLookup, "_alook_up")
     async with get_shared_poller("gone") as hub:
         seen = await looks(hub, [str(n) for n in range(100)])
@@ -386,7 +386,7 @@ async def test_a_lookup_that_hangs_holds_up_nobody_for_long_and_is_not_asked_twi
     assert (hanging.calls, hanging.is_broken_off) == (1, False)
 
 
-async def test_a_hub_that_is_left_while_a_lookup_hangs_closes_at_once_and_breaks_nothing_off(connect, monkeypatch):
+async def test_a_poller_that_is_left_while_a_lookup_hangs_closes_at_once_and_breaks_nothing_off(connect, monkeypatch):
     """Airflow's channel to its triggerer loses its place when a request is broken off."""
     hanging = Hanging(monkeypatch)
 
@@ -421,7 +421,7 @@ async def test_the_connection_is_looked_up_by_the_one_who_waits(connect, buy, mo
     assert seen == [{"trigger_id": 1}]
 
 
-async def test_lookups_of_the_connection_that_fail_are_as_far_apart_as_looks():
+async def test_failing_lookups_of_the_connection_are_as_far_apart_as_polls():
     async with get_shared_poller("gone") as hub:
         start = time.monotonic()
         with pytest.raises(MinimaxConfigurationError):
@@ -439,7 +439,7 @@ async def test_two_connections_have_nothing_in_common(buy, connect, minimax_emul
         assert (await look(other, bought[1])).minimax_task_id == bought[1]
 
 
-def test_each_loop_has_a_hub_of_its_own(buy, connect):
+def test_each_loop_has_its_own_poller(buy, connect):
     (bought,), conn_id = buy(), connect()
 
     async def watch():
@@ -498,7 +498,7 @@ async def test_who_is_cancelled_only_while_the_client_is_being_closed_is_cancell
     assert (await looked).clients._async_client is None
 
 
-async def test_a_cancelled_look_takes_only_itself_away(hub, buy, minimax_emulator):
+async def test_a_cancelled_poll_takes_only_itself_away(hub, buy, minimax_emulator):
     gone, stays = buy(2)
     cancelled = asyncio.create_task(look(hub, gone, after=0.3))
     other = asyncio.create_task(look(hub, stays, after=0.3))
@@ -508,7 +508,7 @@ async def test_a_cancelled_look_takes_only_itself_away(hub, buy, minimax_emulato
     assert queries(minimax_emulator) == 1
 
 
-async def test_a_hub_that_is_left_with_a_look_under_way_leaves_nothing_behind(connect, buy, minimax_emulator):
+async def test_a_poller_that_is_left_with_a_poll_under_way_leaves_nothing_behind(connect, buy, minimax_emulator):
     (bought,) = buy()
     minimax_emulator.fault("hold", operation="query")
 
@@ -616,7 +616,7 @@ async def test_tasks_of_an_unknown_version_are_asked_for_one_by_one_and_then_in_
     assert pages
 
 
-async def test_what_the_page_does_not_tell_is_asked_for_by_itself(hub, buy, listing):
+async def test_a_task_that_a_page_lacks_is_polled_by_itself(hub, buy, listing):
     _, told = listing
     bought = buy(4)
     told |= {bought[1]: VideoTask(bought[1], TaskState.RUNNING, "Processing")}
@@ -641,13 +641,13 @@ async def test_a_page_that_cannot_be_read_is_asked_for_one_by_one(hub, buy, mini
     assert [task.minimax_task_id for task in await looks(hub, bought, after=0.1)] == bought
 
 
-async def test_a_version_that_the_platform_does_not_have_is_told_to_who_asked_for_it(connect):
+async def test_a_version_that_the_platform_does_not_have_is_reported_to_the_task_that_asked_for_it(connect):
     async with asyncio.timeout(30), get_shared_poller(connect("bltcy")) as hub:
         with pytest.raises(MinimaxRequestError, match="BLTCY has 'v1'"):
             await hub.look("a-task", "v2", after=0, patience=PATIENCE)
 
 
-async def test_a_page_that_fails_is_told_to_each_in_an_error_of_its_own(hub, buy, minimax_emulator, listing):
+async def test_a_page_that_fails_is_reported_to_each_task_in_its_own_error(hub, buy, minimax_emulator, listing):
     bought = buy(3)
     await look(hub, bought[0])
     before = queries(minimax_emulator)

@@ -57,7 +57,7 @@ async def test_turns_are_never_closer_than_the_limit_asks_for_nor_much_further_a
     assert statistics.median(line.gaps) < SPACE * 1.5
 
 
-async def test_a_new_turnstile_waits_for_the_first_turn_as_for_any_other(line):
+async def test_a_new_limiter_waits_for_the_first_slot_as_for_any_other(line):
     """So that nothing comes in a burst when a triggerer is restarted, or a lone task follows on another."""
     start = time.monotonic()
     for n in range(3):
@@ -65,7 +65,7 @@ async def test_a_new_turnstile_waits_for_the_first_turn_as_for_any_other(line):
     assert min([line.times[0] - start, *line.gaps]) >= SPACE * 0.99
 
 
-async def test_a_turn_that_nobody_took_is_not_saved_up(line):
+async def test_an_unused_slot_is_not_saved_for_later(line):
     with shared_limiter("c", PER_MINUTE):
         await asyncio.sleep(5 * SPACE)
         await asyncio.gather(*(line.wait(str(n), n) for n in range(3)))
@@ -93,7 +93,7 @@ async def test_who_comes_again_after_a_refusal_is_first_though_others_came_meanw
     assert line.passed == ["a", "b", "c"]
 
 
-async def test_who_leaves_makes_no_gap(line):
+async def test_a_task_that_leaves_makes_no_gap(line):
     # Long enough for a gap to be told from a busy machine.
     space = 4 * SPACE
     first, *others = [asyncio.create_task(line.wait(name, n, PER_MINUTE // 4)) for n, name in enumerate("abc")]
@@ -118,7 +118,7 @@ async def test_how_many_wait_is_known_without_those_who_left():
             task.cancel()
 
 
-async def test_the_limit_that_was_told_last_counts(line):
+async def test_the_latest_limit_counts(line):
     async with asyncio.timeout(20):
         with shared_limiter("c", 30) as turnstile:
             turnstile._next = 0.0
@@ -127,7 +127,7 @@ async def test_the_limit_that_was_told_last_counts(line):
     assert line.gaps[0] < 1
 
 
-async def test_who_was_refused_without_a_limit_goes_by_the_usual_one():
+async def test_a_task_that_is_refused_without_a_limit_uses_the_usual_one():
     with shared_limiter("c", None) as turnstile:
         assert turnstile._per_minute == turnstiles.USUAL_PER_MINUTE
 
@@ -148,7 +148,7 @@ async def test_nothing_is_left_behind_by_the_last(line):
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_each_loop_has_a_turnstile_of_its_own():
+def test_each_loop_has_its_own_limiter():
     async def one():
         with shared_limiter("c", 1) as turnstile:
             return turnstile
