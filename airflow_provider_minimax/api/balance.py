@@ -34,7 +34,7 @@ class PlanShare:
             (" of the week", self.weekly_percent_left, self.weekly_resets_at),
         )
         told = [f"{left:f} %{what}{_until(end)}" for what, left, end in windows if left is not None]
-        return f"{self.name} {', '.join(told)}" if told else f"{self.name}, of which nothing is told"
+        return f"{self.name} {', '.join(told)}" if told else f"{self.name}, of which nothing is known"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
