@@ -679,7 +679,7 @@ def test_what_is_left_in_an_account_is_told(said, connect, minimax_emulator):
     ("remains", "told"),
     [
         ([{"model_name": "video", "current_interval_remaining_percent": 40}], "video 40 %"),
-        ([{"model_name": "video"}], "video, of which nothing is told"),
+        ([{"model_name": "video"}], "video, of which nothing is known"),
         ([], "nothing that the platform names"),
     ],
 )
