@@ -18,14 +18,9 @@ from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.arguments import check_search
-from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warned_of
-from airflow_provider_minimax.delivery.deliver import (
-    DeliveredClip,
-    DeliveryOptions,
-    already_delivered,
-    deliver_clip,
-    origin_of,
-)
+from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warn_instead_of_raising
+from airflow_provider_minimax.delivery.deliver import DeliveryOptions, already_delivered, deliver_clip
+from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip, facts_of_request
 from airflow_provider_minimax.delivery.destination import Destination, destination_of
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
@@ -223,7 +218,7 @@ class PurchaseJob:
         :return: the clip's facts.
         """
         if self.place is None:
-            return result_of(self.context, task.as_result() | (origin_of(receipt) if receipt else {}))
+            return result_of(self.context, task.as_result() | (facts_of_request(receipt) if receipt else {}))
         return self.announce(
             deliver_clip(self.hook, task, self.place, self.ledger, receipt, self.delivery, log=self.log)
         )
@@ -235,8 +230,8 @@ class PurchaseJob:
         :param landed: the clip.
         :return: its facts.
         """
-        with warned_of(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
-            self.delivered = Delivered(landed.facts["output_path"], landed.told(), self.product.sources())
+        with warn_instead_of_raising(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
+            self.delivered = Delivered(landed.facts["output_path"], landed.facts_with_origin(), self.product.sources())
             if self._announcer is not None:
                 announce(self.context, self._announcer, self.delivered)
         return result_of(self.context, landed.facts)
@@ -314,7 +309,7 @@ class PurchaseJob:
             self.ledger,
             order,
             Policy(options.on_clear, options.on_orphaned_intent, options.max_submissions, options.overwrite),
-            (lambda _: OutputState.MISSING) if self.place is None else self.place.look,
+            (lambda _: OutputState.MISSING) if self.place is None else self.place.output_state,
             before_buying=lambda: self._prepare_to_buy(ready),
             find_out=searcher.find_out if searcher else None,
             log=self.log,
