@@ -193,7 +193,7 @@ class MinimaxSubmissionUnknownError(MinimaxError, AirflowFailException):
 
 
 class MinimaxReceiptError(MinimaxError, AirflowFailException):
-    """A receipt cannot be read, or is another request's, so buying could be buying twice. Somebody has to look."""
+    """A receipt cannot be read, or is another request's, so buying could be buying twice. A person must check."""
 
 
 class MinimaxStorageError(MinimaxError):
@@ -213,7 +213,7 @@ class MinimaxTaskGoneError(MinimaxError, AirflowFailException):
 
 
 class MinimaxTaskTimeoutError(MinimaxError, AirflowSensorTimeout):
-    """Our patience ended before the remote task did: it goes on, will be billed, and can be waited for again."""
+    """Timed out; the remote task keeps running and will be billed. It can be waited for again."""
 
 
 class MinimaxDownloadError(MinimaxError):
@@ -231,7 +231,7 @@ def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"])
     What is wrong with a connection stops a purchase for good. After one, a retry costs nothing and may help.
 
     :param error: the error.
-    :param process: the kind of Airflow process in which it came up, which is where to look.
+    :param process: the kind of Airflow process in which it came up, which is where to check.
     :return: a :class:`MinimaxConnectionUnusableError` for what is wrong with the connection; any other error unchanged.
     """
     if not isinstance(
@@ -240,7 +240,7 @@ def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"])
         return error
     facts = {name: value for name, value in error.__dict__.items() if name not in ("message", "hint")}
     if error.billing == NOTHING_BOUGHT:
-        # So says whoever reads connections, who cannot know what was bought before.
+        # The reader of connections says so, and cannot know what was bought before.
         del facts["billing"]
     return MinimaxConnectionUnusableError(
         f"the {process} cannot use the connection just now: {error.message}",

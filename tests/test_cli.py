@@ -690,7 +690,7 @@ def test_the_balance_of_an_account_is_shown(said, connect, minimax_emulator):
     ("remains", "printed"),
     [
         ([{"model_name": "video", "current_interval_remaining_percent": 40}], "video 40 %"),
-        ([{"model_name": "video"}], "video, of which nothing is printed"),
+        ([{"model_name": "video"}], "video, of which nothing is known"),
         ([], "the platform lists nothing"),
     ],
 )

@@ -307,7 +307,7 @@ async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_op
 ):
     bought = buy(6)
     await look(hub, bought[0])
-    closed = mocker.spy(hub.hook.clients._async_client.transport._queue_of_looks.client, "aclose")
+    closed = mocker.spy(hub.hook.clients._async_client.transport._poll_queue.client, "aclose")
     minimax_emulator.fault("hold", operation="query", times=len(bought))
     others = asyncio.create_task(looks(hub, bought))
     await asyncio.sleep(0.3)

@@ -69,7 +69,7 @@ class AsyncClient:
 
         :param minimax_task_ids: their ids, at most as many as one page of the list has.
         :param api_version: which version of MiniMax's API knows them.
-        :param known: tasks as they were last seen, by their ids; one that goes on as it did is returned as it is here.
+        :param known: tasks as they were last seen, by their ids; one whose status has not changed is returned as it is.
         :return: those that the platform says enough about, by their ids; the others have to be polled one by one.
         :raises MinimaxError: the status check failed, by what to do about it.
         """

@@ -230,7 +230,7 @@ def get_tasks(
     :param platform: the platform, by the first version of its API.
     :param minimax_task_ids: the tasks, at most ``page_size`` of them.
     :param api_version: which version of the API knows them.
-    :param known: tasks as they were last seen, by their ids; one that goes on as it did is returned as it is here.
+    :param known: tasks as they were last seen, by their ids; one whose status has not changed is returned as it is.
     :return: those that the platform says enough about, by their ids; the others have to be polled one by one.
     """
     version = platform.of_version(api_version)
@@ -343,7 +343,7 @@ def _cancellation(version: Platform, minimax_task_id: str) -> Call[str]:
             "documentation goes",
             platform=version.name,
             minimax_task_id=minimax_task_id,
-            hint="The task goes on and is billed; wait for it with MinimaxTaskSensor.",
+            hint="The task keeps running and will be billed; wait for it with MinimaxTaskSensor.",
         )
     return Call(version.cancel(minimax_task_id), version.read_cancellation, retries=0)
 

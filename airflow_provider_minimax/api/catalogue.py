@@ -68,7 +68,7 @@ class Model:
 @cache
 def data() -> dict[str, Any]:
     """Return what ``catalogue.toml`` says."""
-    # Prices as they are published: a float would turn 0.28 into its nearest neighbour.
+    # Prices as they are published: a float would turn 0.28 into the nearest binary fraction.
     return tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text("utf-8"), parse_float=Decimal)
 
 
@@ -173,6 +173,6 @@ def _seconds_of_references(request: VideoRequest) -> float | None:
     try:
         lengths = [seconds_of(source.data.open(), source.data.length) for source in files]
     except OSError:
-        # Whoever sends it will say so.
+        # The upload or submission will say so.
         return None
     return None if None in lengths else sum(filter(None, lengths))

@@ -174,7 +174,7 @@ def harmless_cause(error: BaseException | None, api_key: str = "") -> BaseExcept
     Return what caused an error, for a traceback to show; ``None`` if its words, or its own causes', hold a secret.
 
     :param error: the cause.
-    :param api_key: the key that it may have been told.
+    :param api_key: the key that it may contain.
     """
     seen: set[int] = set()
     links = [error] if error is not None else []

@@ -21,7 +21,7 @@ _REMEMBERED = 10_000
 
 
 class TaskVersions:
-    """The versions that were found out, or that a submission told."""
+    """The versions that were found out, or that a submission used."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
@@ -34,7 +34,7 @@ class TaskVersions:
 
     def search(self, platform: Platform, minimax_task_id: str, api_version: str | None) -> VersionSearch:
         """
-        Begin to look for a task.
+        Begin to search for a task.
 
         :param platform: the platform, by the first version of its API.
         :param minimax_task_id: the task.

@@ -25,7 +25,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.lookup import ConnectionLookup
 
-# No platform gives this id to a task. The look is free, and its answer shows whether the key was accepted.
+# No platform gives this id to a task. The status check is free, and its answer shows whether the key was accepted.
 _NO_TASK = "0"
 _TIMEOUT = 10.0
 _MODELS = {"v1": "Hailuo (API v1)", "v2": "H3 (API v2)"}
@@ -162,7 +162,7 @@ def _send(endpoint: Endpoint, request: HttpRequest, read: Callable[[HttpReply], 
 
 
 def _what_is_left(platform: Platform, endpoint: Endpoint) -> str:
-    """Say what is left in the account, or nothing: a connection works whether that can be told or not."""
+    """Say what is left in the account, or nothing: a connection works whether that is known or not."""
     if platform.balance is None or platform.read_balance is None:
         return ""
     try:

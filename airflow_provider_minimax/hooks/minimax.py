@@ -138,28 +138,28 @@ class MinimaxHook(BaseHook):
         """
         Buy a clip once, wait for it and deliver it, with the same receipt as the operators: safe in a ``@task``.
 
-        A retry of the task goes on with what an earlier try bought, whatever that one died of. The context of the task
-        is found by itself. The wait holds the worker slot; ``MinimaxVideoGenerationOperator`` can wait without one.
-        Outside Airflow it works likewise: the receipt next to the output is found by the next call.
+        A retry of the task continues with what an earlier try bought, whatever ended that one. The task's context is
+        found automatically. The wait holds the worker slot; ``MinimaxVideoGenerationOperator`` can wait without one.
+        Outside Airflow it works the same way: the next call finds the receipt next to the output.
 
         .. seealso:: :doc:`/never-pay-twice`
 
         :param request: what to make: a :class:`~airflow_provider_minimax.api.request.VideoRequest`, or a
             ``RegenerationRequest``. What it carries may be paths, which are read here.
-        :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows; one that
+        :param output_path: where to deliver the clip: a path, or any URL that Airflow's object storage knows; one that
             ends with a slash is a folder, in which the clip gets a name made of the Airflow task's. Several calls in
             one Airflow task need a path each.
         :param overwrite: whether a file that is already there may be replaced: ``False``, ``True`` (every run buys
             another clip) or ``"changed"`` (a changed request does).
-        :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``.
+        :param check: how thoroughly to check the clip first: ``"none"``, ``"basic"`` or ``"full"``.
         :param preview: whether to make a poster frame and a contact sheet next to the clip.
-        :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"`` goes on
-            with it, ``"resubmit"`` buys another.
+        :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"``
+            continues with it, ``"resubmit"`` buys another.
         :param on_orphaned_intent: what to do if the answer to an earlier submission was lost: ``"fail"``,
             ``"resubmit"`` or ``"adopt"``.
         :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
             one a try; 1 or more.
-        :param poll_interval: seconds between status checks, more than 0; by default as such clips' times suggest.
+        :param poll_interval: seconds between status checks, more than 0; by default as long as such clips usually take.
         :param timeout: seconds until the wait ends, more than 0; the remote task keeps running and will be billed.
         :param cancel_on_timeout: whether to cancel the remote task then if it is still queued; H3 only.
         :param validate: whether to check the request before paying.
@@ -169,7 +169,7 @@ class MinimaxHook(BaseHook):
         :raises MinimaxReceiptError: the receipt cannot be read, or is that of another request; nothing was bought.
         :raises MinimaxSubmissionUnknownError: no usable answer came, now or in an earlier try, so a clip may have been
             bought.
-        :raises MinimaxError: what else went wrong, and what became of the money.
+        :raises MinimaxError: anything else; it says what was billed.
         """
         from airflow_provider_minimax.jobs.generate import generate
 

@@ -69,7 +69,7 @@ class FileHost:
             ):
                 bounds.let_the_body_come(ends_at)
                 yield _file_stream(response, start, version, self.endpoint, bounds)
-        # A link from outside may be no URL in ways that httpx does not foresee.
+        # A link from outside may be no URL in ways that httpx does not expect.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise MinimaxDownloadError(
                 f"the clip could not be fetched whole ({described(error)})",

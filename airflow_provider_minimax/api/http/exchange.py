@@ -1,5 +1,5 @@
 """
-What every exchange with a platform needs, whoever sends it: where it goes, what an answer or a failure means.
+What every exchange with a platform needs, sync or async: where it goes, what an answer or a failure means.
 
 A request that buys is repeated only when nothing can have been bought: no connection was made, or the platform said
 that it did not begin. When such a request went out and no usable answer came back, the outcome is unknown and is never
@@ -39,8 +39,8 @@ from airflow_provider_minimax.exceptions import (
 T = TypeVar("T")
 Read = Callable[[HttpReply], T]
 
-# Longer than any sensible poll interval: httpx drops idle connections after 5 s by default, so each poll would shake
-# hands anew.
+# Longer than any sensible poll interval: httpx drops idle connections after 5 s by default, so each poll would need
+# another handshake.
 KEEP_ALIVE = 300.0
 # httpx's pool rescans its connections for every request, which costs more than the request from some 30 in flight on.
 IN_FLIGHT = 8
@@ -59,7 +59,7 @@ class Endpoint:
     :param path_prefix: what comes between the base URL and every path.
     :param timeout: seconds to wait for an answer, and for each part of a longer one.
     :param max_retries: how often a request may be repeated.
-    :param rate_limit_per_minute: how many clips those who wait for a turn may submit in a minute, if there is a limit.
+    :param rate_limit_per_minute: how many clips may be submitted in a minute, if there is a limit.
     :param proxy: URL of a proxy; ``None`` leaves it to the environment (``HTTPS_PROXY`` and so on).
     :param verify: whether to check certificates, or the path of a bundle of authorities to check them against.
     :param auth_hint: what to do when the key is refused.

@@ -93,7 +93,7 @@ def _bought_nothing(error: MinimaxError, reply: HttpReply | None) -> bool:
     """Whether it is certain that a purchase was not accepted, if no task is named."""
     if isinstance(error, MinimaxUnavailableError):
         return isinstance(error, MinimaxUnreachableError)
-    # Whoever redirects need not be the platform, and may have passed the request on.
+    # What redirects need not be the platform, and may have passed the request on.
     return reply is None or not 300 <= reply.status < 400
 
 

@@ -1,7 +1,7 @@
 """
 A file on its way into a request: kept out of memory, and sent in blocks.
 
-What is checked, fingerprinted and sent are the same bytes. A file on a disk of this machine is read where it lies, and
+What is checked, fingerprinted and sent are the same bytes. A file on a disk of this machine is read where it is, and
 a change that comes between is noticed before the last byte is out. Any other is read once, into an anonymous temporary
 file: that is gone with the last who holds it, also when the process dies.
 """

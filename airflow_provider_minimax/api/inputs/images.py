@@ -276,7 +276,7 @@ def _check_whole(name: str, what: str, data: FileBytes, image: ImageFile) -> Non
             image.load()
         except Exception as error:
             raise _cut_off(name, what, redact(str(error) or type(error).__name__, limit=100)) from None
-    # Whatever else runs in this process may have told Pillow to take half pictures for whole ones.
+    # Other code in this process may have set Pillow to accept truncated images.
     if (not is_decoded or ImageFile.LOAD_TRUNCATED_IMAGES) and is_cut_off(data, kind):
         raise _cut_off(name, what, "its file ends early")
 

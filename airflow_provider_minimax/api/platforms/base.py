@@ -83,7 +83,7 @@ class Platform:
     :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, a model or all, ids
         or all, and what the tasks are for.
     :param read_list: reads the answer to that, which need not name all that were asked for; see :class:`ReadList`.
-    :param page_size: how many tasks to look at with one such request; 1 where there is none.
+    :param page_size: how many tasks one such request can poll; 1 where there is none.
     :param balance: makes the request for what is left in the account of an API key.
     :param read_balance: reads the answer to that; the first argument is the region, which decides the currency.
     """

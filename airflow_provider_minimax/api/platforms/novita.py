@@ -3,7 +3,7 @@ Novita (api.novita.ai): one address a model, one for all results, and the clip's
 
 Pages: https://novita.ai/docs/api-reference/model-apis-minimax-video-01 and its siblings, …/model-apis-task-result. The
 first frame is called ``image_url`` by the oldest model and ``image`` by the others. Times are texts of milliseconds in
-``extra.debug_info``, which is left empty at times; what a clip cost is not told.
+``extra.debug_info``, which is left empty at times; what a clip cost is not reported.
 
 H3 is sold in MiniMax's own shape instead, below ``/v3/minimax``: its page model-apis-minimax-h3 has the create and the
 query.
