@@ -31,7 +31,7 @@ def test_every_platform_sells_a_clip_that_can_be_fetched(customer, emulator, pla
 
 
 @pytest.mark.parametrize("platform", LIKE_MINIMAX)
-def test_minimax_tells_a_jobs_story_in_its_own_words(customer, emulator, platform):
+def test_minimax_reports_a_job_in_its_own_words(customer, emulator, platform):
     emulator.configure(polls=4)
     buyer = customer(platform)
     task_id = buyer.buy()
@@ -81,8 +81,8 @@ def test_minimax_marks_its_replies_with_a_trace(minimax):
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_task_belongs_to_the_platform_that_made_it(customer, platform):
-    stranger = customer("novita" if platform == "minimax" else "minimax")
-    answer = customer(platform).get(QUERY[platform].format(stranger.buy()))
+    other = customer("novita" if platform == "minimax" else "minimax")
+    answer = customer(platform).get(QUERY[platform].format(other.buy()))
     if platform == "vtrix":
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "404")
     elif platform == "novita":
@@ -149,7 +149,7 @@ def _with_key(customer, platform, key):
     ("reply", "status", "code"),
     [("status_and_code", "Fail", 1027), ("status_only", "Fail", 0), ("code_only", None, 1027)],
 )
-def test_a_failed_job_can_be_told_in_three_ways(minimax, emulator, reply, status, code):
+def test_a_failed_job_can_be_reported_in_three_ways(minimax, emulator, reply, status, code):
     emulator.configure(outcome="failed", polls=1, failure_reply=reply)
     answer = minimax.query(minimax.buy())
     assert (answer.get("status"), answer["base_resp"]["status_code"]) == (status, code)
@@ -161,7 +161,7 @@ def test_a_status_can_be_spelt_in_any_way(minimax, emulator):
     assert [minimax.query(task_id)["status"] for _ in range(2)] == ["Dreaming", "Finished"]
 
 
-def test_a_success_can_stay_without_a_file_for_some_looks_or_for_ever(minimax, emulator):
+def test_a_success_can_stay_without_a_file_for_some_polls_or_for_ever(minimax, emulator):
     task_id = minimax.buy()
     emulator.set_job(task_id, "success")
     emulator.configure(polls_without_file=2)
@@ -216,7 +216,7 @@ def test_chainhub_has_no_channel_for_an_unknown_model(customer):
     assert "无可用渠道" in answer.json()["error"]["message"]
 
 
-def test_chainhub_tells_of_a_failure_in_fail_reason(customer, emulator):
+def test_chainhub_reports_a_failure_in_fail_reason(customer, emulator):
     buyer = customer("chainhub")
     task_id = buyer.buy()
     emulator.set_job(task_id, "failed", code=1027)
@@ -276,7 +276,7 @@ def test_novita_shows_a_result_with_its_life_as_text(customer):
     assert done["videos"][0]["video_type"] == "mp4"
 
 
-def test_novita_tells_times_as_numbers_and_no_seed_that_it_does_not_have(customer):
+def test_novita_reports_times_as_numbers_and_no_seed_that_it_does_not_have(customer):
     buyer = customer("novita")
     task_id = buyer.buy()
     queued, done = (buyer.query(task_id)["extra"] for _ in range(2))
