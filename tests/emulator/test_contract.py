@@ -92,7 +92,7 @@ def test_a_censored_prompt_is_paid_for_and_fails_at_the_end(minimax, emulator):
     assert len(emulator.purchases) == 1
 
 
-def test_a_purchase_says_what_was_ordered_without_its_images(minimax, emulator):
+def test_a_purchase_records_what_was_ordered_without_its_images(minimax, emulator):
     minimax.order({"model": "MiniMax-Hailuo-02", "first_frame_image": IMAGE, "resolution": "512P"})
     (purchase,) = emulator.purchases
     assert purchase["price"] == {"usd": 0.10, "cny": 0.60}
@@ -190,6 +190,6 @@ def test_vtrix_refuses_a_body_that_its_client_would_not_send(customer, emulator,
     assert emulator.purchases == []
 
 
-def test_vtrix_takes_a_flat_body_if_configured(customer, emulator):
+def test_vtrix_takes_a_flat_body_if_the_settings_say_so(customer, emulator):
     emulator.configure(vtrix_flat_body=True)
     assert customer("vtrix").order({"model": "minimax_t2v_01", "prompt": "a fox"}).json()["id"]

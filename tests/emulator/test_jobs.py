@@ -22,7 +22,7 @@ def test_a_job_can_live_by_the_clock(minimax, emulator):
     assert seen == ["Preparing", "Queueing", "Processing", "Success"]
 
 
-def test_a_job_can_move_on_by_the_number_of_polls(minimax, emulator):
+def test_a_job_can_be_finished_by_the_number_of_polls(minimax, emulator):
     emulator.configure(lifecycle="polls", polls=3)
     task_id = minimax.buy()
     assert [minimax.query(task_id)["status"] for _ in range(4)] == ["Preparing", "Queueing", "Success", "Success"]
@@ -50,11 +50,11 @@ def test_a_file_cannot_be_had_before_the_job_is_done(minimax, emulator):
     assert minimax.retrieve(emulator.jobs[0]["file_id"])["base_resp"]["status_code"] == 2013
 
 
-def test_the_journal_says_who_requested_what_and_whether_a_key_was_sent(minimax, emulator):
+def test_the_journal_records_who_asked_for_what_and_whether_a_key_was_shown(minimax, emulator):
     browser.get(minimax.buy_link())
     minimax.get("/v1/no_such_page")
-    told = [(line["operation"], line["status"], line["had_authorization"]) for line in emulator.requests]
-    assert told == [
+    recorded = [(line["operation"], line["status"], line["had_authorization"]) for line in emulator.requests]
+    assert recorded == [
         ("submit", 200, True),
         ("query", 200, True),
         ("file", 200, True),
@@ -73,7 +73,7 @@ def test_a_reset_forgets_everything_and_restores_the_settings_of_the_start(minim
     assert [state[what] for what in ("jobs", "purchases", "requests", "faults")] == [[], [], [], []]
 
 
-@pytest.mark.parametrize("settings", [{"look": 1}, {"lifecycle": "magic"}, {"polls": "2"}, {"polls": 0}])
+@pytest.mark.parametrize("settings", [{"poll": 1}, {"lifecycle": "magic"}, {"polls": "2"}, {"polls": 0}])
 def test_a_setting_that_does_not_exist_is_refused(emulator, settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         emulator.configure(**settings)

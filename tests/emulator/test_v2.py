@@ -14,7 +14,7 @@ from tests.emulator.customer import V2_ORDER, V2Customer, browser
 from tests.emulator.test_contract_v2 import assert_refused, audio, image, text, video
 
 
-def test_a_job_reports_each_of_its_states(h3, emulator):
+def test_a_job_is_reported_from_queue_to_end(h3, emulator):
     emulator.configure(polls=4)
     task_id = h3.buy()
     replies = [h3.query(task_id) for _ in range(4)]
@@ -66,7 +66,7 @@ def test_usage_counts_what_was_sent_along(h3):
 
 
 @pytest.mark.parametrize("code", [1026, 1027])
-def test_a_failed_job_reports_its_code_as_text(h3, emulator, code):
+def test_a_failed_job_has_its_code_as_text(h3, emulator, code):
     task_id = h3.buy()
     emulator.set_job(task_id, "failed", code=code)
     reply = h3.query(task_id)
@@ -153,7 +153,7 @@ def test_a_job_is_forgotten_after_the_window(h3, emulator):
     assert h3.list() == {"items": [], "total": 0}
 
 
-def test_a_list_shows_the_newest_first_and_counts_as_no_poll(h3, emulator):
+def test_a_list_shows_the_newest_first_and_does_not_count_as_a_poll(h3, emulator):
     emulator.configure(polls=1)
     task_ids = [h3.buy() for _ in range(3)]
     emulator.set_job(task_ids[0], "success")
