@@ -25,6 +25,7 @@ __all__ = [
     "MinimaxConnectionUnusableError",
     "MinimaxDownloadError",
     "MinimaxError",
+    "MinimaxFileError",
     "MinimaxModerationError",
     "MinimaxQuotaError",
     "MinimaxRateLimitError",

@@ -80,7 +80,7 @@ def approver(airflow_db, monkeypatch) -> Approver:
 def decide(approver, connect, minimax_emulator) -> Iterator[Any]:
     """Run the example into a folder, with an answer; return the states of its tasks, and what was shown."""
     connect()
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
     with ThreadPoolExecutor(1) as person:
 
         def answer_or_give_up(option: str) -> str:

@@ -80,7 +80,7 @@ TELLS_ITS_BILL = {"vtrix"}
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_times_and_the_bill_that_a_platform_reports_are_read(platform, connect, minimax_emulator):
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     before = datetime.now(UTC).replace(microsecond=0)
     with closing(MinimaxHook(connect(platform))) as hook:
         sold = VideoRequest.of({"model": "I2V-01", "prompt": "a cat", "first_frame_image": FRAME})

@@ -151,7 +151,7 @@ def pasted(connect, minimax_emulator, s3_bucket, tmp_path, monkeypatch) -> Calla
     # The pace of the pages is that for real clips.
     monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
     monkeypatch.delitem(_STORE_CACHE, "s3-my_aws_conn", raising=False)
     storage = s3_bucket.server.storage
     attach("s3", "my_aws_conn", fs=storage)

@@ -28,7 +28,7 @@ BOAT = VideoRequest(model="MiniMax-Hailuo-02", prompt="A paper boat")
 def quickly(connect, minimax_emulator, monkeypatch):
     monkeypatch.setattr("airflow_provider_minimax.delivery.download._backoff", lambda state: 0.0)
     connect(extra={"max_retries": 0})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
 
 @pytest.fixture

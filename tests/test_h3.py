@@ -113,7 +113,7 @@ async def test_the_cost_of_reference_videos_is_in_the_receipt_once_the_platform_
     """The emulator counts five seconds for each."""
     connect()
     output = tmp_path / "boat.mp4"
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     operator = generate(deferrable=deferrable, output_path=str(output), reference_videos="https://files.example/a.mp4")
     try:
         facts = operator.execute(context)
@@ -127,7 +127,7 @@ async def test_the_cost_of_reference_videos_is_in_the_receipt_once_the_platform_
 def test_a_sensor_that_delivers_completes_the_price_in_the_receipt(connect, minimax_emulator, context, tmp_path):
     connect()
     output = str(tmp_path / "boat.mp4")
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     bought = generate(
         wait_for_completion=False, output_path=output, reference_videos="https://files.example/a.mp4"
     ).execute(context)
@@ -144,7 +144,7 @@ def test_a_sensor_that_delivers_completes_the_price_in_the_receipt(connect, mini
 @pytest.mark.parametrize("deferrable", [True, False])
 async def test_a_clip_is_bought_waited_for_and_delivered(deferrable, connect, minimax_emulator, context, tmp_path):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=2)
+    minimax_emulator.configure(lifecycle="polls", polls=2)
     output = tmp_path / "boat.mp4"
     operator = generate(deferrable=deferrable, output_path=str(output))
     try:
@@ -177,7 +177,7 @@ async def test_a_sensor_and_a_download_learn_the_version_from_the_xcom(
     deferrable, connect, minimax_emulator, context, tmp_path
 ):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=2)
+    minimax_emulator.configure(lifecycle="polls", polls=2)
     generate(wait_for_completion=False).execute(context)
     known = {"minimax_task_id": context["ti"].xcoms["task_id"], "api_version": context["ti"].xcoms["api_version"]}
     wait = MinimaxTaskSensor(task_id="wait", deferrable=deferrable, poke_interval=0.01, timeout=60, **known)
@@ -193,7 +193,7 @@ async def test_a_sensor_and_a_download_learn_the_version_from_the_xcom(
 
 def test_a_refused_clip_is_recognised_by_its_code(connect, minimax_emulator, context):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1, outcome="failed", failure_code=1026)
+    minimax_emulator.configure(lifecycle="polls", polls=1, outcome="failed", failure_code=1026)
     with pytest.raises(MinimaxModerationError, match="code 1026"):
         generate().execute(context)
 
@@ -336,7 +336,7 @@ def test_that_is_so_whatever_a_clear_does_because_the_next_try_buys_another_free
 def test_a_retry_after_a_cancellation_buys_again(connect, minimax_emulator, tmp_path):
     output = {"output_path": str(tmp_path / "boat.mp4")}
     killed(connect, minimax_emulator, {"ti": FakeTaskInstance()}, **output)
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     facts = generate(**output).execute({"ti": FakeTaskInstance(try_number=2)})
     first, second = (purchase["task_id"] for purchase in minimax_emulator.purchases)
     assert facts["task_id"] == second

@@ -20,8 +20,8 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.polling import shared_poller as hubs
-from airflow_provider_minimax.polling.shared_poller import get_shared_poller
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
+from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 from tests.hostile.server import HostileServer, whole
 from tests.samples import reply
 
@@ -64,7 +64,7 @@ async def test_a_clip_is_bought_waited_for_and_delivered(
     platform, deferrable, connect, minimax_emulator, context, tmp_path
 ):
     connect(platform)
-    minimax_emulator.configure(lifecycle="looks", looks=3)
+    minimax_emulator.configure(lifecycle="polls", polls=3)
     output = tmp_path / "boat.mp4"
     operator = generate(output_path=str(output), deferrable=deferrable)
     try:
@@ -223,7 +223,7 @@ def test_a_lost_answer_that_nobody_could_find_out_about_is_refused_before_paying
 
 
 def test_a_gateway_behind_a_host_sells_h3(unknown_gateway, minimax_emulator, tmp_path):
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     with closing(MinimaxHook(unknown_gateway)) as hook:
         task = hook.get_task(hook.submit(REQUEST), api_version="v2")
         assert hook.download(task, str(tmp_path / "boat.mp4"))["size"] > 0

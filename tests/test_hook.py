@@ -14,7 +14,7 @@ from email.utils import formatdate
 
 import pytest
 
-from airflow_provider_minimax.api.http import exchange
+from airflow_provider_minimax.api.http import failures
 from airflow_provider_minimax.api.http.message import HttpReply
 from airflow_provider_minimax.api.inputs.content import FileBytes
 from airflow_provider_minimax.api.request import VideoRequest
@@ -114,7 +114,7 @@ def test_a_key_that_the_platform_repeats_is_not_passed_on(hook, minimax_emulator
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_failed_task_says_so_on_every_platform(platform, connect, minimax_emulator):
-    minimax_emulator.configure(outcome="failed", looks=1)
+    minimax_emulator.configure(outcome="failed", polls=1)
     with closing(MinimaxHook(connect(platform))) as hook:
         task = hook.get_task(hook.submit(REQUEST))
     assert task.state is TaskState.FAILED
@@ -262,14 +262,14 @@ def test_status_checks_are_not_repeated_without_end(hook, minimax_emulator):
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_success_that_names_no_clip_yet_is_looked_at_again(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform))) as hook:
-        minimax_emulator.configure(looks=1, looks_without_file=2, chainhub_file_inline=False)
+        minimax_emulator.configure(polls=1, polls_without_file=2, chainhub_file_inline=False)
         assert hook.get_task(hook.submit(REQUEST)).has_output
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_success_that_never_names_a_clip_is_a_clear_failure(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform))) as hook:
-        minimax_emulator.configure(looks=1, looks_without_file=-1)
+        minimax_emulator.configure(polls=1, polls_without_file=-1)
         minimax_task_id = hook.submit(REQUEST)
         with pytest.raises(MinimaxUnavailableError, match="does not name its clip") as raised:
             hook.get_task(minimax_task_id)
@@ -295,7 +295,7 @@ def test_a_success_that_never_names_a_clip_is_a_clear_failure(platform, connect,
 )
 def test_retry_after_is_read_as_seconds_and_as_a_date(value, seconds):
     reply = HttpReply(429, {"retry-after": value})
-    assert exchange.retry_after(reply, now=lambda: 1_800_000_000.0) == seconds
+    assert failures.retry_after(reply, now=lambda: 1_800_000_000.0) == seconds
 
 
 def test_a_wait_that_the_platform_asked_for_is_kept(connect, minimax_emulator):

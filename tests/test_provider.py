@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from packaging.version import Version
 
-from airflow_provider_minimax import __version__
+from airflow_provider_minimax import __version__, exceptions
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.get_provider_info import get_provider_info
 from airflow_provider_minimax.hooks.connection import Extra
@@ -51,6 +51,30 @@ def test_the_package_is_named_as_it_is_installed():
 def test_airflow_finds_the_provider_by_its_entry_point():
     found = [e for e in entry_points(group="apache_airflow_provider") if e.value.startswith("airflow_provider_minimax")]
     assert found[0].load()() == INFO
+
+
+ERRORS = {
+    name
+    for name, value in vars(exceptions).items()
+    if isinstance(value, type) and issubclass(value, exceptions.MinimaxError)
+}
+
+
+def test_every_error_is_exported_and_so_stands_in_the_reference():
+    assert set(exceptions.__all__) == ERRORS
+    reference = (ROOT / "docs" / "reference" / "exceptions.rst").read_text("utf-8")
+    assert ".. automodule:: airflow_provider_minimax.exceptions\n   :members:\n" in reference
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS - {"MinimaxError"}))
+def test_every_error_has_its_row_in_the_page_on_errors(name):
+    assert f"``{name}``" in (ROOT / "docs" / "errors.rst").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+def test_every_error_of_a_trigger_arrives_as_what_it_is(name):
+    sent = getattr(exceptions, name)("it went wrong", platform="minimax")
+    assert type(exceptions.error_from_event(sent.as_event())) is type(sent)
 
 
 @pytest.mark.parametrize("kind", ["operators", "sensors", "hooks", "triggers"])

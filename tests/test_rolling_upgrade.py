@@ -84,7 +84,7 @@ def test_an_older_triggerer_watches_for_a_newer_operator(
     output, previous, connect, minimax_emulator, context, tmp_path
 ):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=2)
+    minimax_emulator.configure(lifecycle="polls", polls=2)
     operator = MinimaxVideoGenerationOperator(
         task_id="generate",
         model="MiniMax-Hailuo-2.3",

@@ -241,7 +241,7 @@ def test_rescheduling_frees_the_worker_slot_between_polls(bought, context, minim
 async def test_a_key_that_was_replaced_is_looked_up_by_a_sensor_that_waits(
     bought, context, connect, minimax_emulator, deferrable
 ):
-    minimax_emulator.configure(lifecycle="looks", looks=3)
+    minimax_emulator.configure(lifecycle="polls", polls=3)
     it = sensor(bought, deferrable=deferrable)
     assert it.poke(context).is_done is False
     minimax_emulator.configure(key="a-new-key")

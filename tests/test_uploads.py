@@ -318,7 +318,7 @@ def test_a_retry_that_goes_on_with_a_clip_uploads_nothing(connect, minimax_emula
 
 def test_a_receipt_knows_the_file_by_its_bytes_and_not_by_its_upload(connect, minimax_emulator, film, tmp_path):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     receipts = []
     for run in ("one", "two"):
         (tmp_path / run).mkdir()
@@ -332,7 +332,7 @@ def test_a_receipt_knows_the_file_by_its_bytes_and_not_by_its_upload(connect, mi
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_an_upload_that_fails_leaves_no_receipt_so_a_retry_buys(deferrable, connect, minimax_emulator, film, tmp_path):
     connect(extra={"max_retries": 0})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     minimax_emulator.fault("http", operation="upload", status=503)
     with pytest.raises(MinimaxUnavailableError, match="Nothing was bought") as raised:
         generate(film, tmp_path, deferrable=deferrable).execute({"ti": FakeTaskInstance()})
@@ -362,7 +362,7 @@ def test_a_worker_that_ends_while_it_uploads_has_bought_nothing_so_its_retry_buy
 ):
     log = log_of(MinimaxVideoGenerationOperator)
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     operator = generate(film, tmp_path)
 
     def die(self, start, size):

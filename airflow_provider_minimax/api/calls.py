@@ -65,20 +65,26 @@ Steps = Generator[Call[Any], Any, T]
 """The requests of one call, one after the other, and in the end its result."""
 
 
-def submit(platform: Platform, request: PaidRequest, *, after_refusals: bool = True) -> Steps[str]:
+def submit(
+    platform: Platform, versions: TaskVersions, request: PaidRequest, *, after_refusals: bool = True
+) -> Steps[str]:
     """
     Buy what is asked for; upload its large files first.
 
     :param platform: the platform, by the first version of its API.
+    :param versions: notes which version of the API knows the task.
     :param request: the request, with the contents of its files.
     :param after_refusals: whether to submit again when there are too many requests.
     :return: the remote task id.
     """
     version = platform.for_request(request)
     ready = yield from upload_files(platform, request)
-    order = version.order(ready)
     with doubting_address():
-        return (yield from Call(order, version.read_submission, after_refusals=after_refusals))
+        minimax_task_id = yield from Call(
+            version.submission(ready), version.read_submission, after_refusals=after_refusals
+        )
+    versions.remember(minimax_task_id, version.api_version)
+    return minimax_task_id
 
 
 def upload_files(platform: Platform, request: R) -> Steps[R]:
@@ -93,7 +99,7 @@ def upload_files(platform: Platform, request: R) -> Steps[R]:
     if version.upload is None:
         return request
     # What the platform cannot be sent is refused before anything is uploaded.
-    version.order(request)
+    version.submission(request)
     addresses = {}
     for name, file in to_upload(request).items():
         addresses[file] = yield from upload(version, file, name)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import heapq
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,11 +20,11 @@ from contextvars import Context
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import chain
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
-from airflow_provider_minimax.api.call_errors import NO_SUCH_CALL
 from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.message import NO_SUCH_CALL
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
@@ -31,9 +32,12 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRateLimitError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.polling.background_log import BackgroundLog
 from airflow_provider_minimax.polling.cancel import shielded
 from airflow_provider_minimax.polling.poller import LAST_ANSWER
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 # Looks that are due at nearly the same time share one wake-up of the loop, which costs about as much as a look.
 TICK = 0.1
@@ -90,8 +94,12 @@ class SharedPoller:
     :param hook: the connection to look through; closed with the hub.
     """
 
+    log: BackgroundLog
+    """Where those who wait have their lines written."""
+
     def __init__(self, hook: MinimaxHook) -> None:
         self.hook = hook
+        self.log = BackgroundLog()
         self._users = 0
         self._loop = asyncio.get_running_loop()
         # Looks that are not due, by when they are; and these times, the next one first.
@@ -183,9 +191,13 @@ class SharedPoller:
         return look.answer
 
     def _due(self, start: float, after: float, latest: float) -> float:
+        """Return when to send a poll: not before the end of a pause, and together with others that are due by then."""
         due = start + after
         if after >= 1:
-            due = round(due / TICK) * TICK
+            tick = _tick(after)
+            due = round(due / tick) * tick
+        elif after > 0:
+            due = math.ceil(due / TICK) * TICK
         return max(due, min(self._resume, latest))
 
     def _put_off(self, look: _PendingPoll) -> None:
@@ -212,21 +224,27 @@ class SharedPoller:
             for look in self._later.pop(heapq.heappop(self._dues)):
                 if not look.answer.done():
                     self._now.append(look)
-        room = self.hook.clients.max_in_flight - len(self._senders)
-        more = min(len(self._now), room, BURST)
-        for _ in range(more):
-            self._senders.add(self._loop.create_task(self._send()))
-        if more == BURST < min(len(self._now), room):
+        self._begin_to_send()
+        if self._now and len(self._senders) < self.hook.clients.max_in_flight:
             self._set_timer(now + TICK)
         if self._dues:
             self._set_timer(self._dues[0])
 
-    async def _send(self) -> None:
+    def _begin_to_send(self) -> None:
+        """Begin with a few of the requests that are due; who sends one goes on with the next."""
+        for _ in range(min(BURST, self.hook.clients.max_in_flight - len(self._senders))):
+            if not self._now:
+                return
+            self._senders.add(self._loop.create_task(self._send(self._next_page())))
+
+    async def _send(self, page: list[_PendingPoll]) -> None:
         try:
-            while self._now:
-                page = self._next_page()
+            while True:
                 for look in await self._not_listed(page) if len(page) > 1 else page:
                     await self._ask(look)
+                if not self._now:
+                    return
+                page = self._next_page()
         finally:
             # Not in a callback, which would come after a look that is due by then had counted on this sender.
             self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -238,6 +256,7 @@ class SharedPoller:
         room = self.hook.clients.page_size(api_version) if self._may_ask_for_list() else 1
         while len(page) < room and self._now and self._now[0].api_version == api_version:
             page.append(self._now.popleft())
+        self._is_listing = self._is_listing or len(page) > 1
         return page
 
     def _may_ask_for_list(self) -> bool:
@@ -280,7 +299,6 @@ class SharedPoller:
     async def _not_listed(self, page: list[_PendingPoll]) -> list[_PendingPoll]:
         """Look at a page of tasks with one request; return those that have to be looked at one by one."""
         try:
-            self._is_listing = True
             ids = [look.minimax_task_id for look in page]
             # Looks of an unknown version are sent one by one.
             known = {look.minimax_task_id: look.seen for look in page if look.seen is not None}
@@ -360,6 +378,11 @@ class SharedPoller:
         await self.hook.aclose()
 
 
+def _tick(after: float) -> float:
+    """Return a twentieth of a wait at most: each tick is twice the one before, so that those of all waits coincide."""
+    return float(TICK * 2 ** (int(after) >> 2).bit_length())
+
+
 def _is_no_list(error: MinimaxError) -> bool:
     """Whether there is no list at an address: no such call, a redirect to elsewhere, or a page for people."""
     status = error.http_status or 0
@@ -369,15 +392,16 @@ def _is_no_list(error: MinimaxError) -> bool:
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedPoller]] = WeakKeyDictionary()
 
 
-def get_shared_poller(minimax_conn_id: str) -> SharedPoller:
+def poller_for(minimax_conn_id: str, open_hook: Callable[[str], MinimaxHook]) -> SharedPoller:
     """
-    Return the hub that all users of a connection on this event loop share, to be entered at once (``async with``).
+    Return the poller that all users of a connection on this event loop share, to be entered at once (``async with``).
 
     The last one to leave it closes it.
 
     :param minimax_conn_id: the connection.
+    :param open_hook: makes the hook that they share.
     """
     hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
     if minimax_conn_id not in hubs:
-        hubs[minimax_conn_id] = SharedPoller(MinimaxHook(minimax_conn_id))
+        hubs[minimax_conn_id] = SharedPoller(open_hook(minimax_conn_id))
     return hubs[minimax_conn_id]

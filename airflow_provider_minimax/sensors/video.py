@@ -8,18 +8,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_minimax.arguments import (
-    check_api_version,
-    check_delivery,
-    checked_id,
-    is_literal,
-    known_version,
-    seconds,
-)
 from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
@@ -29,6 +21,13 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     after_purchase,
 )
+from airflow_provider_minimax.options import (
+    check_api_version,
+    checked_id,
+    is_literal,
+    known_version,
+    seconds,
+)
 from airflow_provider_minimax.polling.deferral import resume
 from airflow_provider_minimax.version_compat import AirflowSensorTimeout, AirflowSkipException, conf
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
-    from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.polling.poller import Outcome
     from airflow_provider_minimax.polling.worker import TaskWait
 
@@ -96,10 +94,6 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         poke_interval: timedelta | float = 10.0,
         timeout: timedelta | float = 1800.0,
         cancel_on_timeout: bool = False,
-        output_path: AnyPath | None = None,
-        overwrite: bool = False,
-        check: Literal["none", "basic", "full"] = "none",
-        preview: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -110,11 +104,6 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         self.minimax_conn_id = minimax_conn_id
         self.deferrable = deferrable
         self.cancel_on_timeout = cancel_on_timeout
-        self.output_path = output_path
-        self.overwrite = overwrite
-        self.check = check
-        self.preview = preview
-        check_delivery(check, preview, output_path, delivers=True)
         if is_literal(minimax_task_id):
             checked_id(minimax_task_id)
         check_api_version(api_version)
@@ -173,8 +162,8 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         """Wait for the task, in this process or in the triggerer, and deliver its clip if asked to."""
         self._deadline = self._began_at(context) + self.timeout
         try:
-            if self._place(context) is not None:
-                self._wishes().check_dependencies()
+            if self._destination(context) is not None:
+                self._delivery_options().check_dependencies()
             with closing(self.hook):
                 return self._poll_then_defer(context) if self.deferrable else self._poke_until_done(context)
         except MinimaxError as error:
@@ -242,11 +231,13 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         if self.do_xcom_push:
             context["ti"].xcom_push(key="task_id", value=facts["task_id"])
         try:
-            place = self._place(context)
-            if place is None:
+            destination = self._destination(context)
+            if destination is None:
                 return dict(facts)
             minimax_task_id = checked_id(self.minimax_task_id)
-            return self._deliver(context, self.hook, place, minimax_task_id, None, self._poll)
+            return self._deliver(
+                context, self.hook, destination, minimax_task_id=minimax_task_id, file_id=None, find=self._poll
+            )
         except MinimaxError as error:
             self._fail(after_purchase(error, "worker"))
 

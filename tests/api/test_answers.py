@@ -35,7 +35,7 @@ from tests.samples import cases, reply
 
 CONTRACTS = {
     **PLATFORMS,
-    **{f"{name}_{newer.api_version}": newer for name, platform in PLATFORMS.items() if (newer := platform.newer)},
+    **{f"{name}_{v2.api_version}": v2 for name, platform in PLATFORMS.items() if (v2 := platform.next_version)},
 }
 PURCHASE = HttpRequest("POST", "/buy", body={"model": "m", "prompt": "a boat"}, buys=True)
 STATUSES = [200, 201, 202, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 408, 409, 413, 422, 425, 429, 451, 499]

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
-from airflow_provider_minimax.api.http.exchange import Endpoint, may_repeat, read_reply, retry_after
+from airflow_provider_minimax.api.http.exchange import Endpoint, may_repeat, read_reply
+from airflow_provider_minimax.api.http.failures import retry_after
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.task import TaskState

@@ -22,7 +22,7 @@ IMAGE = "https://files.example/a.png"
 
 
 def problems(request, **options) -> list[str]:
-    return rules.check(request, **options).problems
+    return rules.validate(request, **options).problems
 
 
 # -- the rules ---------------------------------------------------------------------------------------------------------
@@ -99,11 +99,16 @@ def test_a_prompt_that_cannot_be_rewritten_is_refused_before_anything_is_paid(fi
 
 
 def test_what_is_known_only_when_rendered_is_left_for_then():
-    assert problems(RegenerationRequest.of({"model": "MiniMax-H3"}), later=frozenset({"source_task_id"})) == []
-    assert problems(RegenerationRequest.of({"model": "MiniMax-H3"}), later=frozenset({"base_video", "prompt"})) == []
+    assert problems(RegenerationRequest.of({"model": "MiniMax-H3"}), unresolved=frozenset({"source_task_id"})) == []
+    assert (
+        problems(RegenerationRequest.of({"model": "MiniMax-H3"}), unresolved=frozenset({"base_video", "prompt"})) == []
+    )
     rewriting = PromptRewriteRequest.of({"model": "MiniMax-H3", "duration": 5})
-    assert problems(rewriting, later=frozenset({"prompt", "ratio"})) == []
-    assert problems(RegenerationRequest.of({"model": "known when rendered"} | BY_ID), later=frozenset({"model"})) == []
+    assert problems(rewriting, unresolved=frozenset({"prompt", "ratio"})) == []
+    assert (
+        problems(RegenerationRequest.of({"model": "known when rendered"} | BY_ID), unresolved=frozenset({"model"}))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def test_a_field_that_a_request_does_not_have_is_named(kind, fields, said):
 
 
 def test_the_models_that_have_something_besides_clips_are_in_the_catalogue():
-    also = {name: model.also for name, model in catalogue.models().items() if model.also}
+    also = {name: model.other_task_types for name, model in catalogue.models().items() if model.other_task_types}
     assert also == {"MiniMax-H3": {"regeneration", "h3_context_ir"}}
 
 
@@ -156,14 +161,14 @@ def test_a_clip_lists_as_before():
 
 
 def test_a_clip_is_re_rendered_by_the_id_of_its_task():
-    request = V2.order(RegenerationRequest.of(BY_ID | {"aigc_watermark": False}))
+    request = V2.submission(RegenerationRequest.of(BY_ID | {"aigc_watermark": False}))
     assert (request.method, request.path, request.buys) == ("POST", "/v2/video_regeneration", True)
     assert request.body == BY_ID | {"resolution": "2K", "aigc_watermark": False}
 
 
 def test_a_clip_is_re_rendered_from_itself_and_all_it_was_made_from():
     fields = BY_CLIP | {"reference_images": [IMAGE], "reference_audios": ["mm_file://1"], "extra_body": {"seed": 1}}
-    body = V2.order(RegenerationRequest.of(fields)).body
+    body = V2.submission(RegenerationRequest.of(fields)).body
     assert body == {
         "model": "MiniMax-H3",
         "content": [
@@ -178,7 +183,7 @@ def test_a_clip_is_re_rendered_from_itself_and_all_it_was_made_from():
 
 
 def test_a_prompt_is_rewritten_with_the_pictures_of_its_clip():
-    request = V2.order(PromptRewriteRequest.of(REWRITING | {"first_frame_image": IMAGE}))
+    request = V2.submission(PromptRewriteRequest.of(REWRITING | {"first_frame_image": IMAGE}))
     assert (request.path, request.buys) == ("/v2/h3_context_ir", True)
     assert request.body == {
         "model": "MiniMax-H3",

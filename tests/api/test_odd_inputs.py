@@ -239,7 +239,7 @@ def test_a_length_is_a_whole_number(value):
 
 
 def test_a_prompt_that_is_the_word_none_is_not_bought():
-    from airflow_provider_minimax.api.catalogue import check
+    from airflow_provider_minimax.api.clip_rules import validate as check
 
     assert "value that is not there" in check(VideoRequest.of({"model": "T2V-01", "prompt": "None"})).problems[0]
 

@@ -858,7 +858,7 @@ def test_a_model_of_the_second_version_has_no_address_of_the_first(platform, mod
 def test_h3_is_bought_and_asked_for_below_the_prefix_that_the_platform_has(platform, prefix):
     v2 = PLATFORMS[platform].for_model("MiniMax-H3")
     assert (v2.name, v2.api_version) == (platform, "v2")
-    order = v2.order(VideoRequest.of(H3))
+    order = v2.submission(VideoRequest.of(H3))
     assert (order.method, order.path, order.buys) == ("POST", f"{prefix}/v2/video_generation", True)
     assert order.body == V2.submit(VideoRequest.of(H3)).body
     assert v2.query("a/b").path == f"{prefix}/v2/query/video_generation/a%2Fb"
@@ -868,7 +868,7 @@ def test_what_gateways_are_not_known_to_have_is_not_there():
     for platform in ("novita", "ai302"):
         v2 = PLATFORMS[platform].of_version("v2")
         assert (v2.list_tasks, v2.read_list, v2.cancel, v2.read_cancellation, v2.upload, v2.read_upload) == (None,) * 6
-        assert (v2.page_size, v2.also, v2.balance) == (1, {}, None)
+        assert (v2.page_size, v2.other_requests, v2.balance) == (1, {}, None)
 
 
 def test_a_create_that_names_a_task_twice_is_known_by_its_own_id():

@@ -63,7 +63,7 @@ class Errand:
     def looks(self) -> list[int]:
         """How often the platform told where this errand's clips stand."""
         bought = {item["task_id"] for item in self.purchases}
-        return [job["looks"] for job in self.airflow.emulator.jobs if job["task_id"] in bought]
+        return [job["polls"] for job in self.airflow.emulator.jobs if job["task_id"] in bought]
 
     def journal(self, task: str = "generate") -> Journal:
         return Journal.of(self.folder / f"{task}.journal")

@@ -1,4 +1,4 @@
-"""What killed processes left behind is taken away by whoever comes by; nothing else is."""
+"""The next delivery deletes what killed processes left behind, and nothing else."""
 
 from __future__ import annotations
 

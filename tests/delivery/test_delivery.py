@@ -1,4 +1,4 @@
-"""What is there after a delivery: the clip, its manifest, its pictures, and what downstream is told."""
+"""What is there after a delivery: the clip, its manifest, its pictures, and what Airflow learns about it."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ def test_a_task_that_only_buys_cannot_check():
         generation("/clips/a.mp4", wait_for_completion=False, check="full")
 
 
-# -- what is told ------------------------------------------------------------------------------------------------------
+# -- what is logged ----------------------------------------------------------------------------------------------------
 
 
 def test_pictures_that_cannot_be_made_do_not_withhold_the_clip(account, tmp_path, log_of):

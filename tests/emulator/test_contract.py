@@ -87,8 +87,8 @@ def test_a_forbidden_prompt_is_refused_at_once(minimax, emulator, word):
 
 def test_a_censored_prompt_is_paid_for_and_fails_at_the_end(minimax, emulator):
     task_id = minimax.buy(prompt="a censored fox")
-    minimax.look(task_id)
-    assert minimax.look(task_id)["base_resp"]["status_code"] == 1027
+    minimax.query(task_id)
+    assert minimax.query(task_id)["base_resp"]["status_code"] == 1027
     assert len(emulator.purchases) == 1
 
 

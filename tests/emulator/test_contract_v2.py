@@ -158,7 +158,7 @@ def test_what_the_documents_allow_is_made(h3, emulator, body, mode, ratio):
     (purchase,) = emulator.purchases
     assert (answer.status_code, answer.json()) == (200, {"task_id": purchase["task_id"]})
     assert (purchase["api"], purchase["mode"], purchase["model"]) == ("v2", mode, body["model"])
-    assert h3.look(purchase["task_id"])["ratio"] == ratio
+    assert h3.query(purchase["task_id"])["ratio"] == ratio
 
 
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD.keys())

@@ -49,8 +49,8 @@ def test_a_code_is_worded_by_each_platform(customer, emulator):
 def test_a_code_on_a_query_leaves_the_job_alone(minimax, emulator):
     task_id = minimax.buy()
     emulator.fault("base_resp", code=1033, operation="query")
-    assert minimax.look(task_id) == {"base_resp": {"status_code": 1033, "status_msg": "system error"}}
-    assert minimax.look(task_id)["status"] == "Preparing"
+    assert minimax.query(task_id) == {"base_resp": {"status_code": 1033, "status_msg": "system error"}}
+    assert minimax.query(task_id)["status"] == "Preparing"
 
 
 def test_an_http_error_can_ask_to_wait_some_seconds_or_until_a_date(minimax, emulator):
@@ -318,7 +318,7 @@ def test_a_part_of_a_clip_meets_the_same_troubles(minimax, emulator, kind):
 def test_a_task_can_become_unknown(minimax, emulator):
     task_id = minimax.buy()
     emulator.fault("unknown_task")
-    assert minimax.look(task_id)["base_resp"]["status_code"] == 2013
+    assert minimax.query(task_id)["base_resp"]["status_code"] == 2013
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_chainhub_can_turn_a_request_away_in_chinese(customer, emulator, kind, s
 def test_a_fault_meets_its_operation_and_platform_so_many_times_after_so_many_others(customer, minimax, emulator):
     emulator.fault("http", operation="query", platform="minimax", times=2, after=1, status=500)
     bltcy = customer("bltcy")
-    bltcy.look(bltcy.buy())
+    bltcy.query(bltcy.buy())
     task_id = minimax.buy()
     answers = [minimax.get("/v1/query/video_generation", params={"task_id": task_id}) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 500, 500, 200]
@@ -354,10 +354,10 @@ def test_a_fault_can_be_for_all_that_is_asked_about_one_job_among_many(minimax, 
 
     def asked_about(task_id: str) -> list[int]:
         file_id = next(job["file_id"] for job in emulator.jobs if job["task_id"] == task_id)
-        looks = [minimax.get("/v1/query/video_generation", params={"task_id": task_id}).status_code]
-        looks.append(minimax.get("/v1/files/retrieve", params={"file_id": file_id}).status_code)
+        replies = [minimax.get("/v1/query/video_generation", params={"task_id": task_id}).status_code]
+        replies.append(minimax.get("/v1/files/retrieve", params={"file_id": file_id}).status_code)
         emulator.set_job(task_id, "success")
-        return [*looks, browser.get(minimax.retrieve(file_id)["file"]["download_url"]).status_code]
+        return [*replies, browser.get(minimax.retrieve(file_id)["file"]["download_url"]).status_code]
 
     assert asked_about(fox) == [200, 200, 200]
     assert asked_about(boat) == [503, 503, 503]

@@ -1,4 +1,4 @@
-"""Which clips can be made anew in 2K: what can be known of a file before anything is paid."""
+"""Which clips can be re-rendered in 2K, as far as the file shows it before anything is paid."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_768p_clip_can_be_re_rendered(seconds):
         (film_v2("480P", 5), ["it is 832 x 480 px, and its area must be from 768 x 768 to 768 x 1344"]),
         (
             encode(moving((768, 768), 30), fps=25),
-            ["it has no sound track", "it has 25 pictures a second, and must have 24", "it has 30 pictures"],
+            ["it has no sound track", "it has 25 frames per second, and must have 24", "it has 30 frames"],
         ),
         (b"\x00\x00\x00\x20ftypisom" + bytes(64), ["it cannot be decoded"]),
     ],

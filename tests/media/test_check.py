@@ -121,7 +121,7 @@ def test_a_clip_that_ends_between_two_pictures_is_refused(film):
     with av.open(BytesIO(film)) as container:
         ends = [packet.pos + packet.size for packet in container.demux(video=0) if packet.size]
     for level in LEVELS:
-        assert "its pictures end after 1.00 of 2.00 s" in rejection(film[: sorted(ends)[23]], level)
+        assert "its frames end after 1.00 of 2.00 s" in rejection(film[: sorted(ends)[23]], level)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -149,7 +149,7 @@ def test_a_black_clip_is_refused_by_the_full_check(picture):
 def test_a_frozen_clip_is_refused_by_the_full_check(crf, keyint):
     content = films.encode(films.frozen(films.still()), crf=crf, keyint=keyint)
     assert check_clip(BytesIO(content), "basic", ANY)
-    assert rejection(content).endswith("its picture stands still from beginning to end")
+    assert rejection(content).endswith("it shows the same picture from beginning to end")
 
 
 CALM = {
@@ -193,7 +193,7 @@ def test_a_clip_without_pictures_is_refused():
             plane.update(bytes(plane.buffer_size))
         container.mux(stream.encode(silence))
         container.mux(stream.encode())
-    assert "it has no tracks of pictures" in rejection(content.getvalue(), "basic")
+    assert "it has no video tracks" in rejection(content.getvalue(), "basic")
 
 
 def test_a_file_that_cannot_be_read_is_no_bad_clip(tmp_path):

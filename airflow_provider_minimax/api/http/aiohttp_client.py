@@ -22,16 +22,10 @@ from aiohttp import (
 )
 
 from airflow_provider_minimax.api.http.answer import Answer
-from airflow_provider_minimax.api.http.connections import CONNECT_TIMEOUT
-from airflow_provider_minimax.api.http.exchange import (
-    KEEP_ALIVE,
-    Endpoint,
-    broken_off,
-    headers_of,
-    ssl_context,
-    unreachable,
-    unusable,
-)
+from airflow_provider_minimax.api.http.bounded import CONNECT_TIMEOUT
+from airflow_provider_minimax.api.http.certificates import ssl_context
+from airflow_provider_minimax.api.http.exchange import KEEP_ALIVE, Endpoint, headers_of
+from airflow_provider_minimax.api.http.failures import broken_off, unreachable, unusable
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.exceptions import MinimaxError
 

@@ -18,9 +18,7 @@ from airflow_provider_minimax.api.http.exchange import (
     Endpoint,
     Read,
     T,
-    broken_off,
     connection_options,
-    network_error,
     read_reply,
     repetition,
     request_options,
@@ -28,6 +26,7 @@ from airflow_provider_minimax.api.http.exchange import (
     time_for,
     timeouts,
 )
+from airflow_provider_minimax.api.http.failures import broken_off, network_error
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.proxies import proxy_for
 

@@ -1,14 +1,13 @@
 """
 MiniMax itself, API v2 (H3): https://platform.minimax.io/docs/api-reference/video-generation-v2-create.
 
-One create call with a list of contents, one query that names the clip's URL, a list of the last seven days, a call that
-cancels a task which is still queued, and one of v1 that uploads what is too large for the create call. Two more calls
-make such tasks: one makes a clip anew in 2K, one a better prompt. Errors come with a real HTTP status; the inner code
-is in brackets at the end of their text. A task tells the seconds and tokens that it used, and not what they cost.
+One create call with a list of contents, one query that names the clip's URL, a list of seven days, a call that cancels
+a queued task, and one of v1 that uploads what is too large for the create call. Two more calls make tasks: one
+re-renders a clip in 2K, one improves a prompt. Errors come with a real HTTP status; the inner code is in brackets at
+their end. A task reports the seconds and tokens that it used, and not what they cost.
 
-Gateways resell it in the same shape below a prefix of theirs, and leave some of it out: :func:`resold`. Some of them
-say errors of the account in HTTP 200, as v1 does. OneHub gateways answer a create with a ``task_id`` and a
-``platform_id``; a query takes either.
+Gateways resell it below a prefix of theirs, and leave some of it out: :func:`resold`. Some report errors of the account
+in HTTP 200, as v1 does. OneHub gateways answer a create with ``task_id`` and ``platform_id``; a query takes either.
 """
 
 from __future__ import annotations
@@ -353,7 +352,7 @@ PLATFORM = Platform(
     title="MiniMax",
     base_urls=BASE_URLS,
     submit=submit,
-    also={RegenerationRequest: regenerate, PromptRewriteRequest: rewrite},
+    other_requests={RegenerationRequest: regenerate, PromptRewriteRequest: rewrite},
     read_submission=read_submission,
     query=query,
     read_task=read_task,

@@ -179,7 +179,7 @@ def recognises(reply: HttpReply) -> bool:
     return is_object_with(reply, "task", "reason", "code", "message")
 
 
-def _check(request: VideoRequest, later: frozenset[str]) -> list[str]:
+def _check(request: VideoRequest, unresolved: frozenset[str]) -> list[str]:
     model = MODEL_NAMES.get((request.model, request.mode), request.model)
     if model.startswith("minimax-hailuo") and request.resolution not in (None, *_HAILUO_RESOLUTIONS):
         return [f"resolution={request.resolution!r}: Novita's {model} takes {' or '.join(_HAILUO_RESOLUTIONS)}"]
@@ -204,7 +204,7 @@ PLATFORM = Platform(
     name=_NAME,
     title=_TITLE,
     base_urls=_BASE_URLS,
-    newer=minimax_v2.resold(_NAME, _TITLE, _BASE_URLS, below="/v3/minimax"),
+    next_version=minimax_v2.resold(_NAME, _TITLE, _BASE_URLS, below="/v3/minimax"),
     submit=submit,
     read_submission=read_submission,
     query=query,
