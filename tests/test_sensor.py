@@ -252,7 +252,7 @@ async def test_a_key_that_was_replaced_is_looked_up_by_a_sensor_that_waits(
 def test_a_key_that_is_replaced_between_two_checks_of_one_wait_does_not_end_it(
     bought, context, connect, minimax_emulator, monkeypatch
 ):
-    minimax_emulator.configure(lifecycle="looks", looks=4)
+    minimax_emulator.configure(lifecycle="polls", polls=4)
     it, poke, checks = sensor(bought), MinimaxTaskSensor.poke, []
 
     def poke_and_replace(self, context):

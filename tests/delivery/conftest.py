@@ -72,7 +72,7 @@ def target(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tar
 def account(connect, minimax_emulator, monkeypatch):
     """An account at which a clip is ready at once."""
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
     return minimax_emulator
 

@@ -115,16 +115,8 @@ def generate(output_path: str, **options: Any) -> Any:
 
 
 @pytest.fixture
-<<<<<<<< HEAD:tests/delivery/test_failed_deliveries.py
-def account(connect, minimax_emulator, monkeypatch):
-    """An account at which a clip is ready at once."""
-    connect()
-    minimax_emulator.configure(lifecycle="polls", polls=1)
-    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
-========
 def account(account, monkeypatch):
     """The same, whose receipts are stored at the first attempt or not at all."""
->>>>>>>> house-D:tests/delivery/test_failures.py
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger._ATTEMPTS", 1)
     return account
 
@@ -237,13 +229,7 @@ def test_a_bucket_that_takes_no_more_in_the_middle_says_so_and_nothing_is_fetche
     assert answers[:2] == [(None, 200), ("bytes=12000000-", 416)]
 
 
-<<<<<<<< HEAD:tests/delivery/test_failed_deliveries.py
 def test_a_slow_download_times_out_and_what_came_is_kept(tmp_path, deliver, minimax_emulator, monkeypatch):
-========
-def test_a_slow_host_is_left_in_the_end_and_the_part_that_came_is_kept(
-    tmp_path, deliver, minimax_emulator, monkeypatch
-):
->>>>>>>> house-D:tests/delivery/test_failures.py
     minimax_emulator.fault("drip", operation="download", seconds=0.1, times=FOR_EVER)
     with monkeypatch.context() as patch:
         patch.setattr("airflow_provider_minimax.delivery.download.TOTAL_TIMEOUT", 0.5)
@@ -254,11 +240,7 @@ def test_a_slow_host_is_left_in_the_end_and_the_part_that_came_is_kept(
     assert [r["range"] for r in minimax_emulator.requests if r["operation"] == "download"][-1].startswith("bytes=")
 
 
-<<<<<<<< HEAD:tests/delivery/test_failed_deliveries.py
 def test_a_silent_host_fails_after_the_connections_timeout(tmp_path, connect, deliver, minimax_emulator):
-========
-def test_a_silent_host_is_left_after_the_connections_timeout(tmp_path, connect, deliver, minimax_emulator):
->>>>>>>> house-D:tests/delivery/test_failures.py
     connect(extra={"timeout": 0.3})
     minimax_emulator.fault("hold", operation="download", times=FOR_EVER)
     with pytest.raises(MinimaxDownloadError, match="ReadTimeout"):

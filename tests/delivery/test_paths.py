@@ -14,7 +14,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.cli.command import named
+from airflow_provider_minimax.cli.command import clip_and_receipt
 from airflow_provider_minimax.cli.storage import find_receipts
 from airflow_provider_minimax.delivery.destination import destination_of
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError
@@ -142,7 +142,7 @@ def test_a_local_name_is_kept_letter_by_letter_with_its_receipt_next_to_it(name,
     facts = deliver(path)
     assert facts["output_path"] == f"{folder}/{name}"
     assert sorted(os.listdir(folder)) == sorted([name, name + SUFFIX])
-    clip, home = named(path)
+    clip, home = clip_and_receipt(path)
     assert (clip, home.read().output_path) == (f"{folder}/{name}", f"{folder}/{name}")
     assert deliver(path)["sha256"] == facts["sha256"]
     assert sorted(os.listdir(folder)) == sorted([name, name + SUFFIX])
@@ -153,7 +153,7 @@ def test_so_is_the_key_of_an_object(name, deliver, memory: MemoryFileSystem):
     url = f"memory://bucket/clips/{name}"
     assert deliver(url)["output_path"] == url
     assert sorted(memory.find("/bucket")) == sorted([f"/bucket/clips/{name}", f"/bucket/clips/{name}{SUFFIX}"])
-    clip, home = named(url)
+    clip, home = clip_and_receipt(url)
     assert (clip, home.read().output_path) == (url, url)
 
 
@@ -162,7 +162,7 @@ def test_so_is_one_in_s3(name, deliver, s3_bucket, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     deliver(s3_bucket.url(name))
     assert sorted(s3_bucket.keys()) == sorted([name, name + SUFFIX])
-    assert named(s3_bucket.url(name))[1].read() is not None
+    assert clip_and_receipt(s3_bucket.url(name))[1].read() is not None
 
 
 @pytest.mark.parametrize("put", DELIVERS, indirect=True)
@@ -211,7 +211,7 @@ def test_a_relative_path_begins_where_the_task_runs_and_so_does_the_commands(del
     monkeypatch.chdir(tmp_path)
     assert deliver("./clips/a.mp4")["output_path"] == f"{tmp_path}/clips/a.mp4"
     for name in ("clips/a.mp4", "./clips/a.mp4", f"clips/a.mp4{SUFFIX}", f"file:{tmp_path}/clips/a.mp4"):
-        assert named(name)[1].read().output_path == f"{tmp_path}/clips/a.mp4"
+        assert clip_and_receipt(name)[1].read().output_path == f"{tmp_path}/clips/a.mp4"
 
 
 def test_blanks_around_a_path_and_doubled_slashes_are_no_part_of_it(tmp_path: Path):
@@ -336,7 +336,7 @@ def test_a_key_that_airflow_would_read_as_another_is_refused(url):
 @pytest.mark.parametrize("path", ["~/a.mp4", "file://host/a.mp4", "C:\\a.mp4", "/data/{{ ds }}.mp4"])
 def test_commands_refuse_the_same(path):
     with pytest.raises(MinimaxError, match="path="):
-        named(path)
+        clip_and_receipt(path)
 
 
 @pytest.mark.parametrize("path", ["~/a.mp4", "file://host/a.mp4", "C:\\a.mp4", Path("~/a.mp4"), {"path": "x"}])
