@@ -63,6 +63,7 @@ lint: $(VENV)/.installed ## ruff, mypy, which module may import which, and plain
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/draw_architecture.py --check
 	$(BIN)/python scripts/check_words.py $(PLAIN)
 
 docs: $(VENV)/.docs ## the documentation, into docs/_build/html

@@ -360,6 +360,29 @@ def test_every_example_says_what_it_does_and_writes_where_airflows_starter_wants
     assert dag.params["folder"].startswith(str(tmp_path))
 
 
+def test_the_architecture_names_files_and_classes_that_exist():
+    page = (DOCS / "architecture.rst").read_text()
+    package = ROOT / "airflow_provider_minimax"
+    tree = re.findall(r"^ {5}( *)(\S+(?:  \S+)*)(?: {2,}[^ ].*)?$", page[: page.index(".. image::")], re.MULTILINE)
+    listed = {f"api/{name}" if indent else name for indent, names in tree for name in names.split("  ")}
+    named = set(re.findall(r"``([\w./]+(?:/|\.py|\.toml|\.rst|\.md))``", page))
+    assert len(listed) > 15
+    assert len(named) > 30
+    assert [name for name in listed | named if not ((package / name).exists() or (ROOT / name).exists())] == []
+    code = "\n".join(path.read_text() for path in package.rglob("*.py"))
+    met = re.findall(r"``([A-Z]\w+)``", page[page.index("with a debugger") : page.index("Where a change goes")])
+    assert len(met) == 10
+    assert [name for name in met if f"class {name}" not in code] == []
+
+
+@pytest.mark.parametrize("path", [".ci/run", ".github/workflows/ci.yml", "CONTRIBUTING.md"])
+def test_every_make_target_that_is_called_exists(path):
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    called = re.findall(r"(?:run: |step |^|`)make ([a-z-]+)", (ROOT / path).read_text(), re.MULTILINE)
+    assert len(called) > 4
+    assert [target for target in called if target not in targets] == []
+
+
 def test_every_promise_of_never_pay_twice_names_a_test_that_is_there():
     page = (DOCS / "tested-deaths.rst").read_text()
     tests = "\n".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))

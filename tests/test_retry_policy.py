@@ -85,7 +85,7 @@ def test_nor_is_it_as_the_cause_of_something_else(kind):
 def test_an_unknown_purchase_waits_for_a_person():
     decision = decided(MinimaxSubmissionUnknownError("no answer came"))
     assert decision.action is RetryAction.FAIL
-    assert decision.reason.startswith("A person has to look, because a clip may have been bought: no answer came.")
+    assert decision.reason.startswith("Somebody has to check, because a clip may have been bought: no answer came.")
 
 
 @since_3_3
@@ -138,7 +138,7 @@ def test_what_a_receipt_holds_is_gone_on_with_soon(error):
     decision = decided(error, try_number=5)
     assert decision.action is RetryAction.RETRY
     assert 0.5 <= minutes(decision) <= 0.5 * 1.25
-    assert decision.reason.startswith("The clip is bought, and a retry goes on with it:")
+    assert decision.reason.startswith("The clip is bought, and a retry resumes with it:")
 
 
 @since_3_3
@@ -166,7 +166,7 @@ def test_whatever_fails_after_a_bare_submission_is_not_retried(error, mocker):
     bought("77")
     decision = decided(error, context={"ti": ti, "task": SimpleNamespace(retries=3)})
     assert decision.action is RetryAction.FAIL
-    assert "MiniMax task 77 is bought, and no receipt holds it" in decision.reason
+    assert "MiniMax task 77 is bought, but no receipt records it" in decision.reason
     written_down("77")
     after = decided(error, context={"ti": ti, "task": SimpleNamespace(retries=3)})
     assert after.action is not RetryAction.FAIL

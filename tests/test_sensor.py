@@ -287,7 +287,7 @@ async def test_a_connection_that_the_worker_cannot_use_is_retried_by_airflow(
     with pytest.raises(MinimaxConnectionUnusableError) as raised:
         await ended(sensor(bought, deferrable=deferrable, soft_fail=True), context)
     assert not raised.value.is_final
-    assert "the worker cannot use the connection just now" in str(raised.value)
+    assert "the worker cannot use the connection right now" in str(raised.value)
     assert (raised.value.minimax_task_id, raised.value.resumable) == (bought, True)
 
 

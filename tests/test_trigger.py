@@ -149,7 +149,7 @@ async def test_a_connection_that_cannot_be_used_for_a_while_ends_no_wait(
     else:
         minimax_emulator.fault("base_resp", operation="query", code=1008, times=-1)
     waiting = asyncio.create_task(outcome(trigger(bought, max_failures=3)))
-    await soon(lambda: "the triggerer cannot use the connection just now" in log.said())
+    await soon(lambda: "the triggerer cannot use the connection right now" in log.said())
     await asyncio.sleep(0.5)
     minimax_emulator.clear_faults()
     connect()
@@ -164,7 +164,7 @@ async def test_a_connection_that_cannot_be_used_until_the_deadline_is_a_time_out
     connect(conn_id="refused", password="sk-wrong")
     error = (await outcome(trigger(bought, minimax_conn_id=conn_id, deadline=time.time() + 0.5))).error
     assert isinstance(error, MinimaxTaskTimeoutError)
-    assert "the triggerer cannot use the connection just now" in str(error)
+    assert "the triggerer cannot use the connection right now" in str(error)
     assert f"Task {bought} keeps running and will be billed" in str(error)
 
 

@@ -164,8 +164,8 @@ def test_trouble_with_the_connection_is_waited_out_until_the_deadline_and_is_nev
     assert all(isinstance(it.after(copy(trouble), float(n)), KeepPolling) for n in range(100))
     timed_out = it.after(copy(trouble), 1000.0).error
     assert isinstance(timed_out, MinimaxTaskTimeoutError)
-    assert f"the {process} cannot use the connection just now: {trouble.message}" in str(timed_out)
-    assert f"Look at the connection as the {process} sees it" in str(timed_out)
+    assert f"the {process} cannot use the connection right now: {trouble.message}" in str(timed_out)
+    assert f"Check the connection as the {process} sees it" in str(timed_out)
 
 
 def test_trouble_with_the_connection_is_noted_once_a_change_and_so_is_its_end():

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 
 def is_back_after_a_failed_try(vault: Vault, errand: Errand, conn_id: str, try_number: int, task: str) -> None:
     """Wait until a try says that it cannot use the connection, bring that back, and wait for the end."""
-    failed = "the worker cannot use the connection just now"
+    failed = "the worker cannot use the connection right now"
     until("a try failed", lambda: failed in errand.run.log(task, try_number), PATIENCE)
     assert conn_id in errand.run.log(task, try_number)
     vault.bring_back(conn_id)
@@ -51,7 +51,7 @@ def test_a_secrets_backend_that_is_away_while_the_clip_is_made_loses_no_clip(vau
     vault.take_away("vault_watched")
     until(
         "the triggerer says so",
-        lambda: "the triggerer cannot use the connection just now" in errand.run.log("generate", 1),
+        lambda: "the triggerer cannot use the connection right now" in errand.run.log("generate", 1),
         PATIENCE,
     )
     assert errand.looks == [0]

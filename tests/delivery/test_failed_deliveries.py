@@ -229,9 +229,7 @@ def test_a_bucket_that_takes_no_more_in_the_middle_says_so_and_nothing_is_fetche
     assert answers[:2] == [(None, 200), ("bytes=12000000-", 416)]
 
 
-def test_a_slow_host_is_left_in_the_end_and_the_part_that_came_is_kept(
-    tmp_path, deliver, minimax_emulator, monkeypatch
-):
+def test_a_slow_download_times_out_and_what_came_is_kept(tmp_path, deliver, minimax_emulator, monkeypatch):
     minimax_emulator.fault("drip", operation="download", seconds=0.1, times=FOR_EVER)
     with monkeypatch.context() as patch:
         patch.setattr("airflow_provider_minimax.delivery.download.TOTAL_TIMEOUT", 0.5)
@@ -242,7 +240,7 @@ def test_a_slow_host_is_left_in_the_end_and_the_part_that_came_is_kept(
     assert [r["range"] for r in minimax_emulator.requests if r["operation"] == "download"][-1].startswith("bytes=")
 
 
-def test_a_silent_host_is_left_after_the_connections_timeout(tmp_path, connect, deliver, minimax_emulator):
+def test_a_silent_host_fails_after_the_connections_timeout(tmp_path, connect, deliver, minimax_emulator):
     connect(extra={"timeout": 0.3})
     minimax_emulator.fault("hold", operation="download", times=FOR_EVER)
     with pytest.raises(MinimaxDownloadError, match="ReadTimeout"):

@@ -231,7 +231,7 @@ def test_a_relative_path_from_nowhere_is_refused(tmp_path: Path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    with pytest.raises(MinimaxRequestError, match="is relative to a folder that is gone"):
+    with pytest.raises(MinimaxRequestError, match="is relative to a folder that no longer exists"):
         destination_of("clips/a.mp4", None)
 
 
@@ -250,10 +250,10 @@ def test_a_file_url_means_what_it_means_to_airflow(tmp_path: Path):
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "file://localhost/data/x.jpg": "and no host",
-    "file://server/data/x.jpg": "and no host",
-    "file:////server/x.jpg": "and no host",
-    "file://x.jpg": "and no host",
+    "file://localhost/data/x.jpg": "without a host",
+    "file://server/data/x.jpg": "without a host",
+    "file:////server/x.jpg": "without a host",
+    "file://x.jpg": "without a host",
     "file:clips/x.jpg": "is neither a URL",
     "C:\\clips\\x.jpg": "is neither a URL",
     "c:/clips/x.jpg": "is neither a URL",
@@ -261,12 +261,12 @@ REFUSED = {
     "s3:/bucket/x.jpg": "is neither a URL",
     "\\\\server\\clips\\x.jpg": "has a backslash",
     "clips\\x.jpg": "has a backslash",
-    "~/x.jpg": "~ is whose home",
-    "~minimax/x.jpg": "~ is whose home",
+    "~/x.jpg": "~ depends on the worker's user",
+    "~minimax/x.jpg": "~ depends on the worker's user",
     "/data/{{ ds }}.jpg": "is a template that was not rendered",
     "memory://b/{% if x %}.jpg": "is a template that was not rendered",
-    "/data/" + "d" * 256 + "/x.jpg": "no name in it may have more than 255 bytes",
-    "/" + "/".join(["d" * 200] * 25) + "/x.jpg": "must not have more than 3800 bytes",
+    "/data/" + "d" * 256 + "/x.jpg": "no part of it may be longer than 255 bytes",
+    "/" + "/".join(["d" * 200] * 25) + "/x.jpg": "must not be longer than 3800 bytes",
     "s3://my_aws_conn@bucket": "is a bucket; name a file in it",
     "s4://bucket/x.jpg": "this Airflow has no storage for s4://",
     "memory://bucket/a\tb.jpg": "it drops line breaks, tabs",
@@ -329,7 +329,7 @@ def test_no_clip_gets_a_name_that_is_kept_for_what_belongs_to_clips(name, tmp_pa
     "url", ["memory://b/a.mp4#", "memory://b/a.mp4?", "memory://b/a?#b.mp4", "memory://b/a\nb.mp4"]
 )
 def test_a_key_that_airflow_would_read_as_another_is_refused(url):
-    with pytest.raises(MinimaxRequestError, match=r"Airflow reads .* in it"):
+    with pytest.raises(MinimaxRequestError, match="Airflow would read it as"):
         destination_of(url, None)
 
 
