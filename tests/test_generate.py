@@ -133,5 +133,5 @@ def test_a_clip_that_nobody_can_be_told_about_is_delivered_all_the_same(clip, mo
     def broken(landed):
         raise TypeError("odd")
 
-    monkeypatch.setattr(DeliveredClip, "told", broken)
+    monkeypatch.setattr(DeliveredClip, "facts_with_origin", broken)
     assert MinimaxHook().generate(BOAT, output_path=str(clip), poll_interval=0.05)["output_path"] == str(clip)
