@@ -55,11 +55,6 @@ class Call(Generic[T]):
     retries: int | None = None
     after_refusals: bool = True
 
-    def __iter__(self) -> Steps[T]:
-        """Let ``yield from`` return the answer with its type."""
-        answer: T = yield self
-        return answer
-
 
 Steps = Generator[Call[Any], Any, T]
 """The requests of one call, one after the other, and in the end its result."""
@@ -80,7 +75,7 @@ def submit(
     version = platform.for_request(request)
     ready = yield from upload_files(platform, request)
     with doubting_address():
-        minimax_task_id = yield from Call(
+        minimax_task_id: str = yield Call(
             version.submission(ready), version.read_submission, after_refusals=after_refusals
         )
     versions.remember(minimax_task_id, version.api_version)
@@ -118,7 +113,7 @@ def upload(version: Platform, file: FileContent, name: str) -> Steps[str]:
     """
     make, read = upload_call(version)
     with uploading(name), may_be_missing(version, "a call that uploads a file"):
-        address = yield from Call(make(file), read)
+        address: str = yield Call(make(file), read)
     log.info("Uploaded %s (%.1f MB) as %s, free of charge", name, file.data.length / 1_000_000, address)
     return address
 
@@ -151,7 +146,8 @@ def list_files(platform: Platform) -> Steps[tuple[UploadedFile, ...]]:
     if version.upload is None or version.list_files is None or version.read_files is None:
         raise _no_call_for_files(version)
     with may_be_missing(version, "a call that lists uploads"):
-        return (yield from Call(version.list_files(), version.read_files))
+        files: tuple[UploadedFile, ...] = yield Call(version.list_files(), version.read_files)
+    return files
 
 
 def delete_file(platform: Platform, file: str) -> Steps[None]:
@@ -167,7 +163,7 @@ def delete_file(platform: Platform, file: str) -> Steps[None]:
         raise _no_call_for_files(version)
     with may_be_missing(version, "a call that deletes uploads"):
         # Sent again after a lost answer, it would be refused, because the file is gone.
-        yield from Call(version.delete_file(file_id_of(file)), version.read_deletion, retries=0)
+        yield Call(version.delete_file(file_id_of(file)), version.read_deletion, retries=0)
 
 
 def _no_call_for_files(version: Platform) -> MinimaxRequestError:
@@ -195,7 +191,9 @@ def get_task(
     search = versions.search(platform, minimax_task_id, api_version)
     for version in search.versions:
         try:
-            task = yield from Call(version.query(minimax_task_id), _task_reader(version, minimax_task_id), retries)
+            task: VideoTask = yield Call(
+                version.query(minimax_task_id), _task_reader(version, minimax_task_id), retries
+            )
         except MinimaxError as error:
             search.failed(error)
         else:
@@ -237,7 +235,7 @@ def get_tasks(
     if version.list_tasks is None or version.read_list is None:
         return {}
     request = version.list_tasks(1, len(minimax_task_ids), None, minimax_task_ids, "")
-    page = yield from Call(request, partial(version.read_list, known=known), retries=0)
+    page: TaskPage = yield Call(request, partial(version.read_list, known=known), retries=0)
     return {
         task.minimax_task_id: task for task in page.tasks if task.state is not TaskState.SUCCEEDED or task.has_output
     }
@@ -265,7 +263,8 @@ def list_tasks(
             hint="Look for them in its console.",
         )
     with may_be_missing(version, "a list of tasks"):
-        return (yield from Call(version.list_tasks(page, page_size, model, (), task_type), version.read_list))
+        tasks: TaskPage = yield Call(version.list_tasks(page, page_size, model, (), task_type), version.read_list)
+    return tasks
 
 
 def get_file(platform: Platform, task: VideoTask) -> Steps[VideoFile]:
@@ -278,7 +277,8 @@ def get_file(platform: Platform, task: VideoTask) -> Steps[VideoFile]:
     version = platform.of_version(task.api_version)
     if version.locate is None or version.read_file is None or task.file_id is None:
         return _own_file(version, task)
-    return (yield from Call(version.locate(task), version.read_file))
+    file: VideoFile = yield Call(version.locate(task), version.read_file)
+    return file
 
 
 def _own_file(version: Platform, task: VideoTask) -> VideoFile:
@@ -327,7 +327,7 @@ def cancel(
         return task
     version = platform.of_version(task.api_version)
     with may_be_missing(version, "a call that cancels a task"):
-        became = yield from _cancellation(version, minimax_task_id)
+        became: str = yield _cancellation(version, minimax_task_id)
     if became != "cancelled":
         # "deleted" means that the task ended since it was polled, and that its record is gone.
         raise MinimaxUnavailableError(
@@ -363,4 +363,5 @@ def get_balance(platform: Platform, api_key: str, region: str) -> Steps[Balance]
             platform=platform.name,
             hint="Check its console.",
         )
-    return (yield from Call(platform.balance(api_key), partial(platform.read_balance, region)))
+    balance: Balance = yield Call(platform.balance(api_key), partial(platform.read_balance, region))
+    return balance

@@ -43,7 +43,7 @@ class TaskVersions:
         """
         if api_version is not None:
             return VersionSearch(
-                self, minimax_task_id, [platform.of_version(api_version)], is_all=len(platform.versions) == 1
+                self, minimax_task_id, [platform.of_version(api_version)], is_all=platform.next_version is None
             )
         known = [version for version in platform.versions if version.api_version == self._known.get(minimax_task_id)]
         return VersionSearch(self, minimax_task_id, known or platform.versions, is_all=True)
