@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_minimax.delivery.links import MinimaxClipLink, MinimaxFactsLink
 from airflow_provider_minimax.options import Check, DeliveryOptions, Overwrite, check_output_path
 from airflow_provider_minimax.paths import as_text
 
@@ -57,8 +56,6 @@ class DeliversClips(BaseOperator):
     :param preview: whether to make a poster frame and a contact sheet next to the clip.
     """
 
-    operator_extra_links: Collection[BaseOperatorLink] = (MinimaxClipLink(), MinimaxFactsLink())
-
     _written_path: str | None = None
     """``output_path`` as the author wrote it; nothing of one that came from another task, ``None`` before rendering."""
     _delivered: Delivered | None = None
@@ -80,6 +77,13 @@ class DeliversClips(BaseOperator):
         # Made for its checks; what is rendered is read when it is needed.
         self._delivery_options()
         check_output_path(output_path)
+
+    @property
+    def operator_extra_links(self) -> Collection[BaseOperatorLink]:  # type: ignore[override]
+        """Links of the task in the UI. Airflow asks for them when it stores the DAG, not when it parses it."""
+        from airflow_provider_minimax.delivery.links import MinimaxClipLink, MinimaxFactsLink
+
+        return MinimaxClipLink(), MinimaxFactsLink()
 
     def _delivery_options(self) -> DeliveryOptions:
         return DeliveryOptions(

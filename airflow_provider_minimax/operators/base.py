@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, after_purchase
-from airflow_provider_minimax.operators.redacted import Redacted
 from airflow_provider_minimax.options import (
     DeliveryOptions,
     OnClear,
@@ -25,7 +24,6 @@ from airflow_provider_minimax.options import (
     check_changed,
 )
 from airflow_provider_minimax.paths import as_text
-from airflow_provider_minimax.polling.deferral import IN_TURN, SETTLED, resume, resume_before_purchase
 from airflow_provider_minimax.version_compat import conf
 
 if TYPE_CHECKING:
@@ -215,6 +213,8 @@ class PurchaseOperator(DeliversClips):
 
     def _content(self) -> dict[str, Any]:
         """Return the parameters that make up the request."""
+        from airflow_provider_minimax.operators.redacted import Redacted
+
         values = {name: getattr(self, name) for name in self._content_fields}
         if self._prompt_is_lost:
             raise MinimaxRequestError(
@@ -224,6 +224,8 @@ class PurchaseOperator(DeliversClips):
         return {name: value.value if isinstance(value, Redacted) else value for name, value in values.items()}
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        from airflow_provider_minimax.operators.redacted import Redacted
+
         had_prompt = getattr(self, "prompt", None) is not None
         super()._do_render_template_fields(parent, *args, **kwargs)
         # A clip of pictures can be bought without a prompt, but not instead of one with it.
@@ -295,20 +297,22 @@ class PurchaseOperator(DeliversClips):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; whatever becomes of the wait, the clip is bought, unless it was to buy it or to find that out."""
-        if next_method == SETTLED:
+        from airflow_provider_minimax.polling import deferral
+
+        if next_method == deferral.SETTLED:
             return self.execute_settled(context)
-        if next_method == IN_TURN:
+        if next_method == deferral.IN_TURN:
             return self.execute_in_turn(context, (next_kwargs or {}).get("event"))
         if next_method == "execute_complete":
-            return resume(self, next_method, next_kwargs, context, None)
+            return deferral.resume(self, next_method, next_kwargs, context, None)
         # The trigger broke, or Airflow's own time limit passed; what the task waited for decides what that means.
         with self._opened_job(context) as job:
             minimax_task_id = _published_id(context)
             if minimax_task_id is None and (billing := job.failures.billing_without_id()):
-                return resume_before_purchase(self, next_method, next_kwargs, context, billing)
+                return deferral.resume_before_purchase(self, next_method, next_kwargs, context, billing)
             job.minimax_task_id = minimax_task_id or job.recorded_id()
             with job.after_purchase(job.minimax_task_id):
-                return resume(self, next_method, next_kwargs, context, job.minimax_task_id)
+                return deferral.resume(self, next_method, next_kwargs, context, job.minimax_task_id)
 
     def on_kill(self) -> None:
         """Cancel what is still queued, if nobody else waits for it, and say what keeps running."""

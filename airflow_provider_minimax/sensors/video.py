@@ -28,7 +28,6 @@ from airflow_provider_minimax.options import (
     known_version,
     seconds,
 )
-from airflow_provider_minimax.polling.deferral import resume
 from airflow_provider_minimax.version_compat import AirflowSensorTimeout, AirflowSkipException, conf
 
 if TYPE_CHECKING:
@@ -243,8 +242,10 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; unlike the base class, with the same outcomes as without deferral, on every version of Airflow."""
+        from airflow_provider_minimax.polling import deferral
+
         try:
-            return resume(self, next_method, next_kwargs, context, str(self.minimax_task_id))
+            return deferral.resume(self, next_method, next_kwargs, context, str(self.minimax_task_id))
         except AirflowSkipException:
             raise
         except MinimaxError as error:
