@@ -130,8 +130,8 @@ def test_outside_airflow_the_platforms_list_settles_a_lost_answer_too(minimax_em
 
 
 def test_a_clip_that_cannot_be_announced_is_delivered_all_the_same(clip, monkeypatch):
-    def broken(landed):
+    def broken(clip):
         raise TypeError("odd")
 
-    monkeypatch.setattr(DeliveredClip, "told", broken)
+    monkeypatch.setattr(DeliveredClip, "facts_with_origin", broken)
     assert MinimaxHook().generate(BOAT, output_path=str(clip), poll_interval=0.05)["output_path"] == str(clip)

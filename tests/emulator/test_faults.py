@@ -210,22 +210,22 @@ def test_a_download_can_end_in_the_middle_as_if_that_were_all(minimax, emulator)
     assert answer.content == whole[:70_000]
 
 
-@pytest.mark.parametrize("told", [0, 1000, 64 * 1024, 70_000])
-def test_a_download_can_be_longer_than_announced(minimax, emulator, told):
+@pytest.mark.parametrize("announced", [0, 1000, 64 * 1024, 70_000])
+def test_a_download_can_be_longer_than_announced(minimax, emulator, announced):
     link = httpx.URL(minimax.buy_link())
-    emulator.fault("overlong", after_bytes=told)
+    emulator.fault("overlong", after_bytes=announced)
     with socket.create_connection((link.host, link.port)) as plain:
         plain.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % link.raw_path)
         head, _, body = plain.makefile("rb").read().partition(b"\r\n\r\n")
-    assert f"content-length: {told}\r\n".encode() in head
-    assert len(body) > told
+    assert f"content-length: {announced}\r\n".encode() in head
+    assert len(body) > announced
     assert browser.get(link).content.startswith(body)
 
 
 def test_a_client_takes_no_more_than_was_announced(minimax, emulator):
     link = minimax.buy_link()
     emulator.fault("overlong", after_bytes=70_000)
-    # A connection of its own: what is left over would be the answer to whoever uses it next.
+    # A connection of its own: what is left over would be the answer to the next request.
     assert len(httpx.get(link).content) == 70_000
     assert len(browser.get(link).content) > 70_000
 

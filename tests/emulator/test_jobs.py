@@ -53,8 +53,8 @@ def test_a_file_cannot_be_had_before_the_job_is_done(minimax, emulator):
 def test_the_journal_says_who_requested_what_and_whether_a_key_was_sent(minimax, emulator):
     browser.get(minimax.buy_link())
     minimax.get("/v1/no_such_page")
-    told = [(line["operation"], line["status"], line["had_authorization"]) for line in emulator.requests]
-    assert told == [
+    journal = [(line["operation"], line["status"], line["had_authorization"]) for line in emulator.requests]
+    assert journal == [
         ("submit", 200, True),
         ("query", 200, True),
         ("file", 200, True),

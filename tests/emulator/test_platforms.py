@@ -81,8 +81,8 @@ def test_minimax_marks_its_replies_with_a_trace(minimax):
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_task_belongs_to_the_platform_that_made_it(customer, platform):
-    stranger = customer("novita" if platform == "minimax" else "minimax")
-    answer = customer(platform).get(QUERY[platform].format(stranger.buy()))
+    other = customer("novita" if platform == "minimax" else "minimax")
+    answer = customer(platform).get(QUERY[platform].format(other.buy()))
     if platform == "vtrix":
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "404")
     elif platform == "novita":
