@@ -135,7 +135,7 @@ def context() -> dict[str, Any]:
 
 
 @pytest.fixture(params=["aiohttp", "httpx"])
-def looks_over(request, monkeypatch) -> str:
+def polls_over(request, monkeypatch) -> str:
     """Run a test once with aiohttp installed, as it is here, and once without it."""
     if request.param == "httpx":
         monkeypatch.setitem(sys.modules, "airflow_provider_minimax.api.http.aiohttp_client", None)
@@ -169,7 +169,7 @@ def supervisor(monkeypatch) -> FakeSupervisor:
     from tests.fakes import FakeSupervisor
 
     if not hasattr(BaseTrigger, "on_kill"):
-        pytest.skip("Airflow tells triggers of a kill since 3.3")
+        pytest.skip("Airflow notifies triggers of a kill since 3.3")
     fake = FakeSupervisor()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", fake, raising=False)
     monkeypatch.setattr(killed, "_ASK_FOR", 0.5)

@@ -259,7 +259,7 @@ def test_airflows_own_store_is_receipt_enough(generate, minimax_emulator):
 
 
 def test_the_wait_for_the_list_is_in_the_triggerer_if_that_of_the_clip_is(generate, minimax_emulator, monkeypatch):
-    """No worker slot is held, and what resumes the task looks again."""
+    """No worker slot is held, and what resumes the task checks again."""
     monkeypatch.setattr(adoption, "OTHERS_WRITE_WITHIN", timedelta(seconds=20))
     lose(minimax_emulator, sold=True)
     with pytest.raises(TaskDeferred) as deferral:
@@ -410,17 +410,17 @@ def test_another_receipt_that_cannot_be_read_may_own_what_is_listed(generate, mi
 
 
 def test_two_that_adopt_the_same_at_the_same_time_both_let_go(generate, minimax_emulator, output, mocker):
-    """The other one's receipt appears between the look and the writing; each sees the other's afterwards."""
+    """The other one's receipt appears between the check and the write; each sees the other's afterwards."""
     lose(minimax_emulator, sold=True)
     seen = []
 
-    def neighbours(output_path, since):
+    def siblings(output_path, since):
         seen.append(receipt_of(output)["phase"])
         if seen[-1] == "submitted":
             beside(output, "other.mp4", like(minimax_emulator.purchases[0]["task_id"]))
         return sibling_receipts_of(output_path, since)
 
-    mocker.patch.object(search, "sibling_receipts_of", neighbours)
+    mocker.patch.object(search, "sibling_receipts_of", siblings)
     facts = generate()
     assert "submitted" in seen
     assert facts["task_id"] == minimax_emulator.purchases[1]["task_id"] != minimax_emulator.purchases[0]["task_id"]

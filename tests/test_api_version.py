@@ -196,7 +196,7 @@ def trigger(minimax_task_id: str) -> MinimaxTaskTrigger:
     )
 
 
-async def test_a_trigger_asks_the_wrong_version_once_in_all_its_polls(buy, minimax_emulator, asked, looks_over):
+async def test_a_trigger_asks_the_wrong_version_once_in_all_its_polls(buy, minimax_emulator, asked, polls_over):
     minimax_emulator.configure(lifecycle="polls", polls=5)
     waiting = trigger(buy())
     (event,) = [event async for event in waiting.run()]

@@ -68,7 +68,7 @@ def test_one_task_buys_waits_and_fetches(dag_id, connect, minimax_emulator, tmp_
     assert len(minimax_emulator.purchases) == 1
 
 
-@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "made_anew", "better_prompt"])
+@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "re_rendered", "better_prompt"])
 def test_a_failed_task_is_not_bought_again_and_its_id_stays(dag_id, connect, minimax_emulator, tmp_path):
     connect()
     minimax_emulator.configure(outcome="failed")
@@ -95,7 +95,7 @@ def test_values_of_other_tasks_and_templates_reach_the_request(connect, minimax_
     assert (bought["prompt"], bought["duration"], bought["prompt_optimizer"]) == ("a horse", 10, False)
 
 
-@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "made_anew", "better_prompt"])
+@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "re_rendered", "better_prompt"])
 def test_a_submission_whose_answer_was_lost_is_not_tried_again(dag_id, connect, minimax_emulator, tmp_path):
     connect()
     minimax_emulator.fault("lost_answer", operation="submit")
@@ -126,7 +126,7 @@ def test_a_clip_can_be_fetched_by_its_file_id(connect, minimax_emulator, tmp_pat
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_runs(name, connect, minimax_emulator, tmp_path, monkeypatch):
-    # The pace of the examples is that for real clips, whose first look may be after a quarter of a minute.
+    # The examples' schedule is for real clips: the first poll may be after a quarter of a minute.
     monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
     minimax_emulator.configure(polls=1)
@@ -141,7 +141,7 @@ def test_every_example_runs(name, connect, minimax_emulator, tmp_path, monkeypat
 @pytest.fixture
 def docs_example(monkeypatch):
     """Put an example of the docs into Airflow's DAG folder, and return its DAG."""
-    # The pace of the examples is that for real clips, whose first look may be after a quarter of a minute.
+    # The examples' schedule is for real clips: the first poll may be after a quarter of a minute.
     monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
 
     def load(name: str) -> Any:

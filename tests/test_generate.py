@@ -130,7 +130,7 @@ def test_outside_airflow_the_platforms_list_settles_a_lost_answer_too(minimax_em
 
 
 def test_a_clip_that_cannot_be_announced_is_delivered_all_the_same(clip, monkeypatch):
-    def broken(landed):
+    def broken(clip):
         raise TypeError("odd")
 
     monkeypatch.setattr(DeliveredClip, "facts_with_origin", broken)

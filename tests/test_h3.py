@@ -291,20 +291,20 @@ def killed(connect, minimax_emulator, context, state="preparing", **changes) -> 
     connect()
     minimax_emulator.configure(lifecycle="manual")
     operator = generate(**changes)
-    look = MinimaxHook.get_task
+    get_task = MinimaxHook.get_task
 
     class Kill(BaseException):
         pass
 
-    def look_and_die(self, minimax_task_id, **options):
+    def get_task_and_die(self, minimax_task_id, **options):
         if options.get("retries") != 0:
-            return look(self, minimax_task_id, **options)
+            return get_task(self, minimax_task_id, **options)
         minimax_emulator.set_job(minimax_task_id, state)
         operator.on_kill()
         raise Kill
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MinimaxHook, "get_task", look_and_die)
+        patch.setattr(MinimaxHook, "get_task", get_task_and_die)
         with pytest.raises(Kill):
             operator.execute(context)
     return operator

@@ -1,4 +1,4 @@
-"""A clip made anew in 2K and a better prompt, as a DAG author meets them."""
+"""A clip re-rendered in 2K and a better prompt, as a DAG author meets them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def bought(minimax_emulator) -> list[str]:
     return [purchase["task_type"] for purchase in minimax_emulator.purchases]
 
 
-# -- a clip made anew --------------------------------------------------------------------------------------------------
+# -- a re-rendered clip -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("deferrable", [True, False])

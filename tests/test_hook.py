@@ -480,7 +480,7 @@ CALLS_ABOUT_A_TASK = {
     "cancel_v1": lambda hook: hook.cancel("900", api_version="v1"),
     "unknown_version": lambda hook: hook.get_task("900", api_version="v3"),
     "download": lambda hook: hook.download(ABOUT, "/dev/null/clip.mp4"),
-    "look": lambda hook: poll_once(hook, "900"),
+    "poll": lambda hook: poll_once(hook, "900"),
     "aget_task": lambda hook: hook.aget_task("900"),
     "aget_file": lambda hook: hook.aget_file(ABOUT),
     "aget_file_without_file": lambda hook: hook.aget_file(replace(ABOUT, file_id=None)),
@@ -802,8 +802,8 @@ def test_a_broken_connection_fails_its_test_with_the_field(connect):
 # -- clients and files -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("told_by", ["connection", "environment", "nobody"])
-async def test_a_status_check_on_an_event_loop_goes_through_a_proxy_if_there_is_one(connect, monkeypatch, told_by):
+@pytest.mark.parametrize("named_by", ["connection", "environment", "nobody"])
+async def test_a_status_check_on_an_event_loop_goes_through_a_proxy_if_there_is_one(connect, monkeypatch, named_by):
     lines = []
 
     async def answer(reader, writer):
@@ -813,14 +813,14 @@ async def test_a_status_check_on_an_event_loop_goes_through_a_proxy_if_there_is_
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        if told_by == "environment":
+        if named_by == "environment":
             monkeypatch.setenv("http_proxy", proxy)
-        extra = {"proxy": proxy} if told_by == "connection" else {}
-        host = proxy if told_by == "nobody" else "http://platform.example"
+        extra = {"proxy": proxy} if named_by == "connection" else {}
+        host = proxy if named_by == "nobody" else "http://platform.example"
         hook = MinimaxHook(connect(host=host, extra=extra))
         assert (await hook.aget_task("1")).status == "Processing"
         await hook.aclose()
-    before = b"" if told_by == "nobody" else b"http://platform.example"
+    before = b"" if named_by == "nobody" else b"http://platform.example"
     assert lines == [b"GET " + before + b"/v1/query/video_generation?task_id=1 HTTP/1.1"]
 
 
@@ -828,10 +828,10 @@ async def test_a_client_is_not_closed_under_those_who_wait_for_an_answer(connect
     hook = MinimaxHook(connect())
     minimax_task_id = await hook.asubmit(REQUEST)
     minimax_emulator.fault("slow", operation="query", seconds=0.5)
-    look = asyncio.create_task(hook.aget_task(minimax_task_id, retries=0))
+    check = asyncio.create_task(hook.aget_task(minimax_task_id, retries=0))
     await asyncio.sleep(0.2)
     await hook.aclose()
-    assert (await look).minimax_task_id == minimax_task_id
+    assert (await check).minimax_task_id == minimax_task_id
 
 
 def test_a_file_is_fetched_without_the_key_and_its_signature_is_not_logged(hook, minimax_emulator, caplog):

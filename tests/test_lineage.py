@@ -48,9 +48,9 @@ def test_pictures_from_storage_are_inputs_and_those_of_the_web_are_not():
 
 def test_the_facts_are_sent_without_the_prompt():
     facts = FACTS | {"prompt": "a secret product", "prompt_sha256": "580766c"}
-    told = lineage_of(Delivered("/data/boat.mp4", facts)).run_facets["minimax_clip"].clip
-    assert "a secret product" not in str(told)
-    assert told["prompt_sha256"] == "580766c"
+    sent = lineage_of(Delivered("/data/boat.mp4", facts)).run_facets["minimax_clip"].clip
+    assert "a secret product" not in str(sent)
+    assert sent["prompt_sha256"] == "580766c"
 
 
 def test_a_name_that_is_no_utf_8_can_be_sent():

@@ -143,11 +143,11 @@ def test_a_task_that_finds_any_receipt_goes_on_or_says_why_not(content, seen, po
         decide(receipt, order(), policy, FakeOutput(seen), where="here", now=NOW)
     assert TaskSignature.from_receipt(receipt).is_like(TaskSignature.from_receipt(receipt))
     assert SubmissionWindow.from_receipt(receipt).begin < SubmissionWindow.from_receipt(receipt).end
-    landed = DeliveredClip.from_receipt(receipt, LocalDestination(Path("/clips/clip.mp4")))
-    delivered_clip = Delivered("/clips/clip.mp4", landed.facts_with_origin())
+    clip = DeliveredClip.from_receipt(receipt, LocalDestination(Path("/clips/clip.mp4")))
+    delivered_clip = Delivered("/clips/clip.mp4", clip.facts_with_origin())
     assert json.dumps(delivered_clip.as_extra())
-    told = {name: value for name, value in landed.facts_with_origin().items() if name != "prompt"}
-    assert not OBEYED.search(json.dumps(told, ensure_ascii=False))
+    shown = {name: value for name, value in clip.facts_with_origin().items() if name != "prompt"}
+    assert not OBEYED.search(json.dumps(shown, ensure_ascii=False))
     rewritten = read_receipt(receipt.as_json(), "here")
     assert read_receipt(rewritten.as_json(), "here") == rewritten
 

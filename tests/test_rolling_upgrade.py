@@ -125,7 +125,7 @@ def test_an_older_triggerer_takes_a_newer_sensors_wait(api_version, previous, co
 def test_a_newer_triggerer_takes_an_older_workers_wait(options, previous):
     required = {"minimax_task_id": "T", "minimax_conn_id": "c", "deadline": 10.0}
     path, kwargs = previous("serialize", TASK_TRIGGER, required | options)
-    # What the older one had as a default, a newer one is told.
+    # The older version's default is explicit in a newer one.
     assert MinimaxTaskTrigger(**kwargs).serialize() == (path, required | {"api_version": "v1"} | options)
 
 

@@ -78,8 +78,8 @@ def test_a_mapped_operator_takes_the_options_of_the_base_class():
 
 
 def test_an_option_that_does_not_exist_is_refused_also_where_an_operator_is_mapped():
-    with dag(), pytest.raises(TypeError, match="patience"):
-        MinimaxVideoGenerationOperator.partial(task_id="generate", patience=3)
+    with dag(), pytest.raises(TypeError, match="typo"):
+        MinimaxVideoGenerationOperator.partial(task_id="generate", typo=3)
 
 
 def test_default_args_for_clips_do_not_reach_an_operator_that_buys_a_prompt():

@@ -29,7 +29,7 @@ from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import shared_poller as hubs
 from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 
-pytestmark = pytest.mark.usefixtures("looks_over")
+pytestmark = pytest.mark.usefixtures("polls_over")
 
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 WITHIN = 30.0
@@ -108,11 +108,11 @@ async def test_polls_that_are_due_at_nearly_the_same_time_share_a_wake_up(hub, b
 
 @pytest.mark.parametrize(("tick", "over_aiohttp"), [(60.0, 8), (0.1, 32)])
 async def test_eight_polls_begin_at_once_and_more_only_if_they_wait_and_the_client_bears_them(
-    hub, buy, minimax_emulator, looks_over, monkeypatch, tick, over_aiohttp
+    hub, buy, minimax_emulator, polls_over, monkeypatch, tick, over_aiohttp
 ):
     bought = buy(40)
     await look(hub, bought[0])
-    before, expected = queries(minimax_emulator), 8 if looks_over == "httpx" else over_aiohttp
+    before, expected = queries(minimax_emulator), 8 if polls_over == "httpx" else over_aiohttp
     monkeypatch.setattr(hubs, "TICK", tick)
     minimax_emulator.fault("hold", operation="query", times=-1)
     waiting = asyncio.create_task(looks(hub, bought))

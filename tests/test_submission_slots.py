@@ -1,4 +1,4 @@
-"""Waiting for a turn to buy, as a DAG author meets it: who waits, what a refusal means, when nothing is bought yet."""
+"""Waiting for a submission slot, as a DAG author meets it: who waits, what a refusal means, when nothing is bought."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TOO_MANY = ["1002", "1039", "1041", "2045"]
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch, minimax_emulator):
-    """Wait as little as can be; clips are done at the first look."""
+    """Wait as little as can be; clips are done at the first poll."""
     monkeypatch.setattr(turn_module, "_FIRST_OF_ALL", 0.0)
     monkeypatch.setattr(turns, "_COOL_DOWN", 0.2)
     minimax_emulator.configure(lifecycle="polls", polls=1)
@@ -324,7 +324,7 @@ def test_a_trigger_that_broke_after_a_lost_answer_does_not_say_that_nothing_was_
 def test_a_list_that_is_refused_after_a_lost_answer_is_no_reason_to_wait_for_a_slot(
     connect, minimax_emulator, context, tmp_path
 ):
-    """Whoever waits for a turn has bought nothing, and that is not known here."""
+    """A task that waits for a slot has bought nothing, and that is not known here."""
     connect(extra={"max_retries": 0})
     minimax_emulator.fault("lost_answer", operation="submit")
     minimax_emulator.fault("base_resp", operation="list", code=1002)
@@ -347,7 +347,7 @@ def test_a_cleared_task_whose_trigger_broke_does_not_report_its_old_clip(connect
     assert len(minimax_emulator.purchases) == 1
 
 
-# -- dying, clearing, giving up ----------------------------------------------------------------------------------------
+# -- dying, clearing, timing out ---------------------------------------------------------------------------------------
 
 
 def test_a_task_that_dies_between_turn_and_purchase_asks_again_and_buys_once(
@@ -446,7 +446,7 @@ async def test_no_event_is_sent_before_the_executor_heard_that_the_worker_is_don
 
 
 async def test_a_log_that_nobody_reads_holds_up_no_other_trigger(log_of):
-    """A busy triggerer reads its pipe of logs seldom, and a line waits for room in it."""
+    """A busy triggerer rarely reads its pipe of logs, and a line waits for room in it."""
     loop, is_said, is_read, was_read = asyncio.get_running_loop(), asyncio.Event(), threading.Event(), []
 
     def wait_for_a_reader(*_):

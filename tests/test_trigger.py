@@ -25,7 +25,7 @@ from airflow_provider_minimax.polling.poller import FixedInterval, Outcome
 from airflow_provider_minimax.polling.schedule import PollTimetable
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
-pytestmark = pytest.mark.usefixtures("looks_over")
+pytestmark = pytest.mark.usefixtures("polls_over")
 
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 

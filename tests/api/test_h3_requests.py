@@ -1,4 +1,4 @@
-"""What MiniMax-H3 has besides clips: held against the rules, on the wire, and read back."""
+"""What MiniMax-H3 has besides clips: checked by the rules, on the wire, and read back."""
 
 from __future__ import annotations
 

@@ -270,7 +270,7 @@ def test_a_tasks_times_are_read_if_the_platform_reports_them(platform, case, cre
         ("vtrix", "query_in_progress", None),
         ("vtrix", "query_completed", Billed(Decimal("0.30"), "USD")),
         ("vtrix", "query_completed_untyped", None),
-        # It tells seconds and tokens, which are no money.
+        # It reports seconds and tokens, not a price.
         ("minimax_v2", "query_succeeded", None),
     ],
 )
@@ -284,8 +284,8 @@ def test_what_a_failed_task_was_charged_in_advance_is_not_taken_for_its_bill():
     assert (task.state, task.billed) == (TaskState.FAILED, None)
 
 
-# Where each platform tells a time, what it charged, and the clip's size: the path in the reply's body.
-TOLD = [
+# Where each platform reports a time, what it charged, and the clip's size: the path in the reply's body.
+REPORTED = [
     ("minimax", "query_success", "width", "video_width"),
     ("minimax", "query_success", "height", "video_height"),
     ("chainhub", "query_success_with_quota", "created_at", "data.submit_time"),
@@ -322,34 +322,34 @@ def with_value(sample: HttpReply, path: str, value: object) -> HttpReply:
 
 
 @pytest.mark.parametrize("odd", ["soon", "", -5, -0.5, [], {}, ["1790000000"], None, math.inf, "NaN"])
-@pytest.mark.parametrize(("platform", "case", "fact", "path"), TOLD)
+@pytest.mark.parametrize(("platform", "case", "fact", "path"), REPORTED)
 def test_a_clip_is_not_lost_to_an_odd_value_beside_it(platform, case, fact, path, odd):
     whole = reply(platform, case)
     task = CONTRACTS[platform].read_task(with_value(whole, path, odd), "T")
-    told = CONTRACTS[platform].read_task(whole, "T")
-    assert getattr(told, fact) is not None
+    reported = CONTRACTS[platform].read_task(whole, "T")
+    assert getattr(reported, fact) is not None
     assert getattr(task, fact) is None
-    assert (task.state, task.file, task.file_id) == (told.state, told.file, told.file_id)
+    assert (task.state, task.file, task.file_id) == (reported.state, reported.file, reported.file_id)
 
 
-@pytest.mark.parametrize("told", [1790000000, 1790000000.0, "1790000000", 1790000000000, "1790000000000"])
+@pytest.mark.parametrize("reported", [1790000000, 1790000000.0, "1790000000", 1790000000000, "1790000000000"])
 @pytest.mark.parametrize(
-    ("platform", "case", "fact", "path"), [row for row in TOLD if row[3].endswith(("_at", "_ms", "_time"))]
+    ("platform", "case", "fact", "path"), [row for row in REPORTED if row[3].endswith(("_at", "_ms", "_time"))]
 )
-def test_a_time_is_read_in_seconds_and_in_milliseconds_and_as_text(platform, case, fact, path, told):
-    task = CONTRACTS[platform].read_task(with_value(reply(platform, case), path, told), "T")
+def test_a_time_is_read_in_seconds_and_in_milliseconds_and_as_text(platform, case, fact, path, reported):
+    task = CONTRACTS[platform].read_task(with_value(reply(platform, case), path, reported), "T")
     assert getattr(task, fact) == BEGIN
 
 
-@pytest.mark.parametrize("told", [0, 100, True, 1790000000000000, "2026-09-21T14:13:20", "21.09.2026"])
-def test_a_number_or_text_that_cannot_be_a_clips_time_is_none(told):
-    sample = with_value(reply("chainhub", "query_success"), "data.finish_time", told)
+@pytest.mark.parametrize("reported", [0, 100, True, 1790000000000000, "2026-09-21T14:13:20", "21.09.2026"])
+def test_a_number_or_text_that_cannot_be_a_clips_time_is_none(reported):
+    sample = with_value(reply("chainhub", "query_success"), "data.finish_time", reported)
     assert PLATFORMS["chainhub"].read_task(sample, "T").finished_at is None
 
 
-@pytest.mark.parametrize("told", ["0.30", 0.3, "0.3000"])
-def test_a_cost_is_exact_whether_it_came_as_text_or_number(told):
-    sample = with_value(reply("vtrix", "query_completed"), "usage.cost", told)
+@pytest.mark.parametrize("reported", ["0.30", 0.3, "0.3000"])
+def test_a_cost_is_exact_whether_it_came_as_text_or_number(reported):
+    sample = with_value(reply("vtrix", "query_completed"), "usage.cost", reported)
     assert PLATFORMS["vtrix"].read_task(sample, "T").billed == Billed(Decimal("0.3"), "USD")
 
 
@@ -388,8 +388,8 @@ def test_a_file_is_located(platform):
 
 
 def test_a_file_may_have_a_second_link():
-    told = CONTRACTS["bltcy"].read_file(reply("bltcy", "file"))
-    assert told.backup_url == "https://backup.example/b.mp4?Expires=1&Signature=y"
+    reported = CONTRACTS["bltcy"].read_file(reply("bltcy", "file"))
+    assert reported.backup_url == "https://backup.example/b.mp4?Expires=1&Signature=y"
     in_query = PLATFORMS["chainhub"].read_task(reply("chainhub", "query_success"), "T").file
     assert in_query.backup_url == "https://backup.example/c.mp4?Expires=1"
     assert CONTRACTS["minimax"].read_file(reply("minimax", "file")).backup_url is None
@@ -462,7 +462,7 @@ def test_a_balance_is_exact_and_in_the_regions_currency(region, currency):
 
 
 def test_the_rest_of_a_plan_is_reported_by_its_parts_without_amounts():
-    """The week of one part has no limit, so the percentage that is told of it is none."""
+    """The week of one part has no limit, so its percentage is left out."""
     left = balance(reply("minimax", "plan"))
     general = PlanShare("general", Decimal(13), BEGIN, Decimal(76), BEGIN)
     assert left == Balance(plan=(general, PlanShare("video", Decimal(100), BEGIN)))

@@ -20,7 +20,7 @@ def comes_back(errand: Errand) -> None:
 
 @pytest.mark.errand("deferring", dies=["before intent"], victim="frozen")
 def test_a_worker_that_comes_back_before_its_intent_finds_the_clip_that_was_bought_meanwhile(errand):
-    """It looked when nothing was written down, and looks again right before it writes."""
+    """It checked when nothing was recorded, and checks again right before it writes."""
     comes_back(errand)
     assert errand.why_not_delivered_once() is None
 
@@ -36,7 +36,7 @@ def test_a_worker_that_comes_back_after_its_intent_is_the_only_one_to_buy(errand
 
 @pytest.mark.errand("adopting", dies=["intent written"], victim="frozen")
 def test_a_worker_that_comes_back_after_its_intent_does_not_buy_what_was_bought_without_it(errand):
-    """The other try asked the list, which showed nothing, and bought; this one looks again before it sends."""
+    """The other try asked the list, which showed nothing, and bought; this one checks again before it sends."""
     comes_back(errand)
     assert errand.why_not_delivered_once() is None
 

@@ -107,7 +107,7 @@ async def outcome(it: MinimaxTaskTrigger) -> Outcome:
     return Outcome.from_event(await anext(event.payload async for event in it.run()))
 
 
-@pytest.mark.usefixtures("platform", "looks_over")
+@pytest.mark.usefixtures("platform", "polls_over")
 async def test_a_triggers_time_is_over_though_its_status_check_waits_behind_many():
     deadline = time.time() + 0.5
     outcomes = await asyncio.gather(*(outcome(trigger(deadline)) for _ in range(50)))
@@ -131,7 +131,7 @@ def test_a_request_is_not_repeated_when_there_is_no_more_time_for_it(connect_to,
         assert len(server.requests) == 1
 
 
-@pytest.mark.usefixtures("looks_over")
+@pytest.mark.usefixtures("polls_over")
 async def test_in_a_pause_that_the_platform_asked_for_the_check_at_the_deadline_is_made(connect_to):
     answers = iter([closes(whole(b"{}", "429 Too Many Requests", Retry_After=365 * 24 * 3600))])
     done = b'{"task_id": "106", "status": "Success", "file_id": "7", "base_resp": {"status_code": 0}}'

@@ -1,5 +1,5 @@
 """
-A world in which the real operator runs, and dies wherever it is told to.
+A world in which the real operator runs, and dies wherever a test wants.
 
 Platform and file host are replaced, and so is what only a running Airflow has; receipts and clips are on a real disk.
 Every time the operator touches the outside is one step, before and after it, and each step may be its last. A death is
@@ -101,8 +101,8 @@ class World:
             raise MinimaxSubmissionUnknownError("no answer", billing="It may have been bought.")
         return self.purchases[-1]
 
-    def look(self, minimax_task_id: str) -> VideoTask:
-        self.step("a look")
+    def poll(self, minimax_task_id: str) -> VideoTask:
+        self.step("a poll")
         assert minimax_task_id in self.purchases
         if self.code is not None:
             return VideoTask(minimax_task_id, TaskState.FAILED, "Fail", code=self.code)
@@ -145,7 +145,7 @@ class World:
         if isinstance(trigger, MinimaxTurnTrigger):
             self.turns += 1
             return {"asked_at": trigger.asked_at, "refusals": trigger.refusals, "error": None}
-        seen = terminal_outcome(self.look(trigger.minimax_task_id))
+        seen = terminal_outcome(self.poll(trigger.minimax_task_id))
         assert seen is not None
         return seen.as_event()
 
@@ -261,7 +261,7 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         def get_task(
             self, minimax_task_id: str, *, api_version: str, retries: int | None = None, within: Any = None
         ) -> VideoTask:
-            return self.world.look(minimax_task_id)
+            return self.world.poll(minimax_task_id)
 
         def get_file(self, task: VideoTask) -> VideoFile:
             return VideoFile(task.minimax_task_id)

@@ -126,7 +126,7 @@ ADOPTING = {"model": "MiniMax-H3", "on_orphaned_intent": "adopt"}
 
 
 def test_an_author_who_lets_the_list_decide_never_pays_twice_and_never_has_to_check(new_world, options):
-    """Each step once, and each step of finding out: where the list tells all, nothing stays in doubt."""
+    """Each step once, and each step of finding out: if the list shows everything, nothing stays in doubt."""
     for death in range(1, steps_of(new_world(**options, **ADOPTING)) + 1):
         world = new_world(**options, **ADOPTING)
         assert isinstance(world.run_try(death), Death)
@@ -183,8 +183,8 @@ def test_a_clear_after_a_death_buys_as_the_author_chose(new_world, on_clear, opt
             assert len(world.purchases) == before
             continue
         assert not isinstance(end, BaseException)
-        anew = on_clear == "resubmit" and not was_there
-        assert len(world.purchases) == (before + 1 if anew else 1)
+        buys_again = on_clear == "resubmit" and not was_there
+        assert len(world.purchases) == (before + 1 if buys_again else 1)
 
 
 def test_a_refusal_leaves_the_way_free_wherever_it_dies_afterwards(new_world, options):
@@ -196,7 +196,7 @@ def test_a_refusal_leaves_the_way_free_wherever_it_dies_afterwards(new_world, op
 
 
 def test_one_that_was_refused_for_being_one_too_many_dies_at_any_step_and_still_buys_once(new_world, options):
-    """A deferrable task asks for another turn in the same try; one that is not is retried."""
+    """A deferrable task asks for another slot in the same try; one that is not is retried."""
 
     def refused_world():
         world = new_world(**options)
@@ -291,7 +291,7 @@ def test_overwrite_buys_a_clip_for_each_run_and_not_for_each_try(new_world):
 
 @pytest.mark.parametrize("shares_output", [True, False])
 def test_a_download_task_may_die_at_every_step(new_world, shares_output):
-    """Twice in a row; the third try delivers and completes the receipt, whoever began it."""
+    """Twice in a row; the third try delivers and completes the receipt, no matter which one began it."""
     options = WAYS["submitting only"] | {"output": shares_output}
     world = new_world(**options)
     world.run_try()

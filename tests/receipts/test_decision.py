@@ -35,8 +35,8 @@ def step(found, policy=Policy(), clip=OutputState.MISSING, **changes):  # noqa: 
     ("found", "policy", "clip", "changes", "expected"),
     [
         pytest.param(None, Policy(), OutputState.MISSING, {}, Buy, id="nothing was bought yet"),
-        pytest.param(None, Policy(), OutputState.DIFFERS, {}, MinimaxRequestError, id="a strange file is in the way"),
-        pytest.param(None, REPLACE, OutputState.DIFFERS, {}, Buy, id="a strange file may be replaced"),
+        pytest.param(None, Policy(), OutputState.DIFFERS, {}, MinimaxRequestError, id="a foreign file is in the way"),
+        pytest.param(None, REPLACE, OutputState.DIFFERS, {}, Buy, id="a foreign file may be replaced"),
         pytest.param(
             intent(), Policy(), OutputState.MISSING, {}, MinimaxSubmissionUnknownError, id="retry of a lost answer"
         ),
@@ -172,7 +172,7 @@ def step(found, policy=Policy(), clip=OutputState.MISSING, **changes):  # noqa: 
             delivered(owner=OTHER), CHANGED, OutputState.DIFFERS, {}, MinimaxRequestError, id="the file has changed"
         ),
         pytest.param(
-            None, CHANGED, OutputState.DIFFERS, {}, MinimaxRequestError, id="changed, and a strange file in the way"
+            None, CHANGED, OutputState.DIFFERS, {}, MinimaxRequestError, id="changed, and a foreign file in the way"
         ),
     ],
 )

@@ -16,7 +16,7 @@ LOG = logging.getLogger("ledger")
 
 
 class Failing(MemoryHome):
-    """A home whose steps fail as often as they are told to."""
+    """A store whose steps fail as often as a test wants."""
 
     def __init__(self, *steps: str) -> None:
         super().__init__()

@@ -147,7 +147,7 @@ def test_of_two_requests_one_learns_whose_the_output_is():
 
 @pytest.mark.parametrize("place", [with_an_old_receipt, Overwriting])
 def test_where_both_may_write_the_last_one_has_it(place):
-    """As long as neither takes longer from its look to its writing than the other waits before it believes."""
+    """As long as neither takes longer from its check to its write than the other waits before it believes."""
     raced = 0
     for choices in orders(12):
         race = Race(place(), "same", "same")

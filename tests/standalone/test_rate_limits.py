@@ -89,7 +89,7 @@ def test_many_clips_pass_a_narrow_account_one_by_one(airflow):
         time.sleep(1)
         return run.is_over
 
-    until("the run is over", is_over, patience=120 + 4 * CLIPS)
+    until("the run is over", is_over, timeout=120 + 4 * CLIPS)
     wall = time.monotonic() - begun
     state, purchases, requests = run.state, airflow.emulator.purchases, airflow.emulator.requests
     running, deferred, in_pool = zip(*seen, strict=True)
