@@ -132,8 +132,7 @@ def read_token(token: str) -> tuple[str, str] | None:
     match = _TOKEN.fullmatch(token)
     if match is None:
         return None
-    # Every key is tried, so that the time does not say which one fits.
-    if not any([hmac.compare_digest(_signature(key, match[1]), match[2]) for key in _keys()]):
+    if not any(hmac.compare_digest(_signature(key, match[1]), match[2]) for key in _keys()):
         return None
     conn_id, attempt, made_at = json.loads(urlsafe_b64decode(match[1] + "=" * (-len(match[1]) % 4)))
     age = time.time() - made_at
