@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -132,16 +133,29 @@ def api_server() -> Any:
     return app
 
 
-@pytest.fixture
-def server(airflow_db: None) -> Iterator[Server]:
+@contextmanager
+def serving() -> Iterator[Server]:
     running, thread, url = serve(api_server())
-    yield Server(url)
-    running.should_exit = True
-    thread.join(SOON)
+    try:
+        yield Server(url)
+    finally:
+        running.should_exit = True
+        thread.join(SOON)
+
+
+@pytest.fixture(scope="module")
+def server(airflow_db: None) -> Iterator[Server]:
+    with serving() as server:
+        yield server
 
 
 def v1(task_id: str, status: str) -> dict[str, Any]:
-    return {"task_id": task_id, "status": status, "file_id": "", "base_resp": {"status_code": 0, "status_msg": "success"}}
+    return {
+        "task_id": task_id,
+        "status": status,
+        "file_id": "",
+        "base_resp": {"status_code": 0, "status_msg": "success"},
+    }
 
 
 def v2(task_id: str, status: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Pushes may be lost, repeated, late and out of order; the record only ever goes forward, and each clip is one event."""
+"""Pushes may be lost, repeated, late and out of order; the record only goes forward, and each clip is one event."""
 
 from __future__ import annotations
 
