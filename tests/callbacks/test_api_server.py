@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,3 +187,59 @@ def test_no_log_of_airflow_has_a_token(airflow, attempt):
     assert logs
     assert [path.name for path in logs if token[:30].encode() in path.read_bytes()] == []
     assert f"{URL_PREFIX}{CALLBACK_PATH}".encode() in (airflow.folder / "airflow.log").read_bytes()
+
+
+FLOOD = 1000
+FLOOD_SECONDS = 10.0
+
+
+def bodies(count: int) -> list[str]:
+    return [json.dumps({"task_id": str(number), "status": "success", "file_id": "1"}) for number in range(1, count + 1)]
+
+
+def count_events(airflow: Airflow) -> int:
+    found = asset(airflow)
+    assert found is not None
+    parameters = {"asset_id": found["id"], "limit": 1}
+    answer = until(
+        "events", lambda: (it := airflow.api.get("/api/v2/assets/events", params=parameters)).is_success and it
+    )
+    return answer.json()["total_entries"]
+
+
+@pytest.mark.parametrize("kind", ["forged", "replayed", "leaked", "genuine"])
+def test_a_thousand_pushes_a_second_leave_the_api_server_well(airflow, kind, report):
+    """Forged tokens; one push again and again; one leaked token with invented tasks; a token for each push."""
+    path = f"{URL_PREFIX}{CALLBACK_PATH}"
+    one, tokens = token_of(CONN_ID, uuid4().hex), [token_of(CONN_ID, uuid4().hex) for _ in range(5000)]
+    requests = {
+        "forged": [(f"{path}{token[:-4]}AAAA", body) for token, body in zip(tokens, bodies(5000), strict=True)],
+        "replayed": [(f"{path}{one}", body) for body in bodies(1)],
+        "leaked": [(f"{path}{one}", body) for body in bodies(5000)],
+        "genuine": [(f"{path}{token}", body) for token, body in zip(tokens, bodies(5000), strict=True)],
+    }[kind]
+    task = {"host": "127.0.0.1", "port": airflow.port, "requests": requests, "per_second": FLOOD}
+    memory = [sum(process.memory_info().rss for process in airflow.oldest("api-server"))]
+    known = count_events(airflow)
+    attack = subprocess.Popen(
+        [sys.executable, "-m", "tests.callbacks.flood"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert attack.stdin is not None
+    json.dump(task | {"seconds": FLOOD_SECONDS}, attack.stdin)
+    attack.stdin.close()
+    waits = []
+    while attack.poll() is None:
+        began = time.monotonic()
+        assert airflow.api.get("/api/v2/monitor/health").is_success
+        waits.append(time.monotonic() - began)
+        memory.append(sum(process.memory_info().rss for process in airflow.oldest("api-server")))
+        time.sleep(0.2)
+    assert attack.stdout is not None
+    result = json.loads(attack.stdout.read())
+    waits.sort()
+    report(
+        f"{kind}: {result}; health p50 {waits[len(waits) // 2]:.3f} s, max {waits[-1]:.3f} s of {len(waits)}; "
+        f"memory {memory[0] / 2**20:.0f} to {max(memory) / 2**20:.0f} MiB; events {count_events(airflow) - known}"
+    )
+    assert waits[-1] < 1
+    assert max(memory) - memory[0] < 100 * 2**20
