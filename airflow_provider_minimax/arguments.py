@@ -45,7 +45,7 @@ def seconds(name: str, value: float | timedelta) -> float:
     span = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(span, bool) or not isinstance(span, int | float) or not span > 0:
         raise MinimaxRequestError(
-            f"{name}={value!r}: must be more than 0, in seconds or as a timedelta", money=NOTHING_BOUGHT
+            f"{name}={value!r}: must be more than 0, in seconds or as a timedelta", billing=NOTHING_BOUGHT
         )
     return float(span)
 
@@ -61,7 +61,7 @@ def one_of(name: str, value: T, choices: tuple[T, ...]) -> T:
     """
     if value not in choices:
         raise MinimaxRequestError(
-            f"{name}={value!r}: must be one of {', '.join(map(repr, choices))}", money=NOTHING_BOUGHT
+            f"{name}={value!r}: must be one of {', '.join(map(repr, choices))}", billing=NOTHING_BOUGHT
         )
     return value
 
@@ -75,7 +75,7 @@ def at_least_one(name: str, value: int) -> int:
     :raises MinimaxRequestError: it is no whole number, or less than 1.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise MinimaxRequestError(f"{name}={value!r}: must be a whole number, 1 or more", money=NOTHING_BOUGHT)
+        raise MinimaxRequestError(f"{name}={value!r}: must be a whole number, 1 or more", billing=NOTHING_BOUGHT)
     return value
 
 
@@ -96,7 +96,7 @@ def check_delivery(check: str, preview: bool, output_path: Any, *, delivers: boo
             missing = "output_path" if delivers else "wait_for_completion=True and output_path"
             raise MinimaxRequestError(
                 f"{name}={value!r}: is for a task that delivers the clip itself; it needs {missing}",
-                money=NOTHING_BOUGHT,
+                billing=NOTHING_BOUGHT,
             )
 
 
@@ -127,7 +127,7 @@ def check_overwrite(overwrite: bool | Literal["changed"], output_path: Any, dura
         raise MinimaxRequestError(
             "overwrite='changed': needs output_path and durable=True: the receipt next to the output tells whether the "
             "request has changed",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
         )
     return overwrite
 
@@ -185,7 +185,7 @@ def check_adoption(model: Any, durable: bool) -> None:
     if not durable:
         raise MinimaxRequestError(
             "on_orphaned_intent='adopt': needs durable=True: without a receipt a retry does not know of the submission",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
         )
     if isinstance(model, str) and is_literal(model) and api_of(model) == "v1":
         raise _no_list(model)
@@ -206,7 +206,7 @@ def check_search(model: str, has_list: bool, keeps: bool) -> None:
         raise MinimaxRequestError(
             "on_orphaned_intent='adopt': needs a receipt, or a retry does not know of the submission, and none can be "
             "kept: before Airflow 3.3 that takes an output_path",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
         )
 
 
@@ -215,7 +215,7 @@ def _no_list(model: str) -> MinimaxRequestError:
         f"on_orphaned_intent='adopt': the platform cannot list tasks of model={model!r}, so it cannot be found out "
         "what a lost answer was about; MiniMax itself can list those of MiniMax-H3 and its kin. Leave it out to stop "
         "then, and have a person look",
-        money=NOTHING_BOUGHT,
+        billing=NOTHING_BOUGHT,
     )
 
 

@@ -62,7 +62,7 @@ class MinimaxError(AirflowException):
     :param code: the platform's own error code as text, e.g. ``"1008"``.
     :param minimax_task_id: the remote task id, if one is known.
     :param trace_id: the platform's id of the request, for its support.
-    :param money: what was, is or may be billed, a whole sentence.
+    :param billing: what was, is or may be billed, a whole sentence.
     :param hint: what to do next, a whole sentence.
     :param retry_after: seconds the platform asked to wait, if it did.
     :param resumable: whether a retry of the Airflow task goes on with what is bought and buys nothing: a receipt holds
@@ -78,7 +78,7 @@ class MinimaxError(AirflowException):
         code: str | None = None,
         minimax_task_id: str | None = None,
         trace_id: str | None = None,
-        money: str | None = None,
+        billing: str | None = None,
         hint: str | None = None,
         retry_after: float | None = None,
         resumable: bool | None = None,
@@ -91,7 +91,7 @@ class MinimaxError(AirflowException):
         self.code = code
         self.minimax_task_id = minimax_task_id
         self.trace_id = trace_id
-        self.money = money
+        self.billing = billing
         self.hint = hint
         self.retry_after = retry_after
         self.resumable = resumable
@@ -111,7 +111,7 @@ class MinimaxError(AirflowException):
         text = self.message.rstrip(". ")
         if facts:
             text += f" ({', '.join(facts)})"
-        return _printable(" ".join(part for part in (f"{text}.", self.money, self.hint) if part))
+        return _printable(" ".join(part for part in (f"{text}.", self.billing, self.hint) if part))
 
     @property
     def is_final(self) -> bool:
@@ -120,7 +120,8 @@ class MinimaxError(AirflowException):
 
     def as_event(self) -> dict[str, Any]:
         """Return the error as plain JSON values, for a trigger event; :func:`error_from_event` reads it back."""
-        return {"kind": type(self).__name__, **{k: v for k, v in self.__dict__.items() if v is not None}}
+        facts = {_STORED_NAMES.get(name, name): value for name, value in self.__dict__.items() if value is not None}
+        return {"kind": type(self).__name__, **facts}
 
 
 class MinimaxConfigurationError(MinimaxError, AirflowFailException):
@@ -237,9 +238,9 @@ def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"])
     ):
         return error
     facts = {name: value for name, value in error.__dict__.items() if name not in ("message", "hint")}
-    if error.money == NOTHING_BOUGHT:
+    if error.billing == NOTHING_BOUGHT:
         # So says whoever reads connections, who cannot know what was bought before.
-        del facts["money"]
+        del facts["billing"]
     return MinimaxConnectionUnusableError(
         f"the {process} cannot use the connection just now: {error.message}",
         **facts,
@@ -265,7 +266,8 @@ def retry_buys_nothing() -> Iterator[None]:
 
 
 _KINDS = {name: value for name, value in list(globals().items()) if name in __all__}
-_TEXTS = ("platform", "code", "minimax_task_id", "trace_id", "money", "hint")
+_TEXTS = ("platform", "code", "minimax_task_id", "trace_id", "billing", "hint")
+_STORED_NAMES = {"billing": "money"}
 _VALUES: dict[str, tuple[type, ...]] = {"http_status": (int,), "retry_after": (int, float), "resumable": (bool,)}
 
 
@@ -278,8 +280,9 @@ def error_from_event(event: dict[str, Any]) -> MinimaxError:
     """
     kind = _KINDS.get(str(event.get("kind", "")), MinimaxError)
     # Receipts, which keep errors too, are files that people may edit: what makes no sense is left out.
+    texts = {name: event.get(_STORED_NAMES.get(name, name)) for name in _TEXTS}
     known: dict[str, Any] = {
-        name: str(event[name]) for name in _TEXTS if isinstance(event.get(name), str | int) and event[name] != ""
+        name: str(value) for name, value in texts.items() if isinstance(value, str | int) and value != ""
     }
     known |= {name: event[name] for name, fit in _VALUES.items() if isinstance(event.get(name), fit)}
     error: MinimaxError = kind(str(event.get("message", "no reason was given")), **known)

@@ -162,4 +162,4 @@ def refused(name: str, value: Any, problem: str) -> MinimaxRequestError:
     """Return the error for a path that cannot be used, to be raised before anything is bought."""
     from airflow_provider_minimax.api.redaction import redact
 
-    return MinimaxRequestError(f"{name}={redact(repr(value), limit=300)}: {problem}", money=NOTHING_BOUGHT)
+    return MinimaxRequestError(f"{name}={redact(repr(value), limit=300)}: {problem}", billing=NOTHING_BOUGHT)

@@ -33,15 +33,15 @@ from airflow_provider_minimax.purchases.candidates import tasks_since
 from airflow_provider_minimax.purchases.ledger import Ledger
 from airflow_provider_minimax.purchases.purchase import Buyer
 from airflow_provider_minimax.purchases.receipt import read_receipt
-from airflow_provider_minimax.purchases.rules import Clip, Policy
-from airflow_provider_minimax.purchases.sibling_receipts import neighbours_of
+from airflow_provider_minimax.purchases.rules import OutputState, Policy
+from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
 from tests.conftest import load_dags
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
 from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, intent, order, submitted
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 WAYS = {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01, "on_orphaned_intent": "adopt"}
-CLIP = adoption.Shape("MiniMax-H3", "768P", 5, "16:9", "generation")
+CLIP = adoption.TaskSignature("MiniMax-H3", "768P", 5, "16:9", "generation")
 LOG = logging.getLogger("adopting")
 LOG.disabled = True
 
@@ -334,14 +334,14 @@ def test_a_request_that_is_spoilt_by_then_does_not_say_that_nothing_was_bought(s
         generate(on_orphaned_intent="fail")
     with pytest.raises(MinimaxRequestError) as raised:
         generate(FakeTaskInstance(try_number=2), first_frame_image="/gone.png", ratio=None)
-    assert raised.value.money == "Nothing was bought now; an earlier submission may have bought a clip."
+    assert raised.value.billing == "Nothing was bought now; an earlier submission may have bought a clip."
 
 
 def test_nor_does_one_after_a_purchase(generate, minimax_emulator):
     minimax_task_id = generate(wait_for_completion=False)
     with pytest.raises(MinimaxRequestError) as raised:
         generate(FakeTaskInstance(try_number=2), first_frame_image="/gone.png", ratio=None)
-    assert raised.value.money == "Nothing was bought now; an earlier submission bought a clip."
+    assert raised.value.billing == "Nothing was bought now; an earlier submission bought a clip."
     assert raised.value.minimax_task_id == minimax_task_id
 
 
@@ -419,9 +419,9 @@ def test_two_that_adopt_the_same_at_the_same_time_both_let_go(generate, minimax_
         seen.append(receipt_of(output)["phase"])
         if seen[-1] == "submitted":
             beside(output, "other.mp4", like(minimax_emulator.purchases[0]["task_id"]))
-        return neighbours_of(output_path, since)
+        return sibling_receipts_of(output_path, since)
 
-    mocker.patch.object(search, "neighbours_of", neighbours)
+    mocker.patch.object(search, "sibling_receipts_of", neighbours)
     facts = generate()
     assert "submitted" in seen
     assert facts["task_id"] == minimax_emulator.purchases[1]["task_id"] != minimax_emulator.purchases[0]["task_id"]
@@ -430,21 +430,21 @@ def test_two_that_adopt_the_same_at_the_same_time_both_let_go(generate, minimax_
 def test_old_receipts_of_a_folder_are_not_read(output):
     beside(output, "other.mp4", submitted())
     (output.parent / "clip.mp4.receipt.json").write_bytes(submitted().as_json())
-    assert len(neighbours_of(str(output), datetime.now(UTC) - timedelta(minutes=1))) == 1
-    assert neighbours_of(str(output), datetime.now(UTC) + timedelta(minutes=1)) == ()
+    assert len(sibling_receipts_of(str(output), datetime.now(UTC) - timedelta(minutes=1))) == 1
+    assert sibling_receipts_of(str(output), datetime.now(UTC) + timedelta(minutes=1)) == ()
 
 
 def test_neighbours_are_found_on_object_storage_too(s3_bucket):
-    from airflow_provider_minimax.purchases.stores import SidecarHome
+    from airflow_provider_minimax.purchases.stores import SidecarStore
 
     for name in ("clip.mp4", "other [3].mp4", "below/other.mp4"):
-        SidecarHome(s3_bucket.url(f"a/{name}")).create(submitted())
+        SidecarStore(s3_bucket.url(f"a/{name}")).create(submitted())
     url = s3_bucket.url("a/clip.mp4")
-    assert len(neighbours_of(url, datetime.now(UTC) - timedelta(minutes=1))) == 1
-    assert neighbours_of(url, datetime.now(UTC) + timedelta(minutes=1)) == ()
+    assert len(sibling_receipts_of(url, datetime.now(UTC) - timedelta(minutes=1))) == 1
+    assert sibling_receipts_of(url, datetime.now(UTC) + timedelta(minutes=1)) == ()
     # What was written since is not hidden by what was listed before.
-    SidecarHome(s3_bucket.url("a/third.mp4")).create(submitted())
-    assert len(neighbours_of(url, datetime.now(UTC) - timedelta(minutes=1))) == 2
+    SidecarStore(s3_bucket.url("a/third.mp4")).create(submitted())
+    assert len(sibling_receipts_of(url, datetime.now(UTC) - timedelta(minutes=1))) == 2
 
 
 # -- the list ----------------------------------------------------------------------------------------------------------
@@ -546,7 +546,7 @@ def test_who_stood_still_before_its_request_does_not_send_it_if_another_one_acte
         Overtaken([home], log=LOG, sleep=lambda _: None),
         order(owner=ME),
         Policy(),
-        lambda _: Clip.ABSENT,
+        lambda _: OutputState.MISSING,
         log=LOG,
         clock=lambda: now[0],
     )

@@ -212,7 +212,7 @@ async def test_a_trigger_asks_the_wrong_version_once_in_all_its_looks(buy, minim
     minimax_emulator.configure(lifecycle="looks", looks=5)
     waiting = trigger(buy())
     (event,) = [event async for event in waiting.run()]
-    assert Outcome.of_event(event.payload).result().api_version == "v2"
+    assert Outcome.from_event(event.payload).result().api_version == "v2"
     assert (asked().count("v1"), asked().count("v2") >= 3) == (1, True)
     assert waiting.serialize()[1]["api_version"] == "v2"
 

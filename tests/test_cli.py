@@ -27,7 +27,7 @@ from airflow_provider_minimax.get_provider_info import get_provider_info
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.purchases.receipt import Phase
-from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarHome
+from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarStore
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
 from tests.receipts.samples import OTHER, delivered, failed, intent, submitted
 
@@ -77,8 +77,8 @@ def shown(said):
     return lambda *arguments: said("show", *arguments, group=())
 
 
-def keep(clip: str, receipt) -> SidecarHome:
-    home = SidecarHome(clip)
+def keep(clip: str, receipt) -> SidecarStore:
+    home = SidecarStore(clip)
     home.write(receipt)
     return home
 
@@ -494,7 +494,7 @@ def test_an_adopted_task_is_gone_on_with_and_not_bought_again(fields, connect, m
     minimax_emulator.fault("lost_answer", operation="submit")
     with pytest.raises(MinimaxSubmissionUnknownError):
         generate.execute(context)
-    home = SidecarHome(clip)
+    home = SidecarStore(clip)
     home.write(home.read().model_copy(update={"intended_at": LONG_AGO}))
     (job,) = minimax_emulator.jobs
 

@@ -127,7 +127,7 @@ def test_a_clip_can_be_fetched_by_its_file_id(connect, minimax_emulator, tmp_pat
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_runs(name, connect, minimax_emulator, tmp_path, monkeypatch):
     # The pace of the examples is that for real clips, whose first look may be after a quarter of a minute.
-    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.Foreseen.delay", lambda *_: 0.05)
+    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
     minimax_emulator.configure(looks=1)
     done = run(name, tmp_path)
@@ -142,7 +142,7 @@ def test_every_example_runs(name, connect, minimax_emulator, tmp_path, monkeypat
 def docs_example(monkeypatch):
     """Put an example of the docs into Airflow's DAG folder, and return its DAG."""
     # The pace of the examples is that for real clips, whose first look may be after a quarter of a minute.
-    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.Foreseen.delay", lambda *_: 0.05)
+    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
 
     def load(name: str) -> Any:
         shutil.copy(DOCS_EXAMPLES / f"{name}.py", DAGS)
@@ -185,7 +185,7 @@ def test_a_row_that_was_refused_stops_its_own_steps_alone(docs_example, connect,
 
 
 def test_a_better_prompt_is_what_the_clip_and_its_2k_are_made_of(connect, minimax_emulator, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.Foreseen.delay", lambda *_: 0.05)
+    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
     minimax_emulator.configure(looks=1)
     done = run("minimax_h3_2k", tmp_path)

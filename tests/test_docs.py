@@ -149,7 +149,7 @@ def pasted(connect, minimax_emulator, s3_bucket, tmp_path, monkeypatch) -> Calla
     from PIL import Image
 
     # The pace of the pages is that for real clips.
-    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.Foreseen.delay", lambda *_: 0.05)
+    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
     minimax_emulator.configure(looks=1)
     monkeypatch.delitem(_STORE_CACHE, "s3-my_aws_conn", raising=False)

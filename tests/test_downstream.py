@@ -14,7 +14,7 @@ from airflow.sdk import Asset, AssetAlias
 from sqlalchemy import select
 
 from airflow_provider_minimax.delivery.assets import Delivered, announce, uri_of
-from airflow_provider_minimax.delivery.deliver import Landed
+from airflow_provider_minimax.delivery.deliver import DeliveredClip
 from airflow_provider_minimax.delivery.destination import LocalPlace
 from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
 from tests.conftest import load_dags
@@ -154,7 +154,7 @@ def test_a_long_prompt_is_shortened_and_its_hash_is_that_of_all_of_it(tmp_path):
     prompt = "船" * 7000
     poster = tmp_path / "boat.mp4.poster.jpg"
     poster.touch()
-    told = Landed.of(receipt(request={"prompt": prompt}), LocalPlace(tmp_path / "boat.mp4")).told()
+    told = DeliveredClip.of(receipt(request={"prompt": prompt}), LocalPlace(tmp_path / "boat.mp4")).told()
     assert told["prompt"] == "船" * 1999 + "…"
     assert told["prompt_sha256"] == hashlib.sha256(prompt.encode()).hexdigest()
     assert told["previews"] == {"poster": str(poster)}
@@ -162,7 +162,7 @@ def test_a_long_prompt_is_shortened_and_its_hash_is_that_of_all_of_it(tmp_path):
 
 @pytest.mark.parametrize("prompt", [5, None, ["a cat"]])
 def test_a_receipt_that_somebody_edited_does_not_fail_the_task_of_a_delivered_clip(prompt, tmp_path):
-    told = Landed.of(receipt(request={"prompt": prompt}), LocalPlace(tmp_path / "boat.mp4")).told()
+    told = DeliveredClip.of(receipt(request={"prompt": prompt}), LocalPlace(tmp_path / "boat.mp4")).told()
     assert (told["prompt"], told["prompt_sha256"]) == (None, None)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.delivery.deliver import Landed
+from airflow_provider_minimax.delivery.deliver import DeliveredClip
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxReceiptError,
@@ -133,5 +133,5 @@ def test_a_clip_that_nobody_can_be_told_about_is_delivered_all_the_same(clip, mo
     def broken(landed):
         raise TypeError("odd")
 
-    monkeypatch.setattr(Landed, "told", broken)
+    monkeypatch.setattr(DeliveredClip, "told", broken)
     assert MinimaxHook().generate(BOAT, output_path=str(clip), poll_interval=0.05)["output_path"] == str(clip)

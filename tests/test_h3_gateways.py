@@ -20,7 +20,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.polling import shared_poller as hubs
-from airflow_provider_minimax.polling.shared_poller import shared_hub
+from airflow_provider_minimax.polling.shared_poller import get_shared_poller
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from tests.fakes import FakeTaskInstance
 from tests.hostile.server import HostileServer, whole
@@ -94,7 +94,7 @@ async def test_a_clip_is_bought_waited_for_and_delivered(
 async def test_many_tasks_are_asked_for_one_by_one_where_no_list_is_known(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform))) as hook:
         bought = [hook.submit(REQUEST) for _ in range(10)]
-    async with shared_hub("minimax_default") as hub:
+    async with get_shared_poller("minimax_default") as hub:
         seen = await asyncio.gather(*(hub.look(it, "v2", after=0, patience=30) for it in bought))
     assert [task.minimax_task_id for task in seen] == bought
     assert {request["operation"] for request in minimax_emulator.requests} == {"submit", "query"}
@@ -280,7 +280,7 @@ async def test_a_list_that_is_not_there_is_asked_for_once(unknown_gateway, minim
     minimax_emulator.configure(lifecycle="manual")
     with closing(MinimaxHook(unknown_gateway)) as hook:
         bought = [hook.submit(REQUEST) for _ in range(6)]
-    async with shared_hub(unknown_gateway) as hub:
+    async with get_shared_poller(unknown_gateway) as hub:
         for _ in range(3):
             seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
             assert [task.minimax_task_id for task in seen] == bought
@@ -298,7 +298,7 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
         bought = [hook.submit(REQUEST) for _ in range(3)]
     if changed == "time":
         monkeypatch.setattr(hubs, "NO_LIST_FOR", 0.0)
-    async with shared_hub(unknown_gateway) as hub:
+    async with get_shared_poller(unknown_gateway) as hub:
         await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
         if changed == "connection":
             minimax_emulator.configure(key="a-new-key")
@@ -319,7 +319,7 @@ async def test_whether_there_is_a_list_is_found_out_by_one_request_though_many_c
     with closing(MinimaxHook(unknown_gateway)) as hook:
         bought = [hook.submit(REQUEST) for _ in range(120)]
     minimax_emulator.fault("slow", operation="any", seconds=0.3, times=8)
-    async with shared_hub(unknown_gateway) as hub:
+    async with get_shared_poller(unknown_gateway) as hub:
         seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=60) for it in bought))
     assert [task.minimax_task_id for task in seen] == bought
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 1
@@ -334,7 +334,7 @@ async def test_a_list_that_is_refused_whatever_it_is_asked_for_is_not_asked_for_
     minimax_emulator.fault("http", operation="list", status=status, times=-1)
     with closing(MinimaxHook(connect())) as hook:
         bought = [hook.submit(REQUEST) for _ in range(4)]
-    async with shared_hub("minimax_default") as hub:
+    async with get_shared_poller("minimax_default") as hub:
         for _ in range(3):
             seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
             assert [task.minimax_task_id for task in seen] == bought
@@ -346,7 +346,7 @@ async def test_a_list_that_only_ever_fails_holds_up_nobody(connect, minimax_emul
     minimax_emulator.fault("http", operation="list", status=502, times=-1)
     with closing(MinimaxHook(connect(extra={"max_retries": 0}))) as hook:
         bought = [hook.submit(REQUEST) for _ in range(4)]
-    async with shared_hub("minimax_default") as hub:
+    async with get_shared_poller("minimax_default") as hub:
         for _ in range(hubs.LISTS_FAILED + 1):
             seen = await asyncio.gather(
                 *(hub.look(it, "v2", after=0.1, patience=30) for it in bought), return_exceptions=True

@@ -140,7 +140,7 @@ def test_a_source_that_the_platform_refuses_buys_nothing(source, minimax_emulato
     minimax_emulator.set_job(source, "failed")
     with pytest.raises(MinimaxRequestError, match="the task has not succeeded") as raised:
         regenerate(source_task_id=source, output_path=str(tmp_path / "boat.mp4")).execute(context)
-    assert raised.value.money == "Nothing was bought."
+    assert raised.value.billing == "Nothing was bought."
     assert list(tmp_path.iterdir()) == []
 
 
@@ -188,7 +188,7 @@ def test_a_gateway_is_refused_before_anything_is_sent(platform, connect, minimax
     for operator in (regenerate(source_task_id="1"), rewrite()):
         with pytest.raises(MinimaxRequestError, match="is not known to have it; use MiniMax itself") as raised:
             operator.execute(context)
-        assert raised.value.money == "Nothing was bought."
+        assert raised.value.billing == "Nothing was bought."
     assert minimax_emulator.requests == []
 
 

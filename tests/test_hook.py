@@ -33,7 +33,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
-from airflow_provider_minimax.hooks.minimax import MinimaxHook, look
+from airflow_provider_minimax.hooks.minimax import MinimaxHook, poll_once
 from tests.conftest import PLATFORMS
 from tests.hostile.server import HostileServer, closes, whole
 
@@ -490,7 +490,7 @@ CALLS_ABOUT_A_TASK = {
     "cancel_v1": lambda hook: hook.cancel("900", api_version="v1"),
     "unknown_version": lambda hook: hook.get_task("900", api_version="v3"),
     "download": lambda hook: hook.download(ABOUT, "/dev/null/clip.mp4"),
-    "look": lambda hook: look(hook, "900"),
+    "look": lambda hook: poll_once(hook, "900"),
     "aget_task": lambda hook: hook.aget_task("900"),
     "aget_file": lambda hook: hook.aget_file(ABOUT),
     "aget_file_without_file": lambda hook: hook.aget_file(replace(ABOUT, file_id=None)),
@@ -776,12 +776,12 @@ def test_one_of_minimaxs_own_hosts_says_the_region_by_itself(monkeypatch, host, 
 
 def test_a_purchase_is_known_again_by_either_name_of_the_mainlands_host(monkeypatch):
     """Who moves the connection to the newer name does not buy again."""
-    from airflow_provider_minimax.purchases.context import mark_of
+    from airflow_provider_minimax.purchases.context import source_fingerprint_of
 
     def mark(host: str) -> str:
         connection = {"conn_type": "minimax", "password": "k", "host": host}
         monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps(connection))
-        return mark_of(REQUEST, MinimaxHook("own").account(), "v1")
+        return source_fingerprint_of(REQUEST, MinimaxHook("own").account(), "v1")
 
     assert mark("https://api.minimax.cn") == mark("https://api.minimaxi.com")
     assert mark("https://api.minimax.cn") != mark("https://api.minimax.io")

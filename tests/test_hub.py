@@ -28,7 +28,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks import connected
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import shared_poller as hubs
-from airflow_provider_minimax.polling.shared_poller import shared_hub
+from airflow_provider_minimax.polling.shared_poller import get_shared_poller
 
 pytestmark = pytest.mark.usefixtures("looks_over")
 
@@ -47,7 +47,7 @@ def buy(connect, minimax_emulator):
 
 @pytest.fixture
 async def hub(connect):
-    async with shared_hub(connect()) as hub:
+    async with get_shared_poller(connect()) as hub:
         yield hub
 
 
@@ -95,7 +95,7 @@ async def test_a_look_is_not_sent_before_its_time(hub, buy):
 
 
 async def test_looks_that_are_due_at_nearly_the_same_time_share_a_wake_up(hub, buy, mocker):
-    woken = mocker.spy(hubs.Hub, "_wake")
+    woken = mocker.spy(hubs.SharedPoller, "_wake")
     await asyncio.gather(*(look(hub, bought, after=1 + n / 100) for n, bought in enumerate(buy(10))))
     assert woken.call_count <= 2
 
@@ -272,7 +272,7 @@ async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_op
 
 async def test_a_wrong_key_is_told_to_all_after_few_more_lookups(connect, buy, mocker):
     bought, look_up = buy(20), mocker.spy(MinimaxHook, "_alook_up")
-    async with shared_hub(connect(password="sk-wrong")) as hub:
+    async with get_shared_poller(connect(password="sk-wrong")) as hub:
         assert all(isinstance(one, MinimaxAuthError) for one in await looks(hub, bought))
     # One a second at most, however slow the machine.
     assert look_up.call_count <= 4
@@ -280,7 +280,7 @@ async def test_a_wrong_key_is_told_to_all_after_few_more_lookups(connect, buy, m
 
 async def test_a_connection_that_is_gone_is_told_to_all_after_one_lookup_for_all(mocker):
     look_up = mocker.spy(MinimaxHook, "_alook_up")
-    async with shared_hub("gone") as hub:
+    async with get_shared_poller("gone") as hub:
         seen = await looks(hub, [str(n) for n in range(100)])
     assert all(isinstance(one, MinimaxConnectionNotFoundError) for one in seen)
     assert len(set(map(id, seen))) == 100
@@ -290,7 +290,7 @@ async def test_a_connection_that_is_gone_is_told_to_all_after_one_lookup_for_all
 async def test_a_connection_that_comes_back_is_found(buy, connect, monkeypatch):
     monkeypatch.setattr(connected, "LOOKUP_INTERVAL", 0.1)
     (bought,) = buy()
-    async with shared_hub("late") as hub:
+    async with get_shared_poller("late") as hub:
         with pytest.raises(MinimaxConnectionNotFoundError):
             await look(hub, bought)
         connect(conn_id="late")
@@ -320,7 +320,7 @@ class Hanging:
 async def test_a_lookup_that_hangs_holds_up_nobody_for_long_and_is_not_asked_twice(buy, connect, monkeypatch):
     (bought,), hanging = buy(), Hanging(monkeypatch)
     monkeypatch.setattr(connected, "LOOKUP_TIMEOUT", 0.2)
-    async with shared_hub(connect()) as hub:
+    async with get_shared_poller(connect()) as hub:
         for _ in range(2):
             start = time.monotonic()
             seen = await looks(hub, [bought] * 50, after=0.1)
@@ -337,7 +337,7 @@ async def test_a_hub_that_is_left_while_a_lookup_hangs_closes_at_once_and_breaks
     hanging = Hanging(monkeypatch)
 
     async def watch():
-        async with shared_hub(connect()) as hub:
+        async with get_shared_poller(connect()) as hub:
             await look(hub, "T")
 
     waiting = asyncio.create_task(watch())
@@ -362,13 +362,13 @@ async def test_the_connection_is_looked_up_by_the_one_who_waits(connect, buy, mo
 
     monkeypatch.setattr(MinimaxHook, "_alook_up", noted)
     with bound_contextvars(trigger_id=1):
-        async with shared_hub(connect()) as hub:
+        async with get_shared_poller(connect()) as hub:
             await look(hub, bought)
     assert seen == [{"trigger_id": 1}]
 
 
 async def test_lookups_of_the_connection_that_fail_are_as_far_apart_as_looks():
-    async with shared_hub("gone") as hub:
+    async with get_shared_poller("gone") as hub:
         start = time.monotonic()
         with pytest.raises(MinimaxConfigurationError):
             await look(hub, "1", after=0.3)
@@ -378,7 +378,7 @@ async def test_lookups_of_the_connection_that_fail_are_as_far_apart_as_looks():
 async def test_two_connections_have_nothing_in_common(buy, connect, minimax_emulator):
     bought = buy(2)
     minimax_emulator.fault("http", operation="query", status=429, retry_after=60)
-    async with shared_hub(connect()) as one, shared_hub(connect(conn_id="other")) as other:
+    async with get_shared_poller(connect()) as one, get_shared_poller(connect(conn_id="other")) as other:
         assert one is not other
         with pytest.raises(MinimaxRateLimitError):
             await look(one, bought[0])
@@ -389,7 +389,7 @@ def test_each_loop_has_a_hub_of_its_own(buy, connect):
     (bought,), conn_id = buy(), connect()
 
     async def watch():
-        async with shared_hub(conn_id) as hub:
+        async with get_shared_poller(conn_id) as hub:
             await look(hub, bought)
             return hub
 
@@ -401,8 +401,8 @@ def test_each_loop_has_a_hub_of_its_own(buy, connect):
 
 async def test_the_last_one_out_closes_the_client(connect, buy):
     (bought,) = buy()
-    async with shared_hub(connect()) as one:
-        async with shared_hub(connect()) as other:
+    async with get_shared_poller(connect()) as one:
+        async with get_shared_poller(connect()) as other:
             assert one is other
             await look(one, bought)
         assert one.hook._async_transport is not None
@@ -412,7 +412,7 @@ async def test_the_last_one_out_closes_the_client(connect, buy):
 
 async def test_who_is_cancelled_again_while_the_client_is_being_closed_closes_it_all_the_same(connect, buy):
     async def watch():
-        async with shared_hub(connect()) as hub:
+        async with get_shared_poller(connect()) as hub:
             await look(hub, bought)
             looked.set_result(hub.hook)
             await asyncio.Event().wait()
@@ -432,7 +432,7 @@ async def test_who_is_cancelled_only_while_the_client_is_being_closed_is_cancell
     """Airflow tells by the message who cancelled."""
 
     async def watch():
-        async with shared_hub(connect()) as hub:
+        async with get_shared_poller(connect()) as hub:
             looked.set_result(hub.hook)
 
     looked = asyncio.get_running_loop().create_future()
@@ -459,7 +459,7 @@ async def test_a_hub_that_is_left_with_a_look_under_way_leaves_nothing_behind(co
     minimax_emulator.fault("hold", operation="query")
 
     async def watch():
-        async with shared_hub(connect()) as hub:
+        async with get_shared_poller(connect()) as hub:
             await look(hub, bought)
 
     waiting = asyncio.create_task(watch())
@@ -588,7 +588,7 @@ async def test_a_page_that_cannot_be_read_is_asked_for_one_by_one(hub, buy, mini
 
 
 async def test_a_version_that_the_platform_does_not_have_is_told_to_who_asked_for_it(connect):
-    async with asyncio.timeout(30), shared_hub(connect("bltcy")) as hub:
+    async with asyncio.timeout(30), get_shared_poller(connect("bltcy")) as hub:
         with pytest.raises(MinimaxRequestError, match="BLTCY has 'v1'"):
             await hub.look("a-task", "v2", after=0, patience=PATIENCE)
 
@@ -623,7 +623,7 @@ async def test_tasks_of_the_newer_api_are_looked_at_by_the_page(connect, minimax
         bought = [hook.submit(request) for _ in range(12)]
         older = hook.submit(REQUEST)
     minimax_emulator.set_job(bought[3], state="success")
-    async with shared_hub("minimax_default") as hub:
+    async with get_shared_poller("minimax_default") as hub:
         await hub.look(bought[0], "v2", after=0, patience=60)
         before = len(minimax_emulator.requests)
         waits = [hub.look(it, "v2", after=0.1, patience=60) for it in bought]

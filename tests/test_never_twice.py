@@ -26,7 +26,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
 )
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
-from airflow_provider_minimax.polling.poller import settle
+from airflow_provider_minimax.polling.poller import terminal_outcome
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
 from tests.receipts.samples import OTHER, submitted
 
@@ -336,7 +336,7 @@ def test_a_queued_task_that_somebody_cancelled_is_left_to_a_retry_that_buys_anot
         operator.execute({"ti": FakeTaskInstance()})
     cancelled = VideoTask(minimax_emulator.purchases[0]["task_id"], TaskState.CANCELLED, "cancelled", api_version="v2")
     with pytest.raises(AirflowException, match="A retry buys another") as raised:
-        operator.execute_complete({"ti": FakeTaskInstance()}, settle(cancelled).as_event())
+        operator.execute_complete({"ti": FakeTaskInstance()}, terminal_outcome(cancelled).as_event())
     assert not isinstance(raised.value, AirflowFailException)
     minimax_emulator.configure(lifecycle="looks", looks=1)
     waiting = MinimaxVideoGenerationOperator(
@@ -466,7 +466,7 @@ def test_nothing_is_submitted_again_without_its_picture(generate, minimax_emulat
     given = {"first_frame_image": str(picture), "on_orphaned_intent": "resubmit"}
     with pytest.raises(MinimaxRequestError, match="first_frame_image=") as raised:
         generate(FakeTaskInstance(try_number=2), **given)
-    assert raised.value.money == "Nothing was bought now; an earlier submission may have bought a clip."
+    assert raised.value.billing == "Nothing was bought now; an earlier submission may have bought a clip."
     assert len(minimax_emulator.purchases) == 1
 
 

@@ -9,7 +9,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.exceptions import MinimaxReceiptError, MinimaxReceiptStoreError
 from airflow_provider_minimax.purchases.receipt import Phase
-from airflow_provider_minimax.purchases.stores import SidecarHome
+from airflow_provider_minimax.purchases.stores import SidecarStore
 from tests.receipts.samples import OTHER, delivered, intent, submitted
 
 RECEIPT = "a/clip.mp4.receipt.json"
@@ -18,7 +18,7 @@ RECEIPT = "a/clip.mp4.receipt.json"
 @pytest.fixture
 def home(s3_bucket):
     """Receipts of one clip, as each process finds them anew."""
-    return lambda: SidecarHome(s3_bucket.url("a/clip.mp4"))
+    return lambda: SidecarStore(s3_bucket.url("a/clip.mp4"))
 
 
 def test_a_receipt_lies_next_to_its_clip_and_is_found_by_the_next_process(s3_bucket, home):
@@ -33,7 +33,7 @@ def test_a_receipt_lies_next_to_its_clip_and_is_found_by_the_next_process(s3_buc
 
 
 def test_a_receipt_on_a_file_url_is_a_file(tmp_path):
-    home = SidecarHome(f"file://{tmp_path}/a/clip.mp4")
+    home = SidecarStore(f"file://{tmp_path}/a/clip.mp4")
     assert home.create(intent())
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["clip.mp4.receipt.json"]
 
@@ -41,7 +41,7 @@ def test_a_receipt_on_a_file_url_is_a_file(tmp_path):
 @pytest.mark.parametrize("place", ["s3", "file"])
 def test_one_of_many_rivals_creates_it_and_all_read_the_same(s3_bucket, tmp_path, place):
     output = s3_bucket.url("a/clip.mp4") if place == "s3" else f"file://{tmp_path}/clip.mp4"
-    homes = [SidecarHome(output) for _ in range(12)]
+    homes = [SidecarStore(output) for _ in range(12)]
     start = threading.Barrier(len(homes))
     created, read = [], []
 

@@ -546,7 +546,7 @@ def test_importing_the_operators_and_sensors_brings_no_client_along():
 
 
 def test_a_hidden_value_shows_itself_short():
-    from airflow_provider_minimax.operators.redacted import Discreet
+    from airflow_provider_minimax.operators.redacted import Redacted
 
-    assert str(Discreet(SimpleNamespace())) == repr(Discreet(SimpleNamespace()))
-    assert len(str(Discreet("x" * 5000))) == 500
+    assert str(Redacted(SimpleNamespace())) == repr(Redacted(SimpleNamespace()))
+    assert len(str(Redacted("x" * 5000))) == 500

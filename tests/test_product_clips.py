@@ -23,7 +23,7 @@ PRICE = 0.28
 @pytest.fixture
 def night(connect, minimax_emulator, tmp_path, monkeypatch) -> Callable[[Path], dict[str, Any]]:
     """Run one night for a catalogue; return what each task returned, and the names of the mapped ones."""
-    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.Foreseen.delay", lambda *_: 0.05)
+    monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
     minimax_emulator.configure(looks=1)
 

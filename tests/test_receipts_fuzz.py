@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from airflow_provider_minimax.__main__ import main
 from airflow_provider_minimax.cli import storage
 from airflow_provider_minimax.delivery.assets import Delivered
-from airflow_provider_minimax.delivery.deliver import Landed
+from airflow_provider_minimax.delivery.deliver import DeliveredClip
 from airflow_provider_minimax.delivery.destination import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError
-from airflow_provider_minimax.purchases.matching import Shape, Window
+from airflow_provider_minimax.purchases.matching import SubmissionWindow, TaskSignature
 from airflow_provider_minimax.purchases.receipt import LARGEST, Receipt, read_receipt
-from airflow_provider_minimax.purchases.rules import Clip, Policy, decide
-from airflow_provider_minimax.purchases.sibling_receipts import neighbours_of
-from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarHome
+from airflow_provider_minimax.purchases.rules import OutputState, Policy, decide
+from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
+from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarStore
 from tests.receipts.samples import NOW, delivered, failed, intent, order, submitted
 
 OBEYED = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -123,7 +123,7 @@ def test_no_receipt_trips_a_command_and_none_reaches_the_terminal(content, comma
 
 @given(
     content=spoiled(),
-    seen=st.sampled_from(Clip),
+    seen=st.sampled_from(OutputState),
     policy=st.builds(
         Policy,
         on_clear=st.sampled_from(["reuse", "resubmit"]),
@@ -140,9 +140,9 @@ def test_a_task_that_finds_any_receipt_goes_on_or_says_why_not(content, seen, po
         return
     with suppress(MinimaxError):
         decide(receipt, order(), policy, lambda sha256: seen, where="here", now=NOW)
-    assert Shape.of(receipt).is_like(Shape.of(receipt))
-    assert Window.of(receipt).begin < Window.of(receipt).end
-    landed = Landed.of(receipt, LocalPlace(Path("/clips/clip.mp4")))
+    assert TaskSignature.of(receipt).is_like(TaskSignature.of(receipt))
+    assert SubmissionWindow.of(receipt).begin < SubmissionWindow.of(receipt).end
+    landed = DeliveredClip.of(receipt, LocalPlace(Path("/clips/clip.mp4")))
     delivered_clip = Delivered("/clips/clip.mp4", landed.told())
     assert json.dumps(delivered_clip.as_extra())
     told = {name: value for name, value in landed.told().items() if name != "prompt"}
@@ -158,7 +158,7 @@ def test_a_list_shows_texts_as_they_are(output, command, tmp_path):
     failure = {"kind": "MinimaxTaskFailedError", "message": words}
     for number, minimax_task_id in enumerate(("0012", "1e5")):
         receipt = failed("1027", minimax_task_id=minimax_task_id).model_copy(update={"failure": failure})
-        SidecarHome(f"{tmp_path}/{number}.mp4").write(receipt)
+        SidecarStore(f"{tmp_path}/{number}.mp4").write(receipt)
     code, out, _ = command("receipts", "list", str(tmp_path), "-o", output)
     assert code == 0
     if output in ("json", "yaml"):
@@ -174,7 +174,7 @@ def test_a_terminal_that_knows_no_chinese_gets_it_written_out(tmp_path, command,
     import sys
     from io import BytesIO, TextIOWrapper
 
-    SidecarHome(f"{tmp_path}/clip.mp4").write(delivered(request={"prompt": "灯塔"}))
+    SidecarStore(f"{tmp_path}/clip.mp4").write(delivered(request={"prompt": "灯塔"}))
     narrow = TextIOWrapper(BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", narrow)
     main(["show", f"{tmp_path}/clip.mp4"])
@@ -203,12 +203,12 @@ def test_what_cannot_be_a_receipt_is_an_error_of_ours(bomb, tmp_path, command):
     assert BOMBS[bomb] != submitted().as_json()
     (tmp_path / f"clip.mp4{SUFFIX}").write_bytes(BOMBS[bomb])
     with pytest.raises(MinimaxReceiptError) as raised:
-        SidecarHome(str(tmp_path / "clip.mp4")).read()
+        SidecarStore(str(tmp_path / "clip.mp4")).read()
     assert "so what was bought under it is unknown" in str(raised.value)
     assert len(str(raised.value)) < 1200
     assert command("receipts", "list", str(tmp_path), "-o", "plain")[0] == 1
     assert command("receipts", "forget", "-y", str(tmp_path / "clip.mp4"))[0] == 0
-    assert SidecarHome(str(tmp_path / "clip.mp4")).read() is None
+    assert SidecarStore(str(tmp_path / "clip.mp4")).read() is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
@@ -241,14 +241,14 @@ def test_what_is_no_file_is_an_error_at_once(other, tmp_path, monkeypatch, comma
     monkeypatch.chdir(tmp_path)  # the path of a socket is limited
     OTHERS[other](f"clip.mp4{SUFFIX}")
     with pytest.raises(MinimaxReceiptError, match="is no file|is a link to a file that is not there"):
-        SidecarHome(str(tmp_path / "clip.mp4")).read()
+        SidecarStore(str(tmp_path / "clip.mp4")).read()
     with pytest.raises(MinimaxReceiptError):
-        neighbours_of(str(tmp_path / "another.mp4"), datetime(2020, 1, 1, tzinfo=UTC))
+        sibling_receipts_of(str(tmp_path / "another.mp4"), datetime(2020, 1, 1, tzinfo=UTC))
     assert command("receipts", "show", str(tmp_path / "clip.mp4"))[0] == 1
 
 
 def test_a_pipe_in_the_place_of_a_clip_is_another_file(tmp_path, command):
-    SidecarHome(f"{tmp_path}/clip.mp4").write(delivered())
+    SidecarStore(f"{tmp_path}/clip.mp4").write(delivered())
     os.mkfifo(tmp_path / "clip.mp4")
     assert "the file is not the one that was delivered" in command("receipts", "show", f"{tmp_path}/clip.mp4")[1]
 
@@ -267,7 +267,7 @@ def test_of_an_object_no_more_is_read_than_a_receipt_can_have(monkeypatch):
 
     monkeypatch.setattr(type(memory), "cat_file", counted)
     with pytest.raises(MinimaxReceiptError, match="no receipt has"):
-        SidecarHome("memory://b/clip.mp4").read()
+        SidecarStore("memory://b/clip.mp4").read()
     assert [len(content) for content in read] == [LARGEST + 1]
 
 
@@ -275,16 +275,16 @@ def test_of_an_object_no_more_is_read_than_a_receipt_can_have(monkeypatch):
 def test_so_it_is_on_s3(content, s3_bucket):
     s3_bucket.put(f"clip.mp4{SUFFIX}", content)
     with pytest.raises(MinimaxReceiptError):
-        SidecarHome(s3_bucket.url("clip.mp4")).read()
+        SidecarStore(s3_bucket.url("clip.mp4")).read()
 
 
 def test_a_list_is_bounded_and_links_lead_nowhere(tmp_path, command, monkeypatch):
     monkeypatch.setattr(storage, "MOST", 3)
     for number in range(3):
-        SidecarHome(f"{tmp_path}/a/{number}.mp4").write(submitted())
+        SidecarStore(f"{tmp_path}/a/{number}.mp4").write(submitted())
     (tmp_path / "a" / "round").symlink_to(tmp_path, target_is_directory=True)
     assert command("receipts", "list", str(tmp_path), "-o", "plain")[0] == 0
-    SidecarHome(f"{tmp_path}/b.mp4").write(submitted())
+    SidecarStore(f"{tmp_path}/b.mp4").write(submitted())
     code, out, err = command("receipts", "list", str(tmp_path), "-o", "plain")
     assert (code, out) == (1, "")
     assert "has more than 3 receipts below it; name a folder in it" in err

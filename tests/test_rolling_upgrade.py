@@ -27,7 +27,7 @@ from airflow_provider_minimax.exceptions import (
     after_purchase,
 )
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
-from airflow_provider_minimax.polling.poller import Outcome, settle
+from airflow_provider_minimax.polling.poller import Outcome, terminal_outcome
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
@@ -169,8 +169,8 @@ async def test_an_older_worker_reads_that_there_is_a_clip(previous, connect, min
     [
         (after_purchase(MinimaxAuthError("the key was refused"), "triggerer"), False),
         (after_purchase(MinimaxConfigurationError("platform='x'"), "triggerer"), False),
-        (MinimaxTaskTimeoutError("too long", money="T goes on and will be billed.", resumable=True), True),
-        (settle(VideoTask("T", TaskState.CANCELLED, "cancelled", api_version="v2")).error, True),
+        (MinimaxTaskTimeoutError("too long", billing="T goes on and will be billed.", resumable=True), True),
+        (terminal_outcome(VideoTask("T", TaskState.CANCELLED, "cancelled", api_version="v2")).error, True),
     ],
     ids=["refused key", "malformed", "time-out", "cancelled"],
 )

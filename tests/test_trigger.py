@@ -21,8 +21,8 @@ from airflow_provider_minimax.hooks import connected
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import schedule as foresight
 from airflow_provider_minimax.polling import shared_poller as hub
-from airflow_provider_minimax.polling.poller import Outcome, Pace
-from airflow_provider_minimax.polling.schedule import Timetable
+from airflow_provider_minimax.polling.poller import FixedInterval, Outcome
+from airflow_provider_minimax.polling.schedule import PollTimetable
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
 pytestmark = pytest.mark.usefixtures("looks_over")
@@ -38,7 +38,7 @@ def trigger(minimax_task_id="T", **options) -> MinimaxTaskTrigger:
 async def outcome(it: MinimaxTaskTrigger) -> Outcome:
     events = [event.payload async for event in it.run()]
     assert len(events) == 1
-    return Outcome.of_event(json.loads(json.dumps(events[0])))
+    return Outcome.from_event(json.loads(json.dumps(events[0])))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def bought(connect):
 async def test_a_finished_task_is_one_small_event_without_a_url(bought):
     events = [event.payload async for event in trigger(bought).run()]
     assert len(events) == 1
-    assert Outcome.of_event(events[0]).result().state is TaskState.SUCCEEDED
+    assert Outcome.from_event(events[0]).result().state is TaskState.SUCCEEDED
     assert "http" not in json.dumps(events)
     assert len(json.dumps(events)) < 500
 
@@ -59,7 +59,7 @@ async def test_no_platforms_event_has_a_url(connect, platform):
     request = REQUEST.model_copy(update={"first_frame_image": "https://files.example/frame.jpg"})
     minimax_task_id = MinimaxHook(connect(platform)).submit(request)
     events = [event.payload async for event in trigger(minimax_task_id).run()]
-    assert Outcome.of_event(events[0]).result().minimax_task_id == minimax_task_id
+    assert Outcome.from_event(events[0]).result().minimax_task_id == minimax_task_id
     assert "http" not in json.dumps(events)
 
 
@@ -260,12 +260,12 @@ def test_a_clip_in_the_arguments_survives_and_may_have_what_a_later_version_adds
 
 def test_the_pace_that_the_author_sets_holds_whatever_is_known_of_the_clip():
     it = trigger("T", poll_interval=3.0, clip={"model": "MiniMax-Hailuo-02", "bought_at": 1.0})
-    assert it._pace() == Pace(3.0)
+    assert it._pace() == FixedInterval(3.0)
 
 
 async def test_with_a_pace_of_its_own_it_learns_how_long_the_clip_took(bought, mocker):
     known = mocker.patch.object(foresight, "experience").return_value
-    known.timetable = Timetable([0.0, 100.0], [0.0, 1000.0])
+    known.timetable = PollTimetable([0.0, 100.0], [0.0, 1000.0])
     clip = {"model": "m", "bought_at": time.time() - 60}
     assert (await outcome(trigger(bought, poll_interval=None, clip=clip))).error is None
     (learnt,) = known.learn.call_args.args
@@ -274,7 +274,7 @@ async def test_with_a_pace_of_its_own_it_learns_how_long_the_clip_took(bought, m
 
 async def test_nothing_is_learnt_from_a_task_that_failed(bought, minimax_emulator, mocker):
     known = mocker.patch.object(foresight, "experience").return_value
-    known.timetable = Timetable([0.0, 100.0], [0.0, 1000.0])
+    known.timetable = PollTimetable([0.0, 100.0], [0.0, 1000.0])
     minimax_emulator.set_job(bought, state="failed", code=1027)
     clip = {"model": "m", "bought_at": time.time()}
     assert (await outcome(trigger(bought, poll_interval=None, clip=clip))).error is not None

@@ -23,7 +23,7 @@ from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.polling import slots as turns
 from airflow_provider_minimax.polling.deferral import SETTLED
-from airflow_provider_minimax.polling.slots import IN_TURN, Turn
+from airflow_provider_minimax.polling.slots import IN_TURN, SubmissionSlot
 from airflow_provider_minimax.triggers import turn as turn_module
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
@@ -65,7 +65,7 @@ async def event_of(trigger) -> dict:
     return json.loads(json.dumps(events[0]))
 
 
-async def to_the_end(context, **changes):
+async def shielded(context, **changes):
     """Run a task through all of its deferrals; return its result and the triggers it waited with."""
     goes_on, triggers = (lambda: generate(**changes).execute(context)), []
     while True:
@@ -86,7 +86,7 @@ async def test_with_a_limit_a_task_buys_in_its_turn_and_waits_and_delivers(
     content, connect, minimax_emulator, context, tmp_path
 ):
     connect(extra={"rate_limit_per_minute": 600})
-    facts, triggers = await to_the_end(context, output_path=str(tmp_path / "clip.mp4"), **content)
+    facts, triggers = await shielded(context, output_path=str(tmp_path / "clip.mp4"), **content)
     assert [type(trigger) for trigger in triggers] == [MinimaxTurnTrigger, MinimaxTaskTrigger]
     assert [purchase["task_id"] for purchase in minimax_emulator.purchases] == [facts["task_id"]]
     assert (tmp_path / "clip.mp4").read_bytes()[4:8] == b"ftyp"
@@ -94,7 +94,7 @@ async def test_with_a_limit_a_task_buys_in_its_turn_and_waits_and_delivers(
 
 async def test_a_task_that_only_submits_waits_for_its_turn_too(connect, minimax_emulator, context):
     connect(extra={"rate_limit_per_minute": 600})
-    minimax_task_id, triggers = await to_the_end(context, wait_for_completion=False)
+    minimax_task_id, triggers = await shielded(context, wait_for_completion=False)
     assert [type(trigger) for trigger in triggers] == [MinimaxTurnTrigger]
     assert minimax_emulator.purchases[0]["task_id"] == minimax_task_id == context["ti"].xcoms["task_id"]
 
@@ -102,7 +102,7 @@ async def test_a_task_that_only_submits_waits_for_its_turn_too(connect, minimax_
 @pytest.mark.parametrize(("extra", "deferrable"), [({}, True), ({"rate_limit_per_minute": 600}, False)])
 async def test_nobody_waits_without_a_limit_or_in_a_worker(extra, deferrable, connect, context):
     connect(extra=extra)
-    _, triggers = await to_the_end(context, deferrable=deferrable)
+    _, triggers = await shielded(context, deferrable=deferrable)
     assert not any(isinstance(trigger, MinimaxTurnTrigger) for trigger in triggers)
 
 
@@ -164,7 +164,7 @@ async def test_a_refused_task_leaves_its_worker_and_buys_in_another_turn(
     connect(extra=limit)
     minimax_emulator.fault("base_resp", operation="submit", code=int(code))
     start = time.monotonic()
-    facts, triggers = await to_the_end(context, output_path=str(tmp_path / "clip.mp4"))
+    facts, triggers = await shielded(context, output_path=str(tmp_path / "clip.mp4"))
     again = [trigger for trigger in triggers if isinstance(trigger, MinimaxTurnTrigger)][-1]
     assert again.refusals == 1
     assert time.monotonic() - start >= 0.2
@@ -376,7 +376,7 @@ async def test_patience_that_ends_before_the_turn_comes_is_a_failure_that_may_be
 ):
     connect(extra={"rate_limit_per_minute": 1})
     with pytest.raises(MinimaxRateLimitError, match=r"within 0 s.*Nothing was bought\.") as raised:
-        await to_the_end(context, timeout=0.2, output_path=str(tmp_path / "clip.mp4"))
+        await shielded(context, timeout=0.2, output_path=str(tmp_path / "clip.mp4"))
     assert not raised.value.is_final
     assert (minimax_emulator.requests, list(tmp_path.iterdir())) == ([], [])
 
@@ -479,9 +479,9 @@ async def test_triggers_that_come_back_after_a_restart_go_on_in_the_old_order():
 
 
 def test_a_turn_is_read_from_the_event_and_an_error_raised():
-    assert Turn.of_event({"asked_at": 3.0, "refusals": 2, "error": None}) == Turn(3.0, 2)
+    assert SubmissionSlot.from_event({"asked_at": 3.0, "refusals": 2, "error": None}) == SubmissionSlot(3.0, 2)
     with pytest.raises(MinimaxRateLimitError, match="no turn"):
-        Turn.of_event({"error": MinimaxRateLimitError("no turn").as_event()})
+        SubmissionSlot.from_event({"error": MinimaxRateLimitError("no turn").as_event()})
 
 
 # -- a whole DAG -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from airflow_provider_minimax.polling import limiter as turnstiles
-from airflow_provider_minimax.polling.limiter import shared_turnstile
+from airflow_provider_minimax.polling.limiter import shared_limiter
 
 PER_MINUTE = 600
 SPACE = 60 / PER_MINUTE
@@ -24,7 +24,7 @@ class Line:
         self.times: list[float] = []
 
     async def wait(self, name: str, asked_at: float, per_minute: int = PER_MINUTE, conn_id: str = "c") -> None:
-        with shared_turnstile(conn_id, per_minute) as turnstile:
+        with shared_limiter(conn_id, per_minute) as turnstile:
             await turnstile.turn(asked_at)
             self.passed.append(name)
             self.times.append(time.monotonic())
@@ -66,14 +66,14 @@ async def test_a_new_turnstile_waits_for_the_first_turn_as_for_any_other(line):
 
 
 async def test_a_turn_that_nobody_took_is_not_saved_up(line):
-    with shared_turnstile("c", PER_MINUTE):
+    with shared_limiter("c", PER_MINUTE):
         await asyncio.sleep(5 * SPACE)
         await asyncio.gather(*(line.wait(str(n), n) for n in range(3)))
     assert min(line.gaps) >= SPACE * 0.99
 
 
 async def test_a_pause_is_for_all_and_they_are_spread_after_it_too(line):
-    with shared_turnstile("c", PER_MINUTE) as turnstile:
+    with shared_limiter("c", PER_MINUTE) as turnstile:
         waiting = asyncio.gather(*(line.wait(str(n), n) for n in range(3)))
         await asyncio.sleep(0)
         start = time.monotonic()
@@ -85,7 +85,7 @@ async def test_a_pause_is_for_all_and_they_are_spread_after_it_too(line):
 
 
 async def test_who_comes_again_after_a_refusal_is_first_though_others_came_meanwhile(line):
-    with shared_turnstile("c", PER_MINUTE) as turnstile:
+    with shared_limiter("c", PER_MINUTE) as turnstile:
         waiting = [asyncio.create_task(line.wait(name, asked_at)) for name, asked_at in [("b", 2), ("c", 3)]]
         turnstile.pause(time.time() + 0.2)
         await asyncio.sleep(0.1)
@@ -108,7 +108,7 @@ async def test_who_leaves_makes_no_gap(line):
 
 
 async def test_how_many_wait_is_known_without_those_who_left():
-    with shared_turnstile("c", 1) as turnstile:
+    with shared_limiter("c", 1) as turnstile:
         waiting = [asyncio.create_task(turnstile.turn(n)) for n in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
@@ -120,7 +120,7 @@ async def test_how_many_wait_is_known_without_those_who_left():
 
 async def test_the_limit_that_was_told_last_counts(line):
     async with asyncio.timeout(20):
-        with shared_turnstile("c", 30) as turnstile:
+        with shared_limiter("c", 30) as turnstile:
             turnstile._next = 0.0
             await asyncio.gather(line.wait("a", 1), line.wait("b", 2, per_minute=1200))
     # By the first limit it would be two seconds.
@@ -128,7 +128,7 @@ async def test_the_limit_that_was_told_last_counts(line):
 
 
 async def test_who_was_refused_without_a_limit_goes_by_the_usual_one():
-    with shared_turnstile("c", None) as turnstile:
+    with shared_limiter("c", None) as turnstile:
         assert turnstile._per_minute == turnstiles.USUAL_PER_MINUTE
 
 
@@ -150,14 +150,14 @@ async def test_nothing_is_left_behind_by_the_last(line):
 
 def test_each_loop_has_a_turnstile_of_its_own():
     async def one():
-        with shared_turnstile("c", 1) as turnstile:
+        with shared_limiter("c", 1) as turnstile:
             return turnstile
 
     assert asyncio.run(one()) is not asyncio.run(one())
 
 
 async def test_nothing_runs_while_it_is_nobodys_turn():
-    with shared_turnstile("c", 1) as turnstile:
+    with shared_limiter("c", 1) as turnstile:
         waiting = asyncio.create_task(turnstile.turn(1))
         await asyncio.sleep(0.05)
         assert asyncio.all_tasks() == {asyncio.current_task(), waiting}

@@ -28,7 +28,7 @@ class Billed:
         return {"amount": json_number(self.amount), "unit": self.unit, "kind": "billed"}
 
     @classmethod
-    def of_dict(cls, values: Any) -> Billed | None:
+    def from_dict(cls, values: Any) -> Billed | None:
         """
         Read what :meth:`as_dict` made.
 

@@ -247,7 +247,7 @@ def invalid(problems: list[str], *, hint: str | None = None) -> MinimaxRequestEr
     :param problems: one sentence a problem: field, value, rule, and what to do.
     :param hint: what else can be done, a whole sentence.
     """
-    return MinimaxRequestError("the request cannot be sent: " + "; ".join(problems), money=NOTHING_BOUGHT, hint=hint)
+    return MinimaxRequestError("the request cannot be sent: " + "; ".join(problems), billing=NOTHING_BOUGHT, hint=hint)
 
 
 def _shown(value: Any) -> str:

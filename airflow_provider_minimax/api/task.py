@@ -155,7 +155,7 @@ class VideoTask:
         return facts | {"status": self.status, "api_version": self.api_version} | known
 
     @classmethod
-    def of_event(cls, values: Mapping[str, Any]) -> VideoTask:
+    def from_event(cls, values: Mapping[str, Any]) -> VideoTask:
         """
         Read what :meth:`as_event` made.
 
@@ -173,7 +173,7 @@ class VideoTask:
             created_at=_moment(values.get("created_at")),
             started_at=_moment(values.get("started_at")),
             finished_at=_moment(values.get("finished_at")),
-            billed=Billed.of_dict(values.get("billed")),
+            billed=Billed.from_dict(values.get("billed")),
             api_version=str(values.get("api_version", "v1")),
             task_type=values.get("task_type"),
             input_seconds=_seconds(values.get("input_seconds")),

@@ -64,6 +64,6 @@ def file_id_of(file: str) -> str:
     if not (file_id.isascii() and file_id.isdigit() and len(file_id) <= _MOST_DIGITS):
         raise MinimaxRequestError(
             f"file={redact(repr(file), limit=80)}: must be the address of an upload, mm_file:// and its id, or the id",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
         )
     return file_id

@@ -19,7 +19,7 @@ from airflow_provider_minimax.api.storable import printable
 from airflow_provider_minimax.cli.storage import clip_of
 from airflow_provider_minimax.cli.text import Row
 from airflow_provider_minimax.exceptions import MinimaxError
-from airflow_provider_minimax.purchases.stores import SidecarHome
+from airflow_provider_minimax.purchases.stores import SidecarStore
 
 _LABEL = 15
 # Into a file or a pipe each fact is one line, so that it can be searched for.
@@ -40,7 +40,7 @@ def command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None
         try:
             function(options)
         except MinimaxError as error:
-            error.money = None  # commands do not buy
+            error.billing = None  # commands do not buy
             fail(str(error))
 
     quiet: Callable[[Namespace], None] = suppress_logs_and_warning(run)
@@ -67,10 +67,10 @@ def confirmed(question: str) -> bool:
         return False
 
 
-def named(path: str) -> tuple[str, SidecarHome]:
+def named(path: str) -> tuple[str, SidecarStore]:
     """Return the clip's place, and its receipt's, for the path that was given of either."""
     clip = clip_of(path)
-    return clip, SidecarHome(clip)
+    return clip, SidecarStore(clip)
 
 
 def print_rows(rows: Iterable[Row]) -> None:

@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from airflow_provider_minimax.cli import text
 from airflow_provider_minimax.cli.text import Row
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
-from airflow_provider_minimax.purchases.rules import Clip
+from airflow_provider_minimax.purchases.rules import OutputState
 
 _BLANK = ("", "")
 _FILM = {"duration": "{:g} s", "fps": "{:g} fps", "codec": "{}"}
@@ -18,7 +18,7 @@ _LONGEST_OPTION = 60
 _TOLD_ELSEWHERE = ("model", "prompt", "resolution", "duration")
 
 
-def manifest(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Row]:
+def manifest(where: str, clip: str, receipt: Receipt, seen: OutputState) -> Iterator[Row]:
     """
     Tell where a clip came from, in labelled lines.
 
@@ -51,7 +51,7 @@ def _content(receipt: Receipt) -> Iterator[Row]:
         yield "Cost", _cost(receipt.cost)
 
 
-def _places(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Row]:
+def _places(where: str, clip: str, receipt: Receipt, seen: OutputState) -> Iterator[Row]:
     yield text.clip_row(clip, receipt, seen)
     if receipt.output_path not in (None, clip):
         yield "Delivered to", str(receipt.output_path)

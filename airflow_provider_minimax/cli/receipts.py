@@ -18,7 +18,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.purchases.purchase import now
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
 from airflow_provider_minimax.purchases.rules import OTHERS_SUBMIT_WITHIN
-from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarHome
+from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarStore
 
 
 @command
@@ -30,7 +30,7 @@ def list_receipts(options: Namespace) -> None:
     rows = [text.unreadable_row(folder, reason) for folder, reason in listing.unread]
     for clip in listing.clips:
         try:
-            receipt = SidecarHome(clip).read()
+            receipt = SidecarStore(clip).read()
         except MinimaxError as error:
             rows.append(text.unreadable_row(clip, error.message))
             continue
@@ -92,7 +92,7 @@ def forget_receipt(options: Namespace) -> None:
     say(f"{home.where} is gone.")
 
 
-def _read(home: SidecarHome, clip: str) -> Receipt:
+def _read(home: SidecarStore, clip: str) -> Receipt:
     receipt = home.read()
     if receipt is None:
         raise MinimaxRequestError(f"there is no receipt {home.where}", hint=f"Name the clip or its {SUFFIX}.")
@@ -141,7 +141,7 @@ def _ask_platform(intent: Receipt, minimax_task_id: str) -> None:
     say(f"MiniMax task {minimax_task_id} is known at {platform}: {task.status} ({task.state}).")
 
 
-def _refuse_if_changed(home: SidecarHome, receipt: Receipt) -> None:
+def _refuse_if_changed(home: SidecarStore, receipt: Receipt) -> None:
     if home.read() != receipt:
         raise MinimaxReceiptError(
             f"the receipt {home.where} was changed by somebody else meanwhile", hint="Look at it again."

@@ -8,7 +8,7 @@ from airflow_provider_minimax.cli.command import command, named, print_rows
 from airflow_provider_minimax.cli.manifest import manifest
 from airflow_provider_minimax.cli.storage import look_at_clip
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.purchases.rules import Clip
+from airflow_provider_minimax.purchases.rules import OutputState
 from airflow_provider_minimax.purchases.stores import SUFFIX
 
 
@@ -26,7 +26,7 @@ def show_clip(options: Namespace) -> None:
 
 
 def _unknown(clip: str) -> MinimaxRequestError:
-    if look_at_clip(clip, None) is Clip.ABSENT:
+    if look_at_clip(clip, None) is OutputState.MISSING:
         return MinimaxRequestError(f"there is neither {clip} nor its receipt", hint=f"Name a clip or its {SUFFIX}.")
     return MinimaxRequestError(
         f"{clip} is there, but not its receipt {clip}{SUFFIX}, so nothing tells where it came from",

@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 from airflow_provider_minimax.paths import read_path, storage_of
-from airflow_provider_minimax.purchases.rules import Clip
-from airflow_provider_minimax.purchases.stores import SUFFIX, trouble
+from airflow_provider_minimax.purchases.rules import OutputState
+from airflow_provider_minimax.purchases.stores import SUFFIX, storage_errors
 
 MOST = 10_000
 """As many receipts are listed at once."""
@@ -51,7 +51,7 @@ def find_receipts(folder: str) -> Listing | None:
     :raises MinimaxRequestError: there are too many to list.
     """
     place = clip_of(folder)
-    with trouble(f"storage of {place}", "reached"):
+    with storage_errors(f"storage of {place}", "reached"):
         storage, path = storage_of(place)
         if storage.isdir(path):
             return _below(place, storage, path)
@@ -76,7 +76,7 @@ def _local_files(path: str, unread: list[tuple[str, str]]) -> Iterator[str]:
         yield from (f"{parent}/{name}" for name in names)
 
 
-def look_at_clip(place: str, sha256: str | None) -> Clip:
+def look_at_clip(place: str, sha256: str | None) -> OutputState:
     """
     Say what is at a clip's place; reads all of it if there is a hash to compare.
 
@@ -84,12 +84,16 @@ def look_at_clip(place: str, sha256: str | None) -> Clip:
     :param sha256: the hash that it should have, if one is known.
     :raises MinimaxReceiptStoreError: the storage cannot be read.
     """
-    with trouble(f"clip {place}", "read"):
+    with storage_errors(f"clip {place}", "read"):
         storage, path = storage_of(place)
         if not storage.exists(path):
-            return Clip.ABSENT
+            return OutputState.MISSING
         # Reading a pipe may never end.
         if sha256 is None or not storage.isfile(path):
-            return Clip.DIFFERS
+            return OutputState.DIFFERS
         with storage.open(path, "rb") as file:
-            return Clip.FITS if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else Clip.DIFFERS
+            return (
+                OutputState.MATCHES
+                if hashlib.file_digest(file, "sha256").hexdigest() == sha256
+                else OutputState.DIFFERS
+            )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from airflow_provider_minimax.exceptions import error_from_event
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
-from airflow_provider_minimax.purchases.rules import Clip
+from airflow_provider_minimax.purchases.rules import OutputState
 from airflow_provider_minimax.purchases.stores import STATE_KEY
 
 Row = tuple[str, str]
@@ -20,9 +20,9 @@ _MEANINGS = {
     Phase.DELIVERED: "the clip was put in its place",
 }
 _CLIPS = {
-    Clip.ABSENT: "there is no file at",
-    Clip.FITS: "whole and unchanged:",
-    Clip.DIFFERS: "the file is not the one that was delivered:",
+    OutputState.MISSING: "there is no file at",
+    OutputState.MATCHES: "whole and unchanged:",
+    OutputState.DIFFERS: "the file is not the one that was delivered:",
 }
 
 
@@ -45,7 +45,7 @@ def unreadable_row(clip: str, reason: str) -> dict[str, str]:
     return {"phase": "unreadable", **empty, "output": clip, "model": "", "note": reason}
 
 
-def story(where: str, clip: str, receipt: Receipt, seen: Clip) -> Iterator[Row]:
+def story(where: str, clip: str, receipt: Receipt, seen: OutputState) -> Iterator[Row]:
     """
     Tell how far a purchase is and what to do about it, in labelled lines.
 
@@ -114,9 +114,9 @@ def _later(span: timedelta) -> str:
     return f", {' '.join(parts)} later"
 
 
-def clip_row(clip: str, receipt: Receipt, seen: Clip) -> Row:
+def clip_row(clip: str, receipt: Receipt, seen: OutputState) -> Row:
     """Say whether the clip is in its place."""
-    if seen is Clip.DIFFERS and receipt.sha256 is None:
+    if seen is OutputState.DIFFERS and receipt.sha256 is None:
         return "Clip", f"there is a file, which this receipt does not know: {clip}"
     return "Clip", f"{_CLIPS[seen]} {clip}"
 
@@ -133,7 +133,7 @@ def failure_of(receipt: Receipt) -> str | None:
     return str(error_from_event(receipt.failure)) if receipt.failure else None
 
 
-def next_step(receipt: Receipt, seen: Clip) -> str:
+def next_step(receipt: Receipt, seen: OutputState) -> str:
     """Say what to do about a receipt."""
     if receipt.phase is Phase.INTENT:
         return (
@@ -148,10 +148,11 @@ def next_step(receipt: Receipt, seen: Clip) -> str:
     if receipt.phase is Phase.FAILED:
         return "Read the reason. To buy anew, clear the Airflow task."
     return {
-        Clip.FITS: "Nothing is left to do.",
-        Clip.ABSENT: "It was moved or deleted. MinimaxVideoDownloadOperator fetches it again if the platform has it.",
-        Clip.DIFFERS: "It was replaced or changed. A run of the same request stops here, or with overwrite=True buys "
-        "another.",
+        OutputState.MATCHES: "Nothing is left to do.",
+        OutputState.MISSING: "It was moved or deleted. MinimaxVideoDownloadOperator fetches it again if the platform "
+        "has it.",
+        OutputState.DIFFERS: "It was replaced or changed. A run of the same request stops here, or with overwrite=True "
+        "buys another.",
     }[seen]
 
 
@@ -165,10 +166,10 @@ def why_not_adopted(receipt: Receipt) -> str:
     }[receipt.phase]
 
 
-def given_up(receipt: Receipt, seen: Clip) -> str:
+def given_up(receipt: Receipt, seen: OutputState) -> str:
     """Say what is lost with a receipt."""
     task = f"{name_of(receipt)} at {receipt.platform}"
-    anew = "the next run buys anew" if seen is Clip.ABSENT else _IN_THE_WAY
+    anew = "the next run buys anew" if seen is OutputState.MISSING else _IN_THE_WAY
     return {
         Phase.INTENT: f"A clip of {receipt.model} was submitted for {receipt.owner} at {time_of(receipt.intended_at)}, "
         "and its answer was never written down: it may have been bought and billed, or be under way. Without the "

@@ -18,9 +18,9 @@ from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.delivery.cleanup import clean
-from airflow_provider_minimax.delivery.destination import Place
+from airflow_provider_minimax.delivery.destination import Destination
 from airflow_provider_minimax.delivery.download import download
-from airflow_provider_minimax.delivery.part_file import Unfinished
+from airflow_provider_minimax.delivery.part_file import PartFile
 from airflow_provider_minimax.exceptions import (
     MinimaxClipRejectedError,
     MinimaxError,
@@ -32,8 +32,8 @@ from airflow_provider_minimax.purchases.context import receipt_of_fetched
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
 from airflow_provider_minimax.purchases.purchase import now
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
-from airflow_provider_minimax.purchases.rules import Clip
-from airflow_provider_minimax.purchases.stores import SidecarHome
+from airflow_provider_minimax.purchases.rules import OutputState
+from airflow_provider_minimax.purchases.stores import SidecarStore
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,7 +52,7 @@ _LONGEST_PROMPT = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class DeliveryOptions:
     """
     How the author wants a clip delivered.
 
@@ -65,7 +65,7 @@ class Wishes:
     check: str = "none"
     preview: bool = False
 
-    def check_means(self) -> None:
+    def check_dependencies(self) -> None:
         """
         Make sure that this worker has what the wishes need.
 
@@ -80,7 +80,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
+class DeliveredClip:
     """
     A clip that is in its place.
 
@@ -93,7 +93,7 @@ class Landed:
     receipt: Receipt | None
 
     @classmethod
-    def of(cls, receipt: Receipt, place: Place) -> Landed:
+    def of(cls, receipt: Receipt, place: Destination) -> DeliveredClip:
         """
         Return the clip of a receipt.
 
@@ -128,17 +128,17 @@ def origin_of(receipt: Receipt) -> dict[str, Any]:
     return {"model": receipt.model, "prompt": _shortened(_prompt_of(receipt)), "cost": receipt.cost}
 
 
-def land(
+def deliver_clip(
     hook: MinimaxHook,
     task: VideoTask,
-    place: Place,
+    place: Destination,
     ledger: Ledger,
     receipt: Receipt | None,
-    wishes: Wishes,
+    wishes: DeliveryOptions,
     *,
     log: Log,
     instead_of: Receipt | None = None,
-) -> Landed:
+) -> DeliveredClip:
     """
     Fetch a clip, put it in its place and write that down; fetch nothing if it is there already.
 
@@ -156,10 +156,10 @@ def land(
     :raises MinimaxStorageError: it could not be written.
     :raises MinimaxClipRejectedError: it is not what was asked for; it is kept aside.
     """
-    if receipt is not None and place.look(receipt.sha256) is Clip.FITS:
+    if receipt is not None and place.look(receipt.sha256) is OutputState.MATCHES:
         log.info("The clip of MiniMax task %s is whole and in its place: %s", receipt.minimax_task_id, place)
         _clean_up(place, hook, task)
-        return found_in_place(receipt, place, ledger)
+        return already_delivered(receipt, place, ledger)
     if not wishes.overwrite and place.exists():
         raise _occupied(place)
     file: VideoFile | None = None
@@ -180,17 +180,17 @@ def land(
             receipt = _priced(hook, receipt, task).finished(task, file, now())
             receipt = receipt.fetched(place.url, sha256, size, media=media, previews=previews)
             ledger.keep(receipt, instead_of=instead_of)
-        if not place.put(clip.path, overwrite=wishes.overwrite) and place.look(sha256) is not Clip.FITS:
+        if not place.put(clip.path, overwrite=wishes.overwrite) and place.look(sha256) is not OutputState.MATCHES:
             raise _occupied(place)
         clip.discard()
     _clean_up(place, hook, task)
     log.info("Clip of MiniMax task %s: %s (%s bytes)", task.minimax_task_id or task.file_id, place, size)
     if receipt is None:
         facts = _completed(task.as_result(), media) | {"output_path": place.url, "size": size, "sha256": sha256}
-        return Landed(facts, None)
+        return DeliveredClip(facts, None)
     receipt = receipt.delivered(now())
     ledger.keep(receipt)
-    return Landed.of(receipt, place)
+    return DeliveredClip.of(receipt, place)
 
 
 def _priced(hook: MinimaxHook, receipt: Receipt, task: VideoTask) -> Receipt:
@@ -208,7 +208,7 @@ def _priced(hook: MinimaxHook, receipt: Receipt, task: VideoTask) -> Receipt:
     return receipt.model_copy(update={"cost": price.as_dict()}) if price else receipt
 
 
-def found_in_place(receipt: Receipt, place: Place, ledger: Ledger) -> Landed:
+def already_delivered(receipt: Receipt, place: Destination, ledger: Ledger) -> DeliveredClip:
     """
     Return a clip that is in its place already, and correct its receipt.
 
@@ -219,7 +219,7 @@ def found_in_place(receipt: Receipt, place: Place, ledger: Ledger) -> Landed:
     :param place: where it is.
     :param ledger: where the receipt is kept.
     """
-    landed = Landed.of(receipt if receipt.phase is Phase.DELIVERED else receipt.delivered(now()), place)
+    landed = DeliveredClip.of(receipt if receipt.phase is Phase.DELIVERED else receipt.delivered(now()), place)
     if landed.receipt is not None and (receipt.phase, receipt.output_path) != (Phase.DELIVERED, place.url):
         ledger.keep(landed.receipt)
     return landed
@@ -228,14 +228,14 @@ def found_in_place(receipt: Receipt, place: Place, ledger: Ledger) -> Landed:
 def deliver(
     context: Context,
     hook: MinimaxHook,
-    place: Place,
-    wishes: Wishes,
+    place: Destination,
+    wishes: DeliveryOptions,
     *,
     minimax_task_id: str | None,
     file_id: str | None,
     find: Callable[[], VideoTask],
     log: Log,
-) -> Landed:
+) -> DeliveredClip:
     """
     Deliver a clip that is known by its id, and complete the receipt that its purchase left at the place.
 
@@ -251,21 +251,21 @@ def deliver(
     :raises MinimaxReceiptError: the place is that of another clip, which is still to come.
     :raises MinimaxError: as :func:`land` does.
     """
-    wishes.check_means()
-    ledger = Ledger([SidecarHome(place.url)], log=log)
+    wishes.check_dependencies()
+    ledger = Ledger([SidecarStore(place.url)], log=log)
     found = ledger.read()
     own = found if found is not None and _is_of(found, minimax_task_id, file_id, place) else None
-    if own is not None and place.look(own.sha256) is Clip.FITS:
+    if own is not None and place.look(own.sha256) is OutputState.MATCHES:
         log.info("The clip is whole and in its place, so nothing is fetched: %s", place)
-        return found_in_place(own, place, ledger)
-    if place.check_leaves_no_trace:
+        return already_delivered(own, place, ledger)
+    if place.probe_is_invisible:
         place.check()
     task = find()
     receipt = own or receipt_of_fetched(context, task, hook.account())
-    return land(hook, task, place, ledger, receipt, wishes, log=log, instead_of=found)
+    return deliver_clip(hook, task, place, ledger, receipt, wishes, log=log, instead_of=found)
 
 
-def _is_of(found: Receipt, minimax_task_id: str | None, file_id: str | None, place: Place) -> bool:
+def _is_of(found: Receipt, minimax_task_id: str | None, file_id: str | None, place: Destination) -> bool:
     """Whether a receipt at the place is that of the clip to deliver; stop if it is of one still to come."""
     if file_id is not None:
         same = (found.facts or {}).get("file_id") == file_id
@@ -275,7 +275,7 @@ def _is_of(found: Receipt, minimax_task_id: str | None, file_id: str | None, pla
         raise MinimaxReceiptError(
             f"output_path={place.url!r}: is where the clip of task {found.minimax_task_id}, bought for {found.owner}, "
             "will land; give another path",
-            money="Nothing was bought.",
+            billing="Nothing was bought.",
         )
     return same and found.phase is not Phase.FAILED
 
@@ -287,23 +287,23 @@ def _mark(hook: MinimaxHook, task: VideoTask) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _clean_up(place: Place, hook: MinimaxHook, task: VideoTask) -> None:
+def _clean_up(place: Destination, hook: MinimaxHook, task: VideoTask) -> None:
     """Take away what dead processes left of this clip, and of others long ago; the clip is delivered either way."""
     mark = _mark(hook, task)
     with suppress(MinimaxStorageError):
         clean(place.part_file(mark).parent, mark)
 
 
-def _part_file(place: Place, hook: MinimaxHook, task: VideoTask) -> Unfinished:
+def _part_file(place: Destination, hook: MinimaxHook, task: VideoTask) -> PartFile:
     path = place.part_file(_mark(hook, task))
     try:
-        return Unfinished(path)
+        return PartFile(path)
     except OSError as error:
         raise _disk_fails(path, error) from error
 
 
 def _checked(
-    clip: Unfinished, task: VideoTask, place: Place, receipt: Receipt | None, wishes: Wishes, log: Log
+    clip: PartFile, task: VideoTask, place: Destination, receipt: Receipt | None, wishes: DeliveryOptions, log: Log
 ) -> dict[str, Any] | None:
     """Look at the clip as closely as was asked for, and keep one that is rejected aside."""
     if wishes.check == "none":
@@ -314,7 +314,7 @@ def _checked(
         media = check_clip(clip.path, "full" if wishes.check == "full" else "basic", _wanted(receipt))
     except MinimaxClipRejectedError as error:
         error.minimax_task_id = task.minimax_task_id or None
-        error.money = "The clip was bought, and is billed as any other."
+        error.billing = "The clip was bought, and is billed as any other."
         error.hint = (
             f"{_kept_aside(clip, place)} To have it all the same, fetch it with check='none'; that buys nothing."
         )
@@ -343,13 +343,13 @@ def _wanted(receipt: Receipt | None) -> Wanted:
     return Wanted(request.get("resolution"), request.get("duration"), None if has_frames else request.get("ratio"))
 
 
-def _kept_aside(clip: Unfinished, place: Place) -> str:
+def _kept_aside(clip: PartFile, place: Destination) -> str:
     """Keep a rejected clip where people find it, and beside earlier ones; where that fails, it stays where it is."""
     why = f"{_MOST_REJECTED} others are kept already"
     try:
         for number in range(1, _MOST_REJECTED + 1):
-            aside = place.aside(number)
-            if aside.look(clip.sha256) is Clip.FITS or aside.put(clip.path, overwrite=False):
+            aside = place.rejected(number)
+            if aside.look(clip.sha256) is OutputState.MATCHES or aside.put(clip.path, overwrite=False):
                 clip.discard()
                 return f"Look at it: {aside}."
     except MinimaxError as error:
@@ -358,13 +358,13 @@ def _kept_aside(clip: Unfinished, place: Place) -> str:
     return f"It is kept for a week as {clip.path} on this worker, because {why}."
 
 
-def _pictures(clip: Path, place: Place, receipt: Receipt | None, overwrite: bool, log: Log) -> dict[str, str]:
+def _pictures(clip: Path, place: Destination, receipt: Receipt | None, overwrite: bool, log: Log) -> dict[str, str]:
     """Put pictures next to the clip, as many as can be made: none of them is a reason to withhold the clip."""
     made: dict[str, str] = {}
     missing: dict[str, str] = {}
     for name in PREVIEWS:
         try:
-            picture = place.beside(PREVIEWS[name])
+            picture = place.sibling(PREVIEWS[name])
             if not (overwrite or may_be_redrawn(picture)):
                 raise MinimaxRequestError(f"{picture} is a file of somebody else; overwrite=True would replace it")
             picture.put_bytes(_drawn(name, clip, place, receipt), "image/jpeg")
@@ -378,7 +378,7 @@ def _pictures(clip: Path, place: Place, receipt: Receipt | None, overwrite: bool
     return made
 
 
-def may_be_redrawn(picture: Place) -> bool:
+def may_be_redrawn(picture: Destination) -> bool:
     """
     Say whether a picture may be put in a place: nothing is there, or one that was drawn by this package.
 
@@ -393,7 +393,7 @@ def may_be_redrawn(picture: Place) -> bool:
         return is_made_here(file)
 
 
-def _drawn(name: str, clip: Path, place: Place, receipt: Receipt | None) -> bytes:
+def _drawn(name: str, clip: Path, place: Destination, receipt: Receipt | None) -> bytes:
     from airflow_provider_minimax.media.preview import contact_sheet, poster
 
     if name == "poster":
@@ -401,12 +401,12 @@ def _drawn(name: str, clip: Path, place: Place, receipt: Receipt | None) -> byte
     return contact_sheet(clip, place.name, receipt.model if receipt else None)
 
 
-def _previews_at(place: Place, receipt: Receipt) -> dict[str, str] | None:
+def _previews_at(place: Destination, receipt: Receipt) -> dict[str, str] | None:
     """Return those of the clip's pictures that are next to it now."""
     found: dict[str, str] = {}
     for name in PREVIEWS.keys() & (receipt.previews or {}).keys():
         with suppress(MinimaxStorageError):
-            if (picture := place.beside(PREVIEWS[name])).exists():
+            if (picture := place.sibling(PREVIEWS[name])).exists():
                 found[name] = picture.url
     return {name: found[name] for name in PREVIEWS if name in found} or None
 
@@ -435,7 +435,7 @@ def _completed(facts: dict[str, Any], media: dict[str, Any] | None) -> dict[str,
     return facts | {name: (media or {}).get(name) for name in _MEASURED if facts.get(name) is None}
 
 
-def _occupied(place: Place) -> MinimaxError:
+def _occupied(place: Destination) -> MinimaxError:
     return MinimaxRequestError(
         f"output_path={place.url!r}: exists already; give another path, or set overwrite=True to replace it",
         hint="Fetching the clip to another path buys nothing.",

@@ -30,7 +30,7 @@ from airflow_provider_minimax.delivery.part_file import COMPANION
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.paths import as_text, local_path, parents_in, read_path, refused, storage_of
 from airflow_provider_minimax.purchases.receipt import Owner
-from airflow_provider_minimax.purchases.rules import Clip
+from airflow_provider_minimax.purchases.rules import OutputState
 from airflow_provider_minimax.purchases.stores import SUFFIX
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _S3 = ("s3", "s3a")
 _CONTENT_TYPE = {**dict.fromkeys(_S3, "ContentType"), **dict.fromkeys(("gs", "gcs"), "content_type")}
 
 
-def place_of(output_path: AnyPath, owner: Owner | None, *, written: str | None = None) -> Place:
+def destination_of(output_path: AnyPath, owner: Owner | None, *, written: str | None = None) -> Destination:
     """
     Return the place that an ``output_path`` means.
 
@@ -90,10 +90,10 @@ def place_of(output_path: AnyPath, owner: Owner | None, *, written: str | None =
     return LocalPlace(path)
 
 
-class Place(ABC):
+class Destination(ABC):
     """The place of one clip, and of what lies next to it."""
 
-    check_leaves_no_trace: bool
+    probe_is_invisible: bool
     """Whether nobody will ever see that :meth:`check` was here."""
 
     def __init__(self, url: str) -> None:
@@ -108,11 +108,11 @@ class Place(ABC):
         return PurePosixPath(self.url).name
 
     @abstractmethod
-    def beside(self, ending: str) -> Place:
+    def sibling(self, ending: str) -> Destination:
         """Return the place of something that belongs to the clip: ``clip.mp4`` and ``.poster.jpg`` make one name."""
 
     @abstractmethod
-    def aside(self, number: int = 1) -> Place:
+    def rejected(self, number: int = 1) -> Destination:
         """Return the place of a clip that was rejected: ``clip.rejected.mp4``, then ``clip.rejected.2.mp4``."""
 
     @abstractmethod
@@ -163,14 +163,15 @@ class Place(ABC):
         with file:
             yield file
 
-    def look(self, sha256: str | None) -> Clip:
+    def look(self, sha256: str | None) -> OutputState:
         """Return what is here, held against the hash that should be, if that is known."""
         if not self.exists():
-            return Clip.ABSENT
+            return OutputState.MISSING
         if sha256 is None or self._is_no_file():
-            return Clip.DIFFERS
+            return OutputState.DIFFERS
         with self._trouble("read"), self.open() as file:
-            return Clip.FITS if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else Clip.DIFFERS  # type: ignore[arg-type]
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return OutputState.MATCHES if digest == sha256 else OutputState.DIFFERS
 
     @contextmanager
     def _trouble(self, done: str) -> Iterator[None]:
@@ -186,24 +187,24 @@ class Place(ABC):
             ) from harmless_cause(error)
 
 
-class LocalPlace(Place):
+class LocalPlace(Destination):
     """
     A place on a disk of this worker.
 
     :param path: the absolute path.
     """
 
-    check_leaves_no_trace = True
+    probe_is_invisible = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
         self.path = path
 
-    def beside(self, ending: str) -> LocalPlace:
+    def sibling(self, ending: str) -> LocalPlace:
         """Return the place of something that belongs to the clip."""
         return LocalPlace(self.path.with_name(self.path.name + ending))
 
-    def aside(self, number: int = 1) -> LocalPlace:
+    def rejected(self, number: int = 1) -> LocalPlace:
         """Return the place of a clip that was rejected."""
         return LocalPlace(self.path.with_name(_rejected(self.path.name, number)))
 
@@ -306,7 +307,7 @@ def _named_newly(file: Path, path: Path) -> bool:
     return True
 
 
-class StoragePlace(Place):
+class StoragePlace(Destination):
     """
     A place in any storage that Airflow's object storage knows.
 
@@ -314,7 +315,7 @@ class StoragePlace(Place):
     """
 
     # Buckets may keep versions of what is gone, and tell others of what comes.
-    check_leaves_no_trace = False
+    probe_is_invisible = False
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -334,11 +335,11 @@ class StoragePlace(Place):
             ) from harmless_cause(error)
         self._scheme = url.partition("://")[0]
 
-    def beside(self, ending: str) -> StoragePlace:
+    def sibling(self, ending: str) -> StoragePlace:
         """Return the place of something that belongs to the clip."""
         return StoragePlace(self.url + ending)
 
-    def aside(self, number: int = 1) -> StoragePlace:
+    def rejected(self, number: int = 1) -> StoragePlace:
         """Return the place of a clip that was rejected."""
         folder, slash, name = self.url.rpartition("/")
         return StoragePlace(f"{folder}{slash}{_rejected(name, number)}")
@@ -465,6 +466,6 @@ def _refused(output_path: Any, problem: str) -> MinimaxRequestError:
 def _unwritable(output_path: str, problem: str) -> MinimaxStorageError:
     return MinimaxStorageError(
         f"output_path={output_path!r}: {problem}",
-        money=NOTHING_BOUGHT,
+        billing=NOTHING_BOUGHT,
         hint="See to the place or give another one, then run this again.",
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.files.client import FileStream
     from airflow_provider_minimax.api.http.transport import Transport
     from airflow_provider_minimax.api.task import VideoFile
-    from airflow_provider_minimax.delivery.part_file import Unfinished
+    from airflow_provider_minimax.delivery.part_file import PartFile
     from airflow_provider_minimax.purchases.ledger import Log
 
 ATTEMPTS = 5
@@ -48,7 +48,7 @@ class _EndlessError(MinimaxDownloadError):
 def download(
     transport: Transport,
     locate: Callable[[], VideoFile],
-    unfinished: Unfinished,
+    unfinished: PartFile,
     *,
     log: Log,
     sleep: Callable[[float], None] = time.sleep,
@@ -125,7 +125,7 @@ def _wait(state: RetryCallState) -> float:
     return max(_backoff(state), min(getattr(error, "retry_after", None) or 0.0, _LONGEST_WAIT))
 
 
-def _attempt(transport: Transport, links: _Links, unfinished: Unfinished, ends_at: float, log: Log) -> None:
+def _attempt(transport: Transport, links: _Links, unfinished: PartFile, ends_at: float, log: Log) -> None:
     size_before = unfinished.size
     try:
         _fetch_rest(transport, links.next(), unfinished, ends_at, log)
@@ -136,7 +136,7 @@ def _attempt(transport: Transport, links: _Links, unfinished: Unfinished, ends_a
         raise
 
 
-def _fetch_rest(transport: Transport, url: str, unfinished: Unfinished, ends_at: float, log: Log) -> None:
+def _fetch_rest(transport: Transport, url: str, unfinished: PartFile, ends_at: float, log: Log) -> None:
     try:
         with transport.fetch(url, start=unfinished.size, version=unfinished.version, ends_at=ends_at) as stream:
             if stream.start == 0:
@@ -159,7 +159,7 @@ def _fetch_rest(transport: Transport, url: str, unfinished: Unfinished, ends_at:
         raise _short(size, size + missing)
 
 
-def _receive(stream: FileStream, unfinished: Unfinished, ends_at: float, log: Log) -> None:
+def _receive(stream: FileStream, unfinished: PartFile, ends_at: float, log: Log) -> None:
     _check_size(stream.length or 0)
     chunks = _bounded(stream, unfinished, ends_at)
     if stream.start == 0:
@@ -179,7 +179,7 @@ def _receive(stream: FileStream, unfinished: Unfinished, ends_at: float, log: Lo
             progress.tell(unfinished.size, now)
 
 
-def _bounded(stream: FileStream, unfinished: Unfinished, ends_at: float) -> Iterator[bytes]:
+def _bounded(stream: FileStream, unfinished: PartFile, ends_at: float) -> Iterator[bytes]:
     """Return the stream's pieces until there are too many, or time is up."""
     for chunk in stream.chunks:
         yield chunk
@@ -213,7 +213,7 @@ def _check_size(size: int) -> None:
         raise _EndlessError(f"the file host sends more than {LARGEST} bytes, which no clip has")
 
 
-def _too_late(unfinished: Unfinished) -> MinimaxDownloadError:
+def _too_late(unfinished: PartFile) -> MinimaxDownloadError:
     return MinimaxDownloadError(
         f"only {unfinished.size} bytes of the clip came within {TOTAL_TIMEOUT:g} s",
         hint="Run this again to go on from there; that costs nothing.",
@@ -226,7 +226,7 @@ def _short(size: int, of: int) -> MinimaxDownloadError:
     )
 
 
-def _missing_bytes(unfinished: Unfinished) -> int:
+def _missing_bytes(unfinished: PartFile) -> int:
     with unfinished.path.open("rb") as file:
         return missing_bytes(file, unfinished.size)
 

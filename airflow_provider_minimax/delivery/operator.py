@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.delivery.assets import Delivered
-    from airflow_provider_minimax.delivery.deliver import Landed, Wishes
-    from airflow_provider_minimax.delivery.destination import Place
+    from airflow_provider_minimax.delivery.deliver import DeliveredClip, DeliveryOptions
+    from airflow_provider_minimax.delivery.destination import Destination
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 
@@ -58,27 +58,27 @@ class DeliversClips(RendersPaths):
     check: str
     preview: bool
     log: Any
-    _place_found: Place | None = None
+    _place_found: Destination | None = None
     _delivered: Delivered | None = None
 
-    def _place(self, context: Context) -> Place | None:
-        from airflow_provider_minimax.delivery.destination import place_of
+    def _place(self, context: Context) -> Destination | None:
+        from airflow_provider_minimax.delivery.destination import destination_of
         from airflow_provider_minimax.purchases.context import owner_of
 
         if self.output_path is not None and self._place_found is None:
-            self._place_found = place_of(self.output_path, owner_of(context), written=self._written_path)
+            self._place_found = destination_of(self.output_path, owner_of(context), written=self._written_path)
         return self._place_found
 
-    def _wishes(self) -> Wishes:
-        from airflow_provider_minimax.delivery.deliver import Wishes
+    def _wishes(self) -> DeliveryOptions:
+        from airflow_provider_minimax.delivery.deliver import DeliveryOptions
 
-        return Wishes(self.overwrite, self.check, self.preview)
+        return DeliveryOptions(self.overwrite, self.check, self.preview)
 
     def _deliver(
         self,
         context: Context,
         hook: MinimaxHook,
-        place: Place,
+        place: Destination,
         minimax_task_id: str | None,
         file_id: str | None,
         find: Callable[[], VideoTask],
@@ -98,7 +98,7 @@ class DeliversClips(RendersPaths):
         )
         return self._announced(context, landed)
 
-    def _announced(self, context: Context, landed: Landed) -> dict[str, Any]:
+    def _announced(self, context: Context, landed: DeliveredClip) -> dict[str, Any]:
         """Tell Airflow about a clip that is in its place, and return its facts."""
         from airflow_provider_minimax.delivery.assets import Delivered, result_of, warned_of
 

@@ -35,7 +35,7 @@ class _UnusableError(OSError):
     """What lies at the part file's path cannot be gone on with, nor taken away."""
 
 
-class Unfinished:
+class PartFile:
     """
     A clip that is being fetched into a local file.
 

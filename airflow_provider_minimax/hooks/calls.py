@@ -87,7 +87,7 @@ def task_reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply
             raise MinimaxUnavailableError(
                 f"the task succeeded, but the platform does not name its {what}",
                 minimax_task_id=minimax_task_id,
-                money=f"The {what} was bought.",
+                billing=f"The {what} was bought.",
                 hint="Look again later, or ask the platform's support with this id.",
             )
         return task

@@ -169,7 +169,7 @@ class ConnectedHook(BaseHook):
                 f"Airflow can read no connection from {variable} in the environment of this process: must be a URI, or "
                 "a JSON object with no other fields than conn_type, password, host, port (a number), extra (an object) "
                 "and Airflow's own",
-                money=NOTHING_BOUGHT,
+                billing=NOTHING_BOUGHT,
             )
         if isinstance(error, AirflowNotFoundException):
             return MinimaxConnectionNotFoundError(

@@ -240,5 +240,5 @@ def _auth_hint(conn_id: str, platform: Platform, region: str) -> str:
 
 def _unusable(conn_id: str, problem: str, hint: str | None = None) -> MinimaxConfigurationError:
     return MinimaxConfigurationError(
-        f"connection {conn_id!r} cannot be used: {problem}", money=NOTHING_BOUGHT, hint=hint
+        f"connection {conn_id!r} cannot be used: {problem}", billing=NOTHING_BOUGHT, hint=hint
     )

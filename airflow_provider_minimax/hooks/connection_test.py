@@ -14,7 +14,7 @@ from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.platforms.replies import beginning
+from airflow_provider_minimax.api.platforms.replies import excerpt
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
@@ -90,12 +90,12 @@ def _is_there(platform: Platform, reply: HttpReply) -> bool:
     """Whether a call that names no task was understood, and not answered by something that has no such address."""
     if reply.status >= 500 or reply.status in (301, 302, 307, 308, 405) or not platform.recognises(reply):
         return False
-    return reply.status != HTTPStatus.NOT_FOUND or _NO_ADDRESS.search(beginning(reply)) is None
+    return reply.status != HTTPStatus.NOT_FOUND or _NO_ADDRESS.search(excerpt(reply)) is None
 
 
 def _what_is_wrong(found: list[_Found], where: str) -> str:
     first = found[0]
-    said = f"HTTP {first.reply.status}: {beginning(first.reply)!r}"
+    said = f"HTTP {first.reply.status}: {excerpt(first.reply)!r}"
     if first.reply.status >= 500:
         return f"{where} is reachable but has trouble just now ({said})."
     return f"{where} answers, but not as {first.platform.title} does ({said}). Check host, platform and path_prefix."

@@ -355,9 +355,9 @@ class MinimaxHook(UploadingHook):
             return search.result()
 
     @property
-    def looks_at_once(self) -> int:
+    def max_in_flight(self) -> int:
         """How many looks of triggers may be under way at once."""
-        return self._async_transport.looks_at_once if self._async_transport else IN_FLIGHT
+        return self._async_transport.max_in_flight if self._async_transport else IN_FLIGHT
 
     def page_size(self, api_version: str | None) -> int:
         """
@@ -430,13 +430,13 @@ class MinimaxHook(UploadingHook):
         :raises MinimaxDownloadError: the clip could not be fetched whole; the next call goes on from where it broke.
         :raises MinimaxStorageError: its place cannot be read or written just now.
         """
-        from airflow_provider_minimax.delivery.deliver import Wishes, land
-        from airflow_provider_minimax.delivery.destination import place_of
+        from airflow_provider_minimax.delivery.deliver import DeliveryOptions, deliver_clip
+        from airflow_provider_minimax.delivery.destination import destination_of
         from airflow_provider_minimax.purchases.ledger import Ledger
 
         with about_task(task.minimax_task_id):
-            place, no_receipt = place_of(output_path, None), Ledger((), log=self.log)
-            return land(self, task, place, no_receipt, None, Wishes(overwrite), log=self.log).facts
+            place, no_receipt = destination_of(output_path, None), Ledger((), log=self.log)
+            return deliver_clip(self, task, place, no_receipt, None, DeliveryOptions(overwrite), log=self.log).facts
 
     def list_tasks(
         self,
@@ -558,7 +558,7 @@ class MinimaxHook(UploadingHook):
         return without_key(said, self._resolved[1].api_key) if self._resolved else said
 
 
-def look(
+def poll_once(
     hook: MinimaxHook, minimax_task_id: str, api_version: str | None = None, within: float = math.inf
 ) -> VideoTask:
     """

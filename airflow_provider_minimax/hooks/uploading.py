@@ -162,7 +162,7 @@ def _calls_of(platform: Platform) -> tuple[Callable[[FileContent], HttpRequest],
         raise MinimaxRequestError(
             f"{platform.title} has no documented call that uploads a file",
             platform=platform.name,
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Give a public URL, or a path, which is sent inside the request.",
         )
     return platform.upload, platform.read_upload
@@ -211,7 +211,7 @@ def _uploading(what: str) -> Iterator[None]:
     except MinimaxError as error:
         error.message = f"{what} could not be uploaded: {error.message}"
         error.args = (error.message,)
-        error.money = NOTHING_BOUGHT
+        error.billing = NOTHING_BOUGHT
         raise
 
 

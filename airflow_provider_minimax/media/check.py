@@ -30,7 +30,7 @@ def ensure_available(field: str, value: str) -> None:
     if missing:
         raise MinimaxRequestError(
             f"{field}={value!r}: needs {' and '.join(missing)}, which this worker does not have",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Install them: pip install 'airflow-provider-minimax[media]'",
         )
 

@@ -31,7 +31,7 @@ _BATCH_TIME = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibit:
+class SheetItem:
     """
     A clip on a sheet of many.
 
@@ -88,7 +88,7 @@ def contact_sheet(file: Path | BinaryIO, name: str = "", model: str | None = Non
     return _drawn("contact_sheet", file, name=name, model=model)[1]
 
 
-def batch_sheet(clips: Sequence[Exhibit], title: str) -> BatchSheet:
+def batch_sheet(clips: Sequence[SheetItem], title: str) -> BatchSheet:
     """
     Draw many clips on one sheet, numbered: four pictures of each, or above 24 clips one, chosen as for a poster.
 

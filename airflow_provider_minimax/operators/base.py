@@ -22,10 +22,10 @@ from airflow_provider_minimax.arguments import (
 )
 from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, after_purchase
-from airflow_provider_minimax.operators.redacted import Discreet
+from airflow_provider_minimax.operators.redacted import Redacted
 from airflow_provider_minimax.paths import as_text
 from airflow_provider_minimax.polling.deferral import SETTLED, resume
-from airflow_provider_minimax.polling.slots import IN_TURN, Turn, resume_before_purchase
+from airflow_provider_minimax.polling.slots import IN_TURN, SubmissionSlot, resume_before_purchase
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -127,9 +127,9 @@ class BuysClips(DeliversClips):
         if self._prompt_is_lost:
             raise MinimaxRequestError(
                 "prompt: its template became None, so there is nothing to show; a value that it names is not there",
-                money=NOTHING_BOUGHT,
+                billing=NOTHING_BOUGHT,
             )
-        return {name: value.value if isinstance(value, Discreet) else value for name, value in values.items()}
+        return {name: value.value if isinstance(value, Redacted) else value for name, value in values.items()}
 
     def _named(self, *fields: str) -> tuple[str, ...]:
         """Return where the contents of some of the request's fields came from, for lineage."""
@@ -145,8 +145,8 @@ class BuysClips(DeliversClips):
         self._prompt_is_lost = parent is self and had_prompt and getattr(self, "prompt", None) is None
         # What is rendered is stored and shown by Airflow: images in full, and URLs with their signatures.
         for name in self._secret_fields if parent is self else ():
-            if (value := getattr(self, name)) is not None and not isinstance(value, Discreet):
-                setattr(self, name, Discreet(value))
+            if (value := getattr(self, name)) is not None and not isinstance(value, Redacted):
+                setattr(self, name, Redacted(value))
 
     def _hook(self) -> MinimaxHook:
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -159,7 +159,7 @@ class BuysClips(DeliversClips):
 
     def execute_in_turn(self, context: Context, event: Any) -> Any:
         """Do the same once it is this task's turn to buy, or say why that never came."""
-        turn = Turn.of_event(event)
+        turn = SubmissionSlot.from_event(event)
         self.log.info("Submission slot granted after %.0f s.", time.time() - turn.asked_at)
         return self._run(context, turn)
 
@@ -175,12 +175,12 @@ class BuysClips(DeliversClips):
             with job.after_purchase(job.minimax_task_id):
                 return job.finish(outcome)
 
-    def _run(self, context: Context, turn: Turn | None = None) -> Any:
+    def _run(self, context: Context, turn: SubmissionSlot | None = None) -> Any:
         with self._opened_job(context, turn) as job:
             return job.run()
 
     @contextmanager
-    def _opened_job(self, context: Context, turn: Turn | None = None) -> Iterator[PurchaseJob]:
+    def _opened_job(self, context: Context, turn: SubmissionSlot | None = None) -> Iterator[PurchaseJob]:
         job = self._job = self._new_job(context, turn)
         with closing(job):
             try:
@@ -188,7 +188,7 @@ class BuysClips(DeliversClips):
             finally:
                 self._delivered = job.delivered
 
-    def _new_job(self, context: Context, turn: Turn | None = None) -> PurchaseJob:
+    def _new_job(self, context: Context, turn: SubmissionSlot | None = None) -> PurchaseJob:
         from airflow_provider_minimax.purchases.job import PurchaseJob
 
         ti: Any = context["ti"]
@@ -285,7 +285,7 @@ def _outcome_of(event: Any) -> Outcome:
     """Read a trigger's event; what is wrong with the triggerer's connection does not end a purchase."""
     from airflow_provider_minimax.polling.poller import Outcome
 
-    outcome = Outcome.of_event(event)
+    outcome = Outcome.from_event(event)
     return outcome if outcome.error is None else Outcome(outcome.task, after_purchase(outcome.error, "triggerer"))
 
 

@@ -104,9 +104,9 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         """Draw the sheet."""
         from airflow_provider_minimax.api.storable import printable
         from airflow_provider_minimax.delivery.deliver import may_be_redrawn
-        from airflow_provider_minimax.delivery.destination import place_of
+        from airflow_provider_minimax.delivery.destination import destination_of
         from airflow_provider_minimax.media.check import ensure_available
-        from airflow_provider_minimax.media.preview import MOST_CLIPS, Exhibit, batch_sheet
+        from airflow_provider_minimax.media.preview import MOST_CLIPS, SheetItem, batch_sheet
         from airflow_provider_minimax.purchases.context import owner_of
 
         _check_output(self.output_path)
@@ -118,7 +118,7 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         if not clips:
             raise _nothing_to_draw(failures)
         owner = owner_of(context)
-        place = place_of(self.output_path, owner, written=self._written_path)
+        place = destination_of(self.output_path, owner, written=self._written_path)
         if not may_be_redrawn(place):
             raise MinimaxRequestError(
                 f"output_path={place.url!r}: is a file that is no such sheet; give another path, or take it away"
@@ -126,9 +126,9 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         items = _in_order(clips, failures[: MOST_CLIPS - len(clips)])
         labels = dict(zip(clips, _labels(clips), strict=True))
         exhibits = [
-            Exhibit(str(item), None, item.reason)
+            SheetItem(str(item), None, item.reason)
             if isinstance(item, _Failure)
-            else Exhibit(labels[item], partial(_open, item.path, owner))
+            else SheetItem(labels[item], partial(_open, item.path, owner))
             for item in items
         ]
         sheet = batch_sheet(
@@ -206,9 +206,9 @@ def _in_order(clips: Sequence[_Clip], failures: Sequence[_Failure]) -> list[_Cli
 
 
 def _open(path: str, owner: Owner) -> AbstractContextManager[BinaryIO]:
-    from airflow_provider_minimax.delivery.destination import place_of
+    from airflow_provider_minimax.delivery.destination import destination_of
 
-    return place_of(path, owner).open()
+    return destination_of(path, owner).open()
 
 
 def _check_output(output_path: Any) -> None:

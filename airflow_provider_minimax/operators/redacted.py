@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 
-class Discreet:
+class Redacted:
     """
     A rendered value that shows itself without images and signatures, in the UI's rendered fields and in logs.
 

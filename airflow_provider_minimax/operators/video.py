@@ -298,11 +298,11 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         if (minimax_task_id is None) == (file_id is None):
             raise MinimaxRequestError(
                 f"minimax_task_id={minimax_task_id!r} and file_id={file_id!r}: give exactly one of them",
-                money=NOTHING_BOUGHT,
+                billing=NOTHING_BOUGHT,
             )
         for name, value in (("minimax_task_id", minimax_task_id), ("file_id", file_id), ("output_path", output_path)):
             if value is not None and is_literal(value) and not str(value).strip():
-                raise MinimaxRequestError(f"{name}={value!r}: must not be empty", money=NOTHING_BOUGHT)
+                raise MinimaxRequestError(f"{name}={value!r}: must not be empty", billing=NOTHING_BOUGHT)
         check_delivery(check, preview, output_path, delivers=True)
         check_api_version(api_version)
 
@@ -313,7 +313,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
 
     def _fetch(self, context: Context) -> dict[str, Any]:
         from airflow_provider_minimax.api.task import TaskState, VideoTask
-        from airflow_provider_minimax.delivery.destination import place_of
+        from airflow_provider_minimax.delivery.destination import destination_of
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
         from airflow_provider_minimax.purchases.context import owner_of
 
@@ -325,7 +325,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         minimax_task_id = None if self.minimax_task_id is None else checked_id(self.minimax_task_id)
         file_id = None if self.file_id is None else checked_id(self.file_id, "file_id")
         version = known_version(self.api_version)
-        place = place_of(self.output_path, owner_of(context), written=self._written_path)
+        place = destination_of(self.output_path, owner_of(context), written=self._written_path)
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
 
             def find() -> VideoTask:

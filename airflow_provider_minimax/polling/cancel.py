@@ -44,7 +44,7 @@ def push_attempt(context: Context) -> str | None:
     return attempt
 
 
-def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str | None) -> VideoTask | MinimaxError:
+def try_cancel(hook: MinimaxHook, minimax_task_id: str, api_version: str | None) -> VideoTask | MinimaxError:
     """
     Cancel a remote task if it is still queued; whatever goes wrong is returned, because the wait is over anyhow.
 
@@ -59,8 +59,8 @@ def give_up(hook: MinimaxHook, minimax_task_id: str, api_version: str | None) ->
         return _as_ours(error)
 
 
-async def agive_up(hook: MinimaxHook, minimax_task_id: str, api_version: str | None) -> VideoTask | MinimaxError:
-    """Do what :func:`give_up` does, on an event loop."""
+async def atry_cancel(hook: MinimaxHook, minimax_task_id: str, api_version: str | None) -> VideoTask | MinimaxError:
+    """Do what :func:`try_cancel` does, on an event loop."""
     try:
         async with asyncio.timeout(_PATIENCE):
             return await hook.acancel(minimax_task_id, api_version=api_version)
@@ -70,7 +70,7 @@ async def agive_up(hook: MinimaxHook, minimax_task_id: str, api_version: str | N
         return _as_ours(error)
 
 
-async def to_the_end(work: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:
+async def shielded(work: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:
     """
     Await something to its end, even if whoever awaits it is cancelled.
 
@@ -90,11 +90,11 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> asyncio.CancelledError 
     return cancelled
 
 
-def told(seen: VideoTask | MinimaxError, minimax_task_id: str) -> str:
+def describe_cancellation(seen: VideoTask | MinimaxError, minimax_task_id: str) -> str:
     """
     Say what became of a task that was given up.
 
-    :param seen: what :func:`give_up` returned.
+    :param seen: what :func:`try_cancel` returned.
     :param minimax_task_id: the task.
     """
     from airflow_provider_minimax.api.task import TaskState

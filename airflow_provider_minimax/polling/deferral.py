@@ -47,10 +47,13 @@ def resume(
         raise MinimaxTaskTimeoutError(
             "the triggerer did not answer within the time allowed; is one running?",
             minimax_task_id=minimax_task_id,
-            money=goes_on,
+            billing=goes_on,
             hint=hint,
         ) from error
     except TaskDeferralError as error:
         raise MinimaxUnavailableError(
-            f"the trigger broke, see the log above: {error}", minimax_task_id=minimax_task_id, money=goes_on, hint=hint
+            f"the trigger broke, see the log above: {error}",
+            minimax_task_id=minimax_task_id,
+            billing=goes_on,
+            hint=hint,
         ) from error

@@ -40,7 +40,7 @@ class _Waiting:
     turn: asyncio.Future[None]
 
 
-class Turnstile:
+class SubmissionLimiter:
     """
     Hands out turns on the event loop that it was made on; ``waiting`` is how many wait for one.
 
@@ -120,11 +120,11 @@ class Turnstile:
             self._timer = None
 
 
-_turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Turnstile]] = WeakKeyDictionary()
+_turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SubmissionLimiter]] = WeakKeyDictionary()
 
 
 @contextmanager
-def shared_turnstile(minimax_conn_id: str, per_minute: int | None) -> Iterator[Turnstile]:
+def shared_limiter(minimax_conn_id: str, per_minute: int | None) -> Iterator[SubmissionLimiter]:
     """
     Lend the turnstile of a connection on this event loop; it is gone when the last to use it leaves.
 
@@ -133,7 +133,7 @@ def shared_turnstile(minimax_conn_id: str, per_minute: int | None) -> Iterator[T
     """
     turnstiles = _turnstiles.setdefault(asyncio.get_running_loop(), {})
     limit = per_minute or USUAL_PER_MINUTE
-    turnstile = turnstiles.get(minimax_conn_id) or turnstiles.setdefault(minimax_conn_id, Turnstile(limit))
+    turnstile = turnstiles.get(minimax_conn_id) or turnstiles.setdefault(minimax_conn_id, SubmissionLimiter(limit))
     turnstile.set_pace(limit)
     turnstile.users += 1
     try:

@@ -1,8 +1,8 @@
 """
 When to ask again, and when to stop: pure decisions, shared by every loop that waits for a task.
 
-The trigger, the operator's own waiting and the sensor feed what they saw and a clock to a :class:`Watch` (or, for a
-single look, to :func:`settle`), so they cannot come to differ. No I/O, no sleeping, no logging.
+The trigger, the operator's own waiting and the sensor feed what they saw and a clock to a :class:`TaskPoller` (or, for
+a single status check, to :func:`settle`), so they cannot come to differ. No I/O, no sleeping, no logging.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ def time_left(deadline: float, now: float) -> float:
     return max(deadline - now, 0.0) + LAST_ANSWER
 
 
-class Pacing(Protocol):
+class PollSchedule(Protocol):
     """What says how long to wait between two looks."""
 
-    def delay(self, now: float, looks: int, luck: float) -> float:
+    def delay(self, now: float, looks: int, jitter: float) -> float:
         """
         Return the seconds to wait.
 
         :param now: the time, in epoch seconds.
         :param looks: how many looks there were.
-        :param luck: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
+        :param jitter: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
         """
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class FixedInterval:
     """
     The same wait between all looks, or ever longer ones.
 
@@ -70,18 +70,18 @@ class Pace:
     exponential_backoff: bool = False
     max_wait: float | None = None
 
-    def delay(self, now: float, looks: int, luck: float) -> float:
+    def delay(self, now: float, looks: int, jitter: float) -> float:
         """Return the seconds to wait; the first look is spread over an interval, which keeps the later ones spread."""
         if looks == 0:
-            return self.interval * luck
+            return self.interval * jitter
         if not self.exponential_backoff:
             return self.interval
-        delay = max(self.interval * 2.0 ** min(looks - 2, 60), 1.0) * (1 + luck)
+        delay = max(self.interval * 2.0 ** min(looks - 2, 60), 1.0) * (1 + jitter)
         return delay if self.max_wait is None else min(delay, self.max_wait)
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class KeepPolling:
     """
     Not settled yet.
 
@@ -123,7 +123,7 @@ class Outcome:
         }
 
     @classmethod
-    def of_event(cls, event: Any) -> Outcome:
+    def from_event(cls, event: Any) -> Outcome:
         """
         Read an outcome back from a trigger event.
 
@@ -141,10 +141,10 @@ class Outcome:
                     hint="Install the same version of the provider for workers and triggerers, and restart them.",
                 ),
             )
-        return cls(VideoTask.of_event(task))
+        return cls(VideoTask.from_event(task))
 
 
-def settle(task: VideoTask) -> Outcome | None:
+def terminal_outcome(task: VideoTask) -> Outcome | None:
     """
     Decide whether a task is over.
 
@@ -167,7 +167,7 @@ def settle(task: VideoTask) -> Outcome | None:
             minimax_task_id=task.minimax_task_id,
             # Nobody else's word may say that nothing was charged.
             code=CANCELLED if was_free else None if task.code == CANCELLED else task.code,
-            money="A task that is cancelled while it is queued is free of charge."
+            billing="A task that is cancelled while it is queued is free of charge."
             if was_free
             else "Whether failed tasks are billed is not documented; look at your account.",
             hint="Change the prompt or the image; the same request would be refused again." if refused else None,
@@ -175,7 +175,7 @@ def settle(task: VideoTask) -> Outcome | None:
     )
 
 
-class Watch:
+class TaskPoller:
     """
     The wait for one task: told what was seen, it says what to do next.
 
@@ -186,7 +186,7 @@ class Watch:
         looked for. Such trouble is waited out until the deadline: the task is bought.
     :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
         Trouble with the connection does not count.
-    :param luck: a number from 0 to 1 that sets the looks apart from those of other tasks; for tests.
+    :param jitter: a number from 0 to 1 that sets the looks apart from those of other tasks; for tests.
     """
 
     def __init__(
@@ -194,17 +194,17 @@ class Watch:
         minimax_task_id: str,
         *,
         deadline: float,
-        pace: Pacing,
+        pace: PollSchedule,
         process: Literal["worker", "triggerer"] = "worker",
         max_failures: int | None = MAX_FAILURES,
-        luck: float | None = None,
+        jitter: float | None = None,
     ) -> None:
         self._minimax_task_id = minimax_task_id
         self._deadline = deadline
         self._pace = pace
         self._process = process
         self._max_failures = max_failures
-        self._luck = random.random() if luck is None else luck  # noqa: S311 - no secret hangs on it
+        self._luck = random.random() if jitter is None else jitter  # noqa: S311 - no secret hangs on it
         self._looks = 0
         self._failures = 0
         self._task: VideoTask | None = None
@@ -212,11 +212,11 @@ class Watch:
         self.seen_running_at: float | None = None
         """When the task was last seen to go on, in epoch seconds."""
 
-    def start(self, now: float) -> Wait:
+    def start(self, now: float) -> KeepPolling:
         """Return how long to wait before the first look; never past the deadline, and the last look is at it."""
-        return Wait(self._until_next(now, 0.0))
+        return KeepPolling(self._until_next(now, 0.0))
 
-    def after(self, seen: VideoTask | MinimaxError, now: float) -> Wait | Outcome:
+    def after(self, seen: VideoTask | MinimaxError, now: float) -> KeepPolling | Outcome:
         """
         Return what to do after a look.
 
@@ -229,7 +229,7 @@ class Watch:
         is_news = self._task is None or self._task.status != seen.status or self._is_cut_off
         self._failures = 0
         self._trouble = None
-        if outcome := settle(seen):
+        if outcome := terminal_outcome(seen):
             return outcome
         self._task = seen
         self.seen_running_at = now
@@ -252,13 +252,13 @@ class Watch:
             return None
         if self._is_cut_off or now >= self._deadline:
             return None
-        return cast("Wait", self.after(seen, now)).seconds
+        return cast("KeepPolling", self.after(seen, now)).seconds
 
     @property
     def _is_cut_off(self) -> bool:
         return isinstance(self._trouble, MinimaxConnectionUnusableError)
 
-    def _after_failure(self, seen: MinimaxError, now: float) -> Wait | Outcome:
+    def _after_failure(self, seen: MinimaxError, now: float) -> KeepPolling | Outcome:
         error, before = after_purchase(seen, self._process), self._trouble
         error.minimax_task_id = self._minimax_task_id
         self._trouble = error
@@ -277,14 +277,14 @@ class Watch:
         return self._go_on(now, at_least=error.retry_after or 0.0, note=note, warn=True)
 
     def _give_up(self, error: MinimaxError) -> Outcome:
-        error.money = error.money or (
+        error.billing = error.billing or (
             f"Task {self._minimax_task_id} may still be running and will be billed; waiting again buys nothing."
         )
         return Outcome(self._task, error)
 
-    def _go_on(self, now: float, *, at_least: float = 0.0, note: str | None, warn: bool) -> Wait | Outcome:
+    def _go_on(self, now: float, *, at_least: float = 0.0, note: str | None, warn: bool) -> KeepPolling | Outcome:
         if now < self._deadline:
-            return Wait(self._until_next(now, at_least), note, warn)
+            return KeepPolling(self._until_next(now, at_least), note, warn)
         last = f"its last status was {self._task.status}" if self._task else "it was never seen"
         hint = "Wait for it with MinimaxTaskSensor and this id, with a longer timeout; that buys nothing."
         if self._trouble is not None:
@@ -297,7 +297,7 @@ class Watch:
             MinimaxTaskTimeoutError(
                 f"the task did not end within the time allowed; {last}",
                 minimax_task_id=self._minimax_task_id,
-                money=f"Task {self._minimax_task_id} goes on and will be billed.",
+                billing=f"Task {self._minimax_task_id} goes on and will be billed.",
                 hint=hint,
             ),
         )

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import NormalDist, fmean, median, pstdev
 from typing import Any
 
-from airflow_provider_minimax.polling.poller import Pace
+from airflow_provider_minimax.polling.poller import FixedInterval
 
 # With it, clips are found as late on average as with a look every ten seconds.
 MEAN_GAP = 11.0
@@ -29,7 +29,7 @@ LONGEST_GAP = 16.0
 # Times that were seen can be relied on, so the gaps may be longer, and there is no look before any was over.
 LONGEST_GAP_LEARNT = 30.0
 ENOUGH, REMEMBERED = 8, 32
-UNKNOWN = Pace()
+UNKNOWN = FixedInterval()
 
 _NORMAL = NormalDist()
 _QUANTILES = [_NORMAL.inv_cdf((n + 0.5) / 60) for n in range(60)]
@@ -55,7 +55,7 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
+class DurationModel:
     """
     How long clips of a kind take: logarithms of seconds that are distributed normally.
 
@@ -67,12 +67,12 @@ class Law:
     sigma: float
 
     @classmethod
-    def between(cls, least: float, most: float) -> Law:
+    def between(cls, least: float, most: float) -> DurationModel:
         """Return the law by which nine of ten take from ``least`` to ``most`` seconds."""
         return cls(math.sqrt(least * most), math.log(most / least) / (2 * _NORMAL.inv_cdf(0.95)))
 
     @classmethod
-    def of(cls, seconds: list[float]) -> Law:
+    def of(cls, seconds: list[float]) -> DurationModel:
         """Return the law that fits what was seen, rounded so that a little more of it seldom makes another."""
         logs = [math.log(value) for value in seconds]
         return cls(math.exp(_rounded(median(logs))), min(1.0, max(0.15, _rounded(pstdev(logs)))))
@@ -91,7 +91,7 @@ def _rounded(value: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Timetable:
+class PollTimetable:
     """
     How many looks a clip should have had at which age.
 
@@ -103,7 +103,7 @@ class Timetable:
     looks: list[float]
 
     @classmethod
-    def of(cls, law: Law, *, longest: float, start: float) -> Timetable:
+    def of(cls, law: DurationModel, *, longest: float, start: float) -> PollTimetable:
         """
         Make the timetable for a law.
 
@@ -123,17 +123,17 @@ class Timetable:
             return cls(ages, looks)
         return cls([0.0, *ages], [0.0, *(ages[0] / longest + count for count in looks)])
 
-    def next(self, age: float, luck: float, *, is_first: bool) -> float:
+    def next(self, age: float, jitter: float, *, is_first: bool) -> float:
         """
         Return the age at which to look next.
 
         :param age: the age now, in seconds.
-        :param luck: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
+        :param jitter: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
         :param is_first: whether there was no look yet. A later one keeps some distance from the look just made, which
             need not have been quite on time.
         """
         count = _between(age, self.ages, self.looks, 1 / UNKNOWN.interval) + (0.0 if is_first else 0.25)
-        return _between(math.ceil(count - luck) + luck, self.looks, self.ages, UNKNOWN.interval)
+        return _between(math.ceil(count - jitter) + jitter, self.looks, self.ages, UNKNOWN.interval)
 
 
 def _scale(gaps: list[float], longest: float) -> float:
@@ -165,7 +165,7 @@ def _rows() -> list[dict[str, Any]]:
     return list(data["rows"])
 
 
-def published(kind: Kind) -> Law | None:
+def published(kind: Kind) -> DurationModel | None:
     """
     Return how long clips of a kind are said to take.
 
@@ -175,16 +175,16 @@ def published(kind: Kind) -> Law | None:
     for row in _rows():
         wanted = (row.get("resolution", kind.resolution), row.get("duration", kind.duration))
         if kind.model in row["models"] and wanted == (kind.resolution, kind.duration):
-            return Law.between(row["least"], row["most"])
+            return DurationModel.between(row["least"], row["most"])
     return None
 
 
 @lru_cache(maxsize=64)
-def _timetable(law: Law, longest: float, start: float) -> Timetable:
-    return Timetable.of(law, longest=longest, start=start)
+def _timetable(law: DurationModel, longest: float, start: float) -> PollTimetable:
+    return PollTimetable.of(law, longest=longest, start=start)
 
 
-class Experience:
+class DurationStats:
     """
     What is known of how long a kind of clip takes.
 
@@ -205,23 +205,23 @@ class Experience:
         self._seen.append(max(SHORTEST_GAP, seconds))
         if len(self._seen) < ENOUGH:
             return
-        law = Law.of(list(self._seen))
+        law = DurationModel.of(list(self._seen))
         start = min(law.after(_FIRST_PERCENT), math.exp(_rounded(math.log(0.9 * min(self._seen)))))
         self.timetable = _timetable(law, LONGEST_GAP_LEARNT, start)
 
 
 @lru_cache(maxsize=256)
-def experience(kind: Kind) -> Experience:
+def experience(kind: Kind) -> DurationStats:
     """
     Return what this process knows of a kind; it is the same object for all who ask.
 
     :param kind: the kind.
     """
-    return Experience(kind)
+    return DurationStats(kind)
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class LearnedSchedule:
     """
     The pace of looks at a clip of a kind; every ten seconds as long as nothing is known of it.
 
@@ -229,21 +229,21 @@ class Foreseen:
     :param bought_at: when the clip was bought, in epoch seconds.
     """
 
-    known: Experience
+    known: DurationStats
     bought_at: float
 
-    def delay(self, now: float, looks: int, luck: float) -> float:
+    def delay(self, now: float, looks: int, jitter: float) -> float:
         """
         Return the seconds to wait.
 
         :param now: the time, in epoch seconds.
         :param looks: how many looks there were.
-        :param luck: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
+        :param jitter: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
         """
         if self.known.timetable is None:
-            return UNKNOWN.delay(now, looks, luck)
+            return UNKNOWN.delay(now, looks, jitter)
         age = max(0.0, now - self.bought_at)
-        return max(self.known.timetable.next(age, luck, is_first=looks == 0) - age, 0.0)
+        return max(self.known.timetable.next(age, jitter, is_first=looks == 0) - age, 0.0)
 
     def learn(self, running_at: float | None, ended_by: float) -> None:
         """
@@ -255,7 +255,7 @@ class Foreseen:
         self.known.learn(((running_at or self.bought_at) + ended_by) / 2 - self.bought_at)
 
 
-def foreseen(minimax_conn_id: str, clip: Mapping[str, Any]) -> Foreseen:
+def learned_schedule(minimax_conn_id: str, clip: Mapping[str, Any]) -> LearnedSchedule:
     """
     Return the pace for a clip that was bought.
 
@@ -263,4 +263,4 @@ def foreseen(minimax_conn_id: str, clip: Mapping[str, Any]) -> Foreseen:
     :param clip: its ``model``, ``resolution``, ``duration`` and ``bought_at``, as in a trigger's arguments.
     """
     kind = Kind(minimax_conn_id, clip["model"], clip.get("resolution"), clip.get("duration"))
-    return Foreseen(experience(kind), clip["bought_at"])
+    return LearnedSchedule(experience(kind), clip["bought_at"])

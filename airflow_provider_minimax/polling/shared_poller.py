@@ -32,7 +32,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
-from airflow_provider_minimax.polling.cancel import to_the_end
+from airflow_provider_minimax.polling.cancel import shielded
 from airflow_provider_minimax.polling.poller import LAST_ANSWER
 
 # Looks that are due at nearly the same time share one wake-up of the loop, which costs about as much as a look.
@@ -51,7 +51,7 @@ Again = Callable[[VideoTask, float], float | None]
 
 
 @dataclass(slots=True, eq=False)
-class _Look:
+class _PendingPoll:
     """
     A look that somebody waits for.
 
@@ -79,11 +79,11 @@ class _Look:
             self.answer.set_exception(error)
 
 
-class Hub:
+class SharedPoller:
     """
     Looks at remote tasks for many who wait, on the event loop that it was made on.
 
-    Made and found by :func:`shared_hub`; used between entering and leaving it (``async with``).
+    Made and found by :func:`get_shared_poller`; used between entering and leaving it (``async with``).
 
     :param hook: the connection to look through; closed with the hub.
     """
@@ -93,9 +93,9 @@ class Hub:
         self._users = 0
         self._loop = asyncio.get_running_loop()
         # Looks that are not due, by when they are; and these times, the next one first.
-        self._later: dict[float, list[_Look]] = {}
+        self._later: dict[float, list[_PendingPoll]] = {}
         self._dues: list[float] = []
-        self._now: deque[_Look] = deque()
+        self._now: deque[_PendingPoll] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._senders: set[asyncio.Task[None]] = set()
         self._resume = 0.0
@@ -156,7 +156,7 @@ class Hub:
     def _queued(
         self, minimax_task_id: str, api_version: str | None, due: float, latest: float, again: Again | None
     ) -> asyncio.Future[VideoTask]:
-        look = _Look(due, latest, minimax_task_id, api_version, again, self._loop.create_future())
+        look = _PendingPoll(due, latest, minimax_task_id, api_version, again, self._loop.create_future())
         self._put_off(look)
         self._set_timer(look.due)
         return look.answer
@@ -167,7 +167,7 @@ class Hub:
             due = round(due / TICK) * TICK
         return max(due, min(self._resume, latest))
 
-    def _put_off(self, look: _Look) -> None:
+    def _put_off(self, look: _PendingPoll) -> None:
         looks = self._later.get(look.due)
         if looks is None:
             self._later[look.due] = [look]
@@ -191,7 +191,7 @@ class Hub:
             for look in self._later.pop(heapq.heappop(self._dues)):
                 if not look.answer.done():
                     self._now.append(look)
-        room = self.hook.looks_at_once - len(self._senders)
+        room = self.hook.max_in_flight - len(self._senders)
         more = min(len(self._now), room, BURST)
         for _ in range(more):
             self._senders.add(self._loop.create_task(self._send()))
@@ -210,7 +210,7 @@ class Hub:
             # Not in a callback, which would come after a look that is due by then had counted on this sender.
             self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    def _next_page(self) -> list[_Look]:
+    def _next_page(self) -> list[_PendingPoll]:
         """Take the next look, and those behind it that one request can ask for too."""
         page = [self._now.popleft()]
         api_version = page[0].api_version
@@ -228,7 +228,7 @@ class Hub:
                 return False
         return where == self._with_list or not self._is_listing
 
-    def _tell(self, look: _Look, seen: VideoTask) -> None:
+    def _tell(self, look: _PendingPoll, seen: VideoTask) -> None:
         """Hand an answer over, or look again later if the one who waits has no use for it."""
         if look.answer.done():
             return
@@ -241,7 +241,7 @@ class Hub:
             self._put_off(look)
             self._set_timer(look.due)
 
-    async def _ask(self, look: _Look) -> bool:
+    async def _ask(self, look: _PendingPoll) -> bool:
         """Look at one task; return whether it was seen."""
         if look.answer.done():
             return False
@@ -256,7 +256,7 @@ class Hub:
             look.fail(error)
             return False
 
-    async def _not_listed(self, page: list[_Look]) -> list[_Look]:
+    async def _not_listed(self, page: list[_PendingPoll]) -> list[_PendingPoll]:
         """Look at a page of tasks with one request; return those that have to be looked at one by one."""
         try:
             self._is_listing = True
@@ -315,7 +315,7 @@ class Hub:
         if looks:
             self._set_timer(self._dues[0])
 
-    async def __aenter__(self) -> Hub:
+    async def __aenter__(self) -> SharedPoller:
         self._users += 1
         return self
 
@@ -323,7 +323,7 @@ class Hub:
         self._users -= 1
         if not self._users:
             del _hubs[self._loop][self.hook.minimax_conn_id]
-            cancelled = await to_the_end(self._aclose())
+            cancelled = await shielded(self._aclose())
             if cancelled and kind is not asyncio.CancelledError:
                 raise cancelled
 
@@ -344,10 +344,10 @@ def _is_no_list(error: MinimaxError) -> bool:
     return status in NO_SUCH_CALL or status == HTTPStatus.OK or 300 <= status < 400
 
 
-_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Hub]] = WeakKeyDictionary()
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedPoller]] = WeakKeyDictionary()
 
 
-def shared_hub(minimax_conn_id: str) -> Hub:
+def get_shared_poller(minimax_conn_id: str) -> SharedPoller:
     """
     Return the hub that all users of a connection on this event loop share, to be entered at once (``async with``).
 
@@ -357,5 +357,5 @@ def shared_hub(minimax_conn_id: str) -> Hub:
     """
     hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
     if minimax_conn_id not in hubs:
-        hubs[minimax_conn_id] = Hub(MinimaxHook(minimax_conn_id))
+        hubs[minimax_conn_id] = SharedPoller(MinimaxHook(minimax_conn_id))
     return hubs[minimax_conn_id]

@@ -36,7 +36,7 @@ _SPREAD = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class SubmissionSlot:
     """
     A task's place among those who buy through its connection.
 
@@ -48,7 +48,7 @@ class Turn:
     refusals: int = 0
 
     @classmethod
-    def of_event(cls, event: Any) -> Turn:
+    def from_event(cls, event: Any) -> SubmissionSlot:
         """
         Read the event of a :class:`~airflow_provider_minimax.triggers.turn.MinimaxTurnTrigger`.
 
@@ -81,7 +81,7 @@ class SubmissionSlots:
         *,
         log: Any,
         defer: Callable[..., Any] | None,
-        turn: Turn | None,
+        turn: SubmissionSlot | None,
     ) -> None:
         self._minimax_conn_id = minimax_conn_id
         self._longest_wait = longest_wait
@@ -98,7 +98,7 @@ class SubmissionSlots:
         limit = hook.rate_limit_per_minute()
         if self._defer is not None and self._turn is None and limit is not None:
             self._log.info("Deferring until a submission slot is free (limit: %d per minute).", limit)
-            self._wait_for(Turn(time.time()), hook)
+            self._wait_for(SubmissionSlot(time.time()), hook)
 
     def requeue(self, refusal: MinimaxRateLimitError, hook: MinimaxHook) -> None:
         """
@@ -107,10 +107,10 @@ class SubmissionSlots:
         :param refusal: what the platform said.
         :param hook: the connection.
         """
-        if self._defer is None or refusal.money != NOTHING_BOUGHT:
+        if self._defer is None or refusal.billing != NOTHING_BOUGHT:
             # Another request was refused: whether an earlier one bought a clip is still to be found out.
             return
-        asked = self._turn or Turn(time.time())
+        asked = self._turn or SubmissionSlot(time.time())
         pause = refusal.retry_after
         if pause is None:
             pause = min(_COOL_DOWN * 2**asked.refusals, _LONGEST_COOL_DOWN)
@@ -118,9 +118,9 @@ class SubmissionSlots:
         if not_before >= asked.asked_at + self._longest_wait:
             return
         self._log.warning("%s Queuing for another submission slot, in %.0f s at the earliest.", refusal, pause)
-        self._wait_for(Turn(asked.asked_at, asked.refusals + 1), hook, not_before)
+        self._wait_for(SubmissionSlot(asked.asked_at, asked.refusals + 1), hook, not_before)
 
-    def _wait_for(self, turn: Turn, hook: MinimaxHook, not_before: float = 0.0) -> None:
+    def _wait_for(self, turn: SubmissionSlot, hook: MinimaxHook, not_before: float = 0.0) -> None:
         from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 
         deadline = turn.asked_at + self._longest_wait
@@ -140,7 +140,7 @@ class SubmissionSlots:
 
 
 def resume_before_purchase(
-    operator: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None, context: Context, money: str
+    operator: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None, context: Context, billing: str
 ) -> Any:
     """
     Resume an operator that knew of no clip when it left its worker, as ``BaseOperator`` does.
@@ -149,14 +149,14 @@ def resume_before_purchase(
     :param next_method: what Airflow wants to call.
     :param next_kwargs: with what.
     :param context: the task's context.
-    :param money: what was bought if the trigger failed, a whole sentence.
+    :param billing: what was bought if the trigger failed, a whole sentence.
     :raises MinimaxUnavailableError: there was no answer from the trigger; a retry waits anew.
     """
     try:
         return BaseOperator.resume_execution(operator, next_method, dict(next_kwargs or {}), context)
     except TaskDeferralTimeout as error:
         problem = "the triggerer did not answer before the purchase within the time allowed; is one running?"
-        raise MinimaxUnavailableError(problem, money=money) from error
+        raise MinimaxUnavailableError(problem, billing=billing) from error
     except TaskDeferralError as error:
         problem = f"the trigger that this task waited with before its purchase broke, see the log above: {error}"
-        raise MinimaxUnavailableError(problem, money=money) from error
+        raise MinimaxUnavailableError(problem, billing=billing) from error

@@ -7,9 +7,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.exceptions import MinimaxError
-from airflow_provider_minimax.hooks.minimax import look
-from airflow_provider_minimax.polling.poller import Outcome, Pace, Wait, Watch, settle, time_left
-from airflow_provider_minimax.polling.schedule import foreseen
+from airflow_provider_minimax.hooks.minimax import poll_once
+from airflow_provider_minimax.polling.poller import (
+    FixedInterval,
+    KeepPolling,
+    Outcome,
+    TaskPoller,
+    terminal_outcome,
+    time_left,
+)
+from airflow_provider_minimax.polling.schedule import learned_schedule
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.request import PaidRequest
@@ -29,7 +36,7 @@ def poll_first(hook: MinimaxHook, receipt: Receipt, *, within: float, log: Any) 
     :return: how the task ended; ``None`` if it has not, or that cannot be seen just now.
     """
     try:
-        return settle(look(hook, str(receipt.minimax_task_id), receipt.api_version, within))
+        return terminal_outcome(poll_once(hook, str(receipt.minimax_task_id), receipt.api_version, within))
     except MinimaxError as error:
         if error.is_final:
             return Outcome(None, error)
@@ -52,16 +59,16 @@ def wait_in_worker(
     :return: how it ended.
     """
     minimax_task_id = str(receipt.minimax_task_id)
-    pace = foreseen(hook.minimax_conn_id, clip) if poll_interval is None else Pace(poll_interval)
-    watch = Watch(minimax_task_id, deadline=deadline, pace=pace)
-    step: Wait | Outcome = watch.start(time.time())
-    while isinstance(step, Wait):
+    pace = learned_schedule(hook.minimax_conn_id, clip) if poll_interval is None else FixedInterval(poll_interval)
+    watch = TaskPoller(minimax_task_id, deadline=deadline, pace=pace)
+    step: KeepPolling | Outcome = watch.start(time.time())
+    while isinstance(step, KeepPolling):
         if step.note:
             log.log(logging.WARNING if step.warn else logging.INFO, "%s", step.note)
         time.sleep(step.seconds)
         try:
             within = time_left(deadline, time.time())
-            seen: VideoTask | MinimaxError = look(hook, minimax_task_id, receipt.api_version, within)
+            seen: VideoTask | MinimaxError = poll_once(hook, minimax_task_id, receipt.api_version, within)
         except MinimaxError as error:
             seen = error
         step = watch.after(seen, time.time())

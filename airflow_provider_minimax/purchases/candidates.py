@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
-from airflow_provider_minimax.purchases.matching import Shape, Window
+from airflow_provider_minimax.purchases.matching import SubmissionWindow, TaskSignature
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoTask
@@ -22,7 +22,7 @@ _PAGES = 100
 _SHOWN = 10
 
 
-def tasks_since(hook: MinimaxHook, shape: Shape, begin: datetime) -> list[VideoTask]:
+def tasks_since(hook: MinimaxHook, shape: TaskSignature, begin: datetime) -> list[VideoTask]:
     """
     Return all that the account ordered of a model since some time; older and other ones may be among them.
 
@@ -63,7 +63,7 @@ def _not_whole(problem: str) -> MinimaxUnavailableError:
     return MinimaxUnavailableError(f"the platform's list of tasks {problem}")
 
 
-def told_lookalikes(hook: MinimaxHook, orphan: Receipt) -> str | None:
+def describe_candidates(hook: MinimaxHook, orphan: Receipt) -> str | None:
     """
     Say which remote tasks look like a submission whose answer was lost.
 
@@ -73,12 +73,12 @@ def told_lookalikes(hook: MinimaxHook, orphan: Receipt) -> str | None:
     """
     if not hook.has_list(orphan.api_version):
         return None
-    window, shape = Window.of(orphan), Shape.of(orphan)
+    window, shape = SubmissionWindow.of(orphan), TaskSignature.of(orphan)
     try:
         listed = tasks_since(hook, shape, window.begin)
     except MinimaxError:
         return None
-    found = [task for task in listed if window.holds(task.created_at) and shape.is_like(Shape.of_task(task))]
+    found = [task for task in listed if window.holds(task.created_at) and shape.is_like(TaskSignature.of_task(task))]
     if not found:
         return "The platform lists no task of this model and size from that time."
     shown = ", ".join(f"{task.minimax_task_id} ({task.status})" for task in found[:_SHOWN])

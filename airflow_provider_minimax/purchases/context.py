@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
 from airflow_provider_minimax.purchases.purchase import now
 from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt, fingerprint_of, told
-from airflow_provider_minimax.purchases.rules import Order
-from airflow_provider_minimax.purchases.stores import Home, SidecarHome, StateStoreHome
+from airflow_provider_minimax.purchases.rules import PurchaseSpec
+from airflow_provider_minimax.purchases.stores import ReceiptStore, SidecarStore, StateStore
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,10 +53,10 @@ def ledger_of(context: Context, output: str | None, log: Log, *, is_one_of_many:
     :param log: where to say what could not be written.
     :param is_one_of_many: whether the task may make other purchases too, for other outputs.
     """
-    homes: list[Home] = [] if output is None else [SidecarHome(output)]
+    homes: list[ReceiptStore] = [] if output is None else [SidecarStore(output)]
     store = context.get("task_state_store")
     if store is not None:
-        homes.append(StateStoreHome(store, output if is_one_of_many else None))
+        homes.append(StateStore(store, output if is_one_of_many else None))
     return Ledger(homes, log=log)
 
 
@@ -70,7 +70,7 @@ def order_of(
     api_version: str = "v1",
     *,
     retries: int | None = None,
-) -> Order:
+) -> PurchaseSpec:
     """
     Return what the task that runs wants to buy.
 
@@ -84,9 +84,9 @@ def order_of(
     :param retries: how often Airflow retries the task, if that is known.
     """
     ti: Any = context["ti"]
-    return Order(
-        fingerprint=None if ready is None else mark_of(ready, account, api_version),
-        asked=mark_of(written, account, api_version),
+    return PurchaseSpec(
+        fingerprint=None if ready is None else source_fingerprint_of(ready, account, api_version),
+        asked=source_fingerprint_of(written, account, api_version),
         platform=account["platform"],
         minimax_conn_id=account["minimax_conn_id"],
         model=written.model,
@@ -102,7 +102,7 @@ def order_of(
     )
 
 
-def mark_of(request: PaidRequest, account: Mapping[str, str], api_version: str) -> str:
+def source_fingerprint_of(request: PaidRequest, account: Mapping[str, str], api_version: str) -> str:
     """
     Return the fingerprint of a request.
 

@@ -27,7 +27,7 @@ def generate(hook: MinimaxHook, request: PaidRequest, options: PurchaseOptions) 
     if request.task_type == "h3_context_ir":
         raise MinimaxRequestError(
             "request: is for the rewriting of a prompt, which is no clip; use MinimaxPromptRewriteOperator",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
         )
     context = current_context()
     task: Any = context.get("task")

@@ -19,8 +19,14 @@ from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.arguments import check_search
 from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warned_of
-from airflow_provider_minimax.delivery.deliver import Landed, Wishes, found_in_place, land, origin_of
-from airflow_provider_minimax.delivery.destination import Place, place_of
+from airflow_provider_minimax.delivery.deliver import (
+    DeliveredClip,
+    DeliveryOptions,
+    already_delivered,
+    deliver_clip,
+    origin_of,
+)
+from airflow_provider_minimax.delivery.destination import Destination, destination_of
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
     NOTHING_BOUGHT,
@@ -34,19 +40,25 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     after_purchase,
 )
-from airflow_provider_minimax.polling.cancel import give_up, push_attempt, told
+from airflow_provider_minimax.polling.cancel import describe_cancellation, push_attempt, try_cancel
 from airflow_provider_minimax.polling.deferral import SAFETY_NET, SETTLED
-from airflow_provider_minimax.polling.poller import Outcome, settle
-from airflow_provider_minimax.polling.slots import SubmissionSlots, Turn
+from airflow_provider_minimax.polling.poller import Outcome, terminal_outcome
+from airflow_provider_minimax.polling.slots import SubmissionSlot, SubmissionSlots
 from airflow_provider_minimax.polling.worker import poll_first, timing_of, wait_in_worker
-from airflow_provider_minimax.purchases.candidates import told_lookalikes
-from airflow_provider_minimax.purchases.context import ledger_of, mark_of, order_of, owner_of, published_in_run
+from airflow_provider_minimax.purchases.candidates import describe_candidates
+from airflow_provider_minimax.purchases.context import (
+    ledger_of,
+    order_of,
+    owner_of,
+    published_in_run,
+    source_fingerprint_of,
+)
 from airflow_provider_minimax.purchases.ledger import Ledger
 from airflow_provider_minimax.purchases.options import Product, PurchaseOptions
 from airflow_provider_minimax.purchases.purchase import Bought, Buyer
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
-from airflow_provider_minimax.purchases.recovery import Searcher
-from airflow_provider_minimax.purchases.rules import Clip, Done, Order, Policy, Resume, may_pass
+from airflow_provider_minimax.purchases.recovery import LostSubmissionResolver
+from airflow_provider_minimax.purchases.rules import Done, OutputState, Policy, PurchaseSpec, Resume, may_pass
 from airflow_provider_minimax.purchases.unrecorded import written_down
 from airflow_provider_minimax.version_compat import (
     AirflowException,
@@ -100,7 +112,7 @@ class PurchaseJob:
         *,
         log: Any,
         defer: Callable[..., Any] | None = None,
-        turn: Turn | None = None,
+        turn: SubmissionSlot | None = None,
         execution_timeout: timedelta | None = None,
         retries: int | None = None,
         push: Callable[[str, Any], None] | None = None,
@@ -135,11 +147,11 @@ class PurchaseJob:
     # -- what it works with --------------------------------------------------------------------------------------------
 
     @cached_property
-    def place(self) -> Place | None:
+    def place(self) -> Destination | None:
         """The place where the clip shall land, if anywhere."""
         if self.options.output_path is None:
             return None
-        return place_of(self.options.output_path, owner_of(self.context), written=self.options.written_path)
+        return destination_of(self.options.output_path, owner_of(self.context), written=self.options.written_path)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -150,9 +162,9 @@ class PurchaseJob:
         return ledger_of(self.context, output, self.log, is_one_of_many=self._is_one_of_many)
 
     @property
-    def delivery(self) -> Wishes:
+    def delivery(self) -> DeliveryOptions:
         """How the clip is to be delivered."""
-        return Wishes(bool(self.options.overwrite), self.options.check, self.options.preview)
+        return DeliveryOptions(bool(self.options.overwrite), self.options.check, self.options.preview)
 
     # -- the way of one purchase ---------------------------------------------------------------------------------------
 
@@ -165,7 +177,7 @@ class PurchaseJob:
         """
         with self._with_earlier_purchase():
             if self.place is not None:
-                self.delivery.check_means()
+                self.delivery.check_dependencies()
             request = self.product.request()
             buyer = self._buyer(request, self._prepared(request))
         held, outcome = self._obtain(buyer)
@@ -181,7 +193,7 @@ class PurchaseJob:
                 return self.minimax_task_id
             if isinstance(held, Done):
                 # Where there is no place, no clip is found in it.
-                return self.announce(found_in_place(receipt, cast("Place", self.place), self.ledger))
+                return self.announce(already_delivered(receipt, cast("Destination", self.place), self.ledger))
             deadline = time.time() + self.longest_wait
             timing = timing_of(request, receipt)
             if outcome is None and self._defer is not None:
@@ -212,9 +224,11 @@ class PurchaseJob:
         """
         if self.place is None:
             return result_of(self.context, task.as_result() | (origin_of(receipt) if receipt else {}))
-        return self.announce(land(self.hook, task, self.place, self.ledger, receipt, self.delivery, log=self.log))
+        return self.announce(
+            deliver_clip(self.hook, task, self.place, self.ledger, receipt, self.delivery, log=self.log)
+        )
 
-    def announce(self, landed: Landed) -> dict[str, Any]:
+    def announce(self, landed: DeliveredClip) -> dict[str, Any]:
         """
         Tell Airflow about a clip that is in its place.
 
@@ -246,7 +260,9 @@ class PurchaseJob:
             return False
         ti: Any = self.context["ti"]
         goes_on = self.options.on_clear == "reuse" or receipt.max_tries in (None, ti.max_tries)
-        return goes_on and receipt.asked == mark_of(request, self.hook.account(), self.hook.api_version(request.model))
+        return goes_on and receipt.asked == source_fingerprint_of(
+            request, self.hook.account(), self.hook.api_version(request.model)
+        )
 
     def _obtain(self, buyer: Buyer) -> tuple[Bought | Resume | Done, Outcome | None]:
         """Buy unless that was done; if it was, see how it ended, should it be over."""
@@ -270,7 +286,7 @@ class PurchaseJob:
         except MinimaxSubmissionUnknownError as error:
             # Who was to adopt one of them has named them already.
             receipt = None if self.options.on_orphaned_intent == "adopt" else self.ledger.read_if_possible()
-            if receipt is not None and (listed := told_lookalikes(self.hook, receipt)):
+            if receipt is not None and (listed := describe_candidates(self.hook, receipt)):
                 error.hint = " ".join(filter(None, (listed, error.hint)))
             raise
 
@@ -298,7 +314,7 @@ class PurchaseJob:
             self.ledger,
             order,
             Policy(options.on_clear, options.on_orphaned_intent, options.max_submissions, options.overwrite),
-            (lambda _: Clip.ABSENT) if self.place is None else self.place.look,
+            (lambda _: OutputState.MISSING) if self.place is None else self.place.look,
             before_buying=lambda: self._prepare_to_buy(ready),
             find_out=searcher.find_out if searcher else None,
             log=self.log,
@@ -310,7 +326,7 @@ class PurchaseJob:
             with self._with_earlier_purchase():
                 raise ready
         # Writing the receipt tries a storage as well, and leaves nothing behind that was not wanted.
-        if self.place is not None and (self.place.check_leaves_no_trace or not self.options.durable):
+        if self.place is not None and (self.place.probe_is_invisible or not self.options.durable):
             self.place.check()
         self._slots.take(self.hook)
         # Uploads take long, and whoever dies in one has bought nothing.
@@ -324,18 +340,18 @@ class PurchaseJob:
         except AirflowTaskTimeout as error:
             raise MinimaxSubmissionUnknownError(
                 f"the execution_timeout of {self._execution_timeout} passed while the submission was under way",
-                money="It may have been bought and may be billed.",
+                billing="It may have been bought and may be billed.",
                 hint="Look at the platform's console before running this task again, and give it more time.",
             ) from error
         finally:
             self.is_submitting = False
 
-    def _searcher(self, order: Order) -> Searcher | None:
+    def _searcher(self, order: PurchaseSpec) -> LostSubmissionResolver | None:
         """Return what finds out about a lost answer, if that is wanted; refuse where it can never be, before paying."""
         if self.options.on_orphaned_intent != "adopt":
             return None
         check_search(order.model, self.hook.has_list(order.api_version), self.ledger.keeps)
-        return Searcher(
+        return LostSubmissionResolver(
             self.hook,
             self.ledger,
             order,
@@ -411,8 +427,8 @@ class PurchaseJob:
     def _try_cancel(self, minimax_task_id: str, api_version: str) -> tuple[VideoTask | MinimaxError, str]:
         """Cancel a remote task if that is still possible; return what was seen of it, and the same in words."""
         with closing(self.hook.apart()) as hook:
-            seen = give_up(hook, minimax_task_id, api_version)
-        return seen, told(seen, minimax_task_id)
+            seen = try_cancel(hook, minimax_task_id, api_version)
+        return seen, describe_cancellation(seen, minimax_task_id)
 
     def _cancel_after(self, error: MinimaxTaskTimeoutError) -> None:
         """Cancel what was waited for too long, if that is still possible and nobody else's, and write that down."""
@@ -421,8 +437,8 @@ class PurchaseJob:
         if receipt is not None and receipt.owner != owner_of(self.context):
             return
         api_version = receipt.api_version if receipt is not None else api_of(self.product.request().model)
-        seen, error.money = self._try_cancel(minimax_task_id, api_version)
-        outcome = None if isinstance(seen, MinimaxError) else settle(seen)
+        seen, error.billing = self._try_cancel(minimax_task_id, api_version)
+        outcome = None if isinstance(seen, MinimaxError) else terminal_outcome(seen)
         if outcome is None or outcome.error is None or outcome.error.code != CANCELLED:
             return
         error.hint = "Clear this task to buy another."
@@ -454,7 +470,7 @@ class PurchaseJob:
         error.minimax_task_id = receipt.minimax_task_id
         error.resumable = True
         did = "bought" if receipt.minimax_task_id else "may have bought"
-        error.money = f"Nothing was bought now; an earlier submission {did} a {self.product.name}."
+        error.billing = f"Nothing was bought now; an earlier submission {did} a {self.product.name}."
         return error
 
     @contextmanager

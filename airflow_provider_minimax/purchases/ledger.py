@@ -10,7 +10,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStoreError
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
-from airflow_provider_minimax.purchases.stores import Home
+from airflow_provider_minimax.purchases.stores import ReceiptStore
 
 # How long a rival who saw the same as we did may take until its own intent is there to be seen.
 SETTLING_TIME = 0.5
@@ -42,7 +42,7 @@ class Ledger:
 
     def __init__(
         self,
-        homes: Sequence[Home],
+        homes: Sequence[ReceiptStore],
         *,
         log: Log,
         sleep: Callable[[float], None] = time.sleep,
@@ -166,7 +166,7 @@ class Ledger:
                     error.message,
                 )
 
-    def _keep_in(self, home: Home, receipt: Receipt, replaceable: Container[str | None]) -> None:
+    def _keep_in(self, home: ReceiptStore, receipt: Receipt, replaceable: Container[str | None]) -> None:
         attempts = Retrying(
             retry=retry_if_exception_type(MinimaxReceiptStoreError),
             stop=stop_after_attempt(_ATTEMPTS),

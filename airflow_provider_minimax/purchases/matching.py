@@ -20,7 +20,7 @@ from airflow_provider_minimax.purchases.rules import (
     OTHERS_SUBMIT_WITHIN,
     WAYS_ON,
     Buy,
-    Order,
+    PurchaseSpec,
     Resume,
     orphaned,
     time_of,
@@ -36,7 +36,7 @@ _LONGEST = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TaskSignature:
     """
     What the platform's list tells of a clip; ``None`` stands for anything.
 
@@ -75,7 +75,7 @@ class Shape:
         """Return the shape that the list shows."""
         return cls(task.model, _word(task.resolution), task.duration, _ratio(task.ratio), task.task_type)
 
-    def is_like(self, other: Shape) -> bool:
+    def is_like(self, other: TaskSignature) -> bool:
         """Whether both may be of the same clip."""
         same_length = self.duration is None or other.duration is None or abs(self.duration - other.duration) < 0.5
         words = ((shape.model, shape.resolution, shape.ratio, shape.task_type) for shape in (self, other))
@@ -93,7 +93,7 @@ def _ratio(value: Any) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class SubmissionWindow:
     """
     When the platform may have written down that a clip was bought, by its clock.
 
@@ -127,7 +127,7 @@ def lost_at(receipt: Receipt) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ListingMatch:
     """
     What the platform's list shows of a submission without an answer.
 
@@ -152,13 +152,13 @@ class Sight:
         :param neighbours: other receipts of tasks that may have bought the same kind of clip.
         :param taken: ids that are known to be others'.
         """
-        window, shape = Window.of(orphan), Shape.of(orphan)
+        window, shape = SubmissionWindow.of(orphan), TaskSignature.of(orphan)
         known = {*orphan.replaced, *taken, *(task for receipt in neighbours for task in receipt.all_tasks)}
         alike = {
             task.minimax_task_id: task
             for task in listed
             if window.holds(task.created_at)
-            and shape.is_like(Shape.of_task(task))
+            and shape.is_like(TaskSignature.of_task(task))
             and task.minimax_task_id not in known
         }
         late = tuple(task for task in alike.values() if task.created_at and task.created_at > window.usual_end)
@@ -166,8 +166,8 @@ class Sight:
             receipt
             for receipt in neighbours
             if receipt.phase is Phase.INTENT
-            and Shape.of(receipt).is_like(shape)
-            and any(Window.of(receipt).holds(task.created_at) for task in alike.values())
+            and TaskSignature.of(receipt).is_like(shape)
+            and any(SubmissionWindow.of(receipt).holds(task.created_at) for task in alike.values())
         )
         return cls(tuple(task for task in alike.values() if task not in late), late, rivals)
 
@@ -186,7 +186,9 @@ class Settle:
     note: str
 
 
-def conclude(orphan: Receipt, sight: Sight, order: Order, *, where: str, now: datetime) -> Resume | Buy | Settle:
+def conclude(
+    orphan: Receipt, sight: ListingMatch, order: PurchaseSpec, *, where: str, now: datetime
+) -> Resume | Buy | Settle:
     """
     Decide what became of a submission without an answer.
 
@@ -234,13 +236,13 @@ def _adopted(orphan: Receipt, task: VideoTask, now: datetime) -> Resume:
     )
 
 
-def _unclear(orphan: Receipt, sight: Sight, where: str) -> MinimaxSubmissionUnknownError:
+def _unclear(orphan: Receipt, sight: ListingMatch, where: str) -> MinimaxSubmissionUnknownError:
     error = orphaned(orphan, where)
     error.hint = f"{_shown(sight)} {WAYS_ON}"
     return error
 
 
-def _shown(sight: Sight) -> str:
+def _shown(sight: ListingMatch) -> str:
     tasks = (*sight.candidates, *sight.late)
     if not tasks:
         return "The platform lists no task that it could be."

@@ -27,8 +27,8 @@ from airflow_provider_minimax.purchases.rules import (
     Buy,
     Done,
     LookAtOutput,
-    Order,
     Policy,
+    PurchaseSpec,
     Resume,
     Search,
     Wait,
@@ -83,7 +83,7 @@ class Buyer:
     def __init__(
         self,
         ledger: Ledger,
-        order: Order,
+        order: PurchaseSpec,
         policy: Policy,
         look_at_output: LookAtOutput,
         *,
@@ -126,7 +126,7 @@ class Buyer:
                 if not self._ledger.claim(intent, found) or self._is_overtaken(intent):
                     continue
             except MinimaxStorageError as error:
-                error.money = error.money or "Nothing was bought now."
+                error.billing = error.billing or "Nothing was bought now."
                 raise
             try:
                 # What surely bought nothing gets its place back only if it tells of earlier purchases, which count.
@@ -138,7 +138,7 @@ class Buyer:
                 self._log.warning("%s", error.message)
         raise MinimaxReceiptStoreError(
             f"the receipt {self._ledger.where} was changed by somebody else each of {_RACES} times that it was written",
-            money="Nothing was bought now.",
+            billing="Nothing was bought now.",
         )
 
     def _settled(self) -> tuple[Receipt | None, Buy | Resume | Done]:
@@ -196,7 +196,7 @@ class Buyer:
             # Whatever this is, it is no proof that nothing was bought.
             raise MinimaxSubmissionUnknownError(
                 f"the submission broke off ({redact(f'{type(error).__name__}: {error}')})",
-                money="It may have been bought and may be billed.",
+                billing="It may have been bought and may be billed.",
                 hint=WAYS_ON,
             ) from harmless_cause(error)
         receipt = intent.submitted(minimax_task_id, self._clock())

@@ -337,7 +337,7 @@ def unreadable(where: str, problem: str, way_out: str | None = None) -> MinimaxR
     """
     return MinimaxReceiptError(
         f"the receipt {where} {problem}, so what was bought under it is unknown",
-        money=NOTHING_BOUGHT,
+        billing=NOTHING_BOUGHT,
         hint=way_out or "Look at it, and at the platform's console; move it away to let this task buy.",
     )
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxUnavailableError
 from airflow_provider_minimax.purchases.candidates import tasks_since
-from airflow_provider_minimax.purchases.matching import Settle, Shape, Sight, Window, conclude
+from airflow_provider_minimax.purchases.matching import ListingMatch, Settle, SubmissionWindow, TaskSignature, conclude
 from airflow_provider_minimax.purchases.purchase import now
 from airflow_provider_minimax.purchases.rules import (
     CLOCKS_DIFFER_BY,
     OTHERS_SUBMIT_WITHIN,
     Buy,
-    Order,
+    PurchaseSpec,
     Resume,
 )
-from airflow_provider_minimax.purchases.sibling_receipts import neighbours_of
+from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _UNANSWERED_IN_A_TRY = 2
 
 
-class Searcher:
+class LostSubmissionResolver:
     """
     Finds out what a submission without an answer bought.
 
@@ -49,7 +49,7 @@ class Searcher:
         self,
         hook: MinimaxHook,
         ledger: Ledger,
-        order: Order,
+        order: PurchaseSpec,
         *,
         taken: Callable[[], Set[str]],
         settle: Callable[[float], None],
@@ -91,7 +91,7 @@ class Searcher:
                 f"{step.unanswered} submissions in a row got no answer, and none bought a clip, as the platform's list "
                 "shows",
                 platform=orphan.platform,
-                money=NOTHING_BOUGHT,
+                billing=NOTHING_BOUGHT,
             )
         return orphan, step
 
@@ -101,7 +101,7 @@ class Searcher:
             try:
                 sight = self._look(orphan)
             except MinimaxError as error:
-                error.money = "A clip may have been bought and may be billed; nothing was bought now."
+                error.billing = "A clip may have been bought and may be billed; nothing was bought now."
                 raise
             step = conclude(orphan, sight, self._order, where=self._ledger.where, now=self._clock())
             if not isinstance(step, Settle):
@@ -111,16 +111,16 @@ class Searcher:
             noted = step.note
             self._settle(step.seconds)
 
-    def _look(self, orphan: Receipt) -> Sight:
+    def _look(self, orphan: Receipt) -> ListingMatch:
         # The list comes first: whoever bought what is on it had written an intent before.
-        listed = tasks_since(self._hook, Shape.of(orphan), Window.of(orphan).begin)
-        return Sight.of(orphan, listed, self._neighbours(orphan), self._taken())
+        listed = tasks_since(self._hook, TaskSignature.of(orphan), SubmissionWindow.of(orphan).begin)
+        return ListingMatch.of(orphan, listed, self._neighbours(orphan), self._taken())
 
     def _neighbours(self, orphan: Receipt) -> tuple[Receipt, ...]:
         if self._order.output_path is None:
             return ()
-        since = Window.of(orphan).begin - OTHERS_SUBMIT_WITHIN - CLOCKS_DIFFER_BY
-        return neighbours_of(self._order.output_path, since)
+        since = SubmissionWindow.of(orphan).begin - OTHERS_SUBMIT_WITHIN - CLOCKS_DIFFER_BY
+        return sibling_receipts_of(self._order.output_path, since)
 
     def _adopted(self, orphan: Receipt, step: Resume) -> tuple[Receipt, Resume] | None:
         if not self._ledger.claim(step.receipt, orphan):

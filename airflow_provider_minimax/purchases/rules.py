@@ -35,7 +35,7 @@ LISTED_FOR = timedelta(days=7) - CLOCKS_DIFFER_BY
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PurchaseSpec:
     """
     What a try wants to buy.
 
@@ -110,17 +110,17 @@ class Policy:
     overwrite: bool | Literal["changed"] = False
 
 
-class Clip(Enum):
+class OutputState(Enum):
     """What is at the output's place."""
 
-    ABSENT = auto()
-    FITS = auto()
+    MISSING = auto()
+    MATCHES = auto()
     """A file with the hash that was asked about."""
     DIFFERS = auto()
     """A file, but with another hash, or none was known to ask about."""
 
 
-LookAtOutput = Callable[[str | None], Clip]
+LookAtOutput = Callable[[str | None], OutputState]
 """Says what is at the output's place, given the hash that should be there, if one is known."""
 
 
@@ -174,7 +174,7 @@ Step = Buy | Resume | Done | Wait | Search
 
 def decide(
     found: Receipt | None,
-    order: Order,
+    order: PurchaseSpec,
     policy: Policy,
     look_at_output: LookAtOutput,
     *,
@@ -204,25 +204,25 @@ def decide(
             f"the receipt {where} is from the future: it says {time_of(found.began_at)}, and this worker's clock "
             f"{time_of(now)}",
             minimax_task_id=found.minimax_task_id,
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Set the clocks of the workers, then run this task again.",
         )
     return _Case(found, order, policy, look_at_output, where, now).step()
 
 
-def _check_is_free(order: Order, clip: Clip) -> None:
-    if order.output_path is not None and clip is not Clip.ABSENT:
+def _check_is_free(order: PurchaseSpec, clip: OutputState) -> None:
+    if order.output_path is not None and clip is not OutputState.MISSING:
         raise MinimaxRequestError(
             f"output_path={order.output_path!r}: exists already; give another path, or set overwrite=True to "
             "replace it",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
     found: Receipt
-    order: Order
+    order: PurchaseSpec
     policy: Policy
     look: LookAtOutput
     where: str
@@ -260,7 +260,7 @@ class _Case:
         if self.found.phase is Phase.FAILED:
             return self.after_failure()
         if self.found.sha256 is not None and (
-            self.found.phase is Phase.DELIVERED or self.look(self.found.sha256) is Clip.FITS
+            self.found.phase is Phase.DELIVERED or self.look(self.found.sha256) is OutputState.MATCHES
         ):
             return self.after_delivery()
         if self.asks_for_another:
@@ -329,7 +329,7 @@ class _Case:
             platform=self.found.platform,
             code=error.code,
             minimax_task_id=self.found.minimax_task_id,
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Change the prompt or the picture. To buy the same request once more, clear this task.",
         )
 
@@ -358,16 +358,16 @@ class _Case:
         if self.is_retry:
             raise self.other_request()
         clip = self.look(self.found.sha256)
-        if self.policy.overwrite == "changed" and clip is Clip.DIFFERS:
+        if self.policy.overwrite == "changed" and clip is OutputState.DIFFERS:
             raise self.has_changed()
-        if self.policy.overwrite or self.asks_for_another or clip is Clip.ABSENT:
+        if self.policy.overwrite or self.asks_for_another or clip is OutputState.MISSING:
             return self.buy(f"The receipt {self.where} is of an earlier clip of another request.")
         raise self.other_request()
 
     def after_delivery_of_the_same(self) -> Step:
         clip = self.look(self.found.sha256)
         replaces = self.policy.overwrite is True and not self.is_retry
-        if clip is Clip.FITS:
+        if clip is OutputState.MATCHES:
             if replaces:
                 return self.buy(f"{self.task} is delivered already; overwrite=True buys another clip in its place.")
             return Done(
@@ -375,7 +375,7 @@ class _Case:
                 f"{self.task} is delivered already, for {self.found.owner}: {self.order.output_path} has not changed "
                 "since. Nothing is bought. To have another clip, set overwrite=True, or give another output_path.",
             )
-        if clip is Clip.DIFFERS and self.policy.overwrite is not True:
+        if clip is OutputState.DIFFERS and self.policy.overwrite is not True:
             raise self.has_changed()
         if self.asks_for_another or (replaces and not self.is_mine):
             return self.buy(f"The clip of {self.task} was delivered, and is gone; this task buys another.")
@@ -390,7 +390,7 @@ class _Case:
             f"output_path={self.order.output_path!r}: has changed since {self.task} was delivered there, and is "
             "not replaced; set overwrite=True to replace it, or give another path",
             minimax_task_id=self.found.minimax_task_id,
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
         )
 
     def other_request(self) -> MinimaxReceiptError:
@@ -400,7 +400,7 @@ class _Case:
                 f"the request is not the one that this task bought before: the receipt {self.where} of "
                 f"{self.order.owner} is of {what}, for other fields or pictures",
                 minimax_task_id=self.found.minimax_task_id,
-                money="Nothing was bought now; what was bought before is or will be billed.",
+                billing="Nothing was bought now; what was bought before is or will be billed.",
                 hint="If the change is meant, clear this task, which then buys another clip. If it is not, make the "
                 "fields the same at each try: templates without the current time, mapped lists in a fixed order.",
             )
@@ -408,7 +408,7 @@ class _Case:
             f"two different requests share one output_path: {self.where} is the receipt of {self.found.owner} "
             f"({what}), and {self.order.owner} wants another clip there",
             minimax_task_id=self.found.minimax_task_id,
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="If the request for this output changes now and then, set overwrite='changed' to buy whenever it "
             "does; overwrite=True buys in every run. Otherwise give each request an output_path of its own. If the "
             "other one was given up, `airflow minimax receipts forget` takes its receipt away.",
@@ -428,7 +428,7 @@ def orphaned(receipt: Receipt, where: str) -> MinimaxSubmissionUnknownError:
         f"answer {answer} (receipt: {where})",
         platform=receipt.platform,
         minimax_task_id=named,
-        money="It may have been bought and billed; nothing was bought now.",
+        billing="It may have been bought and billed; nothing was bought now.",
         hint=WAYS_ON,
     )
 

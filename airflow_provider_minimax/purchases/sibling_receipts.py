@@ -11,12 +11,12 @@ from typing import Any
 from airflow_provider_minimax.exceptions import MinimaxReceiptError
 from airflow_provider_minimax.paths import storage_of
 from airflow_provider_minimax.purchases.receipt import Receipt, read_receipt
-from airflow_provider_minimax.purchases.stores import SUFFIX, read_file, read_object, trouble
+from airflow_provider_minimax.purchases.stores import SUFFIX, read_file, read_object, storage_errors
 
 _MOST = 500
 
 
-def neighbours_of(output_path: str, since: datetime) -> tuple[Receipt, ...]:
+def sibling_receipts_of(output_path: str, since: datetime) -> tuple[Receipt, ...]:
     """
     Return the other receipts in an output's folder that were written lately.
 
@@ -25,7 +25,7 @@ def neighbours_of(output_path: str, since: datetime) -> tuple[Receipt, ...]:
     :raises MinimaxReceiptStoreError: the folder cannot be read.
     :raises MinimaxReceiptError: one of them cannot be read, or they are too many.
     """
-    with trouble(f"folder of {output_path}", "read"):
+    with storage_errors(f"folder of {output_path}", "read"):
         storage, own = storage_of(f"{output_path}{SUFFIX}")
         is_local = "file" in storage.protocol
         folder = own.rpartition("/")[0] or "/"

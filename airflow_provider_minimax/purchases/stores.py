@@ -26,7 +26,7 @@ SUFFIX = ".receipt.json"
 STATE_KEY = "minimax_receipt"
 
 
-class Home(Protocol):
+class ReceiptStore(Protocol):
     """A place for one receipt."""
 
     where: str
@@ -59,7 +59,7 @@ class Home(Protocol):
         """Take the receipt away; raises like :meth:`create`."""
 
 
-class SidecarHome:
+class SidecarStore:
     """
     A receipt next to the output: ``clip.mp4.receipt.json``.
 
@@ -70,7 +70,7 @@ class SidecarHome:
         self.where = f"{output_path}{SUFFIX}"
         self._file = local_path(self.where)
         if self._file is None:
-            with trouble(f"receipt {self.where}", "reached"):
+            with storage_errors(f"receipt {self.where}", "reached"):
                 self._storage, self._path = storage_of(self.where)
         # Not every storage behind fsspec can create a file exclusively; a local one can.
         self.create_may_race = self._file is None
@@ -78,7 +78,7 @@ class SidecarHome:
 
     def read(self) -> Receipt | None:
         """Return the receipt, if there is one."""
-        with trouble(f"receipt {self.where}", "read"):
+        with storage_errors(f"receipt {self.where}", "read"):
             try:
                 content = read_file(self._file, self.where) if self._file else read_object(self._storage, self._path)
             except FileNotFoundError:
@@ -87,7 +87,7 @@ class SidecarHome:
 
     def create(self, receipt: Receipt) -> bool:
         """Write the receipt unless there is one."""
-        with trouble(f"receipt {self.where}", "written"):
+        with storage_errors(f"receipt {self.where}", "written"):
             try:
                 if self._file:
                     self._publish(self._file, receipt, _put_new)
@@ -99,7 +99,7 @@ class SidecarHome:
 
     def write(self, receipt: Receipt) -> None:
         """Write the receipt in place of the one that is there."""
-        with trouble(f"receipt {self.where}", "written"):
+        with storage_errors(f"receipt {self.where}", "written"):
             if self._file:
                 self._publish(self._file, receipt, os.replace)
             else:
@@ -107,7 +107,7 @@ class SidecarHome:
 
     def erase(self) -> None:
         """Take the receipt away."""
-        with trouble(f"receipt {self.where}", "erased"), suppress(FileNotFoundError):
+        with storage_errors(f"receipt {self.where}", "erased"), suppress(FileNotFoundError):
             if self._file:
                 self._file.unlink()
             else:
@@ -189,7 +189,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-class StateStoreHome:
+class StateStore:
     """
     A receipt in Airflow's task state store, which outlives the tries of a task.
 
@@ -209,7 +209,7 @@ class StateStoreHome:
 
     def read(self) -> Receipt | None:
         """Return the receipt, if there is one."""
-        with trouble(f"receipt {self.where}", "read"):
+        with storage_errors(f"receipt {self.where}", "read"):
             found = self._store.get(self._key)
         return None if found is None else read_receipt(found, self.where)
 
@@ -224,17 +224,17 @@ class StateStoreHome:
         """Write the receipt in place of the one that is there."""
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-        with trouble(f"receipt {self.where}", "written"):
+        with storage_errors(f"receipt {self.where}", "written"):
             self._store.set(self._key, receipt.as_values(), retention=NEVER_EXPIRE)
 
     def erase(self) -> None:
         """Take the receipt away."""
-        with trouble(f"receipt {self.where}", "erased"):
+        with storage_errors(f"receipt {self.where}", "erased"):
             self._store.delete(self._key)
 
 
 @contextmanager
-def trouble(thing: str, done: str) -> Iterator[None]:
+def storage_errors(thing: str, done: str) -> Iterator[None]:
     """
     Turn whatever a store raises into our error: each kind of storage has errors of its own.
 

@@ -119,7 +119,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         if cancel_on_timeout and api_version == "v1":
             raise MinimaxRequestError(
                 "cancel_on_timeout=True: is for api_version='v2'; the first version of MiniMax's API cannot cancel",
-                money=NOTHING_BOUGHT,
+                billing=NOTHING_BOUGHT,
             )
 
     @cached_property
@@ -131,11 +131,11 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once: not yet, the task's facts, or why there is no clip."""
-        from airflow_provider_minimax.polling.poller import settle, time_left
+        from airflow_provider_minimax.polling.poller import terminal_outcome, time_left
 
         task = self._look(time_left(self._deadline, time.time()))
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status or task.state)
-        outcome = settle(task)
+        outcome = terminal_outcome(task)
         if outcome is None:
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=outcome.result().as_result())
@@ -166,7 +166,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         self._deadline = self._began_at(context) + self.timeout
         try:
             if self._place(context) is not None:
-                self._wishes().check_means()
+                self._wishes().check_dependencies()
             with closing(self.hook):
                 return self._look_then_defer(context) if self.deferrable else self._poke_until_done(context)
         except MinimaxError as error:
@@ -216,7 +216,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         from airflow_provider_minimax.polling.poller import Outcome
 
         try:
-            task = Outcome.of_event(event).result()
+            task = Outcome.from_event(event).result()
         except MinimaxError as error:
             self._fail(after_purchase(error, "triggerer"))
         self._seen_version = task.api_version
@@ -271,11 +271,11 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     def _give_up(self, error: MinimaxTaskTimeoutError) -> None:
         from airflow_provider_minimax.api.task import TaskState
-        from airflow_provider_minimax.polling.cancel import give_up, told
+        from airflow_provider_minimax.polling.cancel import describe_cancellation, try_cancel
 
         with closing(self.hook):
-            seen = give_up(self.hook, str(error.minimax_task_id), self._version)
-        error.money = told(seen, str(error.minimax_task_id))
+            seen = try_cancel(self.hook, str(error.minimax_task_id), self._version)
+        error.billing = describe_cancellation(seen, str(error.minimax_task_id))
         if not isinstance(seen, MinimaxError) and seen.state is TaskState.CANCELLED:
             error.hint = _BUY_ANOTHER
 
@@ -284,6 +284,6 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         return MinimaxTaskTimeoutError(
             f"the task did not end within {self.timeout:g} s",
             minimax_task_id=minimax_task_id,
-            money=f"Task {minimax_task_id} goes on and will be billed.",
+            billing=f"Task {minimax_task_id} goes on and will be billed.",
             hint="Clear this sensor to wait on, with a longer timeout if need be; that buys nothing.",
         )

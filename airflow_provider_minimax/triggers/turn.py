@@ -16,7 +16,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRateLimitError
-from airflow_provider_minimax.polling.limiter import shared_turnstile
+from airflow_provider_minimax.polling.limiter import shared_limiter
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
 
 # Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
@@ -76,7 +76,7 @@ class MinimaxTurnTrigger(BaseTrigger):
         yield TriggerEvent(storable(event))  # type: ignore[no-untyped-call]
 
     async def _turn(self) -> None:
-        with shared_turnstile(self.minimax_conn_id, self.rate_limit_per_minute) as turnstile:
+        with shared_limiter(self.minimax_conn_id, self.rate_limit_per_minute) as turnstile:
             turnstile.pause(self.not_before)
             await asyncio.sleep(_FIRST_OF_ALL)
             # From a thread, because a full pipe of logs would hold up the loop.
@@ -93,7 +93,7 @@ class MinimaxTurnTrigger(BaseTrigger):
         return MinimaxRateLimitError(
             f"no turn to buy through connection {self.minimax_conn_id!r} came within "
             f"{self.deadline - self.asked_at:.0f} s{refused}",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Give the task a longer timeout, or let fewer tasks wait at once with a pool.",
         )
 

@@ -19,17 +19,17 @@ from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
-from airflow_provider_minimax.polling.cancel import agive_up, to_the_end, told
-from airflow_provider_minimax.polling.poller import MAX_FAILURES, Outcome, Pace, Wait, Watch
-from airflow_provider_minimax.polling.schedule import Foreseen, foreseen
-from airflow_provider_minimax.polling.shared_poller import Hub, shared_hub
+from airflow_provider_minimax.polling.cancel import atry_cancel, describe_cancellation, shielded
+from airflow_provider_minimax.polling.poller import MAX_FAILURES, FixedInterval, KeepPolling, Outcome, TaskPoller
+from airflow_provider_minimax.polling.schedule import LearnedSchedule, learned_schedule
+from airflow_provider_minimax.polling.shared_poller import SharedPoller, get_shared_poller
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
 
 
 class MinimaxTaskTrigger(BaseTrigger):
     """
-    Watch a remote task until it is over, or until patience ends; then send one small event.
+    Poll a remote task until it ends or the deadline passes; then send one small event.
 
     :param minimax_task_id: the remote task. Not named ``task_id``, which Airflow overwrites on triggers.
     :param minimax_conn_id: the connection to look through.
@@ -90,38 +90,38 @@ class MinimaxTaskTrigger(BaseTrigger):
         return "airflow_provider_minimax.triggers.video.MinimaxTaskTrigger", changed_arguments(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
-        async with shared_hub(self.minimax_conn_id) as hub:
+        """Poll, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
+        async with get_shared_poller(self.minimax_conn_id) as hub:
             outcome = await self._watch(hub)
         self._is_over = True
         yield TriggerEvent(storable(outcome.as_event()))  # type: ignore[no-untyped-call]
 
-    async def _watch(self, hub: Hub) -> Outcome:
+    async def _watch(self, hub: SharedPoller) -> Outcome:
         pace = self._pace()
-        watch = Watch(
+        watch = TaskPoller(
             self.minimax_task_id,
             deadline=self.deadline,
             pace=pace,
             process="triggerer",
             max_failures=self.max_failures,
         )
-        step: Wait | Outcome = watch.start(time.time())
-        while isinstance(step, Wait):
+        step: KeepPolling | Outcome = watch.start(time.time())
+        while isinstance(step, KeepPolling):
             if step.note:
                 await self._say(step.note, warn=step.warn)
             step = watch.after(await self._look(hub, step.seconds, watch), time.time())
-        if isinstance(pace, Foreseen) and step.error is None:
+        if isinstance(pace, LearnedSchedule) and step.error is None:
             pace.learn(watch.seen_running_at, time.time())
         return step
 
-    def _pace(self) -> Pace | Foreseen:
+    def _pace(self) -> FixedInterval | LearnedSchedule:
         if self.poll_interval is not None:
-            return Pace(self.poll_interval, self.exponential_backoff, self.max_wait)
+            return FixedInterval(self.poll_interval, self.exponential_backoff, self.max_wait)
         if self.clip is None:
-            return Pace()
-        return foreseen(self.minimax_conn_id, self.clip)
+            return FixedInterval()
+        return learned_schedule(self.minimax_conn_id, self.clip)
 
-    async def _look(self, hub: Hub, after: float, watch: Watch) -> VideoTask | MinimaxError:
+    async def _look(self, hub: SharedPoller, after: float, watch: TaskPoller) -> VideoTask | MinimaxError:
         def again(task: VideoTask, now: float) -> float | None:
             self.api_version = task.api_version
             return watch.again(task, now)
@@ -145,7 +145,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         if self._is_over:
             return
         if self.cancel_on_kill:
-            await to_the_end(self._end())
+            await shielded(self._end())
         else:
             await self._say(
                 f"No longer watching MiniMax task {self.minimax_task_id} in this triggerer: the Airflow task was ended "
@@ -161,9 +161,11 @@ class MinimaxTaskTrigger(BaseTrigger):
         else:
             reason = await why_killed(self.task_instance, self.attempt)
         if reason is Reason.ENDED or (reason is Reason.CLEARED and self.cancel_on_clear):
-            async with shared_hub(self.minimax_conn_id) as hub:
-                seen = await agive_up(hub.hook, self.minimax_task_id, self.api_version)
-            await self._say(f"No longer watching: {reason.value}. {told(seen, self.minimax_task_id)}", warn=True)
+            async with get_shared_poller(self.minimax_conn_id) as hub:
+                seen = await atry_cancel(hub.hook, self.minimax_task_id, self.api_version)
+            await self._say(
+                f"No longer watching: {reason.value}. {describe_cancellation(seen, self.minimax_task_id)}", warn=True
+            )
         else:
             await self._say(
                 f"No longer watching in this triggerer: {reason.value}. MiniMax task {self.minimax_task_id} is not "

@@ -292,7 +292,7 @@ def test_a_refusal_that_names_no_task_bought_nothing(platform, status, kind, bod
     found = meaning(platform, answered(body, status))
     assert isinstance(found, MinimaxError)
     assert not isinstance(found, MinimaxSubmissionUnknownError), found
-    assert found.money == NOTHING_BOUGHT
+    assert found.billing == NOTHING_BOUGHT
     if isinstance(body, str):
         # Where there is a code, that decides what kind it is.
         assert isinstance(found, kind)
@@ -300,14 +300,14 @@ def test_a_refusal_that_names_no_task_bought_nothing(platform, status, kind, bod
 
 def test_the_id_of_the_exchange_is_no_task():
     body = {"id": "0217852290155", "error": {"message": "no"}}
-    assert meaning("vtrix", answered(body, 401, **{"x-request-id": "0217852290155"})).money == NOTHING_BOUGHT
-    assert meaning("vtrix", answered(body, 401, **{"trace-id": "0217852290155"})).money == NOTHING_BOUGHT
+    assert meaning("vtrix", answered(body, 401, **{"x-request-id": "0217852290155"})).billing == NOTHING_BOUGHT
+    assert meaning("vtrix", answered(body, 401, **{"trace-id": "0217852290155"})).billing == NOTHING_BOUGHT
 
 
 def test_the_task_that_a_purchase_starts_from_is_not_what_it_bought():
     purchase = replace(PURCHASE, body={"model": "MiniMax-H3", "source_task_id": "4240109857"})
     refusal = answered({"error": {"message": "task_id 4240109857 is not of this account (2013)"}}, 400)
-    assert meaning("minimax_v2", refusal, purchase).money == NOTHING_BOUGHT
+    assert meaning("minimax_v2", refusal, purchase).billing == NOTHING_BOUGHT
     assert is_unknown(meaning("minimax_v2", refusal), "4240109857")
 
 
@@ -429,7 +429,7 @@ def test_a_redirect_is_not_followed(buy, status):
 
 def test_a_refusal_is_repeated_and_bought_nothing(buy):
     with serving(http(429, b"{}")) as peer:
-        assert buy(peer.url).money == NOTHING_BOUGHT
+        assert buy(peer.url).billing == NOTHING_BOUGHT
     assert peer.bought == 3
 
 
@@ -461,7 +461,7 @@ LONG = replace(PURCHASE, body={"prompt": "x" * 8_000_000})
 def test_a_refusal_while_the_request_is_still_on_its_way_is_one_or_is_not_known(buy, status, body):
     with serving(http(status, body), reads=1000) as peer:
         found = buy(peer.url, LONG)
-    assert found.money == NOTHING_BOUGHT or is_unknown(found, None)
+    assert found.billing == NOTHING_BOUGHT or is_unknown(found, None)
 
 
 def test_a_failure_that_nobody_thought_of_is_an_unknown_outcome(buy, monkeypatch):
@@ -479,7 +479,7 @@ def test_a_failure_that_nobody_thought_of_is_an_unknown_outcome(buy, monkeypatch
 def test_a_proxy_that_connects_to_nobody_bought_nothing(buy):
     """As for an https platform: the proxy is asked for a tunnel first, and says no."""
     with proxying(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n") as proxy:
-        assert buy("https://api.minimax.example", proxy=proxy.url).money == NOTHING_BOUGHT
+        assert buy("https://api.minimax.example", proxy=proxy.url).billing == NOTHING_BOUGHT
     assert proxy.bought == 3
 
 

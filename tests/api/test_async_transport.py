@@ -295,12 +295,12 @@ async def test_nothing_is_left_open(tls_peer, caplog):
 
 
 def is_over_aiohttp(transport: AsyncTransport) -> bool:
-    return transport.looks_at_once == 32
+    return transport.max_in_flight == 32
 
 
 async def test_aiohttp_is_used_where_it_is_installed(peer, looks_over):
     async with transport_to(peer.url) as transport:
-        assert transport.looks_at_once == 8
+        assert transport.max_in_flight == 8
         await transport.send(LOOK, lambda reply: reply, retries=0)
         assert is_over_aiohttp(transport) == (looks_over == "aiohttp")
 

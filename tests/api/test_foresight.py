@@ -10,23 +10,30 @@ import pytest
 
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.polling import schedule as foresight
-from airflow_provider_minimax.polling.schedule import ENOUGH, Experience, Foreseen, Kind, Law, published
+from airflow_provider_minimax.polling.schedule import (
+    ENOUGH,
+    DurationModel,
+    DurationStats,
+    Kind,
+    LearnedSchedule,
+    published,
+)
 
 CLIPS = 1500
 LAWS = [(median, sigma) for median in (60, 120, 180) for sigma in (0.25, 0.5)]
 UNKNOWN = Kind("c", "a-model-of-tomorrow")
 
 
-class Told(Experience):
+class Told(DurationStats):
     """What is known when somebody has guessed."""
 
-    def __init__(self, law: Law) -> None:
+    def __init__(self, law: DurationModel) -> None:
         super().__init__(UNKNOWN)
-        self.timetable = foresight.Timetable.of(law, longest=foresight.LONGEST_GAP, start=0.0)
+        self.timetable = foresight.PollTimetable.of(law, longest=foresight.LONGEST_GAP, start=0.0)
 
 
-def learnt(durations: list[float]) -> Experience:
-    known = Experience(UNKNOWN)
+def learnt(durations: list[float]) -> DurationStats:
+    known = DurationStats(UNKNOWN)
     for seconds in durations:
         known.learn(seconds)
     return known
@@ -37,13 +44,13 @@ def durations(median: float, sigma: float, *, count: int = CLIPS, seed: int = 7)
     return [median * math.exp(sigma * chance.gauss(0, 1)) for _ in range(count)]
 
 
-def run(known: Experience, clips: list[float]) -> tuple[float, float]:
+def run(known: DurationStats, clips: list[float]) -> tuple[float, float]:
     """Return looks a clip, and the mean seconds from a clip's end to the look that sees it."""
-    pace, chance, looks, late = Foreseen(known, bought_at=1e9), random.Random(11), 0, 0.0
+    pace, chance, looks, late = LearnedSchedule(known, bought_at=1e9), random.Random(11), 0, 0.0
     for ends in clips:
-        now, count, luck = 0.0, 0, chance.random()
+        now, count, jitter = 0.0, 0, chance.random()
         while True:
-            now += pace.delay(1e9 + now, count, luck)
+            now += pace.delay(1e9 + now, count, jitter)
             count += 1
             if now >= ends:
                 break
@@ -58,7 +65,7 @@ def looks_at_ten_seconds(clips: list[float]) -> float:
 @pytest.mark.parametrize(("median", "sigma"), LAWS)
 def test_a_right_guess_saves_looks_and_finds_clips_as_soon_as_a_look_every_ten_seconds(median, sigma):
     clips = durations(median, sigma)
-    looks, late = run(Told(Law(median, 0.35)), clips)
+    looks, late = run(Told(DurationModel(median, 0.35)), clips)
     assert looks / looks_at_ten_seconds(clips) <= (0.85 if sigma == 0.25 else 0.9)
     assert late <= 5.6
 
@@ -67,7 +74,7 @@ def test_a_right_guess_saves_looks_and_finds_clips_as_soon_as_a_look_every_ten_s
 @pytest.mark.parametrize(("median", "sigma"), LAWS)
 def test_a_guess_that_is_wrong_by_a_factor_of_two_makes_no_clip_late(median, sigma, wrong):
     clips = durations(median, sigma)
-    looks, late = run(Told(Law(median * wrong, 0.35)), clips)
+    looks, late = run(Told(DurationModel(median * wrong, 0.35)), clips)
     assert looks / looks_at_ten_seconds(clips) <= 1.1
     assert late <= 8
 
@@ -83,11 +90,11 @@ def test_times_that_were_seen_save_more(median, sigma):
 def test_it_is_learnt_from_looks_alone():
     """Each clip is learnt from as a trigger does it, between the last look that saw it run and the one that did not."""
     clips = durations(120, 0.25, count=300)
-    known, chance, counts = Experience(UNKNOWN), random.Random(5), []
+    known, chance, counts = DurationStats(UNKNOWN), random.Random(5), []
     for ends in clips:
-        pace, now, count, running_at, luck = Foreseen(known, bought_at=1e9), 0.0, 0, None, chance.random()
+        pace, now, count, running_at, jitter = LearnedSchedule(known, bought_at=1e9), 0.0, 0, None, chance.random()
         while True:
-            now += pace.delay(1e9 + now, count, luck)
+            now += pace.delay(1e9 + now, count, jitter)
             count += 1
             if now >= ends:
                 break
@@ -98,7 +105,7 @@ def test_it_is_learnt_from_looks_alone():
 
 
 def test_a_kind_that_nobody_knows_is_looked_at_every_ten_seconds():
-    pace = Foreseen(Experience(UNKNOWN), bought_at=0.0)
+    pace = LearnedSchedule(DurationStats(UNKNOWN), bought_at=0.0)
     assert [pace.delay(1.0, looks, 0.5) for looks in (0, 1, 2)] == [5, 10, 10]
 
 
@@ -111,37 +118,41 @@ def test_a_few_clips_are_not_yet_an_experience():
 
 def test_a_clip_that_was_done_early_brings_the_first_look_forward_at_once():
     known = learnt([120.0] * 32)
-    before = Foreseen(known, 0.0).delay(0.0, 0, 0.0)
+    before = LearnedSchedule(known, 0.0).delay(0.0, 0, 0.0)
     known.learn(40.0)
     assert before > 70
-    assert Foreseen(known, 0.0).delay(0.0, 0, 0.0) < 40
+    assert LearnedSchedule(known, 0.0).delay(0.0, 0, 0.0) < 40
 
 
-@pytest.mark.parametrize("law", [Law(130, 0.35), Law(10, 0.15), Law(3600, 1.0)])
-@pytest.mark.parametrize("luck", [0.0, 0.5, 0.999])
-def test_no_gap_is_longer_than_the_bound_or_too_short_to_be_of_use(law, luck):
-    pace, now, gaps = Foreseen(Told(law), bought_at=0.0), 0.0, []
+@pytest.mark.parametrize("law", [DurationModel(130, 0.35), DurationModel(10, 0.15), DurationModel(3600, 1.0)])
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
+def test_no_gap_is_longer_than_the_bound_or_too_short_to_be_of_use(law, jitter):
+    pace, now, gaps = LearnedSchedule(Told(law), bought_at=0.0), 0.0, []
     while now < 4 * law.median:
-        gaps.append(pace.delay(now, len(gaps), luck))
+        gaps.append(pace.delay(now, len(gaps), jitter))
         now += gaps[-1]
     assert max(gaps) <= foresight.LONGEST_GAP + 0.01
     assert min(gaps[1:]) >= 0.9
 
 
 def test_a_look_that_is_a_little_early_is_not_followed_by_one_at_its_proper_time():
-    pace = Foreseen(Told(Law(120, 0.35)), bought_at=0.0)
+    pace = LearnedSchedule(Told(DurationModel(120, 0.35)), bought_at=0.0)
     due = pace.delay(0.0, 0, 0.5)
     assert pace.delay(due - 0.2, 1, 0.5) > 5
 
 
 def test_a_clip_of_long_ago_is_looked_at_every_ten_seconds():
-    pace = Foreseen(Told(Law(120, 0.35)), bought_at=0.0)
+    pace = LearnedSchedule(Told(DurationModel(120, 0.35)), bought_at=0.0)
     now = 86400.0 + pace.delay(86400.0, 0, 0.5)
     assert pace.delay(now, 1, 0.5) == pytest.approx(10)
 
 
 def test_a_clock_that_was_set_back_is_no_trouble():
-    assert 0 <= Foreseen(Told(Law(120, 0.35)), bought_at=1000.0).delay(0.0, 0, 0.5) <= foresight.LONGEST_GAP
+    assert (
+        0
+        <= LearnedSchedule(Told(DurationModel(120, 0.35)), bought_at=1000.0).delay(0.0, 0, 0.5)
+        <= foresight.LONGEST_GAP
+    )
 
 
 @pytest.mark.parametrize("model", catalogue.models())

@@ -27,26 +27,26 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     error_from_event,
 )
-from airflow_provider_minimax.polling.poller import Outcome, Pace, Wait, Watch, settle
+from airflow_provider_minimax.polling.poller import FixedInterval, KeepPolling, Outcome, TaskPoller, terminal_outcome
 
 RUNNING = VideoTask("T", TaskState.RUNNING, "Processing")
 DONE = VideoTask("T", TaskState.SUCCEEDED, "Success", file_id="F", width=1366, height=768)
 
 
-def watch(**options) -> Watch:
-    return Watch("T", **{"deadline": 1000.0, "pace": Pace(10.0), "luck": 0.5} | options)
+def watch(**options) -> TaskPoller:
+    return TaskPoller("T", **{"deadline": 1000.0, "pace": FixedInterval(10.0), "jitter": 0.5} | options)
 
 
 def test_looks_are_an_interval_apart():
-    assert {Pace(10).delay(0.0, looks, luck) for looks in (1, 2, 99) for luck in (0.0, 0.5, 1.0)} == {10}
+    assert {FixedInterval(10).delay(0.0, looks, jitter) for looks in (1, 2, 99) for jitter in (0.0, 0.5, 1.0)} == {10}
 
 
 def test_first_looks_are_spread_over_an_interval_so_that_a_crowd_does_not_ask_at_once():
-    assert [Pace(10).delay(0.0, 0, luck) for luck in (0.0, 0.3, 1.0)] == [0, 3, 10]
+    assert [FixedInterval(10).delay(0.0, 0, jitter) for jitter in (0.0, 0.3, 1.0)] == [0, 3, 10]
 
 
 def test_backoff_doubles_up_to_the_longest_wait():
-    pace = Pace(10, exponential_backoff=True, max_wait=60)
+    pace = FixedInterval(10, exponential_backoff=True, max_wait=60)
     assert [pace.delay(0.0, n, 0.0) for n in (1, 2, 3, 4, 5, 99)] == [5, 10, 20, 40, 60, 60]
 
 
@@ -59,7 +59,7 @@ def test_it_is_known_when_a_task_was_last_seen_to_go_on():
 
 
 def test_a_running_task_is_looked_at_again():
-    assert watch().after(RUNNING, 0.0) == Wait(10.0, "MiniMax task T: Processing")
+    assert watch().after(RUNNING, 0.0) == KeepPolling(10.0, "MiniMax task T: Processing")
 
 
 def test_a_state_is_noted_when_it_changes_and_not_at_every_look():
@@ -121,11 +121,11 @@ def test_a_finished_task_is_an_outcome_even_past_the_deadline():
 def test_failed_looks_are_tolerated_until_there_are_too_many_in_a_row():
     it = watch(max_failures=3)
     down = MinimaxUnavailableError("down")
-    assert isinstance(it.after(down, 0.0), Wait)
-    assert isinstance(it.after(down, 1.0), Wait)
-    assert isinstance(it.after(RUNNING, 2.0), Wait)
-    assert isinstance(it.after(down, 3.0), Wait)
-    assert isinstance(it.after(down, 4.0), Wait)
+    assert isinstance(it.after(down, 0.0), KeepPolling)
+    assert isinstance(it.after(down, 1.0), KeepPolling)
+    assert isinstance(it.after(RUNNING, 2.0), KeepPolling)
+    assert isinstance(it.after(down, 3.0), KeepPolling)
+    assert isinstance(it.after(down, 4.0), KeepPolling)
     outcome = it.after(down, 5.0)
     assert isinstance(outcome.error, MinimaxUnavailableError)
     assert "gave up after 3 failed status checks in a row" in str(outcome.error)
@@ -134,7 +134,7 @@ def test_failed_looks_are_tolerated_until_there_are_too_many_in_a_row():
 
 def test_without_a_cap_failed_looks_are_tolerated_until_the_deadline():
     it = watch(max_failures=None)
-    assert all(isinstance(it.after(MinimaxUnavailableError("down"), float(n)), Wait) for n in range(50))
+    assert all(isinstance(it.after(MinimaxUnavailableError("down"), float(n)), KeepPolling) for n in range(50))
     timed_out = it.after(MinimaxUnavailableError("down"), 1000.0).error
     assert isinstance(timed_out, MinimaxTaskTimeoutError)
     assert "the last 51 status checks failed: down" in str(timed_out)
@@ -161,7 +161,7 @@ CONNECTION_TROUBLE = pytest.mark.parametrize(
 @pytest.mark.parametrize("process", ["worker", "triggerer"])
 def test_trouble_with_the_connection_is_waited_out_until_the_deadline_and_is_never_too_much(trouble, process):
     it = watch(max_failures=3, process=process)
-    assert all(isinstance(it.after(copy(trouble), float(n)), Wait) for n in range(100))
+    assert all(isinstance(it.after(copy(trouble), float(n)), KeepPolling) for n in range(100))
     timed_out = it.after(copy(trouble), 1000.0).error
     assert isinstance(timed_out, MinimaxTaskTimeoutError)
     assert f"the {process} cannot use the connection just now: {trouble.message}" in str(timed_out)
@@ -182,19 +182,19 @@ def test_trouble_with_the_connection_is_noted_once_a_change_and_so_is_its_end():
 
 def test_trouble_with_the_connection_neither_counts_nor_forgives_other_trouble():
     it, down, gone = watch(max_failures=3), MinimaxUnavailableError("down"), MinimaxConnectionNotFoundError("gone")
-    assert all(isinstance(it.after(copy(seen), 0.0), Wait) for seen in (down, gone, down, gone, gone))
+    assert all(isinstance(it.after(copy(seen), 0.0), KeepPolling) for seen in (down, gone, down, gone, gone))
     assert isinstance(it.after(copy(down), 0.0), Outcome)
 
 
 def test_a_connection_that_is_malformed_ends_the_wait_at_once_and_not_for_good():
     """Polling cannot help; a retry of the Airflow task, once it was repaired, can."""
-    error = watch().after(MinimaxConfigurationError("platform='x'", money="Nothing was bought."), 0.0).error
+    error = watch().after(MinimaxConfigurationError("platform='x'", billing="Nothing was bought."), 0.0).error
     assert isinstance(error, MinimaxConnectionUnusableError)
     assert not error.is_final
     assert "platform='x'" in str(error)
     assert "Nothing was bought" not in str(error)
     assert "Task T may still be running and will be billed" in str(error)
-    assert type(Outcome.of_event(Outcome(None, error).as_event()).error) is MinimaxConnectionUnusableError
+    assert type(Outcome.from_event(Outcome(None, error).as_event()).error) is MinimaxConnectionUnusableError
 
 
 @pytest.mark.parametrize(
@@ -206,26 +206,26 @@ def test_a_connection_that_is_malformed_ends_the_wait_at_once_and_not_for_good()
     ],
 )
 def test_a_task_that_ended_badly_is_an_error_that_names_it(task, error):
-    outcome = settle(task)
+    outcome = terminal_outcome(task)
     assert type(outcome.error) is error
     assert "task T" in str(outcome.error)
 
 
 @pytest.mark.parametrize(("api_version", "code"), [("v1", None), ("v2", "cancelled")])
 def test_a_cancelled_task_is_free_where_only_what_is_queued_can_be_cancelled(api_version, code):
-    error = settle(VideoTask("T", TaskState.CANCELLED, "cancelled", api_version=api_version)).error
+    error = terminal_outcome(VideoTask("T", TaskState.CANCELLED, "cancelled", api_version=api_version)).error
     assert error.code == code
     assert ("free of charge" in str(error)) is (code is not None)
 
 
 @pytest.mark.parametrize("state", [TaskState.PENDING, TaskState.RUNNING, TaskState.UNKNOWN])
 def test_a_task_that_goes_on_is_not_settled(state):
-    assert settle(VideoTask("T", state)) is None
+    assert terminal_outcome(VideoTask("T", state)) is None
 
 
 def test_an_outcome_survives_the_way_through_an_event():
     event = json.loads(json.dumps(Outcome(DONE).as_event()))
-    assert Outcome.of_event(event) == Outcome(DONE)
+    assert Outcome.from_event(event) == Outcome(DONE)
 
 
 def test_the_times_and_the_bill_survive_the_way_through_an_event():
@@ -238,7 +238,7 @@ def test_the_times_and_the_bill_survive_the_way_through_an_event():
         billed=Billed(Decimal("0.035714285714"), "USD"),
     )
     text = json.dumps(Outcome(told).as_event())
-    assert Outcome.of_event(json.loads(text)).result() == told
+    assert Outcome.from_event(json.loads(text)).result() == told
     assert len(text) < 500
 
 
@@ -260,13 +260,13 @@ def test_an_event_says_nothing_of_times_and_bills_that_were_not_told():
 def test_a_clip_is_not_lost_to_an_events_odd_times_or_bill(odd):
     event = Outcome(DONE).as_event()
     event["task"] |= odd
-    assert Outcome.of_event(event).result() == DONE
+    assert Outcome.from_event(event).result() == DONE
 
 
 def test_an_events_error_survives_with_its_kind_and_facts():
-    error = MinimaxModerationError("refused", minimax_task_id="T", code="1027", money="Perhaps billed.")
+    error = MinimaxModerationError("refused", minimax_task_id="T", code="1027", billing="Perhaps billed.")
     event = json.loads(json.dumps(Outcome(None, error).as_event()))
-    again = Outcome.of_event(event).error
+    again = Outcome.from_event(event).error
     assert (type(again), str(again)) == (MinimaxModerationError, str(error))
 
 
@@ -278,7 +278,7 @@ def test_no_url_gets_into_an_event():
 @pytest.mark.parametrize("event", [None, {}, {"status": "success"}, "done", {"task": {"task_id": "T", "state": "?"}}])
 def test_an_event_that_makes_no_sense_is_an_error_and_never_a_success(event):
     with pytest.raises(MinimaxError, match="cannot read"):
-        Outcome.of_event(event).result()
+        Outcome.from_event(event).result()
 
 
 def test_an_error_of_a_newer_version_is_still_an_error():
@@ -292,7 +292,7 @@ def test_only_a_cancelled_task_of_v2_counts_as_free_whatever_a_failed_one_says()
         (TaskState.CANCELLED, "v1", None),
         (TaskState.CANCELLED, "v2", "cancelled"),
     ):
-        ended = settle(VideoTask("7", state, code="cancelled", api_version=api_version))
+        ended = terminal_outcome(VideoTask("7", state, code="cancelled", api_version=api_version))
         assert ended is not None
         assert ended.error is not None
         assert ended.error.code == code

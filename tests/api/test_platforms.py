@@ -365,7 +365,7 @@ def test_a_bill_in_json_loses_nothing(amount, plain):
     billed = Billed(Decimal(amount), "USD")
     text = json.dumps(billed.as_dict())
     assert text == f'{{"amount": {plain}, "unit": "USD", "kind": "billed"}}'
-    assert Billed.of_dict(json.loads(text)) == billed
+    assert Billed.from_dict(json.loads(text)) == billed
 
 
 @pytest.mark.parametrize("platform", ["minimax", "minimax_v2", "chainhub", "vtrix", "novita"])

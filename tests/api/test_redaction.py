@@ -185,7 +185,7 @@ def test_so_do_the_name_of_a_task_and_a_place():
 
 @pytest.mark.parametrize("wrong", [{"a": 1}, [], "", None, 10**400, 1.5, True])
 def test_an_error_of_a_receipt_that_somebody_edited_is_read_all_the_same(wrong):
-    event = MinimaxRequestError("no", code="1027", http_status=400, hint="h", money="m", retry_after=1).as_event()
+    event = MinimaxRequestError("no", code="1027", http_status=400, hint="h", billing="m", retry_after=1).as_event()
     for name in event:
         assert str(error_from_event(event | {name: wrong}))
     assert error_from_event(event | {"code": 1027}).code == "1027"

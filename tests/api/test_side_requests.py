@@ -212,7 +212,7 @@ def test_a_rewritten_prompt_is_read_as_it_is_and_kept_out_of_events_and_logs():
     assert (task.prompt, task.is_rewriting, task.has_output, task.file) == (prompt, True, True, None)
     assert task.as_result()["prompt"] == prompt
     assert "paper boat" not in f"{task!r} {task.as_event()}"
-    assert type(task).of_event(task.as_event()).is_rewriting
+    assert type(task).from_event(task.as_event()).is_rewriting
 
 
 def test_a_rewriting_without_its_prompt_has_no_output_yet():

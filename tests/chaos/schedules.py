@@ -69,51 +69,51 @@ class Schedule:
 
 def draw(seed: int, number: int) -> Schedule:
     """Return a schedule, always the same for the same numbers."""
-    luck = random.Random(f"{seed}/{number}")
-    dag = luck.choice(list(POINTS))
-    return Schedule(number, dag, _plan(luck, dag), _trouble(luck, dag))
+    jitter = random.Random(f"{seed}/{number}")
+    dag = jitter.choice(list(POINTS))
+    return Schedule(number, dag, _plan(jitter, dag), _trouble(jitter, dag))
 
 
-def _plan(luck: random.Random, dag: str) -> Plan:
+def _plan(jitter: random.Random, dag: str) -> Plan:
     tasks = POINTS[dag]
     plan: Plan = {task: [] for task in tasks}
-    for _ in range(luck.randint(0, MOST_DEATHS)):
-        task = luck.choice(list(tasks))
+    for _ in range(jitter.randint(0, MOST_DEATHS)):
+        task = jitter.choice(list(tasks))
         settles = "adopting" in dag
-        in_doubt = luck.random() < (
+        in_doubt = jitter.random() < (
             SHARE_OF_DEATHS_IN_DOUBT_WHERE_IT_IS_SETTLED if settles else SHARE_OF_DEATHS_IN_DOUBT
         )
         points = [point for point in tasks[task] if (point in IN_DOUBT) == in_doubt]
         if points:
-            victim = "worker" if luck.random() < SHARE_OF_WORKERS_AMONG_THE_DEAD else "task"
-            plan[task].append((luck.choice(points), victim))
+            victim = "worker" if jitter.random() < SHARE_OF_WORKERS_AMONG_THE_DEAD else "task"
+            plan[task].append((jitter.choice(points), victim))
     for task, deaths in plan.items():
         deaths.sort(key=lambda death: tasks[task].index(death[0]))
     return plan
 
 
-def _trouble(luck: random.Random, dag: str) -> list[dict[str, Any]]:
+def _trouble(jitter: random.Random, dag: str) -> list[dict[str, Any]]:
     more = TIMES_MORE_LOST_ANSWERS_THERE if "adopting" in dag else 1
     possible = [
         (0.05 * more, {"kind": "lost_answer", "operation": "submit"}),
         (
             0.03 * more,
-            {"kind": "http", "operation": "submit", "status": luck.choice([500, 502, 504]), "job_made": True},
+            {"kind": "http", "operation": "submit", "status": jitter.choice([500, 502, 504]), "job_made": True},
         ),
         (0.02 * more, {"kind": "http", "operation": "submit", "status": 503}),
         (0.02 * more, {"kind": "reset_before", "operation": "submit"}),
-        (0.10, {"kind": "base_resp", "operation": "submit", "code": 1002, "times": luck.randint(1, 3)}),
-        (0.20, {"kind": "http", "operation": "query", "status": 503, "times": luck.randint(1, 5)}),
-        (0.10, {"kind": "reset_before", "operation": "query", "times": luck.randint(1, 5)}),
-        (0.10, {"kind": "lost_answer", "operation": "file", "times": luck.randint(1, 3)}),
+        (0.10, {"kind": "base_resp", "operation": "submit", "code": 1002, "times": jitter.randint(1, 3)}),
+        (0.20, {"kind": "http", "operation": "query", "status": 503, "times": jitter.randint(1, 5)}),
+        (0.10, {"kind": "reset_before", "operation": "query", "times": jitter.randint(1, 5)}),
+        (0.10, {"kind": "lost_answer", "operation": "file", "times": jitter.randint(1, 3)}),
         (
             0.25,
             {
                 "kind": "truncated",
                 "operation": "download",
-                "times": luck.randint(1, 5),
-                "after_bytes": luck.randint(0, 140_000),
+                "times": jitter.randint(1, 5),
+                "after_bytes": jitter.randint(0, 140_000),
             },
         ),
     ]
-    return [fault for share, fault in possible if luck.random() < share]
+    return [fault for share, fault in possible if jitter.random() < share]

@@ -54,7 +54,7 @@ def test_no_schedule_pays_twice_or_forgets_a_clip(airflow, say, report):
         return len(started) >= (COUNT or LEAST) and (COUNT > 0 or time.monotonic() > began + SECONDS)
 
     def are_over() -> bool:
-        airflow.emulator.configure(seconds=killer.luck.uniform(*A_JOB_TAKES))
+        airflow.emulator.configure(seconds=killer.jitter.uniform(*A_JOB_TAKES))
         killer.strike()
         unfinished = airflow.count_unfinished(list(POINTS))
         while not is_enough() and unfinished < AT_ONCE:
@@ -92,7 +92,7 @@ class Killer:
     """
 
     airflow: Airflow
-    luck: random.Random
+    jitter: random.Random
     kills: Counter[str] = field(default_factory=Counter)
     died_by_themselves: Counter[str] = field(default_factory=Counter)
     stops: int = 0
@@ -100,7 +100,7 @@ class Killer:
     came_back: list[psutil.Process] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._due = {name: time.monotonic() + self.luck.uniform(*life) for name, life in self._lives.items()}
+        self._due = {name: time.monotonic() + self.jitter.uniform(*life) for name, life in self._lives.items()}
 
     _lives = {"triggerer": TRIGGERERS_LIVE, "scheduler": SCHEDULERS_LIVE}  # noqa: RUF012 - no field
 
@@ -112,7 +112,7 @@ class Killer:
         for name, due in self._due.items():
             if time.monotonic() > due:
                 life = self._strike_triggerer() if name == "triggerer" else self._replace(name)
-                self._due[name] = time.monotonic() + self.luck.uniform(*life)
+                self._due[name] = time.monotonic() + self.jitter.uniform(*life)
 
     def leave_one_triggerer(self) -> None:
         """End the triggerer that stood still, whether it came back or not."""
@@ -132,7 +132,7 @@ class Killer:
                 process.resume()
             self.stopped, self.came_back = [], self.stopped
             return TWO_TRIGGERERS_LIVE
-        if self.luck.random() >= SHARE_OF_TRIGGERERS_THAT_STAND_STILL:
+        if self.jitter.random() >= SHARE_OF_TRIGGERERS_THAT_STAND_STILL:
             return self._replace("triggerer")
         self.stopped = self.airflow.oldest("triggerer")
         for process in self.stopped:

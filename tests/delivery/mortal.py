@@ -20,18 +20,18 @@ def die() -> None:
 
 def arm(point: str, number: int) -> None:
     from airflow_provider_minimax.delivery.destination import LocalPlace, StoragePlace
-    from airflow_provider_minimax.delivery.part_file import Unfinished
+    from airflow_provider_minimax.delivery.part_file import PartFile
     from airflow_provider_minimax.purchases.ledger import Ledger
 
     if point == "bytes":
-        write = Unfinished.write
+        write = PartFile.write
 
-        def counted(self: Unfinished, chunk: bytes) -> None:
+        def counted(self: PartFile, chunk: bytes) -> None:
             write(self, chunk)
             if self.size >= number:
                 die()
 
-        Unfinished.write = counted  # type: ignore[method-assign]
+        PartFile.write = counted  # type: ignore[method-assign]
     elif point == "upload":
         from s3fs import S3FileSystem
 

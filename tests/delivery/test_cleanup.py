@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_minimax.delivery import cleanup
 from airflow_provider_minimax.delivery.cleanup import WEEK, clean
-from airflow_provider_minimax.delivery.destination import place_of
-from airflow_provider_minimax.delivery.part_file import Unfinished
+from airflow_provider_minimax.delivery.destination import destination_of
+from airflow_provider_minimax.delivery.part_file import PartFile
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 from tests.delivery.test_part_file import CLIP
 
@@ -96,7 +96,7 @@ def test_links_folders_and_pipes_of_such_names_stay_and_are_not_followed(tmp_pat
 
 def test_a_part_that_a_process_fetches_into_stays(tmp_path: Path):
     path = tmp_path / f".clip.mp4.{THIS}.part"
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         clip.begin('"v1"')
         clip.write(CLIP)
         aged(path, 30)
@@ -153,7 +153,7 @@ def test_a_folder_that_is_none_is_no_error(folder, tmp_path: Path):
 
 @pytest.mark.parametrize("target", ["path", "s3", "memory"], indirect=True)
 def test_a_delivery_cleans_where_it_gathered_its_clip(target, deliver):
-    old, young = (place_of(target.path(name), None).part_file(OTHER) for name in ("old.mp4", "young.mp4"))
+    old, young = (destination_of(target.path(name), None).part_file(OTHER) for name in ("old.mp4", "young.mp4"))
     for path in (old, young):
         left(path.parent, path.name)
     aged(old, 8)

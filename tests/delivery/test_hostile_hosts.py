@@ -15,7 +15,7 @@ from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.task import VideoFile
 from airflow_provider_minimax.delivery import download as downloads
 from airflow_provider_minimax.delivery.download import download
-from airflow_provider_minimax.delivery.part_file import Unfinished
+from airflow_provider_minimax.delivery.part_file import PartFile
 from airflow_provider_minimax.emulator.clips import film
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 from tests.hostile.server import (
@@ -45,7 +45,7 @@ MB = 1024 * 1024
 def fetched(url: str, path: Path, timeout: float = TIMEOUT) -> bytes:
     """Fetch a clip without waiting between attempts."""
     transport = Transport(Endpoint("minimax", "http://127.0.0.1:1", "key", timeout=timeout))
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         download(transport, lambda: VideoFile(url), clip, log=logging.getLogger(__name__), sleep=lambda seconds: None)
         return clip.path.read_bytes()
 

@@ -20,7 +20,7 @@ from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.task import VideoFile
 from airflow_provider_minimax.delivery import download as downloads
 from airflow_provider_minimax.delivery.download import download
-from airflow_provider_minimax.delivery.part_file import Unfinished
+from airflow_provider_minimax.delivery.part_file import PartFile
 from airflow_provider_minimax.emulator.clips import film
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 from tests.delivery.hosts import Host, answer
@@ -50,7 +50,7 @@ def fetched(tmp_path: Path):
 
     def fetch(url: str, backup_url: str | None = None) -> bytes:
         transport = Transport(Endpoint("minimax", PLATFORM, "key", timeout=5))
-        with Unfinished(tmp_path / "x.part") as clip:
+        with PartFile(tmp_path / "x.part") as clip:
             download(
                 transport,
                 lambda: VideoFile(url, backup_url=backup_url),
@@ -320,15 +320,15 @@ def test_a_few_bytes_that_stand_for_too_many_are_left_early(coding, host, fetche
     monkeypatch.setattr(downloads, "LARGEST", 3_000_000)
     packed = BOMBS[coding](FILM[:12] + bytes(64_000_000))
     largest = 0
-    write = Unfinished.write
+    write = PartFile.write
 
-    def measured(self: Unfinished, chunk: bytes) -> None:
+    def measured(self: PartFile, chunk: bytes) -> None:
         nonlocal largest
         largest = max(largest, len(chunk))
         write(self, chunk)
         assert self.size < 5_000_000
 
-    monkeypatch.setattr(Unfinished, "write", measured)
+    monkeypatch.setattr(PartFile, "write", measured)
     with pytest.raises(MinimaxDownloadError, match="sends more than 3000000 bytes"):
         fetched(host(lambda headers, number: answer(packed, Content_Encoding=coding)).url)
     assert largest <= 4 * 1024 * 1024
@@ -409,7 +409,7 @@ def test_bytes_of_another_version_are_never_appended(host, fetched):
 
 
 def test_a_part_that_is_larger_than_the_file_is_begun_again(host, fetched, tmp_path: Path):
-    with Unfinished(tmp_path / "x.part") as part:
+    with PartFile(tmp_path / "x.part") as part:
         part.begin('"a"')
         part.write(FILM + bytes(100))
     server = host(

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from airflow_provider_minimax.delivery.destination import LocalPlace, place_of
+from airflow_provider_minimax.delivery.destination import LocalPlace, destination_of
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.media.canvas import is_made_here, jpeg
 from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
-from airflow_provider_minimax.purchases.rules import Clip
+from airflow_provider_minimax.purchases.rules import OutputState
 from tests.delivery.conftest import Target, sha256
 from tests.fakes import FakeTaskInstance
 
@@ -87,8 +87,8 @@ def test_so_it_does_where_no_hard_links_are_made(kind, tmp_path: Path, monkeypat
 def test_what_never_ends_is_not_the_clip_that_a_receipt_tells_of(kind, tmp_path: Path):
     clip = tmp_path / "clip.mp4"
     in_the_place(kind, clip)
-    place = place_of(clip, None)
-    assert place.look(sha256(b"clip")) is Clip.DIFFERS
+    place = destination_of(clip, None)
+    assert place.look(sha256(b"clip")) is OutputState.DIFFERS
     with pytest.raises(MinimaxStorageError, match="it is no file"), place.open():
         pass
 
@@ -161,10 +161,10 @@ def test_a_rejected_clip_is_kept_beside_what_is_there(kind, tmp_path: Path):
     aside, file = tmp_path / "clip.rejected.mp4", tmp_path / "file"
     in_the_place(kind, aside)
     file.write_bytes(b"rejected")
-    place = place_of(tmp_path / "clip.mp4", None)
-    assert place.aside(1).look(sha256(b"rejected")) is Clip.DIFFERS
-    assert not place.aside(1).put(file, overwrite=False)
-    assert place.aside(2).put(file, overwrite=False)
+    place = destination_of(tmp_path / "clip.mp4", None)
+    assert place.rejected(1).look(sha256(b"rejected")) is OutputState.DIFFERS
+    assert not place.rejected(1).put(file, overwrite=False)
+    assert place.rejected(2).put(file, overwrite=False)
     assert (tmp_path / "clip.rejected.2.mp4").read_bytes() == b"rejected"
     assert (tmp_path / "precious").read_bytes() == b"precious"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_minimax.delivery.part_file import Unfinished
+from airflow_provider_minimax.delivery.part_file import PartFile
 from tests.delivery.conftest import sha256
 
 CLIP = b"\0\0\0\x10ftypisom\0\0\2\0"
@@ -19,14 +19,14 @@ def path(tmp_path: Path) -> Path:
 
 
 def keep(path: Path, content: bytes, version: str | None = '"v1"') -> None:
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         clip.begin(version)
         clip.write(content)
 
 
 def test_the_next_try_goes_on_from_what_is_here(path):
     keep(path, CLIP)
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert (clip.size, clip.version) == (len(CLIP), '"v1"')
         clip.write(b"two")
         assert clip.sha256 == sha256(CLIP + b"two")
@@ -35,20 +35,20 @@ def test_the_next_try_goes_on_from_what_is_here(path):
 
 def test_bytes_of_which_nobody_knows_the_version_are_not_gone_on_with(path):
     keep(path, CLIP, version=None)
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert (clip.size, clip.version, clip.sha256) == (0, None, sha256(b""))
     keep(path, CLIP)
     path.with_name(f"{path.name}.version").unlink()
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert clip.size == 0
 
 
 def test_another_version_begins_anew(path):
     keep(path, CLIP)
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         clip.begin('"v2"')
         clip.write(CLIP + b"2")
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert (clip.size, clip.version, clip.sha256) == (len(CLIP) + 1, '"v2"', sha256(CLIP + b"2"))
 
 
@@ -62,25 +62,25 @@ def test_a_death_at_any_write_leaves_bytes_and_version_of_one_piece(path, monkey
     def die(*args: object) -> None:
         raise DeathError
 
-    with Unfinished(path) as clip, monkeypatch.context() as patch:
+    with PartFile(path) as clip, monkeypatch.context() as patch:
         patch.setattr(os, "open", die)
         with pytest.raises(DeathError):
             clip.begin('"v2"')
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert clip.size == 0
 
 
 def test_two_who_fetch_the_same_do_not_write_to_one_file(path):
-    with Unfinished(path) as first:
+    with PartFile(path) as first:
         first.begin('"v1"')
         first.write(CLIP)
-        with Unfinished(path) as second:
+        with PartFile(path) as second:
             second.begin('"v1"')
             second.write(b"second")
             assert second.path != first.path
             assert second.path.read_bytes() == b"second"
         assert first.path.read_bytes() == CLIP
-    with Unfinished(path) as third:
+    with PartFile(path) as third:
         assert third.size == len(CLIP)
 
 
@@ -89,7 +89,7 @@ def test_a_clip_that_was_named_is_not_touched_though_its_part_file_is_still_ther
     keep(path, b"delivered")
     clip = path.with_name("clip.mp4")
     os.link(path, clip)
-    with Unfinished(path) as again:
+    with PartFile(path) as again:
         again.begin('"v2"')
         again.write(b"other")
     assert clip.read_bytes() == b"delivered"
@@ -109,7 +109,7 @@ def test_nor_is_one_that_was_named_while_the_file_was_being_opened(path, monkeyp
         lock(file, how)
 
     monkeypatch.setattr(unfinished.fcntl, "flock", named_meanwhile)
-    with Unfinished(path) as again:
+    with PartFile(path) as again:
         again.begin(None)
         again.write(b"other")
         assert path.read_bytes() == b"other"
@@ -118,7 +118,7 @@ def test_nor_is_one_that_was_named_while_the_file_was_being_opened(path, monkeyp
 
 def test_what_is_of_no_use_to_another_try_is_not_left_behind(path, tmp_path: Path):
     def fail() -> None:
-        with Unfinished(path) as clip:
+        with PartFile(path) as clip:
             clip.begin(None)
             clip.write(b"x")
             raise RuntimeError
@@ -180,7 +180,7 @@ def test_whatever_is_in_the_way_the_file_is_begun_again(what, ending, path, tmp_
         keep(path, CLIP)
         path.with_name(f"{path.name}.version").unlink()
     in_the_way(what, path.with_name(path.name + ending))
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert (clip.size, clip.version) == (0, None)
         clip.begin('"v2"')
         clip.write(CLIP)
@@ -197,7 +197,7 @@ def test_whatever_is_in_the_way_the_file_is_begun_again(what, ending, path, tmp_
 def test_a_version_that_cannot_be_sent_back_is_as_good_as_none(version, path):
     keep(path, CLIP)
     path.with_name(f"{path.name}.version").write_text(version, "utf-8")
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert (clip.size, clip.version) == (0, None)
 
 
@@ -205,7 +205,7 @@ def test_a_version_that_cannot_be_sent_back_is_as_good_as_none(version, path):
 def test_bytes_that_no_clip_begins_with_are_not_gone_on_with(content, path):
     keep(path, CLIP)
     path.write_bytes(content)
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert (clip.size, clip.version, clip.path) == (0, None, path)
 
 
@@ -215,13 +215,13 @@ def test_where_no_companion_can_be_written_the_bytes_are_still_good_for_this_pro
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         monkeypatch.setattr(os, "open", full)
         clip.begin('"v1"')
         clip.write(CLIP)
         assert (clip.size, clip.version) == (len(CLIP), '"v1"')
     monkeypatch.undo()
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert clip.size == 0
 
 
@@ -232,7 +232,7 @@ def test_without_locks_each_has_a_file_of_its_own_and_leaves_none(path, tmp_path
     monkeypatch.setattr("fcntl.flock", no_locks)
 
     def fail() -> None:
-        with Unfinished(path) as clip:
+        with PartFile(path) as clip:
             assert clip.path != path
             clip.begin('"v1"')
             clip.write(CLIP)
@@ -245,7 +245,7 @@ def test_without_locks_each_has_a_file_of_its_own_and_leaves_none(path, tmp_path
 
 def test_a_file_that_is_all_there_is_of_a_clip_is_kept(path):
     def fail() -> None:
-        with Unfinished(path) as clip:
+        with PartFile(path) as clip:
             clip.write(CLIP)
             clip.keep()
             raise RuntimeError
@@ -259,7 +259,7 @@ def test_a_file_that_cannot_be_taken_away_is_no_error(path, monkeypatch):
     def refuse(self: Path, missing_ok: bool = False) -> None:
         raise PermissionError(13, "Permission denied")
 
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         clip.write(CLIP)
         monkeypatch.setattr(Path, "unlink", refuse)
         clip.discard()
@@ -286,7 +286,7 @@ def test_nobody_else_may_write_to_a_clip_on_its_way(path):
 def test_what_others_may_have_written_is_not_gone_on_with(mode, ending, path, tmp_path: Path):
     keep(path, CLIP)
     path.with_name(path.name + ending).chmod(mode)
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert (clip.size, clip.version) == (0, None)
         clip.begin('"v2"')
         clip.write(CLIP + b"2")
@@ -300,7 +300,7 @@ def test_nor_is_what_another_user_put_there(ending, path):
     file = path.with_name(path.name + ending)
     before = file.read_bytes()
     os.chown(file, 12345, -1)
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert (clip.size, clip.version) == (0, None)
         clip.write(CLIP + b"2")
         if not ending:
@@ -315,6 +315,6 @@ def test_another_users_file_of_two_names_keeps_both(path):
     precious.write_bytes(CLIP)
     os.chown(precious, 12345, -1)
     os.link(precious, path)
-    with Unfinished(path) as clip:
+    with PartFile(path) as clip:
         assert clip.path != path
     assert path.samefile(precious)

@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.cli.command import named
 from airflow_provider_minimax.cli.storage import find_receipts
-from airflow_provider_minimax.delivery.destination import place_of
+from airflow_provider_minimax.delivery.destination import destination_of
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator
@@ -224,8 +224,8 @@ def test_a_relative_path_begins_where_the_task_runs_and_so_does_the_commands(del
 
 
 def test_blanks_around_a_path_and_doubled_slashes_are_no_part_of_it(tmp_path: Path):
-    assert place_of(f" {tmp_path}//a b.mp4\n", None).url == f"{tmp_path}/a b.mp4"
-    assert place_of(f"/{tmp_path}/a.mp4", None).url == f"{tmp_path}/a.mp4"
+    assert destination_of(f" {tmp_path}//a b.mp4\n", None).url == f"{tmp_path}/a b.mp4"
+    assert destination_of(f"/{tmp_path}/a.mp4", None).url == f"{tmp_path}/a.mp4"
 
 
 @pytest.mark.parametrize("name", ["take#1", "50% ?1", "a%20b[1]"])
@@ -241,12 +241,12 @@ def test_a_relative_path_from_nowhere_is_refused(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     with pytest.raises(MinimaxRequestError, match="is relative to a folder that is gone"):
-        place_of("clips/a.mp4", None)
+        destination_of("clips/a.mp4", None)
 
 
 def test_a_number_that_airflow_made_of_a_name_is_that_name(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert place_of(20261121, None).url == f"{tmp_path}/20261121"
+    assert destination_of(20261121, None).url == f"{tmp_path}/20261121"
 
 
 def test_a_file_url_means_what_it_means_to_airflow(tmp_path: Path):
@@ -286,7 +286,7 @@ REFUSED = {
 @pytest.mark.parametrize("form", [str, Fspath])
 def test_what_is_no_clear_path_is_refused(form, path, rule):
     with pytest.raises(MinimaxRequestError, match=rf"output_path=.*{rule}.*Nothing was bought"):
-        place_of(form(path), None)
+        destination_of(form(path), None)
 
 
 @pytest.mark.parametrize("path", ["file://localhost/data/x.jpg", Fspath("~/x.jpg"), Fspath("/data/{{ ds }}.jpg")])
@@ -317,7 +317,7 @@ def test_what_is_no_path_at_all_is_no_name_of_a_file_either(put: Put, value, min
 @pytest.mark.parametrize("value", [True, b"/data/x.mp4", ["/data/x.mp4"], "", " \n", None])
 def test_nor_is_anything_else(value):
     with pytest.raises(MinimaxRequestError, match=r"output_path=.*must be a path or URL"):
-        place_of(value, None)
+        destination_of(value, None)
 
 
 @pytest.mark.parametrize("name", [".", "..", "a/.", "a/.."])
@@ -325,13 +325,13 @@ def test_nor_is_anything_else(value):
 def test_a_folder_without_its_slash_is_no_name(name, scheme, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MinimaxRequestError, match="is a folder"):
-        place_of(f"{scheme}{name}", None)
+        destination_of(f"{scheme}{name}", None)
 
 
 @pytest.mark.parametrize("name", ["a.mp4.receipt.json", ".a.mp4.0123456789ab.part", ".a.mp4.01234567.new"])
 def test_no_clip_gets_a_name_that_is_kept_for_what_belongs_to_clips(name, tmp_path: Path):
     with pytest.raises(MinimaxRequestError, match="such a name is that of a receipt"):
-        place_of(str(tmp_path / name), None)
+        destination_of(str(tmp_path / name), None)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_no_clip_gets_a_name_that_is_kept_for_what_belongs_to_clips(name, tmp_pa
 )
 def test_a_key_that_airflow_would_read_as_another_is_refused(url):
     with pytest.raises(MinimaxRequestError, match=r"Airflow reads .* in it"):
-        place_of(url, None)
+        destination_of(url, None)
 
 
 @pytest.mark.parametrize("path", ["~/a.mp4", "file://host/a.mp4", "C:\\a.mp4", "/data/{{ ds }}.mp4"])

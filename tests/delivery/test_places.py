@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.delivery.destination import StoragePlace, place_of
+from airflow_provider_minimax.delivery.destination import StoragePlace, destination_of
 from airflow_provider_minimax.delivery.naming import name_for
 from airflow_provider_minimax.exceptions import MinimaxStorageError
 from airflow_provider_minimax.purchases.receipt import Owner
-from airflow_provider_minimax.purchases.rules import Clip
+from airflow_provider_minimax.purchases.rules import OutputState
 from tests.delivery.conftest import Target, sha256
 
 ME = Owner(dag_id="spring", run_id="scheduled__2026-11-21T00:00:00+00:00", task_id="make.clip", map_index=3)
@@ -57,40 +57,40 @@ def test_any_name_of_a_dag_makes_a_file_name(awkward):
 
 def test_a_folder_is_told_by_its_slash(tmp_path: Path, s3_bucket):
     name = name_for(ME)
-    assert place_of(f"{tmp_path}/", ME).url == f"{tmp_path}/{name}"
-    assert place_of(f"file://{tmp_path}/new/", ME).url == f"{tmp_path}/new/{name}"
-    assert place_of(s3_bucket.url("spring/"), ME).url == s3_bucket.url(f"spring/{name}")
-    assert place_of(s3_bucket.url(""), ME).url == s3_bucket.url(name)
+    assert destination_of(f"{tmp_path}/", ME).url == f"{tmp_path}/{name}"
+    assert destination_of(f"file://{tmp_path}/new/", ME).url == f"{tmp_path}/new/{name}"
+    assert destination_of(s3_bucket.url("spring/"), ME).url == s3_bucket.url(f"spring/{name}")
+    assert destination_of(s3_bucket.url(""), ME).url == s3_bucket.url(name)
 
 
 @pytest.mark.parametrize("url", ["clips/a.mp4", "./clips/a.mp4"])
 def test_a_relative_path_begins_where_the_task_runs(url, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert place_of(url, ME).url == f"{tmp_path}/clips/a.mp4"
+    assert destination_of(url, ME).url == f"{tmp_path}/clips/a.mp4"
 
 
 def test_what_is_beside_a_clip_keeps_its_name_in_front(target: Target):
-    place = place_of(target.path("a clip.mp4"), ME)
-    place.beside(".poster.jpg").put_bytes(b"poster", "image/jpeg")
-    place.aside().put_bytes(b"rejected", "video/mp4")
+    place = destination_of(target.path("a clip.mp4"), ME)
+    place.sibling(".poster.jpg").put_bytes(b"poster", "image/jpeg")
+    place.rejected().put_bytes(b"rejected", "video/mp4")
     assert target.read("a clip.mp4.poster.jpg") == b"poster"
     assert target.read("a clip.rejected.mp4") == b"rejected"
 
 
 def test_a_file_is_put_looked_at_and_replaced(target: Target, tmp_path: Path):
-    place = place_of(target.path(), ME)
+    place = destination_of(target.path(), ME)
     place.check()
     assert target.names() == []
-    assert place.look(None) is Clip.ABSENT
+    assert place.look(None) is OutputState.MISSING
     for content, overwrite in ((b"one", False), (b"two", True)):
         file = tmp_path / "file"
         file.write_bytes(content)
         assert place.put(file, overwrite=overwrite)
         assert not file.exists()
         assert target.read("clip.mp4") == content
-        assert place.look(sha256(content)) is Clip.FITS
-        assert place.look(sha256(b"three")) is Clip.DIFFERS
-        assert place.look(None) is Clip.DIFFERS
+        assert place.look(sha256(content)) is OutputState.MATCHES
+        assert place.look(sha256(b"three")) is OutputState.DIFFERS
+        assert place.look(None) is OutputState.DIFFERS
     file.write_bytes(b"three")
     assert not place.put(file, overwrite=False)
     assert target.read("clip.mp4") == b"two"
@@ -98,8 +98,8 @@ def test_a_file_is_put_looked_at_and_replaced(target: Target, tmp_path: Path):
 
 def test_an_object_says_that_it_is_a_video(s3_bucket, tmp_path: Path):
     (tmp_path / "file").write_bytes(b"clip")
-    place_of(s3_bucket.url("clip.mp4"), ME).put(tmp_path / "file", overwrite=False)
-    place_of(s3_bucket.url("poster.jpg"), ME).put_bytes(b"poster", "image/jpeg")
+    destination_of(s3_bucket.url("clip.mp4"), ME).put(tmp_path / "file", overwrite=False)
+    destination_of(s3_bucket.url("poster.jpg"), ME).put_bytes(b"poster", "image/jpeg")
     assert s3_bucket.server.storage.info(s3_bucket.url("clip.mp4"))["ContentType"] == "video/mp4"
     assert s3_bucket.server.storage.info(s3_bucket.url("poster.jpg"))["ContentType"] == "image/jpeg"
 
@@ -107,7 +107,7 @@ def test_an_object_says_that_it_is_a_video(s3_bucket, tmp_path: Path):
 def test_a_clip_that_takes_several_uploads_is_put_whole(s3_bucket, tmp_path: Path):
     content = bytes(range(256)) * 50_000
     (tmp_path / "file").write_bytes(content)
-    place_of(s3_bucket.url("clip.mp4"), ME).put(tmp_path / "file", overwrite=False)
+    destination_of(s3_bucket.url("clip.mp4"), ME).put(tmp_path / "file", overwrite=False)
     assert s3_bucket.read("clip.mp4") == content
     assert s3_bucket.unfinished_uploads() == []
 
@@ -159,11 +159,11 @@ def test_and_nothing_of_it_stays_if_that_fails(plain_storage, tmp_path: Path, mo
 
 def test_the_folder_for_what_is_on_its_way_must_be_ours_alone(tmp_path: Path, monkeypatch, s3_bucket):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    place = place_of(s3_bucket.url("clip.mp4"), ME)
+    place = destination_of(s3_bucket.url("clip.mp4"), ME)
     folder = place.part_file("x").parent
     assert folder.stat().st_mode & 0o777 == 0o700
     assert place.part_file("x") == place.part_file("x")
-    assert place.part_file("x") != place_of(s3_bucket.url("other.mp4"), ME).part_file("x")
+    assert place.part_file("x") != destination_of(s3_bucket.url("other.mp4"), ME).part_file("x")
     if os.geteuid() == 0:
         # Only root can make a folder of another user.
         os.chown(folder, 12345, -1)

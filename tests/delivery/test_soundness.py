@@ -20,7 +20,7 @@ import av
 import pytest
 
 from airflow_provider_minimax.delivery import deliver as landing
-from airflow_provider_minimax.delivery.destination import LocalPlace, place_of
+from airflow_provider_minimax.delivery.destination import LocalPlace, destination_of
 from airflow_provider_minimax.emulator.clips import film_v2
 from airflow_provider_minimax.exceptions import (
     MinimaxClipRejectedError,
@@ -443,7 +443,7 @@ def test_a_clip_that_was_moved_with_its_receipt_is_where_it_is(
     purchases = len(minimax_emulator.purchases)
     moved(target, "boat")
     after = run("boat.mp4")
-    place = place_of(target.path("boat.mp4"), None)
+    place = destination_of(target.path("boat.mp4"), None)
     assert after.pop("previews").keys() == before.pop("previews").keys()
     assert after == before | {"output_path": place.url}
     found = json.loads(target.read("boat.mp4.receipt.json"))
@@ -459,11 +459,11 @@ def test_pictures_that_are_not_there_are_not_told_of(deliver, tmp_path):
     deliver(str(tmp_path / "clip.mp4"), preview=True)
     (tmp_path / POSTER).unlink()
     place = LocalPlace(tmp_path / "clip.mp4")
-    from airflow_provider_minimax.purchases.stores import SidecarHome
+    from airflow_provider_minimax.purchases.stores import SidecarStore
 
-    receipt = SidecarHome(place.url).read()
+    receipt = SidecarStore(place.url).read()
     assert receipt is not None
-    landed = landing.Landed.of(
+    landed = landing.DeliveredClip.of(
         receipt.model_copy(update={"previews": {**(receipt.previews or {}), "x": "/etc"}}), place
     )
     assert landed.told()["previews"] == {"contact_sheet": f"{place.url}.contact-sheet.jpg"}
@@ -489,7 +489,7 @@ def test_a_name_in_any_script_lands_as_it_is(name, deliver, tmp_path):
 @pytest.mark.parametrize("name", ["a\0b.mp4", os.fsdecode(b"a\xff.mp4")])
 def test_a_name_that_no_receipt_can_tell_is_refused_before_buying(name, tmp_path):
     with pytest.raises(MinimaxRequestError, match="Nothing was bought"):
-        place_of(str(tmp_path / name), None)
+        destination_of(str(tmp_path / name), None)
 
 
 def test_a_file_system_for_short_names_is_found_before_buying(tmp_path, monkeypatch):
@@ -502,8 +502,8 @@ def test_a_file_system_for_short_names_is_found_before_buying(tmp_path, monkeypa
 
     monkeypatch.setattr(Path, "open", short)
     with pytest.raises(MinimaxStorageError, match=r"File name too long.*Nothing was bought"):
-        place_of(str(tmp_path / ("x" * 130 + ".mp4")), None).check()
-    place_of(str(tmp_path / "clip.mp4"), None).check()
+        destination_of(str(tmp_path / ("x" * 130 + ".mp4")), None).check()
+    destination_of(str(tmp_path / "clip.mp4"), None).check()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -104,7 +104,7 @@ def trigger(deadline: float) -> MinimaxTaskTrigger:
 
 
 async def outcome(it: MinimaxTaskTrigger) -> Outcome:
-    return Outcome.of_event(await anext(event.payload async for event in it.run()))
+    return Outcome.from_event(await anext(event.payload async for event in it.run()))
 
 
 @pytest.mark.usefixtures("platform", "looks_over")
@@ -118,7 +118,7 @@ async def test_a_triggers_time_is_over_though_its_status_check_waits_behind_many
 def test_a_cancellation_that_gets_no_answer_holds_up_nobody(monkeypatch):
     monkeypatch.setattr(cancelling, "_PATIENCE", 0.4)
     with closing(MinimaxHook()) as hook:
-        assert isinstance(cancelling.give_up(hook, "106", "v2"), MinimaxError)
+        assert isinstance(cancelling.try_cancel(hook, "106", "v2"), MinimaxError)
 
 
 def test_a_request_is_not_repeated_when_there_is_no_more_time_for_it(connect_to, monkeypatch):

@@ -60,7 +60,7 @@ def test_a_clip_that_lies_elsewhere_is_left_to_the_platform(address):
 def test_a_clip_that_cannot_be_made_anew_is_refused_before_anything_is_paid(content):
     with pytest.raises(MinimaxRequestError, match="base_video='/data/clip.mp4': ") as raised:
         prepared("/data/clip.mp4", content)
-    assert raised.value.money == "Nothing was bought."
+    assert raised.value.billing == "Nothing was bought."
     assert prepared("/data/clip.mp4", content, check=False).base_video
 
 

@@ -27,7 +27,7 @@ from airflow_provider_minimax.media.base_video import unfit_for_regeneration
 from airflow_provider_minimax.media.canvas import Canvas
 from airflow_provider_minimax.media.check import Wanted, check_clip
 from airflow_provider_minimax.media.clip import UnreadableClipError
-from airflow_provider_minimax.media.preview import Exhibit, batch_sheet, contact_sheet, poster
+from airflow_provider_minimax.media.preview import SheetItem, batch_sheet, contact_sheet, poster
 from tests.media import films
 
 LONGEST_TEST = 25
@@ -170,7 +170,7 @@ def test_the_death_of_the_decoder_leaves_the_clip_unchecked_and_its_sheet_withou
     assert "The clip is unchecked: " in caplog.text
     with pytest.raises(UnreadableClipError, match=said):
         poster(BytesIO(film))
-    sheet = batch_sheet([Exhibit("a", lambda: nullcontext(BytesIO(film)))] * 2, "Takes")
+    sheet = batch_sheet([SheetItem("a", lambda: nullcontext(BytesIO(film)))] * 2, "Takes")
     assert list(sheet.unreadable) == [0, 1]
 
 
@@ -245,7 +245,7 @@ def test_a_clip_from_elsewhere_is_copied_no_further_than_it_must_be(monkeypatch,
 
 def test_a_sheet_whose_clips_take_for_ever_is_drawn_without_the_last(monkeypatch, film):
     monkeypatch.setattr(preview, "_BATCH_TIME", -1.0)
-    sheet = batch_sheet([Exhibit("a", lambda: nullcontext(BytesIO(film)))], "Takes")
+    sheet = batch_sheet([SheetItem("a", lambda: nullcontext(BytesIO(film)))], "Takes")
     assert "the clips before it took" in sheet.unreadable[0]
 
 
@@ -274,4 +274,4 @@ def test_any_text_is_a_caption_and_quickly(text, film):
 
 
 def picture_of_sheet(film: bytes, text: str) -> bytes:
-    return batch_sheet([Exhibit(text, lambda: nullcontext(BytesIO(film)))], text).picture
+    return batch_sheet([SheetItem(text, lambda: nullcontext(BytesIO(film)))], text).picture

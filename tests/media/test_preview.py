@@ -11,7 +11,7 @@ from PIL import Image
 
 from airflow_provider_minimax.media import preview
 from airflow_provider_minimax.media.clip import UnreadableClipError
-from airflow_provider_minimax.media.preview import MOST_CLIPS, Exhibit, batch_sheet, contact_sheet, poster
+from airflow_provider_minimax.media.preview import MOST_CLIPS, SheetItem, batch_sheet, contact_sheet, poster
 from tests.media import films
 
 TINY = (64, 36)
@@ -32,8 +32,8 @@ def is_like(pixel: tuple[int, int, int], colour: tuple[int, int, int]) -> bool:
     return all(abs(one - other) < 30 for one, other in zip(pixel, colour, strict=True))
 
 
-def exhibit(content: bytes, label: str = "a/clip.mp4") -> Exhibit:
-    return Exhibit(label, lambda: nullcontext(BytesIO(content)))
+def exhibit(content: bytes, label: str = "a/clip.mp4") -> SheetItem:
+    return SheetItem(label, lambda: nullcontext(BytesIO(content)))
 
 
 def test_a_poster_shows_the_clip_and_not_the_dark_before_it():
@@ -86,7 +86,7 @@ def test_one_broken_clip_does_not_spoil_the_sheet():
         raise PermissionError("https://bucket.example/clip.mp4?Signature=secret is not yours")
 
     good = exhibit(plain(BLUE, films.SIZE))
-    sheet = batch_sheet([good, exhibit(b"no clip"), Exhibit("gone.mp4", gone), good], "Takes")
+    sheet = batch_sheet([good, exhibit(b"no clip"), SheetItem("gone.mp4", gone), good], "Takes")
     assert list(sheet.unreadable) == [1, 2]
     assert "cannot be decoded" in sheet.unreadable[1]
     assert "is not yours" in sheet.unreadable[2]
@@ -110,7 +110,7 @@ def test_one_clip_is_open_at_a_time():
             nonlocal is_open
             is_open -= 1
 
-    batch_sheet([Exhibit("clip.mp4", lambda: Watched(content))] * 5, "Takes")
+    batch_sheet([SheetItem("clip.mp4", lambda: Watched(content))] * 5, "Takes")
     assert (is_open, most) == (0, 1)
 
 

@@ -31,12 +31,12 @@ from airflow_provider_minimax.delivery.destination import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.hooks import minimax
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
-from airflow_provider_minimax.polling.poller import settle
+from airflow_provider_minimax.polling.poller import terminal_outcome
 from airflow_provider_minimax.purchases import generate as generating
 from airflow_provider_minimax.purchases import ledger
 from airflow_provider_minimax.purchases import matching as adoption
 from airflow_provider_minimax.purchases.options import PurchaseOptions
-from airflow_provider_minimax.purchases.stores import SidecarHome, StateStoreHome
+from airflow_provider_minimax.purchases.stores import SidecarStore, StateStore
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from tests.fakes import FakeStore, FakeTaskInstance
 
@@ -98,7 +98,7 @@ class World:
             self.purchases.append(f"T{len(self.purchases) + 1}")
         self.step("after the submission")
         if is_lost:
-            raise MinimaxSubmissionUnknownError("no answer", money="It may have been bought.")
+            raise MinimaxSubmissionUnknownError("no answer", billing="It may have been bought.")
         return self.purchases[-1]
 
     def look(self, minimax_task_id: str) -> VideoTask:
@@ -145,7 +145,7 @@ class World:
         if isinstance(trigger, MinimaxTurnTrigger):
             self.turns += 1
             return {"asked_at": trigger.asked_at, "refusals": trigger.refusals, "error": None}
-        seen = settle(self.look(trigger.minimax_task_id))
+        seen = terminal_outcome(self.look(trigger.minimax_task_id))
         assert seen is not None
         return seen.as_event()
 
@@ -191,8 +191,8 @@ class World:
     @property
     def knows(self) -> bool:
         """Whether the answer to the last submission, if there was one, is written down anywhere."""
-        homes: list[Any] = [SidecarHome(str(self.output))] if "output_path" in self.options else []
-        homes += [StateStoreHome(self.store, str(self.output) if self.by_hook else None)] if self.has_store else []
+        homes: list[Any] = [SidecarStore(str(self.output))] if "output_path" in self.options else []
+        homes += [StateStore(self.store, str(self.output) if self.by_hook else None)] if self.has_store else []
         found = ledger.Ledger(homes, log=SILENT).read()
         return found is None or found.phase != "intent"
 
@@ -283,7 +283,7 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     for name in ("OTHERS_WRITE_WITHIN", "LISTED_WITHIN"):
         monkeypatch.setattr(adoption, name, timedelta(0))
     monkeypatch.setattr(LocalPlace, "put", stepping(LocalPlace.put, "the naming"))
-    for home in (SidecarHome, StateStoreHome):
+    for home in (SidecarStore, StateStore):
         for name in ("create", "write", "erase"):
             monkeypatch.setattr(home, name, stepping(getattr(home, name), f"{home.__name__}.{name}"))
     for operator in (MinimaxVideoGenerationOperator, MinimaxVideoDownloadOperator):

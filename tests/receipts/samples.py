@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_minimax.exceptions import MinimaxTaskFailedError
 from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
-from airflow_provider_minimax.purchases.rules import Order
+from airflow_provider_minimax.purchases.rules import PurchaseSpec
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 ME = Owner(dag_id="dag", run_id="today", task_id="generate")
@@ -15,7 +15,7 @@ OTHER = Owner(dag_id="dag", run_id="yesterday", task_id="generate", map_index=3)
 SHA = "a" * 64
 
 
-def order(**changes: Any) -> Order:
+def order(**changes: Any) -> PurchaseSpec:
     values: dict[str, Any] = {
         "fingerprint": "f1",
         "asked": "a1",
@@ -27,7 +27,7 @@ def order(**changes: Any) -> Order:
         "try_number": 1,
         "output_path": "/clips/a.mp4",
     }
-    return Order(**values | changes)
+    return PurchaseSpec(**values | changes)
 
 
 def intent(**changes: Any) -> Receipt:

@@ -10,14 +10,14 @@ import pytest
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
-from airflow_provider_minimax.purchases.matching import LISTED_WITHIN, Settle, Sight, conclude
+from airflow_provider_minimax.purchases.matching import LISTED_WITHIN, ListingMatch, Settle, conclude
 from airflow_provider_minimax.purchases.receipt import Receipt
 from airflow_provider_minimax.purchases.rules import (
     CLOCKS_DIFFER_BY,
     LISTED_FOR,
     OTHERS_SUBMIT_WITHIN,
     Buy,
-    Clip,
+    OutputState,
     Policy,
     Resume,
     Search,
@@ -58,7 +58,7 @@ def task(name: str = "T9", **changes) -> VideoTask:
 
 def concluded(listed, neighbours=(), taken=frozenset(), orphan=None, now=LATER, **changes):
     orphan = orphan or lost()
-    sight = Sight.of(orphan, listed, neighbours, taken)
+    sight = ListingMatch.of(orphan, listed, neighbours, taken)
     return conclude(orphan, sight, order(**changes), where="here", now=now)
 
 
@@ -236,7 +236,7 @@ def test_submissions_of_the_same_try_that_bought_nothing_are_counted():
 # -- who asks the list at all ------------------------------------------------------------------------------------------
 
 
-def step(found, clip=Clip.ABSENT, now=NOW, on_clear="resubmit", **changes):
+def step(found, clip=OutputState.MISSING, now=NOW, on_clear="resubmit", **changes):
     policy = Policy(on_clear=on_clear, on_orphaned_intent="adopt")
     return decide(found, order(**changes), policy, lambda _: clip, where="here", now=now)
 
@@ -291,7 +291,7 @@ def looks(sold, skew, lag, neighbours, strangers, clock_of_neighbour):
     while True:
         listed = [task(name, created_at=when) for name, when in jobs.items() if now - NOW >= lag]
         try:
-            step = conclude(orphan, Sight.of(orphan, listed, receipts), order(), where="here", now=now)
+            step = conclude(orphan, ListingMatch.of(orphan, listed, receipts), order(), where="here", now=now)
         except MinimaxSubmissionUnknownError:
             return "stopped"
         if isinstance(step, Resume):

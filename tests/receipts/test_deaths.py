@@ -14,7 +14,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
-from airflow_provider_minimax.purchases.stores import SidecarHome
+from airflow_provider_minimax.purchases.stores import SidecarStore
 from tests.fakes import HAS_STORE
 from tests.receipts.dying import Death, is_final, new_world, stopped_and_said_so
 
@@ -200,7 +200,7 @@ def test_one_that_was_refused_for_being_one_too_many_dies_at_any_step_and_still_
 
     def refused_world():
         world = new_world(**options)
-        world.refusals = [MinimaxRateLimitError("too many requests", money=NOTHING_BOUGHT)]
+        world.refusals = [MinimaxRateLimitError("too many requests", billing=NOTHING_BOUGHT)]
         return world
 
     world = refused_world()
@@ -219,14 +219,14 @@ def test_a_turn_is_waited_for_once_for_each_purchase_and_refusal(new_world):
     world.run_try()
     assert world.turns == 1
     world = new_world(**IN_TURN)
-    world.refusals = [MinimaxRateLimitError("too many requests", money=NOTHING_BOUGHT)] * 3
+    world.refusals = [MinimaxRateLimitError("too many requests", billing=NOTHING_BOUGHT)] * 3
     world.run_try()
     assert world.turns == 4
 
 
 def test_a_lost_answer_stops_at_once_and_at_every_retry(new_world, options):
     world = new_world(**options)
-    world.refusals = [MinimaxSubmissionUnknownError("no answer", money="It may have been bought.")]
+    world.refusals = [MinimaxSubmissionUnknownError("no answer", billing="It may have been bought.")]
     assert is_final(world.run_try())
     assert stopped_and_said_so(world.run())
     assert world.purchases == []
@@ -303,7 +303,7 @@ def test_a_download_task_may_die_at_every_step(new_world, shares_output):
             world.download(death)
         assert world.download()["task_id"] == "T1"
         assert world.delivered == "T1"
-        receipt = SidecarHome(str(world.output)).read()
+        receipt = SidecarStore(str(world.output)).read()
         assert (receipt.phase, receipt.minimax_task_id) == ("delivered", "T1")
         assert (receipt.fingerprint is not None) == shares_output
         assert world.purchases == ["T1"]

@@ -14,7 +14,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
 )
-from airflow_provider_minimax.purchases.rules import Buy, Clip, Done, Policy, Resume, Wait, decide
+from airflow_provider_minimax.purchases.rules import Buy, Done, OutputState, Policy, Resume, Wait, decide
 from tests.receipts.samples import NOW, OTHER, SHA, delivered, failed, intent, order, submitted
 
 ANOTHER = Policy(on_clear="resubmit")
@@ -25,12 +25,12 @@ CLEARED = {"max_tries": 7}
 LONG_AGO = NOW - timedelta(hours=1)
 
 
-def step(found, policy=Policy(), clip=Clip.ABSENT, **changes):  # noqa: B008 - it is frozen
+def step(found, policy=Policy(), clip=OutputState.MISSING, **changes):  # noqa: B008 - it is frozen
     wanted = order(**changes)
 
     def look(sha256):
         assert sha256 in (None, SHA)
-        return clip if sha256 or clip is Clip.ABSENT else Clip.DIFFERS
+        return clip if sha256 or clip is OutputState.MISSING else OutputState.DIFFERS
 
     return decide(found, wanted, policy, look, where="here", now=NOW)
 
@@ -38,83 +38,146 @@ def step(found, policy=Policy(), clip=Clip.ABSENT, **changes):  # noqa: B008 - i
 @pytest.mark.parametrize(
     ("found", "policy", "clip", "changes", "expected"),
     [
-        pytest.param(None, Policy(), Clip.ABSENT, {}, Buy, id="nothing was bought yet"),
-        pytest.param(None, Policy(), Clip.DIFFERS, {}, MinimaxRequestError, id="a strange file is in the way"),
-        pytest.param(None, REPLACE, Clip.DIFFERS, {}, Buy, id="a strange file may be replaced"),
-        pytest.param(intent(), Policy(), Clip.ABSENT, {}, MinimaxSubmissionUnknownError, id="retry of a lost answer"),
-        pytest.param(intent(), AGAIN, Clip.ABSENT, {}, Buy, id="retry of a lost answer, if the author says so"),
+        pytest.param(None, Policy(), OutputState.MISSING, {}, Buy, id="nothing was bought yet"),
+        pytest.param(None, Policy(), OutputState.DIFFERS, {}, MinimaxRequestError, id="a strange file is in the way"),
+        pytest.param(None, REPLACE, OutputState.DIFFERS, {}, Buy, id="a strange file may be replaced"),
         pytest.param(
-            intent(), Policy(), Clip.ABSENT, CLEARED, MinimaxSubmissionUnknownError, id="a person clears a lost answer"
+            intent(), Policy(), OutputState.MISSING, {}, MinimaxSubmissionUnknownError, id="retry of a lost answer"
         ),
-        pytest.param(intent(), ANOTHER, Clip.ABSENT, CLEARED, Buy, id="the same, and the author wants another"),
-        pytest.param(intent(owner=OTHER), Policy(), Clip.ABSENT, {}, Wait, id="another task is submitting"),
+        pytest.param(intent(), AGAIN, OutputState.MISSING, {}, Buy, id="retry of a lost answer, if the author says so"),
+        pytest.param(
+            intent(),
+            Policy(),
+            OutputState.MISSING,
+            CLEARED,
+            MinimaxSubmissionUnknownError,
+            id="a person clears a lost answer",
+        ),
+        pytest.param(intent(), ANOTHER, OutputState.MISSING, CLEARED, Buy, id="the same, and the author wants another"),
+        pytest.param(intent(owner=OTHER), Policy(), OutputState.MISSING, {}, Wait, id="another task is submitting"),
         pytest.param(
             intent(owner=OTHER, intended_at=LONG_AGO),
             Policy(),
-            Clip.ABSENT,
+            OutputState.MISSING,
             {},
             MinimaxSubmissionUnknownError,
             id="another task was submitting long ago",
         ),
-        pytest.param(intent(owner=OTHER, intended_at=LONG_AGO), AGAIN, Clip.ABSENT, {}, Buy, id="and the author dares"),
-        pytest.param(submitted(), Policy(), Clip.ABSENT, {}, Resume, id="retry"),
-        pytest.param(submitted(), AGAIN, Clip.ABSENT, {}, Resume, id="retry, with a policy that is about intents only"),
-        pytest.param(submitted(), REPLACE, Clip.ABSENT, {}, Resume, id="retry with overwrite"),
-        pytest.param(submitted(), Policy(), Clip.ABSENT, CLEARED, Resume, id="cleared"),
-        pytest.param(submitted(), REPLACE, Clip.ABSENT, CLEARED, Resume, id="cleared, with overwrite"),
-        pytest.param(submitted(), ANOTHER, Clip.ABSENT, CLEARED, Buy, id="cleared with resubmit"),
-        pytest.param(submitted(max_tries=None), ANOTHER, Clip.ABSENT, CLEARED, Resume, id="written down by a person"),
-        pytest.param(submitted(owner=OTHER), Policy(), Clip.ABSENT, {}, Resume, id="another task bought it"),
-        pytest.param(submitted(sha256=SHA), Policy(), Clip.FITS, {}, Done, id="published, but not written down"),
-        pytest.param(submitted(sha256=SHA), Policy(), Clip.FITS, CLEARED, Done, id="the same, cleared"),
-        pytest.param(submitted(sha256=SHA), Policy(), Clip.ABSENT, {}, Resume, id="fetched, but not published"),
-        pytest.param(failed("1027"), Policy(), Clip.ABSENT, {}, MinimaxTaskFailedError, id="retry of a refused one"),
-        pytest.param(failed("1033"), Policy(), Clip.ABSENT, {}, MinimaxTaskFailedError, id="retry, but one is enough"),
-        pytest.param(failed("1033"), Policy(max_submissions=2), Clip.ABSENT, {}, Buy, id="retry, and two are allowed"),
+        pytest.param(
+            intent(owner=OTHER, intended_at=LONG_AGO), AGAIN, OutputState.MISSING, {}, Buy, id="and the author dares"
+        ),
+        pytest.param(submitted(), Policy(), OutputState.MISSING, {}, Resume, id="retry"),
+        pytest.param(
+            submitted(), AGAIN, OutputState.MISSING, {}, Resume, id="retry, with a policy that is about intents only"
+        ),
+        pytest.param(submitted(), REPLACE, OutputState.MISSING, {}, Resume, id="retry with overwrite"),
+        pytest.param(submitted(), Policy(), OutputState.MISSING, CLEARED, Resume, id="cleared"),
+        pytest.param(submitted(), REPLACE, OutputState.MISSING, CLEARED, Resume, id="cleared, with overwrite"),
+        pytest.param(submitted(), ANOTHER, OutputState.MISSING, CLEARED, Buy, id="cleared with resubmit"),
+        pytest.param(
+            submitted(max_tries=None), ANOTHER, OutputState.MISSING, CLEARED, Resume, id="written down by a person"
+        ),
+        pytest.param(submitted(owner=OTHER), Policy(), OutputState.MISSING, {}, Resume, id="another task bought it"),
+        pytest.param(
+            submitted(sha256=SHA), Policy(), OutputState.MATCHES, {}, Done, id="published, but not written down"
+        ),
+        pytest.param(submitted(sha256=SHA), Policy(), OutputState.MATCHES, CLEARED, Done, id="the same, cleared"),
+        pytest.param(submitted(sha256=SHA), Policy(), OutputState.MISSING, {}, Resume, id="fetched, but not published"),
+        pytest.param(
+            failed("1027"), Policy(), OutputState.MISSING, {}, MinimaxTaskFailedError, id="retry of a refused one"
+        ),
+        pytest.param(
+            failed("1033"), Policy(), OutputState.MISSING, {}, MinimaxTaskFailedError, id="retry, but one is enough"
+        ),
+        pytest.param(
+            failed("1033"), Policy(max_submissions=2), OutputState.MISSING, {}, Buy, id="retry, and two are allowed"
+        ),
         pytest.param(
             failed("1033", submissions=2),
             Policy(max_submissions=2),
-            Clip.ABSENT,
+            OutputState.MISSING,
             {},
             MinimaxTaskFailedError,
             id="retry, and two were made",
         ),
         pytest.param(
-            failed("2013"), Policy(max_submissions=9), Clip.ABSENT, {}, MinimaxTaskFailedError, id="nothing cures it"
+            failed("2013"),
+            Policy(max_submissions=9),
+            OutputState.MISSING,
+            {},
+            MinimaxTaskFailedError,
+            id="nothing cures it",
         ),
-        pytest.param(failed("1027"), Policy(), Clip.ABSENT, CLEARED, Buy, id="a person clears a failed one"),
+        pytest.param(failed("1027"), Policy(), OutputState.MISSING, CLEARED, Buy, id="a person clears a failed one"),
         pytest.param(
-            failed("1027", owner=OTHER), Policy(), Clip.ABSENT, {}, MinimaxModerationError, id="another's was refused"
+            failed("1027", owner=OTHER),
+            Policy(),
+            OutputState.MISSING,
+            {},
+            MinimaxModerationError,
+            id="another's was refused",
         ),
         pytest.param(
-            failed("1027", owner=OTHER), REPLACE, Clip.DIFFERS, {}, MinimaxModerationError, id="the same, overwriting"
+            failed("1027", owner=OTHER),
+            REPLACE,
+            OutputState.DIFFERS,
+            {},
+            MinimaxModerationError,
+            id="the same, overwriting",
         ),
         pytest.param(
-            failed("1027", owner=OTHER), Policy(), Clip.ABSENT, {"is_cleared": True}, Buy, id="the same, and cleared"
+            failed("1027", owner=OTHER),
+            Policy(),
+            OutputState.MISSING,
+            {"is_cleared": True},
+            Buy,
+            id="the same, and cleared",
         ),
-        pytest.param(failed("1033", owner=OTHER), Policy(), Clip.ABSENT, {}, Buy, id="another task's failed"),
-        pytest.param(failed("cancelled"), Policy(), Clip.ABSENT, {}, Buy, id="retry of a cancelled one"),
-        pytest.param(delivered(), Policy(), Clip.FITS, {}, Done, id="retry after the delivery"),
-        pytest.param(delivered(), REPLACE, Clip.FITS, {}, Done, id="retry after the delivery, with overwrite"),
-        pytest.param(delivered(), Policy(), Clip.FITS, CLEARED, Done, id="cleared after the delivery"),
-        pytest.param(delivered(), REPLACE, Clip.FITS, CLEARED, Buy, id="cleared after the delivery, with overwrite"),
-        pytest.param(delivered(), ANOTHER, Clip.FITS, CLEARED, Done, id="cleared after the delivery, with resubmit"),
-        pytest.param(delivered(owner=OTHER), Policy(), Clip.FITS, {}, Done, id="another run delivered it"),
-        pytest.param(delivered(owner=OTHER), REPLACE, Clip.FITS, {}, Buy, id="another run delivered, and overwrite"),
-        pytest.param(delivered(), Policy(), Clip.DIFFERS, {}, MinimaxRequestError, id="somebody changed the file"),
-        pytest.param(delivered(), REPLACE, Clip.DIFFERS, {}, Resume, id="somebody changed it; a retry may replace it"),
-        pytest.param(delivered(), Policy(), Clip.ABSENT, {}, Resume, id="somebody took the file away"),
-        pytest.param(delivered(owner=OTHER), Policy(), Clip.ABSENT, {}, Resume, id="the same, for another run"),
-        pytest.param(delivered(), Policy(), Clip.ABSENT, CLEARED, Resume, id="taken away, then cleared"),
-        pytest.param(delivered(), REPLACE, Clip.ABSENT, CLEARED, Resume, id="taken away, then cleared, with overwrite"),
-        pytest.param(delivered(), ANOTHER, Clip.ABSENT, CLEARED, Buy, id="taken away, then cleared with resubmit"),
-        pytest.param(delivered(owner=OTHER), REPLACE, Clip.ABSENT, {}, Buy, id="taken away, and each run overwrites"),
-        pytest.param(delivered(owner=OTHER), CHANGED, Clip.FITS, {}, Done, id="nothing has changed"),
+        pytest.param(failed("1033", owner=OTHER), Policy(), OutputState.MISSING, {}, Buy, id="another task's failed"),
+        pytest.param(failed("cancelled"), Policy(), OutputState.MISSING, {}, Buy, id="retry of a cancelled one"),
+        pytest.param(delivered(), Policy(), OutputState.MATCHES, {}, Done, id="retry after the delivery"),
         pytest.param(
-            delivered(owner=OTHER), CHANGED, Clip.ABSENT, {}, Resume, id="nothing has changed, but it is gone"
+            delivered(), REPLACE, OutputState.MATCHES, {}, Done, id="retry after the delivery, with overwrite"
         ),
-        pytest.param(delivered(owner=OTHER), CHANGED, Clip.DIFFERS, {}, MinimaxRequestError, id="the file has changed"),
-        pytest.param(None, CHANGED, Clip.DIFFERS, {}, MinimaxRequestError, id="changed, and a strange file in the way"),
+        pytest.param(delivered(), Policy(), OutputState.MATCHES, CLEARED, Done, id="cleared after the delivery"),
+        pytest.param(
+            delivered(), REPLACE, OutputState.MATCHES, CLEARED, Buy, id="cleared after the delivery, with overwrite"
+        ),
+        pytest.param(
+            delivered(), ANOTHER, OutputState.MATCHES, CLEARED, Done, id="cleared after the delivery, with resubmit"
+        ),
+        pytest.param(delivered(owner=OTHER), Policy(), OutputState.MATCHES, {}, Done, id="another run delivered it"),
+        pytest.param(
+            delivered(owner=OTHER), REPLACE, OutputState.MATCHES, {}, Buy, id="another run delivered, and overwrite"
+        ),
+        pytest.param(
+            delivered(), Policy(), OutputState.DIFFERS, {}, MinimaxRequestError, id="somebody changed the file"
+        ),
+        pytest.param(
+            delivered(), REPLACE, OutputState.DIFFERS, {}, Resume, id="somebody changed it; a retry may replace it"
+        ),
+        pytest.param(delivered(), Policy(), OutputState.MISSING, {}, Resume, id="somebody took the file away"),
+        pytest.param(delivered(owner=OTHER), Policy(), OutputState.MISSING, {}, Resume, id="the same, for another run"),
+        pytest.param(delivered(), Policy(), OutputState.MISSING, CLEARED, Resume, id="taken away, then cleared"),
+        pytest.param(
+            delivered(), REPLACE, OutputState.MISSING, CLEARED, Resume, id="taken away, then cleared, with overwrite"
+        ),
+        pytest.param(
+            delivered(), ANOTHER, OutputState.MISSING, CLEARED, Buy, id="taken away, then cleared with resubmit"
+        ),
+        pytest.param(
+            delivered(owner=OTHER), REPLACE, OutputState.MISSING, {}, Buy, id="taken away, and each run overwrites"
+        ),
+        pytest.param(delivered(owner=OTHER), CHANGED, OutputState.MATCHES, {}, Done, id="nothing has changed"),
+        pytest.param(
+            delivered(owner=OTHER), CHANGED, OutputState.MISSING, {}, Resume, id="nothing has changed, but it is gone"
+        ),
+        pytest.param(
+            delivered(owner=OTHER), CHANGED, OutputState.DIFFERS, {}, MinimaxRequestError, id="the file has changed"
+        ),
+        pytest.param(
+            None, CHANGED, OutputState.DIFFERS, {}, MinimaxRequestError, id="changed, and a strange file in the way"
+        ),
     ],
 )
 def test_a_receipt_of_the_same_request(found, policy, clip, changes, expected):
@@ -128,31 +191,56 @@ def test_a_receipt_of_the_same_request(found, policy, clip, changes, expected):
 @pytest.mark.parametrize(
     ("found", "policy", "clip", "changes", "expected"),
     [
-        pytest.param(submitted(), Policy(), Clip.ABSENT, {}, MinimaxReceiptError, id="a mapped list shifted"),
-        pytest.param(intent(), AGAIN, Clip.ABSENT, {}, MinimaxReceiptError, id="shifted after a lost answer"),
+        pytest.param(submitted(), Policy(), OutputState.MISSING, {}, MinimaxReceiptError, id="a mapped list shifted"),
+        pytest.param(intent(), AGAIN, OutputState.MISSING, {}, MinimaxReceiptError, id="shifted after a lost answer"),
         pytest.param(
-            failed("1033"), Policy(max_submissions=2), Clip.ABSENT, {}, MinimaxReceiptError, id="after failure"
+            failed("1033"), Policy(max_submissions=2), OutputState.MISSING, {}, MinimaxReceiptError, id="after failure"
         ),
-        pytest.param(delivered(), REPLACE, Clip.FITS, {}, MinimaxReceiptError, id="shifted after the delivery"),
-        pytest.param(submitted(), Policy(), Clip.ABSENT, CLEARED, Buy, id="corrected, then cleared"),
-        pytest.param(submitted(), ANOTHER, Clip.ABSENT, CLEARED, Buy, id="corrected, cleared with resubmit"),
-        pytest.param(intent(), Policy(), Clip.ABSENT, CLEARED, Buy, id="corrected after a lost answer, then cleared"),
-        pytest.param(delivered(owner=OTHER), CHANGED, Clip.FITS, {}, Buy, id="changed since yesterday"),
-        pytest.param(delivered(owner=OTHER), CHANGED, Clip.ABSENT, {}, Buy, id="changed since, and the clip is gone"),
         pytest.param(
-            failed("1033", owner=OTHER), CHANGED, Clip.DIFFERS, {}, Buy, id="changed since, and yesterday's failed"
+            delivered(), REPLACE, OutputState.MATCHES, {}, MinimaxReceiptError, id="shifted after the delivery"
         ),
-        pytest.param(submitted(owner=OTHER), CHANGED, Clip.ABSENT, {}, MinimaxReceiptError, id="another's, underway"),
-        pytest.param(delivered(), CHANGED, Clip.FITS, {}, MinimaxReceiptError, id="changed between two tries"),
-        pytest.param(submitted(owner=OTHER), REPLACE, Clip.ABSENT, {}, MinimaxReceiptError, id="another's, on its way"),
-        pytest.param(intent(owner=OTHER), AGAIN, Clip.ABSENT, {}, MinimaxReceiptError, id="another's, being submitted"),
-        pytest.param(failed("1027", owner=OTHER), Policy(), Clip.ABSENT, {}, Buy, id="another's, which failed"),
+        pytest.param(submitted(), Policy(), OutputState.MISSING, CLEARED, Buy, id="corrected, then cleared"),
+        pytest.param(submitted(), ANOTHER, OutputState.MISSING, CLEARED, Buy, id="corrected, cleared with resubmit"),
         pytest.param(
-            delivered(owner=OTHER), Policy(), Clip.FITS, {}, MinimaxReceiptError, id="another's clip is there"
+            intent(), Policy(), OutputState.MISSING, CLEARED, Buy, id="corrected after a lost answer, then cleared"
         ),
-        pytest.param(delivered(owner=OTHER), REPLACE, Clip.FITS, {}, Buy, id="another's clip may be replaced"),
-        pytest.param(delivered(owner=OTHER), Policy(), Clip.ABSENT, {}, Buy, id="another's clip was moved away"),
-        pytest.param(delivered(fingerprint=None), Policy(), Clip.FITS, {}, MinimaxReceiptError, id="fetched by its id"),
+        pytest.param(delivered(owner=OTHER), CHANGED, OutputState.MATCHES, {}, Buy, id="changed since yesterday"),
+        pytest.param(
+            delivered(owner=OTHER), CHANGED, OutputState.MISSING, {}, Buy, id="changed since, and the clip is gone"
+        ),
+        pytest.param(
+            failed("1033", owner=OTHER),
+            CHANGED,
+            OutputState.DIFFERS,
+            {},
+            Buy,
+            id="changed since, and yesterday's failed",
+        ),
+        pytest.param(
+            submitted(owner=OTHER), CHANGED, OutputState.MISSING, {}, MinimaxReceiptError, id="another's, underway"
+        ),
+        pytest.param(
+            delivered(), CHANGED, OutputState.MATCHES, {}, MinimaxReceiptError, id="changed between two tries"
+        ),
+        pytest.param(
+            submitted(owner=OTHER), REPLACE, OutputState.MISSING, {}, MinimaxReceiptError, id="another's, on its way"
+        ),
+        pytest.param(
+            intent(owner=OTHER), AGAIN, OutputState.MISSING, {}, MinimaxReceiptError, id="another's, being submitted"
+        ),
+        pytest.param(failed("1027", owner=OTHER), Policy(), OutputState.MISSING, {}, Buy, id="another's, which failed"),
+        pytest.param(
+            delivered(owner=OTHER), Policy(), OutputState.MATCHES, {}, MinimaxReceiptError, id="another's clip is there"
+        ),
+        pytest.param(
+            delivered(owner=OTHER), REPLACE, OutputState.MATCHES, {}, Buy, id="another's clip may be replaced"
+        ),
+        pytest.param(
+            delivered(owner=OTHER), Policy(), OutputState.MISSING, {}, Buy, id="another's clip was moved away"
+        ),
+        pytest.param(
+            delivered(fingerprint=None), Policy(), OutputState.MATCHES, {}, MinimaxReceiptError, id="fetched by its id"
+        ),
     ],
 )
 def test_a_receipt_of_another_request(found, policy, clip, changes, expected):
@@ -191,7 +279,7 @@ def test_a_purchase_remembers_the_tasks_that_earlier_ones_left_behind():
 
 
 def test_the_tasks_of_others_are_not_counted_as_ours():
-    assert step(delivered(owner=OTHER), REPLACE, Clip.FITS).replaced == ()
+    assert step(delivered(owner=OTHER), REPLACE, OutputState.MATCHES).replaced == ()
 
 
 def test_a_second_purchase_counts():
@@ -227,12 +315,12 @@ def test_a_run_that_was_deleted_and_made_again_is_not_taken_for_a_retry():
 
 def test_a_file_in_the_way_is_found_before_buying_again():
     with pytest.raises(MinimaxRequestError, match="exists already"):
-        step(failed("1027"), Policy(), Clip.DIFFERS, **CLEARED)
+        step(failed("1027"), Policy(), OutputState.DIFFERS, **CLEARED)
 
 
 def test_a_file_that_somebody_edited_is_not_replaced_because_the_request_changed():
     with pytest.raises(MinimaxRequestError, match="has changed since MiniMax task T1 was delivered there"):
-        step(delivered(owner=OTHER), CHANGED, Clip.DIFFERS, fingerprint="f2")
+        step(delivered(owner=OTHER), CHANGED, OutputState.DIFFERS, fingerprint="f2")
 
 
 def test_a_clear_that_goes_on_says_so_and_how_to_buy_another():
@@ -253,4 +341,4 @@ def test_what_was_refused_is_refused_again_for_free_and_says_who_bought_it():
 
 def test_another_request_names_the_way_to_buy_whenever_it_changes():
     with pytest.raises(MinimaxReceiptError, match="overwrite='changed'"):
-        step(delivered(owner=OTHER), Policy(), Clip.FITS, fingerprint="f2")
+        step(delivered(owner=OTHER), Policy(), OutputState.MATCHES, fingerprint="f2")

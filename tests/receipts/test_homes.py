@@ -12,7 +12,7 @@ from airflow.sdk.io import attach
 
 from airflow_provider_minimax.exceptions import MinimaxReceiptError, MinimaxReceiptStoreError
 from airflow_provider_minimax.purchases.receipt import Phase
-from airflow_provider_minimax.purchases.stores import STATE_KEY, SUFFIX, SidecarHome, StateStoreHome
+from airflow_provider_minimax.purchases.stores import STATE_KEY, SUFFIX, SidecarStore, StateStore
 from tests.fakes import HAS_STORE, FakeStore
 from tests.receipts.samples import OTHER, delivered, intent, submitted
 
@@ -36,7 +36,7 @@ def home_at(tmp_path, memory):
         "file": f"file://{tmp_path}/clip.mp4",
         "memory": "memory://b/clip.mp4",
     }
-    return lambda kind: StateStoreHome(store) if kind == "store" else SidecarHome(places[kind])
+    return lambda kind: StateStore(store) if kind == "store" else SidecarStore(places[kind])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,17 +73,17 @@ def test_so_it_is_in_the_store():
     store = FakeStore()
     store.set("minimax_receipt", {"task_id": "T1"})
     with pytest.raises(MinimaxReceiptError, match="in the task state store was not written by this provider"):
-        StateStoreHome(store).read()
+        StateStore(store).read()
 
 
 def test_a_sidecar_is_named_after_its_clip(tmp_path):
-    SidecarHome(str(tmp_path / "a" / "clip.mp4")).create(intent())
+    SidecarStore(str(tmp_path / "a" / "clip.mp4")).create(intent())
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["clip.mp4.receipt.json"]
 
 
 def test_one_of_many_writers_creates_it(tmp_path):
     """On a local disk creation is exclusive, and nobody ever reads half a receipt."""
-    homes = [SidecarHome(str(tmp_path / "clip.mp4")) for _ in range(16)]
+    homes = [SidecarStore(str(tmp_path / "clip.mp4")) for _ in range(16)]
     assert not homes[0].create_may_race
     start = threading.Barrier(len(homes))
     created, read = [], []
@@ -107,14 +107,14 @@ def test_a_file_system_without_hard_links_will_do(tmp_path, monkeypatch):
         raise PermissionError("no hard links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    home = SidecarHome(str(tmp_path / "clip.mp4"))
+    home = SidecarStore(str(tmp_path / "clip.mp4"))
     assert home.create(intent())
     assert not home.create(intent())
     assert home.read() is not None
 
 
 def test_a_write_that_breaks_off_leaves_the_old_receipt(tmp_path, monkeypatch):
-    home = SidecarHome(str(tmp_path / "clip.mp4"))
+    home = SidecarStore(str(tmp_path / "clip.mp4"))
     home.create(submitted())
 
     def full(_):
@@ -141,10 +141,10 @@ class BrokenStorage:
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind in ("memory", "store")])
 def test_a_storage_that_fails_is_an_error_that_keeps_its_secrets(call, kind, memory):
     if kind == "memory":
-        home = SidecarHome("memory://b/clip.mp4")
+        home = SidecarStore("memory://b/clip.mp4")
         home._storage = BrokenStorage()
     else:
-        home = StateStoreHome(BrokenStorage())
+        home = StateStore(BrokenStorage())
     with pytest.raises(MinimaxReceiptStoreError) as raised:
         getattr(home, call)(*([intent()] if call in ("create", "write") else []))
     assert "ConnectionError" in str(raised.value)
@@ -157,7 +157,7 @@ def test_a_read_only_place_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", read_only)
     with pytest.raises(MinimaxReceiptStoreError, match=r"clip\.mp4\.receipt\.json cannot be written.*Read-only"):
-        SidecarHome(str(tmp_path / "clip.mp4")).create(intent())
+        SidecarStore(str(tmp_path / "clip.mp4")).create(intent())
 
 
 @pytest.mark.skipif(not HAS_STORE, reason="the task state store came with Airflow 3.3")
@@ -170,5 +170,5 @@ def test_the_store_is_asked_to_keep_receipts_for_good():
         def set(self, key, value, *, retention=None):
             kept[key] = retention
 
-    StateStoreHome(Store()).write(intent())
+    StateStore(Store()).write(intent())
     assert kept == {STATE_KEY: NEVER_EXPIRE}

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError, MinimaxSubmissionUnknownError
 from airflow_provider_minimax.purchases.ledger import SETTLING_TIME, Ledger
 from airflow_provider_minimax.purchases.purchase import Buyer
-from airflow_provider_minimax.purchases.rules import Clip, Policy
+from airflow_provider_minimax.purchases.rules import OutputState, Policy
 from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, delivered, order
 
 # All orders of two tasks' steps: the same on every version of Airflow, so one is enough.
@@ -58,7 +58,7 @@ class Race:
         def run() -> None:
             ledger = Ledger([self.home], log=LOG, sleep=sleep)
             buyer = Buyer(
-                ledger, wanted, policy, lambda sha256: Clip.ABSENT, log=LOG, clock=lambda: self.now, sleep=sleep
+                ledger, wanted, policy, lambda sha256: OutputState.MISSING, log=LOG, clock=lambda: self.now, sleep=sleep
             )
             try:
                 self.ends[number] = buyer.obtain(submit).receipt

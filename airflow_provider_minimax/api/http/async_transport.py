@@ -161,7 +161,7 @@ class AsyncTransport:
         self._opening = asyncio.Lock()
 
     @property
-    def looks_at_once(self) -> int:
+    def max_in_flight(self) -> int:
         """How many looks with ``retries=0`` may be under way at once."""
         return (self._queue_of_looks or self._queue).client.in_flight
 

@@ -148,7 +148,7 @@ def _context_of(named: str, file: str | None, folder: str | None) -> ssl.SSLCont
     except (OSError, ValueError) as error:
         what = "bundle of authorities" if folder is None else "folder of authorities"
         raise MinimaxConfigurationError(
-            f"{named}: must be a {what} that can be read here ({_told(error)})", money=NOTHING_BOUGHT
+            f"{named}: must be a {what} that can be read here ({_told(error)})", billing=NOTHING_BOUGHT
         ) from error
 
 
@@ -229,12 +229,12 @@ def sending(endpoint: Endpoint, request: HttpRequest) -> Iterator[None]:
         with KeptOutOfLogs(endpoint.api_key):
             yield
     except MinimaxError as error:
-        raise explained(error, endpoint, request) from harmless_cause(error.__cause__, endpoint.api_key)
+        raise with_context(error, endpoint, request) from harmless_cause(error.__cause__, endpoint.api_key)
     except Exception as error:
         if not request.buys:
             raise
         # A failure that nobody has thought of is no proof that nothing was bought.
-        raise explained(broken_off(error), endpoint, request) from harmless_cause(error, endpoint.api_key)
+        raise with_context(broken_off(error), endpoint, request) from harmless_cause(error, endpoint.api_key)
 
 
 def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: HttpRequest) -> T:
@@ -244,16 +244,16 @@ def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: Htt
     if body is not reply.body:
         reply = replace(reply, body=body)
     if reply.cut_off_by is not None:
-        error = explained(reply.cut_off_by, endpoint, request, reply if request.buys else None)
+        error = with_context(reply.cut_off_by, endpoint, request, reply if request.buys else None)
         raise error from harmless_cause(reply.cut_off_by.__cause__, endpoint.api_key)
     try:
         return read(reply)
     except MinimaxError as error:
-        raise explained(error, endpoint, request, reply) from harmless_cause(error.__cause__, endpoint.api_key)
+        raise with_context(error, endpoint, request, reply) from harmless_cause(error.__cause__, endpoint.api_key)
     except Exception as error:
         # An answer that trips our own reading is no licence to buy again.
         unreadable = MinimaxUnavailableError(f"the answer could not be read ({type(error).__name__})")
-        raise explained(unreadable, endpoint, request, reply) from harmless_cause(error, endpoint.api_key)
+        raise with_context(unreadable, endpoint, request, reply) from harmless_cause(error, endpoint.api_key)
 
 
 def network_error(error: Exception) -> MinimaxError:
@@ -289,7 +289,7 @@ def _told(error: Exception) -> str:
     return redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
-def explained(
+def with_context(
     error: MinimaxError, endpoint: Endpoint, request: HttpRequest, reply: HttpReply | None = None
 ) -> MinimaxError:
     """Return the error with what only the sender knows: platform, trace, what was at stake, what to do."""
@@ -309,7 +309,7 @@ def explained(
         return error
     named = error.minimax_task_id or (None if reply is None else named_task(reply, request))
     if named is None and _bought_nothing(error, reply):
-        error.money = NOTHING_BOUGHT
+        error.billing = NOTHING_BOUGHT
         return error
     return _unknown(error, named)
 
@@ -344,7 +344,7 @@ def _unknown(error: MinimaxError, named: str | None) -> MinimaxSubmissionUnknown
         code=error.code,
         minimax_task_id=named or None,
         trace_id=error.trace_id,
-        money="It may have been bought and may be billed.",
+        billing="It may have been bought and may be billed.",
         hint=hint,
     )
 

@@ -101,7 +101,7 @@ def _variable(scheme: str) -> str:
 
 
 def _unusable(problem: str, hint: str | None = None) -> MinimaxConfigurationError:
-    return MinimaxConfigurationError(problem, money=NOTHING_BOUGHT, hint=hint)
+    return MinimaxConfigurationError(problem, billing=NOTHING_BOUGHT, hint=hint)
 
 
 def _covers(entry: str, url: SplitResult) -> bool:

@@ -140,7 +140,7 @@ class FileBytes:
     def _lost(self, what: str) -> MinimaxStorageError:
         return MinimaxStorageError(
             f"{self._name or 'the copy of a file'}: {what}",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Run this task after whatever writes the file; a retry takes it as it is then.",
         )
 
@@ -239,6 +239,6 @@ def _copying() -> Iterator[None]:
         raise MinimaxStorageError(
             "the worker's folder for temporary files cannot take a copy of what is to be sent "
             f"({redact(f'{type(error).__name__}: {error}')})",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Make room there, or set TMPDIR to another folder.",
         ) from harmless_cause(error)

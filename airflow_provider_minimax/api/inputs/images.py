@@ -150,7 +150,7 @@ def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, ki
         instead = "" if kind is None else f"an http(s) URL, a data:{kind}/…;base64, URL, or "
         raise MinimaxFileError(
             f"{what}: cannot be read: {redact(f'{type(error).__name__}: {error}')}",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint=f"Give {instead}a path that the worker can read.",
         ) from harmless_cause(error)
 
@@ -234,7 +234,7 @@ def _opened(name: str, what: str, data: FileBytes, file: BinaryIO) -> ImageFile:
     except ImportError:
         raise MinimaxRequestError(
             f"{name}={what}: cannot be checked, because Pillow is not installed",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Install airflow-provider-minimax[images], or send it unchecked with validate=False.",
         ) from None
     try:

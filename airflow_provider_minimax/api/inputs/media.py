@@ -172,7 +172,7 @@ def _check_fit(name: str, what: str, data: FileBytes, unfit: Callable[[BinaryIO]
     except ImportError:
         raise MinimaxRequestError(
             f"{name}={what}: cannot be checked, because PyAV is not installed",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Install airflow-provider-minimax[media], or send it unchecked with validate=False.",
         ) from None
     if reasons:

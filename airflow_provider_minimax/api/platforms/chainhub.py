@@ -26,10 +26,10 @@ from airflow_provider_minimax.api.platforms.replies import (
     Reply,
     Text,
     Word,
-    gone,
     http_error,
     is_object_with,
     read,
+    task_not_found,
 )
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
@@ -86,12 +86,12 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
     try:
         _refuse(reply)
     except MinimaxRequestError as error:
-        raise gone(minimax_task_id, error.message, code=error.code, http_status=error.http_status) from None
+        raise task_not_found(minimax_task_id, error.message, code=error.code, http_status=error.http_status) from None
     answer = read(reply, _Query)
     outer = answer.data
     if outer is None:
         if answer.code.lower() not in _SUCCESS:
-            raise gone(minimax_task_id, answer.message, code=answer.code)
+            raise task_not_found(minimax_task_id, answer.message, code=answer.code)
         return minimax.read_task(reply, minimax_task_id)
     inner = outer.data or _InnerQuery()
     if not inner.status:

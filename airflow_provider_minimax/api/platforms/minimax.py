@@ -23,12 +23,12 @@ from airflow_provider_minimax.api.platforms.replies import (
     Pixels,
     Reply,
     Word,
-    accepted,
+    confirmed_id,
     error_of_code,
-    gone,
     is_object_with,
     plain_code,
     read,
+    task_not_found,
 )
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest, invalid
@@ -128,7 +128,7 @@ def read_submission(reply: HttpReply) -> str:
     data = answer.data or IdFields()
     task_id = answer.task_id or data.task_id or answer.id or data.id
     if task_id:
-        return accepted(reply, task_id)
+        return confirmed_id(reply, task_id)
     refuse(reply, answer.base_resp)
     refuse_enveloped(reply)
     code, words = read(reply, ErrorBody).code_and_words()
@@ -157,7 +157,7 @@ def task_of(answer: Query, minimax_task_id: str) -> VideoTask:
         if code not in _MODERATION_CODES:
             error = error_of_code(code, verdict.status_msg)
             if isinstance(error, MinimaxRequestError):
-                raise gone(minimax_task_id, verdict.status_msg, code=code)
+                raise task_not_found(minimax_task_id, verdict.status_msg, code=code)
             raise error
         state = TaskState.FAILED
     ended_badly = state in (TaskState.FAILED, TaskState.CANCELLED)

@@ -39,12 +39,12 @@ from airflow_provider_minimax.api.platforms.replies import (
     Seconds,
     Text,
     Word,
-    accepted,
-    gone,
+    confirmed_id,
     is_object_with,
     objects,
     plain_code,
     read,
+    task_not_found,
 )
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
@@ -174,7 +174,7 @@ def read_submission(reply: HttpReply) -> str:
     """Read the task id, which is all that MiniMax's own answer has."""
     answer = read(reply, _Submission)
     if task_id := answer.task_id or answer.platform_id:
-        return accepted(reply, task_id)
+        return confirmed_id(reply, task_id)
     refuse(reply, answer.base_resp)
     refuse_enveloped(reply)
     raise MinimaxUnavailableError("the answer to the submission names no task", http_status=reply.status)
@@ -242,7 +242,7 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
             refuse(reply, answer.base_resp)
             refuse_enveloped(reply)
     except MinimaxRequestError as error:
-        raise gone(
+        raise task_not_found(
             minimax_task_id, error.message, code=error.code, http_status=error.http_status, trace_id=error.trace_id
         ) from None
     if answer.task is None:

@@ -28,11 +28,11 @@ from airflow_provider_minimax.api.platforms.replies import (
     Reply,
     Text,
     Word,
-    accepted,
-    gone,
+    confirmed_id,
     is_object_with,
     objects,
     read,
+    task_not_found,
 )
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import MEDIA_FIELDS, Mode, VideoRequest, invalid
@@ -144,7 +144,7 @@ def read_submission(reply: HttpReply) -> str:
     answer = read(reply, IdFields)
     if not answer.task_id:
         raise MinimaxUnavailableError("the answer to the submission names no task", http_status=reply.status)
-    return accepted(reply, answer.task_id)
+    return confirmed_id(reply, answer.task_id)
 
 
 def query(minimax_task_id: str) -> HttpRequest:
@@ -157,7 +157,7 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
     try:
         answer = read(reply, _Result)
     except MinimaxRequestError as error:
-        raise gone(minimax_task_id, error.message, code=error.code, http_status=error.http_status) from None
+        raise task_not_found(minimax_task_id, error.message, code=error.code, http_status=error.http_status) from None
     task = answer.task or _Task()
     times = (answer.extra and answer.extra.debug_info) or _DebugInfo()
     state = TaskState.of(task.status)

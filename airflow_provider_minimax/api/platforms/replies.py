@@ -231,7 +231,7 @@ class _Verdicts(_Verdict):
     data: Annotated[_Verdict | None, MaybeObject] = None
 
 
-def accepted(reply: HttpReply, minimax_task_id: str) -> str:
+def confirmed_id(reply: HttpReply, minimax_task_id: str) -> str:
     """
     Return the id that the answer to a submission names, if nothing in that answer says that it is an error.
 
@@ -271,7 +271,7 @@ def read(reply: HttpReply, shape: type[R], *, http: Mapping[int, type[MinimaxErr
         return shape.model_validate_json(reply.body)
     except ValidationError:
         raise MinimaxUnavailableError(
-            f"the answer is not the JSON that the platform documents; it begins with {beginning(reply)!r}",
+            f"the answer is not the JSON that the platform documents; it begins with {excerpt(reply)!r}",
             http_status=reply.status,
         ) from None
 
@@ -283,7 +283,7 @@ def http_error(reply: HttpReply, meanings: Mapping[int, type[MinimaxError]]) -> 
         body = ErrorBody.model_validate_json(reply.body)
         (code, words), trace_id = body.code_and_words(), body.request_id
     except ValidationError:
-        words = beginning(reply)
+        words = excerpt(reply)
     status = reply.status
     kind = meanings.get(status) or _CODES.get(code) or _HTTP.get(status)
     if kind is None:
@@ -306,7 +306,7 @@ def _hint_of(words: str) -> str | None:
     return _CALLBACK_HINT if "check callback" in words.lower() else None
 
 
-def gone(minimax_task_id: str, words: str, **facts: Any) -> MinimaxTaskGoneError:
+def task_not_found(minimax_task_id: str, words: str, **facts: Any) -> MinimaxTaskGoneError:
     """Return the error for a task id that the platform does not know."""
     return MinimaxTaskGoneError(
         f"{UNKNOWN_TASK}: {redact(words) or 'no reason was given'}",
@@ -316,7 +316,7 @@ def gone(minimax_task_id: str, words: str, **facts: Any) -> MinimaxTaskGoneError
     )
 
 
-def beginning(reply: HttpReply) -> str:
+def excerpt(reply: HttpReply) -> str:
     """Return the first words of a reply's body, fit to be shown."""
     return redact(reply.body[:2000].decode("utf-8", "replace"), limit=200)
 

@@ -32,11 +32,11 @@ from airflow_provider_minimax.api.platforms.replies import (
     Seconds,
     Text,
     Word,
-    accepted,
-    gone,
+    confirmed_id,
     is_object_with,
     objects,
     read,
+    task_not_found,
 )
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import Mode, VideoRequest
@@ -108,7 +108,7 @@ def read_submission(reply: HttpReply) -> str:
         raise MinimaxUnavailableError(
             redact(words) or "the answer to the submission names no task", code=code or None, http_status=reply.status
         )
-    return accepted(reply, task_id)
+    return confirmed_id(reply, task_id)
 
 
 def query(minimax_task_id: str) -> HttpRequest:
@@ -119,11 +119,11 @@ def query(minimax_task_id: str) -> HttpRequest:
 def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
     """Read a query's answer."""
     if reply.status == 404:
-        raise gone(minimax_task_id, "HTTP 404", http_status=404)
+        raise task_not_found(minimax_task_id, "HTTP 404", http_status=404)
     try:
         answer = read(reply, _Task, http=_HTTP)
     except MinimaxRequestError as error:
-        raise gone(minimax_task_id, error.message, code=error.code, http_status=error.http_status) from None
+        raise task_not_found(minimax_task_id, error.message, code=error.code, http_status=error.http_status) from None
     state = TaskState.of(answer.status)
     code, words = read(reply, ErrorBody).code_and_words() if state is TaskState.FAILED else ("", "")
     clip = _clip([content for output in answer.output for content in output.content])

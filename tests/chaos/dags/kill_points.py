@@ -33,7 +33,7 @@ from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.purchases.ledger import Ledger
 from airflow_provider_minimax.purchases.receipt import Phase
-from airflow_provider_minimax.purchases.stores import SidecarHome
+from airflow_provider_minimax.purchases.stores import SidecarStore
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
 Test = Callable[..., bool]
@@ -115,13 +115,13 @@ def _watch(life: _Life, conf: dict[str, Any]) -> None:
         setattr(cls, method, noticed)
 
     before("before intent", Ledger, "claim")
-    after("intent half written", SidecarHome, "create", _is(Phase.INTENT))
+    after("intent half written", SidecarStore, "create", _is(Phase.INTENT))
     after("intent written", Ledger, "claim")
     before("before request", MinimaxHook, "submit")
     after("answer received", MinimaxHook, "submit")
     before("withdrawing", Ledger, "withdraw")
     after("withdrawn", Ledger, "withdraw")
-    after("receipt half written", SidecarHome, "write", _is(Phase.SUBMITTED, fetched=False))
+    after("receipt half written", SidecarStore, "write", _is(Phase.SUBMITTED, fetched=False))
     after("receipt written", Ledger, "keep", _is(Phase.SUBMITTED, fetched=False))
     for operator in (MinimaxVideoGenerationOperator, MinimaxTaskSensor):
         before("deferring", operator, "defer")
