@@ -86,7 +86,7 @@ _CONFIG = {
                 "version_added": None,
                 "type": "string",
                 "example": "https://airflow.example.com",
-                "default": None,
+                "default": "",
             },
             "callback_secret": {
                 "description": "What the addresses given to platforms are signed with: a long random text, the same "
@@ -96,7 +96,7 @@ _CONFIG = {
                 "type": "string",
                 "sensitive": True,
                 "example": None,
-                "default": None,
+                "default": "",
             },
         },
     }
