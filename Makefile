@@ -15,6 +15,10 @@ MAY_BE_NONE = $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 # Airflow is many processes. Where this is set, as in some containers, each of them compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Where the words of scripts/check_words.py are out already; to become everything.
+PLAIN := .github Makefile README.md CONTRIBUTING.md SECURITY.md docs/decisions docs/examples docs/howto/operator.rst \
+	docs/delivery.rst docs/h3.rst example_dags
+
 .PHONY: help demo up check test test-chaos test-matrix lint docs bench clean
 
 help: ## show this
@@ -54,11 +58,12 @@ test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on r
 test-matrix: $(VENV)/.uv ## the quick tests on every version of Airflow that we support
 	@$(BIN)/python scripts/test_matrix.py $(MATRIX)
 
-lint: $(VENV)/.installed ## ruff, mypy, and which module may import which
+lint: $(VENV)/.installed ## ruff, mypy, which module may import which, and plain words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_words.py $(PLAIN)
 
 docs: $(VENV)/.docs ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build/html

@@ -1,5 +1,5 @@
 """
-Clips that a person approves before they are published; if they are rejected, the run ends there.
+Clips that a person approves before they are published; if they are rejected, nothing is published.
 
 Buys two clips. Answer the question on the page of the task `approve`, or under *Required Actions*. Needs Airflow 3.1 or
 later and the extra `media`.
@@ -24,7 +24,7 @@ A_WEEK = 7 * 24 * 3600
 
 
 def address(path: str) -> str | None:
-    """Return an address that a browser can open for a week; files on a worker's own disk have none."""
+    """Return a URL that a browser can open for a week; files on a worker's own disk have none."""
     try:
         return ObjectStoragePath(path).sign(expiration=A_WEEK)
     except NotImplementedError:
@@ -32,7 +32,7 @@ def address(path: str) -> str | None:
 
 
 def link(text: str, path: str) -> str:
-    """Return a link in Markdown, or the path if there is no address."""
+    """Return a Markdown link, or the path if there is no URL."""
     url = address(path)
     return f"[{text}]({url})" if url else f"{text}: `{path}`"
 
@@ -47,15 +47,15 @@ with DAG(
     generate = MinimaxVideoGenerationOperator.partial(
         task_id="generate",
         model="MiniMax-Hailuo-2.3",
-        retries=3,  # a retry goes on with the clip that was bought
+        retries=3,  # a retry resumes with the clip that was bought
         wait_for_completion=True,
         deferrable=True,
-        output_path="{{ params.folder }}/drafts/",  # a folder: each clip gets a name of its own
+        output_path="{{ params.folder }}/drafts/",  # a folder: each clip gets its own name
         check="full",
         preview=True,
     ).expand(prompt=PROMPTS)
 
-    # A prompt that is refused keeps nobody from the other clips: the sheet shows it as failed, the rest goes on.
+    # One refused prompt does not hold up the other clips: the sheet shows it as failed, the rest continues.
     sheet = MinimaxContactSheetOperator(
         task_id="sheet",
         clips=generate.output,
@@ -64,18 +64,18 @@ with DAG(
 
     @task(trigger_rule="all_done_min_one_success")
     def drafts(clips: Iterable[dict]) -> list[dict]:
-        """Return the clips that there are; what comes after this needs no trigger rule."""
+        """Return the clips that exist, so that the tasks after this one need no trigger rule."""
         return list(clips)
 
     @task
     def describe(clips: list[dict], sheet: dict) -> str:
-        """Show in Markdown what there is to approve."""
+        """Describe in Markdown what there is to approve."""
         lines = [link("All clips on one sheet", sheet["output_path"]), "", "| | Prompt | Clip |", "|---|---|---|"]
         for clip in clips:
             poster = clip["previews"] and address(clip["previews"]["poster"])
             picture = f"![poster]({poster})" if poster else ""
             facts = f"{clip['duration']:.0f} s, {clip['width']}x{clip['height']}"
-            # Each clip has its own prompt with it: those in PROMPTS are more if one was refused.
+            # Use the prompt of each clip: if one was refused, PROMPTS has more entries than there are clips.
             lines.append(f"| {picture} | {clip['prompt']} | {link(facts, clip['output_path'])} |")
         lines += [f"| | | no clip: `{failed}` failed |" for failed in sheet["failed"]]
         return "\n".join(lines)
@@ -89,7 +89,7 @@ with DAG(
 
     @task
     def publish(clips: list[dict], params: dict) -> None:
-        """Copy the clips to where the world looks for them."""
+        """Copy the clips to where they are published."""
         published = ObjectStoragePath(params["folder"]) / "published"
         published.fs.makedirs(published.path, exist_ok=True)
         for clip in clips:

@@ -1,5 +1,5 @@
 """
-One clip of MiniMax-H3: submitted, waited for without a worker slot, and downloaded.
+One MiniMax-H3 clip: submitted, waited for without a worker slot, and downloaded.
 
 If it waits for too long, it is cancelled, which is free of charge while it is still queued. Needs the extra `media`.
 """
@@ -16,7 +16,7 @@ FOLDER = os.environ.get("MINIMAX_EXAMPLES_FOLDER", "/tmp/minimax")
 
 with DAG(
     "minimax_h3",
-    description="One clip of MiniMax-H3, cancelled while that is free if it waits too long.",
+    description="One MiniMax-H3 clip, cancelled if it is queued for too long.",
     doc_md=__doc__,
     params={
         "prompt": Param("A paper boat crosses a puddle; rain, distant thunder.", type="string", minLength=1),
@@ -27,7 +27,7 @@ with DAG(
     output_path = "{{ params.folder }}/{{ run_id | replace(':', '-') }}-h3.mp4"
     submit = MinimaxVideoGenerationOperator(
         task_id="submit",
-        model="MiniMax-H3",  # the model decides that this goes to the second version of the API
+        model="MiniMax-H3",  # the model decides: this one uses the second version of the API
         prompt="{{ params.prompt }}",
         resolution="768P",
         duration=5,

@@ -1,5 +1,5 @@
 """
-A rewritten prompt, a draft of MiniMax-H3 in 768P, and the same clip in 2K.
+A rewritten prompt, a 768P draft of MiniMax-H3, and the same clip in 2K.
 
 Buys all three. Needs the extra `media`.
 """
@@ -43,11 +43,11 @@ with DAG(
         deferrable=True,
         output_path=f"{output_path}-768p.mp4",
     )
-    # Here a person may look at the draft first: see the page on approval.
+    # To have a person review the draft first, see the page on approval.
     MinimaxVideoRegenerationOperator(
         task_id="final",
         base_video=draft.output["output_path"],  # needs the extra [media]
-        prompt=rewrite.output,  # all that the draft was made of, exactly as it was sent then
+        prompt=rewrite.output,  # everything that the draft was made from, exactly as it was sent then
         wait_for_completion=True,
         deferrable=True,
         output_path=f"{output_path}-2k.mp4",

@@ -1,5 +1,5 @@
 """
-One clip for each of several pictures, side by side, each waiting without a worker slot.
+One clip per image, in parallel, each waiting without a worker slot.
 
 Buys two clips.
 """
@@ -16,7 +16,7 @@ PICTURES = "https://upload.wikimedia.org/wikipedia/commons"
 
 with DAG(
     "minimax_image_to_video",
-    description="One clip for each of several pictures, mapped, each waiting without a worker slot.",
+    description="One clip per image, mapped, each waiting without a worker slot.",
     doc_md=__doc__,
     params={"folder": Param(FOLDER, type="string", description="Where the clips go.")},
     tags=["minimax", "example"],
@@ -24,7 +24,7 @@ with DAG(
     generate = MinimaxVideoGenerationOperator.partial(
         task_id="generate",
         model="MiniMax-Hailuo-2.3",
-        retries=3,  # a retry goes on with the clip that was bought
+        retries=3,  # a retry resumes with the clip that was bought
         wait_for_completion=True,
         deferrable=True,
         output_path="{{ params.folder }}/{{ run_id | replace(':', '-') }}-{{ ti.map_index }}.mp4",

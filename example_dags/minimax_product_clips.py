@@ -2,8 +2,8 @@
 A clip for each product of a catalogue, every night, published once a person has approved them.
 
 The catalogue is a CSV file with the columns `sku`, `picture` and `prompt`. A product whose row has not changed since
-its clip was made costs nothing. A prompt that is refused keeps nobody from the other clips: the sheet and the question
-show it as failed. Needs Airflow 3.1 or later and the extra `media`.
+its clip was made costs nothing. One refused prompt does not hold up the other clips: the sheet and the question show it
+as failed. Needs Airflow 3.1 or later and the extra `media`.
 """
 
 # [START howto_product_clips]
@@ -38,7 +38,7 @@ with DAG(
     description="A clip for each product of a CSV file, every night, published once a person has approved them.",
     doc_md=__doc__,
     schedule="0 2 * * *",
-    max_active_runs=1,  # two nights would meet in the same files
+    max_active_runs=1,  # two nights would write the same files
     params={
         "catalogue": Param(str(CATALOGUE), type="string", description="A CSV file: sku, picture, prompt."),
         "folder": Param(f"{FOLDER}/products", type="string", description="Where drafts/ and published/ are."),
@@ -49,7 +49,7 @@ with DAG(
     @task
     def products(params: dict) -> list[dict]:
         """Return the arguments of each product's clip."""
-        text = ObjectStoragePath(params["catalogue"]).read_bytes().decode("utf-8-sig")  # as Excel writes it, too
+        text = ObjectStoragePath(params["catalogue"]).read_bytes().decode("utf-8-sig")  # Excel writes a BOM
         return [
             {
                 "prompt": row["prompt"],
@@ -64,10 +64,10 @@ with DAG(
         task_id="generate",
         map_index_template="{{ task.output_path.rpartition('/')[2] }}",  # the UI shows coffee-cup.mp4, not 0
         model="MiniMax-Hailuo-2.3",
-        overwrite="changed",  # buys only for products that are new or have changed
+        overwrite="changed",  # buys only for new or changed products
         deferrable=True,
         check="full",
-        retries=3,  # a retry goes on with the clip that was bought
+        retries=3,  # a retry resumes with the clip that was bought
     ).expand_kwargs(rows)
 
     sheet = MinimaxContactSheetOperator(
@@ -78,12 +78,12 @@ with DAG(
 
     @task(trigger_rule="all_done_min_one_success")
     def drafts(clips: Iterable[dict]) -> list[dict]:
-        """Return the clips that there are; what comes after this needs no trigger rule."""
+        """Return the clips that exist, so that the tasks after this one need no trigger rule."""
         return list(clips)
 
     @task
     def cost(clips: list[dict], run_id: str) -> dict[str, float]:
-        """Add up what tonight's clips cost; those of earlier nights are paid for."""
+        """Add up what tonight's clips cost; those of earlier nights are already paid for."""
         spent: Counter[str] = Counter()
         for clip in clips:
             manifest = json.loads(ObjectStoragePath(f"{clip['output_path']}.receipt.json").read_text())
@@ -93,7 +93,7 @@ with DAG(
 
     @task
     def describe(rows: list[dict], clips: list[dict], sheet: dict, spent: dict[str, float]) -> str:
-        """Show in Markdown what there is to approve, what is missing, and what it cost."""
+        """Describe in Markdown what there is to approve, what is missing, and what it cost."""
         clip_of = {clip["map_index"]: clip for clip in clips}  # rows that failed are not in the list
         lines = [f"All clips on one sheet: {link(sheet['output_path'])}", "", "| Prompt | Clip |", "|---|---|"]
         for index, row in enumerate(rows):
@@ -111,7 +111,7 @@ with DAG(
 
     @task
     def publish(clips: list[dict], params: dict) -> None:
-        """Copy the clips to where the shop takes them from."""
+        """Copy the clips to where the shop reads them."""
         published = ObjectStoragePath(params["folder"]) / "published"
         published.fs.makedirs(published.path, exist_ok=True)
         for clip in clips:

@@ -44,8 +44,8 @@ with DAG(
         task_id="download",
         minimax_task_id=wait.output["task_id"],
         output_path=CLIP,
-        check="full",  # it plays to its end, is as long and large as was asked for, is not black and moves
-        preview=True,  # a poster frame and a contact sheet next to it; both need the extra [media]
+        check="full",  # it plays to the end, has the requested duration and size, and is neither black nor frozen
+        preview=True,  # a poster frame and a contact sheet; both options need the extra [media]
         retries=3,
     )
 # [END howto_text_to_video]

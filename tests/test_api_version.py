@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_minimax.api import versions
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
 from airflow_provider_minimax.exceptions import (
@@ -17,7 +18,6 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks import versions
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
 from airflow_provider_minimax.polling.poller import Outcome

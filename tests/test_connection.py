@@ -281,7 +281,7 @@ def test_what_is_wrong_with_an_address_is_said(fields, words):
 )
 def test_a_path_in_a_uri_is_kept(uri, base_url, monkeypatch):
     hold(monkeypatch, uri)
-    assert MinimaxHook("minimax_default")._resolve()[1].base_url == base_url
+    assert MinimaxHook("minimax_default").clients.endpoint.base_url == base_url
 
 
 async def test_extra_is_checked_on_an_event_loop_as_well(monkeypatch):

@@ -14,8 +14,8 @@ from airflow.sdk import Asset, AssetAlias
 from sqlalchemy import select
 
 from airflow_provider_minimax.delivery.assets import Delivered, announce, uri_of
-from airflow_provider_minimax.delivery.deliver import DeliveredClip
-from airflow_provider_minimax.delivery.destination import LocalPlace
+from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip
+from airflow_provider_minimax.delivery.destination import LocalDestination
 from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
 from tests.conftest import load_dags
 from tests.dag_files.announcing import BOAT, FACTS
@@ -154,7 +154,9 @@ def test_a_long_prompt_is_shortened_and_its_hash_is_that_of_all_of_it(tmp_path):
     prompt = "船" * 7000
     poster = tmp_path / "boat.mp4.poster.jpg"
     poster.touch()
-    told = DeliveredClip.of(receipt(request={"prompt": prompt}), LocalPlace(tmp_path / "boat.mp4")).told()
+    told = DeliveredClip.from_receipt(
+        receipt(request={"prompt": prompt}), LocalDestination(tmp_path / "boat.mp4")
+    ).facts_with_origin()
     assert told["prompt"] == "船" * 1999 + "…"
     assert told["prompt_sha256"] == hashlib.sha256(prompt.encode()).hexdigest()
     assert told["previews"] == {"poster": str(poster)}
@@ -162,7 +164,9 @@ def test_a_long_prompt_is_shortened_and_its_hash_is_that_of_all_of_it(tmp_path):
 
 @pytest.mark.parametrize("prompt", [5, None, ["a cat"]])
 def test_a_receipt_that_somebody_edited_does_not_fail_the_task_of_a_delivered_clip(prompt, tmp_path):
-    told = DeliveredClip.of(receipt(request={"prompt": prompt}), LocalPlace(tmp_path / "boat.mp4")).told()
+    told = DeliveredClip.from_receipt(
+        receipt(request={"prompt": prompt}), LocalDestination(tmp_path / "boat.mp4")
+    ).facts_with_origin()
     assert (told["prompt"], told["prompt_sha256"]) == (None, None)
 
 
@@ -217,7 +221,7 @@ def test_no_trouble_with_assets_fails_the_task_and_each_is_told(operator):
     announce(Broken(), operator, Delivered("s3://bucket/boat.mp4", FACTS))
     said = [call.args[0] % call.args[1:] for call in operator.log.warning.call_args_list]
     assert said == [
-        f"No event for {outlet}: the clip is delivered all the same. RuntimeError: the API server is away"
+        f"No event for {outlet}, but the clip is delivered. RuntimeError: the API server is away"
         for outlet in ("Asset 'boat'", "AssetAlias 'clips'")
     ]
 
@@ -240,7 +244,7 @@ def test_a_name_too_long_for_the_database_has_no_event_and_that_is_a_warning(ope
     said = [call.args[0] % call.args[1:] for call in operator.log.warning.call_args_list]
     assert len(said) == 1
     assert "No event for AssetAlias 'clips'" in said[0]
-    assert "has 1816 characters, encoded; at most 1300" in said[0]
+    assert "has 1816 characters after encoding; at most 1300" in said[0]
     assert events.__getitem__.return_value.extra["sha256"] == FACTS["sha256"]
     assert events.__getitem__.return_value.add.mock_calls == []
 

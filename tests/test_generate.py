@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest
 from airflow_provider_minimax.api.request import VideoRequest
-from airflow_provider_minimax.delivery.deliver import DeliveredClip
+from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxReceiptError,

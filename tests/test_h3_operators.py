@@ -331,7 +331,7 @@ def test_a_download_of_a_rewriting_says_that_it_has_no_clip(hook, minimax_emulat
         minimax_task_id=minimax_task_id,
         api_version="v2",
     )
-    with pytest.raises(MinimaxRequestError, match="is the rewriting of a prompt, and has no clip") as raised:
+    with pytest.raises(MinimaxRequestError, match="rewrites a prompt, and has no clip") as raised:
         download.execute(context)
     assert "MinimaxTaskSensor returns its prompt." in str(raised.value)
     assert list(tmp_path.iterdir()) == []

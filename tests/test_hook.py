@@ -33,7 +33,8 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
-from airflow_provider_minimax.hooks.minimax import MinimaxHook, poll_once
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.polling.worker import poll_once
 from tests.conftest import PLATFORMS
 from tests.hostile.server import HostileServer, closes, whole
 
@@ -611,7 +612,7 @@ def test_a_connection_written_as_a_uri_works(minimax_emulator, monkeypatch):
     uri = f"minimax://http://:{key}@127.0.0.1:{port}/?platform=minimax"
     monkeypatch.setenv("AIRFLOW_CONN_AS_URI", uri)
     hook = MinimaxHook("as_uri")
-    _, endpoint = hook._resolve()
+    endpoint = hook.get_conn().endpoint
     assert endpoint.base_url == f"http://127.0.0.1:{port}"
     assert endpoint.api_key == key
 
@@ -619,7 +620,7 @@ def test_a_connection_written_as_a_uri_works(minimax_emulator, monkeypatch):
 @pytest.mark.parametrize(("text", "verify"), [("false", False), ("True", True), ("/etc/ca.pem", "/etc/ca.pem")])
 def test_a_switch_in_a_uri_is_not_taken_for_a_path(monkeypatch, text, verify):
     monkeypatch.setenv("AIRFLOW_CONN_AS_URI", f"minimax://:key@/?verify={text.replace('/', '%2F')}")
-    assert MinimaxHook("as_uri")._resolve()[1].verify == verify
+    assert MinimaxHook("as_uri").clients.endpoint.verify == verify
 
 
 @pytest.mark.parametrize(("region", "currency"), [("global", "0.28 USD"), ("cn", "2.00 CNY")])
@@ -644,7 +645,7 @@ def test_the_list_price_is_in_the_accounts_currency(connect, log_of, region, cur
 )
 def test_an_empty_host_means_the_platforms_own(monkeypatch, extra, base_url):
     monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps({"conn_type": "minimax", "password": "k", "extra": extra}))
-    assert MinimaxHook("own")._resolve()[1].base_url == base_url
+    assert MinimaxHook("own").clients.endpoint.base_url == base_url
 
 
 def test_an_endpoint_does_not_show_its_key(hook):
@@ -766,7 +767,7 @@ def test_one_of_minimaxs_own_hosts_says_the_region_by_itself(monkeypatch, host, 
     connection = {"conn_type": "minimax", "password": "k", "host": host, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps(connection))
     hook = MinimaxHook("own")
-    _, endpoint = hook._resolve()
+    endpoint = hook.get_conn().endpoint
     assert (endpoint.base_url, endpoint.region) == (host.rstrip("/"), region)
     if "platform" not in extra:
         assert hook.list_price(REQUEST).currency == ("CNY" if region == "cn" else "USD")

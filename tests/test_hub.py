@@ -25,7 +25,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskGoneError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks import connected
+from airflow_provider_minimax.hooks import lookup
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import shared_poller as hubs
 from airflow_provider_minimax.polling.shared_poller import get_shared_poller
@@ -57,6 +57,13 @@ def queries(emulator) -> int:
 
 async def look(hub, minimax_task_id, after=0.0, patience=PATIENCE):
     return await hub.look(minimax_task_id, "v1", after=after, patience=patience)
+
+
+async def until_queued(hub, count):
+    """Wait until so many polls wait for their time."""
+    async with asyncio.timeout(20):
+        while sum(map(len, hub._later.values())) < count:  # noqa: ASYNC110 - nothing else says so
+            await asyncio.sleep(0.01)
 
 
 async def looks(hub, minimax_task_ids, after=0.0):
@@ -171,6 +178,53 @@ async def test_a_mistake_in_judging_an_answer_is_told_to_the_one_who_made_it(hub
         await hub.look(bought, after=0, patience=PATIENCE, again=lambda *_: 1 / 0)
 
 
+# -- a hint that a task has changed ------------------------------------------------------------------------------------
+
+
+async def test_a_hint_brings_forward_the_next_poll_of_that_task_and_of_no_other(hub, buy, minimax_emulator):
+    hinted, other = buy(2)
+    waiting = [asyncio.create_task(look(hub, it, after=3600, patience=7200)) for it in (hinted, hinted, other)]
+    await until_queued(hub, 3)
+    hub.poll_now(hinted, "a-task-that-nobody-waits-for")
+    async with asyncio.timeout(20):
+        seen = await asyncio.gather(*waiting[:2])
+    assert [task.minimax_task_id for task in seen] == [hinted, hinted]
+    assert not waiting[2].done()
+    assert queries(minimax_emulator) == 2
+    waiting[2].cancel()
+
+
+async def test_polls_that_follow_on_one_that_was_brought_forward_keep_their_interval(hub, buy, minimax_emulator):
+    (bought,), seen = buy(), asyncio.Event()
+
+    def again(task, now):
+        seen.set()
+        return 3600
+
+    waiting = asyncio.create_task(hub.look(bought, "v1", after=3600, patience=7200, again=again))
+    await until_queued(hub, 1)
+    hub.poll_now(bought)
+    async with asyncio.timeout(20):
+        await seen.wait()
+    assert hub._dues[0] - asyncio.get_running_loop().time() > 3000
+    assert queries(minimax_emulator) == 1
+    waiting.cancel()
+
+
+async def test_a_hint_does_not_break_a_pause_that_the_platform_asked_for(hub, buy, minimax_emulator):
+    refused, hinted = buy(2)
+    minimax_emulator.fault("http", operation="query", status=429, retry_after=1)
+    with pytest.raises(MinimaxRateLimitError):
+        await look(hub, refused)
+    start = time.monotonic()
+    waiting = asyncio.create_task(look(hub, hinted, after=3600, patience=7200))
+    await until_queued(hub, 1)
+    hub.poll_now(hinted)
+    async with asyncio.timeout(20):
+        assert (await waiting).minimax_task_id == hinted
+    assert time.monotonic() - start >= 0.9
+
+
 # -- a pause that the platform asked for -------------------------------------------------------------------------------
 
 
@@ -253,7 +307,7 @@ async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_op
 ):
     bought = buy(6)
     await look(hub, bought[0])
-    closed = mocker.spy(hub.hook._async_transport._queue_of_looks.client, "aclose")
+    closed = mocker.spy(hub.hook.clients._async_client.transport._queue_of_looks.client, "aclose")
     minimax_emulator.fault("hold", operation="query", times=len(bought))
     others = asyncio.create_task(looks(hub, bought))
     await asyncio.sleep(0.3)
@@ -271,7 +325,7 @@ async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_op
 
 
 async def test_a_wrong_key_is_told_to_all_after_few_more_lookups(connect, buy, mocker):
-    bought, look_up = buy(20), mocker.spy(MinimaxHook, "_alook_up")
+    bought, look_up = buy(20), mocker.spy(lookup.ConnectionLookup, "_alook_up")
     async with get_shared_poller(connect(password="sk-wrong")) as hub:
         assert all(isinstance(one, MinimaxAuthError) for one in await looks(hub, bought))
     # One a second at most, however slow the machine.
@@ -279,7 +333,7 @@ async def test_a_wrong_key_is_told_to_all_after_few_more_lookups(connect, buy, m
 
 
 async def test_a_connection_that_is_gone_is_told_to_all_after_one_lookup_for_all(mocker):
-    look_up = mocker.spy(MinimaxHook, "_alook_up")
+    look_up = mocker.spy(lookup.ConnectionLookup, "_alook_up")
     async with get_shared_poller("gone") as hub:
         seen = await looks(hub, [str(n) for n in range(100)])
     assert all(isinstance(one, MinimaxConnectionNotFoundError) for one in seen)
@@ -288,7 +342,7 @@ async def test_a_connection_that_is_gone_is_told_to_all_after_one_lookup_for_all
 
 
 async def test_a_connection_that_comes_back_is_found(buy, connect, monkeypatch):
-    monkeypatch.setattr(connected, "LOOKUP_INTERVAL", 0.1)
+    monkeypatch.setattr(lookup, "LOOKUP_INTERVAL", 0.1)
     (bought,) = buy()
     async with get_shared_poller("late") as hub:
         with pytest.raises(MinimaxConnectionNotFoundError):
@@ -303,7 +357,7 @@ class Hanging:
 
     def __init__(self, monkeypatch) -> None:
         self.released, self.calls, self.is_broken_off = asyncio.Event(), 0, False
-        look_up = MinimaxHook._alook_up
+        look_up = lookup.ConnectionLookup._alook_up
 
         async def hanging(hook):
             self.calls += 1
@@ -314,12 +368,12 @@ class Hanging:
                 raise
             return await look_up(hook)
 
-        monkeypatch.setattr(MinimaxHook, "_alook_up", hanging)
+        monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", hanging)
 
 
 async def test_a_lookup_that_hangs_holds_up_nobody_for_long_and_is_not_asked_twice(buy, connect, monkeypatch):
     (bought,), hanging = buy(), Hanging(monkeypatch)
-    monkeypatch.setattr(connected, "LOOKUP_TIMEOUT", 0.2)
+    monkeypatch.setattr(lookup, "LOOKUP_TIMEOUT", 0.2)
     async with get_shared_poller(connect()) as hub:
         for _ in range(2):
             start = time.monotonic()
@@ -354,13 +408,13 @@ async def test_a_hub_that_is_left_while_a_lookup_hangs_closes_at_once_and_breaks
 
 async def test_the_connection_is_looked_up_by_the_one_who_waits(connect, buy, monkeypatch):
     """Airflow 3.4 tells its supervisor by a context variable for which task a trigger asks."""
-    (bought,), look_up, seen = buy(), MinimaxHook._alook_up, []
+    (bought,), look_up, seen = buy(), lookup.ConnectionLookup._alook_up, []
 
     async def noted(self):
         seen.append(get_contextvars())
         return await look_up(self)
 
-    monkeypatch.setattr(MinimaxHook, "_alook_up", noted)
+    monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", noted)
     with bound_contextvars(trigger_id=1):
         async with get_shared_poller(connect()) as hub:
             await look(hub, bought)
@@ -405,8 +459,8 @@ async def test_the_last_one_out_closes_the_client(connect, buy):
         async with get_shared_poller(connect()) as other:
             assert one is other
             await look(one, bought)
-        assert one.hook._async_transport is not None
-    assert one.hook._async_transport is None
+        assert one.hook.clients._async_client is not None
+    assert one.hook.clients._async_client is None
     assert not hubs._hubs[asyncio.get_running_loop()]
 
 
@@ -425,7 +479,7 @@ async def test_who_is_cancelled_again_while_the_client_is_being_closed_closes_it
         await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await watching
-    assert hook._async_transport is None
+    assert hook.clients._async_client is None
 
 
 async def test_who_is_cancelled_only_while_the_client_is_being_closed_is_cancelled_too(connect, buy):
@@ -441,7 +495,7 @@ async def test_who_is_cancelled_only_while_the_client_is_being_closed_is_cancell
     watching.cancel("user-action")
     with pytest.raises(asyncio.CancelledError, match="user-action"):
         await watching
-    assert (await looked)._async_transport is None
+    assert (await looked).clients._async_client is None
 
 
 async def test_a_cancelled_look_takes_only_itself_away(hub, buy, minimax_emulator):
@@ -516,7 +570,7 @@ def listing(monkeypatch, minimax_emulator):
         pages.append(list(minimax_task_ids))
         return HttpRequest("GET", "/v1/query/video_generation", {"task_id": minimax_task_ids[0]})
 
-    def read_list(reply):
+    def read_list(reply, known):
         PLATFORMS["minimax"].read_task(reply, pages[-1][0])
         return TaskPage(tuple(told[it] for it in pages[-1] if it in told), len(told))
 
@@ -636,3 +690,35 @@ async def test_tasks_of_the_newer_api_are_looked_at_by_the_page(connect, minimax
     operations = sorted(request["operation"] for request in minimax_emulator.requests[before:])
     assert operations.count("query") <= 3
     assert "list" in operations
+
+
+async def test_a_change_on_a_page_is_seen_among_many_that_go_on_as_they_did(connect, minimax_emulator):
+    request = VideoRequest.of(
+        {"model": "MiniMax-H3", "prompt": "a cat", "duration": 5, "resolution": "768P", "ratio": "16:9"}
+    )
+    minimax_emulator.configure(lifecycle="manual")
+    with closing(MinimaxHook(connect())) as hook:
+        bought = [hook.submit(request) for _ in range(6)]
+    seen: dict[str, list[str]] = {it: [] for it in bought}
+
+    def again(task, now):
+        states = seen[task.minimax_task_id]
+        states.append(str(task.state))
+        if len(states) == 3 and task.minimax_task_id == bought[0]:
+            minimax_emulator.set_job(bought[2], state="processing")
+        if "running" in seen[bought[2]]:
+            minimax_emulator.set_job(bought[2], state="success")
+            minimax_emulator.set_job(bought[4], state="failed")
+        return 0.1 if task.state in (TaskState.PENDING, TaskState.RUNNING) else None
+
+    async with asyncio.timeout(60), get_shared_poller("minimax_default") as hub:
+        waiting = [asyncio.create_task(hub.look(it, "v2", after=0.1, patience=60, again=again)) for it in bought]
+        changed = [await waiting[2], await waiting[4]]
+        for task in waiting:
+            task.cancel()
+    assert [(task.state, task.has_output) for task in changed] == [
+        (TaskState.SUCCEEDED, True),
+        (TaskState.FAILED, False),
+    ]
+    assert "running" in seen[bought[2]]
+    assert set(seen[bought[0]]) == {"pending"}

@@ -549,7 +549,7 @@ def test_a_download_that_died_right_after_putting_the_clip_in_its_place_is_writt
 def test_a_download_does_not_take_the_place_of_a_clip_that_is_still_to_come(generate, output, tmp_path):
     generate(wait_for_completion=False)
     other = generate(wait_for_completion=False, prompt="a dog", output_path=str(tmp_path / "dog.mp4"))
-    with pytest.raises(MinimaxReceiptError, match="is where the clip of task .* will land; give another path"):
+    with pytest.raises(MinimaxReceiptError, match="is reserved for the clip of task .* give another path"):
         download(other, output, overwrite=True)
 
 

@@ -77,7 +77,7 @@ def test_what_the_form_sends_when_nothing_is_filled_in_is_a_valid_connection(mon
     extra = {name: field["schema"].get("default") for name, field in CONNECTION["conn-fields"].items()}
     connection = {"conn_type": "minimax", "host": "", "password": "k", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_FORM", json.dumps(connection))
-    assert MinimaxHook("form")._resolve()[0].name == "minimax"
+    assert MinimaxHook("form").account()["platform"] == "minimax"
 
 
 def test_all_classes_have_the_same_default_connection():

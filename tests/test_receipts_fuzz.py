@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from airflow_provider_minimax.__main__ import main
 from airflow_provider_minimax.cli import storage
 from airflow_provider_minimax.delivery.assets import Delivered
-from airflow_provider_minimax.delivery.deliver import DeliveredClip
-from airflow_provider_minimax.delivery.destination import LocalPlace
+from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip
+from airflow_provider_minimax.delivery.destination import LocalDestination
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError
 from airflow_provider_minimax.purchases.matching import SubmissionWindow, TaskSignature
 from airflow_provider_minimax.purchases.receipt import LARGEST, Receipt, read_receipt
@@ -142,10 +142,10 @@ def test_a_task_that_finds_any_receipt_goes_on_or_says_why_not(content, seen, po
         decide(receipt, order(), policy, lambda sha256: seen, where="here", now=NOW)
     assert TaskSignature.of(receipt).is_like(TaskSignature.of(receipt))
     assert SubmissionWindow.of(receipt).begin < SubmissionWindow.of(receipt).end
-    landed = DeliveredClip.of(receipt, LocalPlace(Path("/clips/clip.mp4")))
-    delivered_clip = Delivered("/clips/clip.mp4", landed.told())
+    landed = DeliveredClip.from_receipt(receipt, LocalDestination(Path("/clips/clip.mp4")))
+    delivered_clip = Delivered("/clips/clip.mp4", landed.facts_with_origin())
     assert json.dumps(delivered_clip.as_extra())
-    told = {name: value for name, value in landed.told().items() if name != "prompt"}
+    told = {name: value for name, value in landed.facts_with_origin().items() if name != "prompt"}
     assert not OBEYED.search(json.dumps(told, ensure_ascii=False))
     rewritten = read_receipt(receipt.as_json(), "here")
     assert read_receipt(rewritten.as_json(), "here") == rewritten

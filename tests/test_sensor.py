@@ -23,7 +23,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks import connected
+from airflow_provider_minimax.hooks import lookup
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
@@ -232,7 +232,7 @@ def test_a_poking_sensor_keeps_one_client_and_closes_it(bought, context, minimax
             closed.append(self)
             super().close()
 
-    monkeypatch.setattr("airflow_provider_minimax.hooks.connected.Transport", Counted)
+    monkeypatch.setattr("airflow_provider_minimax.api.client.Transport", Counted)
     minimax_emulator.fault("http", operation="query", status=503, times=8)
     sensor(bought, silent_fail=True).execute(context)
     assert len(opened) == 1
@@ -258,6 +258,24 @@ async def test_a_key_that_was_replaced_is_looked_up_by_a_sensor_that_waits(
     minimax_emulator.configure(key="a-new-key")
     connect(password="a-new-key")
     assert (await ended(it, context))["state"] == "succeeded"
+
+
+def test_a_key_that_is_replaced_between_two_checks_of_one_wait_does_not_end_it(
+    bought, context, connect, minimax_emulator, monkeypatch
+):
+    minimax_emulator.configure(lifecycle="looks", looks=4)
+    it, poke, checks = sensor(bought), MinimaxTaskSensor.poke, []
+
+    def poke_and_replace(self, context):
+        checks.append(poke(self, context))
+        if len(checks) == 1:
+            minimax_emulator.configure(key="a-new-key")
+            connect(password="a-new-key")
+        return checks[-1]
+
+    monkeypatch.setattr(MinimaxTaskSensor, "poke", poke_and_replace)
+    assert it.execute(context)["state"] == "succeeded"
+    assert len(checks) > 1
 
 
 CANNOT_CONNECT = pytest.mark.parametrize(
@@ -295,7 +313,7 @@ async def test_with_never_fail_a_connection_that_cannot_be_used_skips(bought, co
 async def test_with_silent_fail_a_connection_that_cannot_be_used_is_waited_out(
     bought, context, connect, monkeypatch, deferrable
 ):
-    monkeypatch.setattr(connected, "LOOKUP_INTERVAL", 0.02)
+    monkeypatch.setattr(lookup, "LOOKUP_INTERVAL", 0.02)
     connect(password="sk-wrong")
     repair = threading.Timer(0.4, connect)
     repair.start()

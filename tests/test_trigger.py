@@ -17,7 +17,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks import connected
+from airflow_provider_minimax.hooks import lookup
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import schedule as foresight
 from airflow_provider_minimax.polling import shared_poller as hub
@@ -102,7 +102,7 @@ async def test_the_deadline_holds_while_an_answer_does_not_come(what, bought, mi
     if what == "answer":
         minimax_emulator.fault("hold", operation="query", times=-1)
     else:
-        monkeypatch.setattr(MinimaxHook, "_alook_up", lambda hook: asyncio.sleep(60))
+        monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", lambda hook: asyncio.sleep(60))
     start = time.monotonic()
     assert isinstance((await outcome(trigger(bought, deadline=time.time() + 0.3))).error, MinimaxTaskTimeoutError)
     assert time.monotonic() - start < 20
@@ -126,7 +126,7 @@ async def test_too_much_trouble_in_a_row_is_an_event_that_gives_up_only_on_looki
 
 @pytest.fixture
 def fast_lookups(monkeypatch):
-    monkeypatch.setattr(connected, "LOOKUP_INTERVAL", 0.02)
+    monkeypatch.setattr(lookup, "LOOKUP_INTERVAL", 0.02)
 
 
 async def soon(condition) -> None:
@@ -197,14 +197,14 @@ async def test_an_environment_that_no_client_can_be_made_in_ends_the_wait_at_onc
 
 @pytest.mark.usefixtures("fast_lookups")
 async def test_a_lookup_of_the_connection_that_fails_for_a_moment_is_tolerated(bought, monkeypatch):
-    look_up, failures = MinimaxHook._alook_up, iter([True, True])
+    look_up, failures = lookup.ConnectionLookup._alook_up, iter([True, True])
 
     async def flaky(self):
         if next(failures, False):
             raise TimeoutError("the supervisor is busy")
         return await look_up(self)
 
-    monkeypatch.setattr(MinimaxHook, "_alook_up", flaky)
+    monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", flaky)
     assert (await outcome(trigger(bought))).error is None
 
 

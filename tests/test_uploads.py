@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import os
 from contextlib import closing
 
@@ -300,12 +301,11 @@ def test_a_gateway_takes_no_uploads_and_that_is_said(platform, connect, minimax_
     assert operations(minimax_emulator) == []
 
 
-def test_a_path_is_shown_without_its_signature(connect, minimax_emulator, film, log_of):
+def test_a_path_is_shown_without_its_signature(connect, minimax_emulator, film, caplog):
     connect()
-    log = log_of(MinimaxHook)
-    with closing(MinimaxHook()) as hook:
+    with caplog.at_level(logging.INFO), closing(MinimaxHook()) as hook:
         hook.upload(str(film))
-    assert f"Uploaded {str(film)!r} (9.0 MB) as mm_file://{minimax_emulator.uploads[0]['file_id']}" in log.said()
+    assert f"Uploaded {str(film)!r} (9.0 MB) as mm_file://{minimax_emulator.uploads[0]['file_id']}" in caplog.text
 
 
 # -- the operator ------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.catalogue import Findings, Model
@@ -17,6 +18,9 @@ from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest
 from airflow_provider_minimax.api.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.http.exchange import Endpoint
 
 # What a regeneration takes besides the clip it starts from; with an id, the platform knows all of it.
 _OF_THE_CLIP = (
@@ -83,6 +87,24 @@ def list_price(
             return catalogue.list_price(request, currency=currency, input_seconds=input_seconds)
     # Rewriting is charged by the tokens, which nobody knows before.
     return None
+
+
+def list_price_at(
+    request: PaidRequest, endpoint: Endpoint, seconds: float | None = None, input_seconds: float | None = None
+) -> ListPrice | None:
+    """
+    Return what a request lists at, where that is known: at MiniMax itself.
+
+    :param request: what is paid for.
+    :param endpoint: whose account; its region decides the currency.
+    :param seconds: how long the result is, where only that decides.
+    :param input_seconds: how long the reference videos are together, where the platform reported it.
+    """
+    # MiniMax itself has no prefix: behind one is a gateway, which has prices of its own.
+    if endpoint.platform != "minimax" or endpoint.path_prefix:
+        return None
+    currency = "cny" if endpoint.region == "cn" else "usd"
+    return list_price(request, currency=currency, seconds=seconds, input_seconds=input_seconds)
 
 
 def _check_rewriting(request: PromptRewriteRequest, later: frozenset[str]) -> Findings:

@@ -1,6 +1,7 @@
 """
-From the file host to the place that the DAG said: whole, checked, and written down.
+A finished clip goes from the file host to its destination.
 
-:mod:`.download` fetches into a part file that outlives the process, :mod:`.destination` knows where clips go and how
-they are put there, and :mod:`.deliver` does one after the other and completes the receipt.
+:mod:`.deliver` runs the steps: :mod:`.download` downloads into a part file that survives the process, :mod:`.checks`
+checks the clip, :mod:`.previews` draws pictures of it, :mod:`.destination` writes it, and the receipt is completed.
+:mod:`.assets`, :mod:`.openlineage` and :mod:`.links` show the clip to Airflow.
 """

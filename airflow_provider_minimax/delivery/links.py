@@ -1,4 +1,4 @@
-"""The buttons of a task in Airflow's UI: to the clip, and to what is known of it."""
+"""The buttons of a task in Airflow's UI: to the clip, and to the facts about it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _AWS_CONSOLES = {".amazonaws.com": "console.aws.amazon.com", ".amazonaws.com.cn"
 
 
 class MinimaxClipLink(BaseOperatorLink):
-    """The delivered clip, if a browser can open it: in S3 through the AWS console, in Google Cloud Storage directly."""
+    """Opens the delivered clip, if it is in S3 (through the AWS console) or in Google Cloud Storage."""
 
     name = "Clip"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """
-        Return the clip's address in the web; Airflow asks for it in the worker, when the task ends.
+        Return the clip's web address. Airflow calls this in the worker when the task ends.
 
         :param operator: the operator that has just run.
         :param ti_key: its task instance.
-        :return: the address; nothing if there is no clip, or none that a browser can open.
+        :return: the address; empty if there is no clip, or a browser cannot open it.
         """
         delivered = _delivered_by(operator)
-        return _found(operator, "the clip", lambda: web_address(delivered.output_path)) if delivered else ""
+        return _link_or_warning(operator, "the clip", lambda: web_address(delivered.output_path)) if delivered else ""
 
 
 class MinimaxFactsLink(BaseOperatorLink):
-    """The task's XCom page, with what is known of the delivered clip: its path, size, hash, the remote task."""
+    """Opens the task's XCom page, with the facts about the delivered clip: path, size, hash, remote task."""
 
     name = "Facts"
 
@@ -47,19 +47,19 @@ class MinimaxFactsLink(BaseOperatorLink):
 
         :param operator: the operator that has just run.
         :param ti_key: its task instance.
-        :return: the address, without a host if this worker does not know ``[api] base_url``; nothing if there is no
+        :return: the address, without a host if this worker does not know ``[api] base_url``; empty if there is no
             clip or the operator pushes no XComs.
         """
         if _delivered_by(operator) is None or not operator.do_xcom_push:
             return ""
-        return _found(operator, "the clip's facts", lambda: _xcom_page(ti_key))
+        return _link_or_warning(operator, "the clip's facts", lambda: _xcom_page(ti_key))
 
 
-def _found(operator: BaseOperator, what: str, find: Callable[[], str]) -> str:
-    """Return a link; if that fails, say so: on Airflow 3.0 a link that raises fails the task, whose clip is there."""
-    from airflow_provider_minimax.delivery.assets import warned_of
+def _link_or_warning(operator: BaseOperator, what: str, find: Callable[[], str]) -> str:
+    """Return a link; if that fails, only log it: on Airflow 3.0 a link that raises fails the task."""
+    from airflow_provider_minimax.delivery.assets import warn_instead_of_raising
 
-    with warned_of(operator.log, f"No link to {what}: the clip is delivered all the same"):
+    with warn_instead_of_raising(operator.log, f"No link to {what}, but the clip is delivered"):
         return find()
     return ""
 
@@ -79,24 +79,24 @@ def _delivered_by(operator: BaseOperator) -> Delivered | None:
 
 def web_address(path: str) -> str:
     """
-    Return where a browser shows a file.
+    Return the address where a browser shows a file.
 
     :param path: a local path, or a URL as Airflow's object storage takes it.
-    :return: a page of the AWS console, or the file in Google Cloud Storage; nothing for other storage, and for what
-        speaks S3 without being Amazon's.
+    :return: a page of the AWS console, or the file in Google Cloud Storage; empty for other storage, also for
+        S3-compatible storage that is not Amazon's.
     """
     from airflow_provider_minimax.delivery.assets import parts_of
 
-    scheme, bucket, place = parts_of(path)
+    scheme, bucket, key = parts_of(path)
     if scheme == "s3":
-        return _in_aws_console(path, bucket, place.removeprefix("/"))
-    return f"https://storage.cloud.google.com/{bucket}{quote(place)}" if scheme == "gs" else ""
+        return _in_aws_console(path, bucket, key.removeprefix("/"))
+    return f"https://storage.cloud.google.com/{bucket}{quote(key)}" if scheme == "gs" else ""
 
 
 def _in_aws_console(path: str, bucket: str, key: str) -> str:
     from airflow.sdk import ObjectStoragePath
 
-    # Only the client knows whom it speaks with: the connection, the environment and AWS's own files all have a say.
+    # The endpoint may come from the connection, the environment or AWS's own files, so ask the client.
     client = ObjectStoragePath(path).fs.s3.meta
     host = urlsplit(client.endpoint_url).hostname or ""
     for domain, console in _AWS_CONSOLES.items():

@@ -1,7 +1,7 @@
 """
 A delivered clip in the terms of OpenLineage, https://openlineage.io/docs/spec/naming.
 
-Imported only by Airflow's OpenLineage provider's call, so everything that it needs is there.
+Imported only when Airflow's OpenLineage provider asks for lineage, so the packages that it needs are installed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from airflow_provider_minimax.api.storable import printable, storable
 from airflow_provider_minimax.delivery.assets import Delivered, parts_of
 
 _NOT_STORAGE = ("http://", "https://", "data:", "mm_file://")
-# It is its author's, and lineage is kept by others; its hash is enough to tell it from another.
-_NOT_TOLD = "prompt"
+# Prompts belong to their authors, and lineage is often kept elsewhere; the hash is enough to compare prompts.
+_OMITTED = "prompt"
 
 
 @attrs.define
 class MinimaxClipRunFacet(RunFacet):
     """
-    What is known of the clip.
+    What is known about the clip.
 
-    :param clip: the facts, as in the events of its assets.
+    :param clip: the facts, as in its asset events.
     """
 
     clip: dict[str, Any]
@@ -34,21 +34,21 @@ class MinimaxClipRunFacet(RunFacet):
 
 def lineage_of(delivered: Delivered) -> OperatorLineage[Dataset, RunFacet]:
     """
-    Return where a clip came from and where it is.
+    Return the lineage of a clip.
 
     :param delivered: the clip.
     :return: the clip's file with its size and, as its version, its hash; the pictures that were read from files or
-        storage; and the run facet ``minimax_clip`` with the facts, but for the prompt.
+        storage; and the run facet ``minimax_clip`` with the facts, except for the prompt.
     """
-    facts = {name: fact for name, fact in delivered.as_extra().items() if name != _NOT_TOLD}
+    facts = {name: fact for name, fact in delivered.as_extra().items() if name != _OMITTED}
     namespace, name = dataset_of(delivered.output_path)
     version = dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=f"sha256:{facts['sha256']}")
     statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(size=facts["size"])
     clip = OutputDataset(namespace, name, facets={"version": version}, outputFacets={"outputStatistics": statistics})
-    pictures: list[Dataset] = [
+    inputs: list[Dataset] = [
         InputDataset(*dataset_of(path)) for path in delivered.inputs if not path.lower().startswith(_NOT_STORAGE)
     ]
-    return OperatorLineage(inputs=pictures, outputs=[clip], run_facets={"minimax_clip": MinimaxClipRunFacet(facts)})
+    return OperatorLineage(inputs=inputs, outputs=[clip], run_facets={"minimax_clip": MinimaxClipRunFacet(facts)})
 
 
 def dataset_of(path: str) -> tuple[str, str]:
@@ -58,7 +58,7 @@ def dataset_of(path: str) -> tuple[str, str]:
     :param path: a local path, or a URL as Airflow's object storage takes it.
     :return: ``("file", "/data/clip.mp4")``, ``("s3://bucket", "clip.mp4")``.
     """
-    scheme, authority, place = parts_of(path)
+    scheme, authority, key = parts_of(path)
     is_local = scheme == "file" and not authority
-    namespace, name = ("file", place) if is_local else (f"{scheme}://{authority}", place.removeprefix("/"))
+    namespace, name = ("file", key) if is_local else (f"{scheme}://{authority}", key.removeprefix("/"))
     return printable(storable(namespace)), printable(storable(name))

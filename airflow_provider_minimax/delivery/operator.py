@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.delivery.assets import Delivered
-    from airflow_provider_minimax.delivery.deliver import DeliveredClip, DeliveryOptions
+    from airflow_provider_minimax.delivery.deliver import DeliveryOptions
+    from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip
     from airflow_provider_minimax.delivery.destination import Destination
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
@@ -84,9 +85,9 @@ class DeliversClips(RendersPaths):
         find: Callable[[], VideoTask],
     ) -> dict[str, Any]:
         """Deliver a clip that is known by its id, and return its facts."""
-        from airflow_provider_minimax.delivery.deliver import deliver
+        from airflow_provider_minimax.delivery.deliver import deliver_by_id
 
-        landed = deliver(
+        landed = deliver_by_id(
             context,
             hook,
             place,
@@ -100,10 +101,10 @@ class DeliversClips(RendersPaths):
 
     def _announced(self, context: Context, landed: DeliveredClip) -> dict[str, Any]:
         """Tell Airflow about a clip that is in its place, and return its facts."""
-        from airflow_provider_minimax.delivery.assets import Delivered, result_of, warned_of
+        from airflow_provider_minimax.delivery.assets import Delivered, result_of, warn_instead_of_raising
 
-        with warned_of(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
-            self._tell(context, Delivered(landed.facts["output_path"], landed.told()))
+        with warn_instead_of_raising(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
+            self._tell(context, Delivered(landed.facts["output_path"], landed.facts_with_origin()))
         return result_of(context, landed.facts)
 
     def _tell(self, context: Context, delivered: Delivered) -> None:
@@ -116,9 +117,9 @@ class DeliversClips(RendersPaths):
         """Return the clip's lineage, for Airflow's OpenLineage provider, which calls this at the end of the task."""
         if self._delivered is None:
             return None
-        from airflow_provider_minimax.delivery.assets import warned_of
+        from airflow_provider_minimax.delivery.assets import warn_instead_of_raising
 
-        with warned_of(self.log, "No lineage of the clip, which is delivered all the same"):
+        with warn_instead_of_raising(self.log, "No lineage of the clip, which is delivered all the same"):
             from airflow_provider_minimax.delivery.openlineage import lineage_of
 
             return lineage_of(self._delivered)

@@ -1,4 +1,4 @@
-"""The part file: the bytes of a clip that are here already, so that the next try can go on where this one broke."""
+"""The part file: what is downloaded of a clip already, so that the next try can resume a broken download."""
 
 from __future__ import annotations
 
@@ -19,30 +19,34 @@ from airflow_provider_minimax.api.files.mp4 import HEAD, is_video
 COMPANION = ".version"
 _PIECE = 1024 * 1024
 _TRIES = 5
-# Of a pipe or a symlink that somebody put there, neither may be waited for or followed.
-_AS_IT_IS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_NEW = _AS_IT_IS | os.O_CREAT | os.O_EXCL
-# The clip gets the usual permissions with its name. Until then others could put bytes of theirs into it.
-_OURS_ALONE = 0o600
+# Somebody may have put a pipe or a symlink there: do not wait for the one or follow the other.
+_SAFELY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_NEW = _SAFELY | os.O_CREAT | os.O_EXCL
+# The clip gets the usual permissions with its final name. Until then, others could write to it.
+_OWNER_ONLY = 0o600
 
 
-def is_ours_alone(found: os.stat_result) -> bool:
-    """Whether what was found is a regular file of this process's user that nobody else may write to."""
+def is_owned_exclusively(found: os.stat_result) -> bool:
+    """
+    Return whether this is a regular file of this process's user that nobody else may write to.
+
+    :param found: what the file system says of it.
+    """
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
 class _UnusableError(OSError):
-    """What lies at the part file's path cannot be gone on with, nor taken away."""
+    """What is at the part file's path can neither be resumed nor deleted."""
 
 
 class PartFile:
     """
-    A clip that is being fetched into a local file.
+    A local file that a clip is downloaded into.
 
-    Its bytes are worth something only together with what names the version that they are of (an ETag or a date), so
-    that is kept in a second file, which is written first. One process has it at a time; another one that comes along,
-    such as the retry of a task that was only thought dead, begins a file of its own. So does one that finds something
-    in the way that is no part file of its own: a folder, a symlink, a file that others own or may write to.
+    Its bytes are useful only together with the version of the file that they belong to (an ETag or a date), so that is
+    kept in a second file, which is written first. One process locks the part file; another process for the same clip,
+    such as the retry of a task that was wrongly thought dead, uses a file with another name. So does one that finds
+    something else at the path: a folder, a symlink, a file that others own or may write to.
 
     :param path: the part file; it and its companion (``….version``) stay until :meth:`discard`.
     :raises OSError: no file can be written there, under this name or another.
@@ -55,54 +59,54 @@ class PartFile:
         self._digest = hashlib.sha256()
         try:
             self._open_alone()
-            self._take_up()
+            self._resume()
         except OSError:
-            self._begin_under_another_name()
+            self._start_under_another_name()
 
-    def _begin_under_another_name(self) -> None:
-        # No other try will find it, so it is of no use to any.
+    def _start_under_another_name(self) -> None:
+        # No other try will look for this name, so none can resume it.
         self.path = self.path.with_name(f"{self.path.stem}.{token_hex(4)}{self.path.suffix}")
         self._file = self._created()
         with suppress(OSError):
-            # Where there are no locks, the name alone keeps others away.
+            # On a file system without locks, the random name alone keeps others away.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._is_shared = False
         self.begin(None)
 
     def _open_alone(self) -> None:
-        """Open the file that all tries of this clip share, unless somebody else writes to it or it is none."""
+        """Open and lock the file that all tries of this clip share; OSError if another process has it."""
         self._is_shared = True
         for _ in range(_TRIES):
             self._file = self._opened()
             try:
-                # Fails where somebody has it, or where this file system has no locks and nobody can tell.
+                # Also fails on a file system without locks, where other writers cannot be detected.
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if self._is_nothing_but_a_part():
+                if self._is_only_a_part():
                     return
             except OSError:
                 self._file.close()
                 raise
             self._file.close()
-        raise _UnusableError(f"{self.path} is replaced again and again")
+        raise _UnusableError(f"{self.path} keeps being replaced")
 
     def _created(self) -> io.FileIO:
-        # Chunks are as large as they come from the network: a buffer would only copy them.
-        return open(os.open(self.path, os.O_RDWR | _NEW, _OURS_ALONE), "r+b", buffering=0)
+        # A buffer would only copy the chunks, which are large already.
+        return open(os.open(self.path, os.O_RDWR | _NEW, _OWNER_ONLY), "r+b", buffering=0)
 
     def _opened(self) -> io.FileIO:
         with suppress(FileExistsError):
             return self._created()
-        handle = os.open(self.path, os.O_RDWR | _AS_IT_IS)
-        if not is_ours_alone(os.fstat(handle)):
+        handle = os.open(self.path, os.O_RDWR | _SAFELY)
+        if not is_owned_exclusively(os.fstat(handle)):
             os.close(handle)
-            raise _UnusableError(f"{self.path} is no file, or others may have written to it")
+            raise _UnusableError(f"{self.path} is not a regular file, or others may have written to it")
         return open(handle, "r+b", buffering=0)
 
-    def _is_nothing_but_a_part(self) -> bool:
-        """Whether the open file is still the one at its path, and has not become a delivered clip meanwhile."""
+    def _is_only_a_part(self) -> bool:
+        """Whether the open file is still the one at its path, and has not become a delivered clip in the meantime."""
         opened = os.fstat(self._file.fileno())
         if opened.st_nlink > 1:
-            # Its last owner died after it gave the clip its name, and before it took away this one.
+            # Its last process died after it gave the clip its final name, and before it removed this one.
             self.path.unlink(missing_ok=True)
             return False
         return opened.st_nlink == 1 and self._is_at_its_path(opened)
@@ -118,18 +122,18 @@ class PartFile:
         return self.path.with_name(f"{self.path.name}{COMPANION}")
 
     def _kept_version(self) -> str | None:
-        """Read what names the version; nothing, if what is there could never be sent back to the host."""
+        """Read the version; None if it could not be sent to the file host."""
         try:
-            handle = os.open(self._companion, os.O_RDONLY | _AS_IT_IS)
+            handle = os.open(self._companion, os.O_RDONLY | _SAFELY)
         except OSError:
             return None
         with open(handle, "rb", buffering=0) as file:
-            content = file.read(LONGEST_VERSION + 1) if is_ours_alone(os.fstat(handle)) else b""
+            content = file.read(LONGEST_VERSION + 1) if is_owned_exclusively(os.fstat(handle)) else b""
         version = (content or b"").decode("latin-1")
         return version if can_be_sent_back(version) else None
 
-    def _take_up(self) -> None:
-        """Go on with what is here, if it can be the beginning of a clip."""
+    def _resume(self) -> None:
+        """Continue with the bytes that are there, if they can be the beginning of a clip."""
         self.version = self._kept_version()
         size = os.fstat(self._file.fileno()).st_size
         if self.version is None or not HEAD <= size <= LARGEST or not is_video(self._beginning()):
@@ -145,30 +149,30 @@ class PartFile:
 
     def begin(self, version: str | None) -> None:
         """
-        Throw away what is here, and begin again.
+        Discard the bytes so far, and start again.
 
-        :param version: what names the version of the file that the next bytes are of; ``None`` if nothing does, so
-            that they are of no use to another try.
+        :param version: the version of the file that the next bytes belong to, as the host names it; ``None`` if it does
+            not, so that no other try can resume them.
         :raises OSError: the disk fails.
         """
-        # A file that was cut to nothing is written to the disk when it is closed, by ext4; an empty one is not cut.
+        # ext4 flushes a truncated file to the disk when it is closed, which takes time: do not truncate an empty one.
         if self._file.seek(0, os.SEEK_END):
             self._file.truncate(0)
             self._file.seek(0)
         self.size = 0
         self._digest = hashlib.sha256()
-        # Before the new name: bytes must never stand under another version's.
+        # Before the new version is written: bytes must never be stored under another version.
         self._companion.unlink(missing_ok=True)
         self.version = version
         if version is not None and self._is_shared:
-            self._write_down(version)
+            self._write_version(version)
 
-    def _write_down(self, version: str) -> None:
+    def _write_version(self, version: str) -> None:
         try:
-            with open(os.open(self._companion, os.O_WRONLY | _NEW, _OURS_ALONE), "wb") as file:
+            with open(os.open(self._companion, os.O_WRONLY | _NEW, _OWNER_ONLY), "wb") as file:
                 file.write(version.encode("ascii"))
         except OSError:
-            # This process can go on from a break all the same; the next one begins again.
+            # This process can still resume a broken download; the next one starts again.
             with suppress(OSError):
                 self._companion.unlink(missing_ok=True)
 
@@ -191,11 +195,11 @@ class PartFile:
         return self._digest.hexdigest()
 
     def keep(self) -> None:
-        """Leave the file where it is, whatever happens: it is all that there is of the clip here."""
+        """Never delete the file, whatever happens: it is the only copy here."""
         self._is_kept = True
 
     def discard(self) -> None:
-        """Take the file away: it was given its name, or is of no use to anybody; one that cannot be, stays."""
+        """Delete the file and its companion, if possible."""
         for path in (self.path, self._companion):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -206,7 +210,7 @@ class PartFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        is_of_use = self.size > 0 and self.version is not None and self._is_shared
-        if kind is not None and not (is_of_use or self._is_kept):
+        is_resumable = self.size > 0 and self.version is not None and self._is_shared
+        if kind is not None and not (is_resumable or self._is_kept):
             self.discard()
         self._file.close()

@@ -1,4 +1,4 @@
-"""The connection test: a free look, read so that the four usual mistakes can be told apart."""
+"""The connection test: a free status check, read so that the four usual mistakes can be told apart."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple, TypeVar
 
+from airflow_provider_minimax.api.call_errors import NO_SUCH_CALL
 from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import excerpt
+from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
@@ -22,7 +24,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
+from airflow_provider_minimax.hooks.lookup import ConnectionLookup
 
 # No platform gives this id to a task. The look is free, and its answer shows whether the key was accepted.
 _NO_TASK = "0"
@@ -41,6 +43,25 @@ class _Found(NamedTuple):
     reply: HttpReply
     is_there: bool
     refusal: MinimaxAuthError | None
+
+
+def test_connection(lookup: ConnectionLookup, minimax_conn_id: str) -> tuple[bool, str]:
+    """
+    Test a connection without buying anything.
+
+    :param lookup: what the connection says.
+    :param minimax_conn_id: the connection. Airflow tests it under a random id, which is left out of the answer.
+    :return: whether the connection works, and what to say to the person who asked.
+    """
+    try:
+        works, sentence = probe(*lookup.get())
+    except MinimaxError as error:
+        works, sentence = False, " ".join(filter(None, (f"{error.message}.", error.hint)))
+    except Exception as error:
+        # Any failure is an answer to the person who pressed the button.
+        works, sentence = False, redact(f"{type(error).__name__}: {error}")
+    sentence = sentence.replace(f"connection {minimax_conn_id!r}", "this connection")
+    return works, without_key(sentence, lookup.account[1].api_key) if lookup.account else sentence
 
 
 def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:

@@ -1,26 +1,25 @@
 """
-The hook: all that can be asked of MiniMax, and of the gateways that resell it.
+The hook: everything that MiniMax, and the gateways that resell it, can be asked through an Airflow connection.
 
-What an event loop may need is there twice, for synchronous code and with an ``a`` in front. Clients are opened at
-the first use and kept; all triggers of an event loop that use one connection share one, through the hub.
+What an event loop may need exists twice, for synchronous code and with an ``a`` in front. Clients are opened at the
+first use and kept; all triggers of an event loop that use one connection share one, through ``polling/shared_poller``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_minimax.api import rules
-from airflow_provider_minimax.api.http.exchange import IN_FLIGHT, Endpoint
-from airflow_provider_minimax.api.inputs.media import with_media
-from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import redact, without_key
-from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, VideoRequest, invalid
-from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.api.call_errors import about_task
+from airflow_provider_minimax.api.http.transport import Transport
+from airflow_provider_minimax.api.request import PaidRequest
+from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
 from airflow_provider_minimax.arguments import (
     at_least_one,
     check_delivery,
@@ -29,108 +28,57 @@ from airflow_provider_minimax.arguments import (
     one_of,
     seconds,
 )
-from airflow_provider_minimax.exceptions import (
-    MinimaxAuthError,
-    MinimaxError,
-    MinimaxRequestError,
-)
-from airflow_provider_minimax.hooks.calls import (
-    about_task,
-    balance,
-    cancellation,
-    cancelled,
-    doubting_address,
-    list_price_at,
-    may_be_missing,
-    own_file,
-    task_reader,
-)
-from airflow_provider_minimax.hooks.connection_test import probe
-from airflow_provider_minimax.hooks.uploading import UploadingHook, open_file
-from airflow_provider_minimax.hooks.versions import TaskVersions
+from airflow_provider_minimax.hooks.clients import Clients
+from airflow_provider_minimax.hooks.connection_test import test_connection
+from airflow_provider_minimax.hooks.preparation import prepare, prepare_upload
 from airflow_provider_minimax.purchases.unrecorded import bought
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.balance import Balance
     from airflow_provider_minimax.api.cost import ListPrice
+    from airflow_provider_minimax.api.uploaded_files import UploadedFile
     from airflow_provider_minimax.paths import AnyPath
 
 R = TypeVar("R", bound=PaidRequest)
+T = TypeVar("T")
 
 
-class MinimaxHook(UploadingHook):
+class MinimaxHook(BaseHook):
     """
     MiniMax, or one of the gateways that resell it, through an Airflow connection.
 
     :param minimax_conn_id: the connection: its password is the API key, its host the base URL (the platform's own if
         empty), its extra field ``platform`` one of ``minimax``, ``bltcy``, ``chainhub``, ``vtrix``, ``novita``,
         ``ai302``. MiniMax itself, Novita and 302.AI have two versions of the API, each of which knows its own remote
-        tasks only: the model decides which one a clip is bought through. What asks for a remote task takes it as
+        tasks only; the model decides which one a clip is bought through. Calls about a remote task take it as
         ``api_version``; left out, the first is asked, then the second, and the answer is remembered. What a gateway
         lacks of the second is refused before anything is sent: :ref:`h3-gateways`.
     """
 
-    def __init__(self, minimax_conn_id: str = UploadingHook.default_conn_name, **kwargs: Any) -> None:
-        super().__init__(minimax_conn_id, **kwargs)
-        self._task_versions = TaskVersions()
+    conn_name_attr = "minimax_conn_id"
+    default_conn_name = "minimax_default"
+    conn_type = "minimax"
+    hook_name = "MiniMax"
+
+    def __init__(self, minimax_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.minimax_conn_id = minimax_conn_id
+        self.clients = Clients(self, minimax_conn_id)
 
     # -- buying a clip -------------------------------------------------------------------------------------------------
 
     def prepare(self, request: R, *, validate: bool = True) -> R:
         """
-        Do all of a submission that costs nothing: check the request, and read its pictures, videos and sounds.
+        Do everything about a submission that costs nothing: check the request, read its images, videos and sounds.
 
         :param request: what to make. What it carries may be paths, which are read here.
         :param validate: whether to check the request against the catalogue and the platform's documentation.
-        :return: the request with URLs, data URLs and the contents of files, which are kept out of memory as long as
-            somebody has the request; :meth:`submit` takes it with ``validate=False``.
+        :return: the request with URLs, data URLs and the contents of files, which are kept on disk as long as the
+            request exists; :meth:`submit` takes it with ``validate=False``.
         :raises MinimaxRequestError: the request is invalid.
         :raises MinimaxStorageError: the worker's folder for temporary files has no room for a copy of a file.
         """
-        platform = self._resolve()[0].for_request(request)
-        self._check(request, platform, validate)
-        return with_media(
-            request, open_file, check=validate, rules=platform.pictures, uploads=platform.upload is not None
-        )
-
-    def api_version(self, model: str) -> str:
-        """
-        Return which version of the API has a model here, for those who ask for its tasks later.
-
-        :param model: the model's name.
-        :return: ``v1`` or ``v2``.
-        :raises MinimaxRequestError: the platform is not known to have the version that sells the model.
-        """
-        return self._resolve()[0].for_model(model).api_version
-
-    def has_list(self, api_version: str) -> bool:
-        """
-        Return whether :meth:`list_tasks` can list the tasks of a version of the API.
-
-        :param api_version: which version of MiniMax's API.
-        """
-        return self._resolve()[0].of_version(api_version).list_tasks is not None
-
-    def can_cancel(self, api_version: str) -> bool:
-        """
-        Return whether :meth:`cancel` can cancel the queued tasks of a version of the API.
-
-        :param api_version: which version of MiniMax's API.
-        """
-        return self._resolve()[0].of_version(api_version).cancel is not None
-
-    def account(self) -> dict[str, str]:
-        """Return where clips are bought through this connection: ``platform``, ``base_url``, ``minimax_conn_id``."""
-        platform, endpoint = self._resolve()
-        return {
-            "platform": platform.name,
-            "base_url": f"{endpoint.base_url}{endpoint.path_prefix}",
-            "minimax_conn_id": self.minimax_conn_id,
-        }
-
-    def rate_limit_per_minute(self) -> int | None:
-        """Return how many clips may be submitted in a minute through this connection, if its author said so."""
-        return self._resolve()[1].rate_limit_per_minute
+        return prepare(self.clients.platform, request, validate=validate, log=self.log)
 
     def submit(self, request: PaidRequest, *, validate: bool = True, after_refusals: bool = True) -> str:
         """
@@ -147,56 +95,24 @@ class MinimaxHook(UploadingHook):
         :return: the remote task id.
         :raises MinimaxRequestError: the request is invalid; nothing was sent.
         :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought; if the answer
-            names a task for all that, ``minimax_task_id`` is its id.
+            names a task all the same, ``minimax_task_id`` is its id.
         :raises MinimaxError: the platform refused, or a file could not be uploaded; nothing was bought.
         """
-        family, endpoint = self._resolve()
-        platform = family.for_request(request)
         ready = self.prepare(request, validate=validate)
-        order = platform.order(self.upload_files(ready))
-        with doubting_address():
-            minimax_task_id = self.get_conn().send(order, platform.read_submission, after_refusals=after_refusals)
-        bought(minimax_task_id)
-        self._task_versions.remember(minimax_task_id, platform.api_version)
-        self._log_submission(minimax_task_id, ready, endpoint)
-        return minimax_task_id
+        minimax_task_id = self.clients.get().submit(ready, after_refusals=after_refusals)
+        return self._note_purchase(minimax_task_id, ready)
 
     async def asubmit(self, request: PaidRequest, *, validate: bool = True) -> str:
         """Do what :meth:`submit` does, on an event loop."""
-        family, transport = await self._aconn()
-        platform = family.for_request(request)
-        self._check(request, platform, validate)
-        ready = await asyncio.to_thread(
-            with_media,
-            request,
-            open_file,
-            check=validate,
-            rules=platform.pictures,
-            uploads=platform.upload is not None,
-        )
-        order = platform.order(await self.aupload_files(ready))
-        with doubting_address():
-            minimax_task_id = await transport.send(order, platform.read_submission)
+        client = await self.clients.aget()
+        ready = await asyncio.to_thread(prepare, client.platform, request, validate=validate, log=self.log)
+        return self._note_purchase(await client.submit(ready), ready)
+
+    def _note_purchase(self, minimax_task_id: str, request: PaidRequest) -> str:
         bought(minimax_task_id)
-        self._task_versions.remember(minimax_task_id, platform.api_version)
-        self._log_submission(minimax_task_id, ready, transport.endpoint)
-        return minimax_task_id
-
-    def _check(self, request: PaidRequest, platform: Platform, validate: bool) -> None:
-        if not validate:
-            return
-        own_names = frozenset(platform.model_names.values())
-        findings = rules.check(request, model_name=platform.official_model(request), own_names=own_names)
-        if problems := findings.problems + platform.problems(request):
-            raise invalid(problems, hint=UNCHECKED)
-        if isinstance(request, VideoRequest):
-            # What the platform has no name for is not sent unchecked either.
-            platform.own_model(request)
-        for warning in (*findings.warnings, *platform.warnings(request)):
-            self.log.warning("%s", warning)
-
-    def _log_submission(self, minimax_task_id: str, request: PaidRequest, endpoint: Endpoint) -> None:
-        price = list_price_at(request, endpoint)
+        platform, endpoint = self.clients.platform, self.clients.endpoint
+        self.clients.versions.remember(minimax_task_id, platform.for_request(request).api_version)
+        price = rules.list_price_at(request, endpoint)
         self.log.info(
             "Bought at %s: MiniMax task %s, %s%s%s",
             endpoint.platform,
@@ -205,20 +121,7 @@ class MinimaxHook(UploadingHook):
             "" if request.task_type == "generation" else f" {request.task_type}",
             f", {price}" if price else "",
         )
-
-    def list_price(
-        self, request: PaidRequest, *, seconds: float | None = None, input_seconds: float | None = None
-    ) -> ListPrice | None:
-        """
-        Return what a clip lists at for this account: an estimate of its cost.
-
-        :param request: what to buy.
-        :param seconds: the length of the clip, where the request does not say it and the platform did.
-        :param input_seconds: how long its reference videos are together, where the platform told; otherwise the files
-            of a request that :meth:`prepare` returned are measured.
-        :return: the price in the account's currency; ``None`` where none is known, as on every gateway.
-        """
-        return list_price_at(request, self._resolve()[1], seconds, input_seconds)
+        return minimax_task_id
 
     def generate(
         self,
@@ -292,7 +195,87 @@ class MinimaxHook(UploadingHook):
         check_delivery(check, preview, output_path, delivers=True)
         return generate(self, request, options)
 
-    # -- looking at it -------------------------------------------------------------------------------------------------
+    def list_price(
+        self, request: PaidRequest, *, seconds: float | None = None, input_seconds: float | None = None
+    ) -> ListPrice | None:
+        """
+        Return what a clip lists at for this account: an estimate of its cost.
+
+        :param request: what to buy.
+        :param seconds: the length of the clip, where the request does not say it and the platform did.
+        :param input_seconds: how long its reference videos are together, where the platform reported it; otherwise the
+            files of a request that :meth:`prepare` returned are measured.
+        :return: the price in the account's currency; ``None`` where none is known, as on every gateway.
+        """
+        return rules.list_price_at(request, self.clients.endpoint, seconds, input_seconds)
+
+    # -- files that clips are made from --------------------------------------------------------------------------------
+
+    def upload_files(self, request: R) -> R:
+        """
+        Upload what a request carries that is too large to travel inside it, where the platform takes uploads.
+
+        :meth:`submit` does so by itself. To keep a receipt, upload before it is written: an upload buys nothing.
+
+        :param request: the request, as :meth:`prepare` returns it.
+        :return: the request with addresses in the place of those files; itself if there are none.
+        :raises MinimaxError: an upload failed, by what to do about it; nothing was bought.
+        """
+        return self.clients.get().upload_files(request)
+
+    async def aupload_files(self, request: R) -> R:
+        """Do what :meth:`upload_files` does, on an event loop."""
+        return await (await self.clients.aget()).upload_files(request)
+
+    def upload(self, path: AnyPath, *, validate: bool = True) -> str:
+        """
+        Upload an image, video or sound to MiniMax that several H3 clips share. It costs nothing.
+
+        A submission uploads its large files by itself. Upload a shared file in an Airflow task of its own, since each
+        upload has another address, and another address makes another request.
+
+        :param path: where it is: a local path, or any URL that Airflow's object storage knows.
+        :param validate: whether to check it against MiniMax's documentation first.
+        :return: its address, ``mm_file://`` and an id, which a request takes in the place of a path for seven days.
+        :raises MinimaxRequestError: it cannot be read or breaks a rule, or the platform is a gateway.
+        :raises MinimaxError: the upload failed, by what to do about it.
+        """
+        return self.clients.get().upload(*prepare_upload(self.clients.platform, path, validate=validate))
+
+    async def aupload(self, path: AnyPath, *, validate: bool = True) -> str:
+        """Do what :meth:`upload` does, on an event loop."""
+        client = await self.clients.aget()
+        return await client.upload(*await asyncio.to_thread(prepare_upload, client.platform, path, validate=validate))
+
+    def list_files(self) -> tuple[UploadedFile, ...]:
+        """
+        List what was uploaded to the account for clips to be made from, the newest first. It costs nothing.
+
+        :return: the files that MiniMax has, each with its address; clips are not among them.
+        :raises MinimaxRequestError: the platform is a gateway.
+        :raises MinimaxError: the list could not be read, by what to do about it.
+        """
+        return self.clients.get().list_files()
+
+    async def alist_files(self) -> tuple[UploadedFile, ...]:
+        """Do what :meth:`list_files` does, on an event loop."""
+        return await (await self.clients.aget()).list_files()
+
+    def delete_file(self, file: str) -> None:
+        """
+        Delete what was uploaded to the account. Requests that name it fail from then on; clips made from it stay.
+
+        :param file: its address, as :meth:`upload` returned it, or its id.
+        :raises MinimaxRequestError: it is neither, the account has no such upload, or the platform is a gateway.
+        :raises MinimaxError: whether it was deleted is not known; see :meth:`list_files`.
+        """
+        self.clients.get().delete_file(file)
+
+    async def adelete_file(self, file: str) -> None:
+        """Do what :meth:`delete_file` does, on an event loop."""
+        await (await self.clients.aget()).delete_file(file)
+
+    # -- remote tasks --------------------------------------------------------------------------------------------------
 
     def get_task(
         self,
@@ -303,36 +286,21 @@ class MinimaxHook(UploadingHook):
         within: float = math.inf,
     ) -> VideoTask:
         """
-        Look at a remote task.
+        Poll a remote task.
 
         :param minimax_task_id: its id.
         :param api_version: which version of MiniMax's API knows it: ``v1``, or ``v2`` for H3. Left out, that is found
             out with one more request at most, and remembered for this id.
-        :param retries: how often to repeat a failed look; the connection's ``max_retries`` by default.
+        :param retries: how often to repeat a status check that failed; the connection's ``max_retries`` by default.
         :param within: how many seconds all of that may take, however long the connection's ``timeout`` is.
-        :return: where it stands.
+        :return: its state, and what is known of its clip.
         :raises MinimaxTaskGoneError: the platform does not know the id.
         :raises MinimaxRequestError: the platform has no such version.
-        :raises MinimaxError: the look failed, by what to do about it.
+        :raises MinimaxError: the status check failed, by what to do about it.
         """
         minimax_task_id = checked_id(minimax_task_id)
-        ends_at = time.monotonic() + within
         with about_task(minimax_task_id):
-            search = self._task_versions.search(self._resolve()[0], minimax_task_id, api_version)
-            for version in search.versions:
-                try:
-                    task = self.get_conn().send(
-                        version.query(minimax_task_id),
-                        task_reader(version, minimax_task_id),
-                        retries=retries,
-                        within=ends_at - time.monotonic(),
-                    )
-                except MinimaxError as error:
-                    search.failed(error)
-                else:
-                    if search.found(task):
-                        return task
-            return search.result()
+            return self.clients.get().get_task(minimax_task_id, api_version, retries, within)
 
     async def aget_task(
         self, minimax_task_id: str, *, api_version: str | None = None, retries: int | None = None
@@ -340,103 +308,21 @@ class MinimaxHook(UploadingHook):
         """Do what :meth:`get_task` does, on an event loop."""
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
-            family, transport = await self._aconn()
-            search = self._task_versions.search(family, minimax_task_id, api_version)
-            for version in search.versions:
-                try:
-                    task = await transport.send(
-                        version.query(minimax_task_id), task_reader(version, minimax_task_id), retries=retries
-                    )
-                except MinimaxError as error:
-                    search.failed(error)
-                else:
-                    if search.found(task):
-                        return task
-            return search.result()
+            return await (await self.clients.aget()).get_task(minimax_task_id, api_version, retries)
 
-    @property
-    def max_in_flight(self) -> int:
-        """How many looks of triggers may be under way at once."""
-        return self._async_transport.max_in_flight if self._async_transport else IN_FLIGHT
-
-    def page_size(self, api_version: str | None) -> int:
+    async def aget_tasks(
+        self, minimax_task_ids: Sequence[str], *, api_version: str, known: Mapping[str, VideoTask]
+    ) -> dict[str, VideoTask]:
         """
-        Return how many tasks one request can look at: 1 where there is no list, and before the connection is looked up.
-
-        :param api_version: which version of MiniMax's API knows them; 1 if that is not known, or if the platform has no
-            such version, which a look says.
-        """
-        try:
-            return self._resolved[0].of_version(api_version).page_size if self._resolved and api_version else 1
-        except MinimaxRequestError:
-            return 1
-
-    async def aget_tasks(self, minimax_task_ids: Sequence[str], *, api_version: str) -> dict[str, VideoTask]:
-        """
-        Look at several remote tasks with one request, where :meth:`page_size` is more than 1.
+        Poll several remote tasks with one request, where :meth:`page_size` is more than 1.
 
         :param minimax_task_ids: their ids, at most ``page_size``.
         :param api_version: which version of MiniMax's API knows them.
-        :return: those that the platform tells enough of, by their ids; the others have to be looked at one by one.
-        :raises MinimaxError: the look failed, by what to do about it.
+        :param known: tasks as they were last seen, by their ids; one that goes on as it did is returned as it is here.
+        :return: those that the platform says enough about, by their ids; the others have to be polled one by one.
+        :raises MinimaxError: the status check failed, by what to do about it.
         """
-        family, transport = await self._aconn()
-        platform = family.of_version(api_version)
-        if platform.list_tasks is None or platform.read_list is None:
-            return {}
-        request = platform.list_tasks(1, len(minimax_task_ids), None, minimax_task_ids, "")
-        page = await transport.send(request, platform.read_list, retries=0)
-        return {
-            task.minimax_task_id: task
-            for task in page.tasks
-            if task.state is not TaskState.SUCCEEDED or task.has_output
-        }
-
-    def get_file(self, task: VideoTask) -> VideoFile:
-        """
-        Ask where a finished task's clip is; each call gives a fresh URL, which lives for about an hour.
-
-        :param task: the finished task, or any task with a ``file_id``.
-        :return: the clip's place at the file host.
-        :raises MinimaxUnavailableError: the task has no clip, or not yet.
-        :raises MinimaxError: the look failed, by what to do about it.
-        """
-        with about_task(task.minimax_task_id):
-            platform = self._resolve()[0].of_version(task.api_version)
-            if platform.locate is None or platform.read_file is None or task.file_id is None:
-                return own_file(task, platform)
-            return self.get_conn().send(platform.locate(task), platform.read_file)
-
-    async def aget_file(self, task: VideoTask) -> VideoFile:
-        """Do what :meth:`get_file` does, on an event loop."""
-        with about_task(task.minimax_task_id):
-            family, transport = await self._aconn()
-            platform = family.of_version(task.api_version)
-            if platform.locate is None or platform.read_file is None or task.file_id is None:
-                return own_file(task, platform)
-            return await transport.send(platform.locate(task), platform.read_file)
-
-    def download(self, task: VideoTask, output_path: AnyPath, *, overwrite: bool = False) -> dict[str, Any]:
-        """
-        Fetch a finished task's clip to its place, as the operators do: whole, resumed where it broke, never half there.
-
-        No receipt is kept; give an operator ``output_path`` to have one.
-
-        :param task: the finished task, or any task with a ``file_id``.
-        :param output_path: a path, or any URL that Airflow's object storage knows; not a folder.
-        :param overwrite: whether a file that is there already may be replaced.
-        :return: the task's facts, with ``output_path``, ``size`` in bytes and ``sha256``.
-        :raises MinimaxRequestError: ``output_path`` is none, or is taken.
-        :raises MinimaxDownloadError: the clip could not be fetched whole; the next call goes on from where it broke.
-        :raises MinimaxStorageError: its place cannot be read or written just now.
-        """
-        from airflow_provider_minimax.delivery.deliver import DeliveryOptions, deliver_clip
-        from airflow_provider_minimax.delivery.destination import destination_of
-        from airflow_provider_minimax.purchases.ledger import Ledger
-
-        with about_task(task.minimax_task_id):
-            place, no_receipt = destination_of(output_path, None), Ledger((), log=self.log)
-            return deliver_clip(self, task, place, no_receipt, None, DeliveryOptions(overwrite), log=self.log).facts
+        return await (await self.clients.aget()).get_tasks(minimax_task_ids, api_version, known)
 
     def list_tasks(
         self,
@@ -458,60 +344,71 @@ class MinimaxHook(UploadingHook):
         :return: the tasks of that page, and how many there are in all.
         :raises MinimaxRequestError: the platform has no list.
         """
-        platform = self._resolve()[0].of_version(api_version)
-        if platform.list_tasks is None or platform.read_list is None:
-            raise MinimaxRequestError(
-                f"{platform.title} has no documented list of tasks in version {api_version!r} of its API",
-                platform=platform.name,
-                hint="Look for them in its console.",
-            )
-        with may_be_missing(platform, "a list of tasks"):
-            return self.get_conn().send(platform.list_tasks(page, page_size, model, (), task_type), platform.read_list)
-
-    # -- cancelling it -------------------------------------------------------------------------------------------------
+        return self.clients.get().list_tasks(
+            api_version, model=model, page=page, page_size=page_size, task_type=task_type
+        )
 
     def cancel(self, minimax_task_id: str, *, api_version: str | None = None, within: float = math.inf) -> VideoTask:
         """
         Cancel a remote task that is still queued, which is free of charge; leave any other alone.
-
-        The platform's call for this erases the record of a finished task, so it is looked at first.
 
         :param minimax_task_id: its id.
         :param api_version: which version of MiniMax's API knows it; ``v1`` cannot cancel. Left out, that is found out.
         :param within: how many seconds that may take, however long the connection's ``timeout`` is.
         :return: the task as it is now; its state says whether it was cancelled, now or before.
         :raises MinimaxRequestError: the platform cannot cancel, or the task began just now.
-        :raises MinimaxError: the look or the cancellation failed, by what to do about it.
+        :raises MinimaxError: the status check before it or the cancellation failed, by what to do about it.
         """
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
-            family = self._resolve()[0]
-            # What cannot be cancelled at all is said before anything is asked.
-            cancellation(family.of_version(api_version) if api_version else family.latest, minimax_task_id)
-            ends_at = time.monotonic() + within
-            task = self.get_task(minimax_task_id, api_version=api_version, within=within)
-            if task.state is not TaskState.PENDING:
-                return task
-            platform = family.of_version(task.api_version)
-            request, read = cancellation(platform, minimax_task_id)
-            with may_be_missing(platform, "a call that cancels a task"):
-                became = self.get_conn().send(request, read, retries=0, within=ends_at - time.monotonic())
-            return cancelled(task, became)
+            return self.clients.get().cancel(minimax_task_id, api_version, within)
 
     async def acancel(self, minimax_task_id: str, *, api_version: str | None = None) -> VideoTask:
         """Do what :meth:`cancel` does, on an event loop."""
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
-            family, transport = await self._aconn()
-            cancellation(family.of_version(api_version) if api_version else family.latest, minimax_task_id)
-            task = await self.aget_task(minimax_task_id, api_version=api_version)
-            if task.state is not TaskState.PENDING:
-                return task
-            platform = family.of_version(task.api_version)
-            request, read = cancellation(platform, minimax_task_id)
-            with may_be_missing(platform, "a call that cancels a task"):
-                became = await transport.send(request, read, retries=0)
-            return cancelled(task, became)
+            return await (await self.clients.aget()).cancel(minimax_task_id, api_version)
+
+    # -- clips ---------------------------------------------------------------------------------------------------------
+
+    def get_file(self, task: VideoTask) -> VideoFile:
+        """
+        Ask where a finished task's clip is; each call gives a fresh URL, which lives for about an hour.
+
+        :param task: the finished task, or any task with a ``file_id``.
+        :return: the clip's URL at the file host.
+        :raises MinimaxUnavailableError: the task has no clip, or not yet.
+        :raises MinimaxError: the call failed, by what to do about it.
+        """
+        with about_task(task.minimax_task_id):
+            return self.clients.get().get_file(task)
+
+    async def aget_file(self, task: VideoTask) -> VideoFile:
+        """Do what :meth:`get_file` does, on an event loop."""
+        with about_task(task.minimax_task_id):
+            return await (await self.clients.aget()).get_file(task)
+
+    def download(self, task: VideoTask, output_path: AnyPath, *, overwrite: bool = False) -> dict[str, Any]:
+        """
+        Deliver a finished task's clip, as the operators do: whole, resumed after a break, and never half there.
+
+        No receipt is kept; give an operator ``output_path`` to have one.
+
+        :param task: the finished task, or any task with a ``file_id``.
+        :param output_path: a path, or any URL that Airflow's object storage knows; not a folder.
+        :param overwrite: whether a file that is there already may be replaced.
+        :return: the task's facts, with ``output_path``, ``size`` in bytes and ``sha256``.
+        :raises MinimaxRequestError: ``output_path`` is none, or is taken.
+        :raises MinimaxDownloadError: the clip could not be fetched whole; the next call resumes where it broke off.
+        :raises MinimaxStorageError: its destination cannot be read or written just now.
+        """
+        from airflow_provider_minimax.delivery.deliver import DeliveryOptions, deliver_clip
+        from airflow_provider_minimax.delivery.destination import destination_of
+        from airflow_provider_minimax.purchases.ledger import Ledger
+
+        with about_task(task.minimax_task_id):
+            place, no_receipt = destination_of(output_path, None), Ledger((), log=self.log)
+            return deliver_clip(self, task, place, no_receipt, None, DeliveryOptions(overwrite), log=self.log).facts
 
     # -- the account ---------------------------------------------------------------------------------------------------
 
@@ -519,60 +416,80 @@ class MinimaxHook(UploadingHook):
         """
         Ask what is left in the account, which is free of charge. Best effort: the call is on no page of the API.
 
-        :return: the amounts, or what is left of the key's plan; what the platform does not tell is ``None``.
+        :return: the amounts, or what is left of the key's plan; ``None`` for what the platform does not report.
         :raises MinimaxRequestError: the platform is a gateway, which cannot be asked.
-        :raises MinimaxError: the look failed, by what to do about it.
+        :raises MinimaxError: the call failed, by what to do about it.
         """
-        platform, endpoint = self._resolve()
-        request, read = balance(platform, endpoint)
-        return self.get_conn().send(request, read)
+        return self.clients.get().get_balance()
 
     async def aget_balance(self) -> Balance:
         """Do what :meth:`get_balance` does, on an event loop."""
-        platform, transport = await self._aconn()
-        request, read = balance(platform, transport.endpoint)
-        return await transport.send(request, read)
+        return await (await self.clients.aget()).get_balance()
 
-    # -- the connection test -------------------------------------------------------------------------------------------
+    def account(self) -> dict[str, str]:
+        """Return where clips are bought through this connection: ``platform``, ``base_url``, ``minimax_conn_id``."""
+        platform, endpoint = self.clients.platform, self.clients.endpoint
+        base_url = f"{endpoint.base_url}{endpoint.path_prefix}"
+        return {"platform": platform.name, "base_url": base_url, "minimax_conn_id": self.minimax_conn_id}
+
+    def rate_limit_per_minute(self) -> int | None:
+        """Return how many clips may be submitted in a minute through this connection, if its author said so."""
+        return self.clients.endpoint.rate_limit_per_minute
+
+    def api_version(self, model: str) -> str:
+        """
+        Return which version of the API has a model here: ``v1`` or ``v2``.
+
+        :param model: the model's name.
+        :raises MinimaxRequestError: the platform is not known to have the version that sells the model.
+        """
+        return self.clients.platform.for_model(model).api_version
+
+    def has_list(self, api_version: str) -> bool:
+        """Return whether :meth:`list_tasks` can list the tasks of a version of the API."""
+        return self.clients.platform.of_version(api_version).list_tasks is not None
+
+    def can_cancel(self, api_version: str) -> bool:
+        """Return whether :meth:`cancel` can cancel the queued tasks of a version of the API."""
+        return self.clients.platform.of_version(api_version).cancel is not None
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Ask for a task that does not exist, which costs nothing and tells how the platform takes the key.
+        Ask for a task that does not exist, which costs nothing and shows how the platform takes the key.
 
         :return: whether the connection works, and one sentence: it does; the key is wrong; the key is of another
             region; the host cannot be reached; the host is not this platform; or a field is wrong.
         """
-        try:
-            platform, endpoint = self._resolve()
-            works, said = probe(platform, endpoint)
-            return works, self._to_the_tester(said)
-        except MinimaxError as error:
-            return False, self._to_the_tester(" ".join(filter(None, (f"{error.message}.", error.hint))))
-        except Exception as error:
-            # Whatever goes wrong here is an answer to the person who pressed the button.
-            return False, self._to_the_tester(redact(f"{type(error).__name__}: {error}"))
+        return test_connection(self.clients.connection, self.minimax_conn_id)
 
-    def _to_the_tester(self, said: str) -> str:
-        # Airflow tests a connection under a random id, which would only puzzle the person who pressed the button.
-        said = said.replace(f"connection {self.minimax_conn_id!r}", "this connection")
-        return without_key(said, self._resolved[1].api_key) if self._resolved else said
+    # -- the connection ------------------------------------------------------------------------------------------------
 
+    def get_conn(self) -> Transport:
+        """Return the transport to the connection's endpoint, opened at the first call."""
+        return self.clients.get().transport
 
-def poll_once(
-    hook: MinimaxHook, minimax_task_id: str, api_version: str | None = None, within: float = math.inf
-) -> VideoTask:
-    """
-    Look once at a task; a refused key is looked up again, since it may have been changed while we waited.
+    def reload(self) -> bool:
+        """
+        Look the connection up again, for instance after its key was refused.
 
-    :param hook: the hook to look through.
-    :param minimax_task_id: the remote task.
-    :param api_version: which version of MiniMax's API knows it, if that is known.
-    :param within: how many seconds each try may take.
-    """
-    try:
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)
-    except MinimaxAuthError:
-        with about_task(minimax_task_id):
-            if not hook.reload():
-                raise
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)
+        :return: whether anything in it changed; if so, the next request uses it.
+        """
+        return self.clients.reload()
+
+    async def areload(self) -> bool:
+        """Do what :meth:`reload` does, on an event loop."""
+        return await self.clients.areload()
+
+    def apart(self) -> Self:
+        """Return a hook for the same connection, which it knows already, with clients of its own."""
+        other = type(self)(self.minimax_conn_id)
+        other.clients = Clients(other, self.minimax_conn_id, self.clients.connection.account)
+        return other
+
+    def close(self) -> None:
+        """Close the synchronous client."""
+        self.clients.close()
+
+    async def aclose(self) -> None:
+        """Close the event loop's client."""
+        await self.clients.aclose()

@@ -11,9 +11,9 @@ from typing import BinaryIO
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxClipRejectedError, MinimaxRequestError
 from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError
 from airflow_provider_minimax.media.decoder import DecoderFailedError, decode
-from airflow_provider_minimax.media.examine import Level, Wanted
+from airflow_provider_minimax.media.examine import ExpectedClip, Level
 
-__all__ = ["Level", "MediaFacts", "Wanted", "check_clip", "ensure_available"]
+__all__ = ["ExpectedClip", "Level", "MediaFacts", "check_clip", "ensure_available"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def ensure_available(field: str, value: str) -> None:
         )
 
 
-def check_clip(file: Path | BinaryIO, level: Level, wanted: Wanted) -> MediaFacts | None:
+def check_clip(file: Path | BinaryIO, level: Level, wanted: ExpectedClip) -> MediaFacts | None:
     """
     Check whether a clip is what was asked for.
 

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from airflow_provider_minimax.media import draw
 from airflow_provider_minimax.media.clip import UnreadableClipError, opened
-from airflow_provider_minimax.media.examine import Wanted, examine
+from airflow_provider_minimax.media.examine import ExpectedClip, examine
 
 IDLE_TIME = 10.0
 # A clip of 4K takes half of it.
@@ -34,7 +34,7 @@ LENGTHS = struct.Struct(">II")
 
 
 def _examine(file: BinaryIO, level: Any, wanted: dict[str, Any]) -> tuple[Any, bytes]:
-    return asdict(examine(file, level, Wanted(**wanted))), b""
+    return asdict(examine(file, level, ExpectedClip(**wanted))), b""
 
 
 def _facts(file: BinaryIO) -> tuple[Any, bytes]:

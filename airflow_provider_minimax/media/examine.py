@@ -49,7 +49,7 @@ _NOISE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExpectedClip:
     """
     What was asked for.
 
@@ -78,7 +78,7 @@ class Findings:
     not_compared: list[tuple[str, str]] = field(default_factory=list)
 
 
-def examine(file: BinaryIO, level: Level, wanted: Wanted) -> Findings:
+def examine(file: BinaryIO, level: Level, wanted: ExpectedClip) -> Findings:
     """
     Hold a clip against what was asked for.
 

@@ -190,6 +190,7 @@ class BuysClips(DeliversClips):
 
     def _new_job(self, context: Context, turn: SubmissionSlot | None = None) -> PurchaseJob:
         from airflow_provider_minimax.purchases.job import PurchaseJob
+        from airflow_provider_minimax.triggers.deferring import defer
 
         ti: Any = context["ti"]
         return PurchaseJob(
@@ -198,7 +199,7 @@ class BuysClips(DeliversClips):
             self._bought_product(),
             context,
             log=self.log,
-            defer=self.defer if self.deferrable else None,
+            defer=(lambda deferral: defer(cast("BaseOperator", self), deferral)) if self.deferrable else None,
             turn=turn,
             execution_timeout=self.execution_timeout,
             retries=self.retries,

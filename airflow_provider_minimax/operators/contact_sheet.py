@@ -103,8 +103,8 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Draw the sheet."""
         from airflow_provider_minimax.api.storable import printable
-        from airflow_provider_minimax.delivery.deliver import may_be_redrawn
         from airflow_provider_minimax.delivery.destination import destination_of
+        from airflow_provider_minimax.delivery.previews import may_be_redrawn
         from airflow_provider_minimax.media.check import ensure_available
         from airflow_provider_minimax.media.preview import MOST_CLIPS, SheetItem, batch_sheet
         from airflow_provider_minimax.purchases.context import owner_of

@@ -22,6 +22,7 @@ from itertools import chain
 from typing import cast
 from weakref import WeakKeyDictionary
 
+from airflow_provider_minimax.api.call_errors import NO_SUCH_CALL
 from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -30,7 +31,6 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRateLimitError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling.cancel import shielded
 from airflow_provider_minimax.polling.poller import LAST_ANSWER
@@ -61,6 +61,7 @@ class _PendingPoll:
     :param api_version: which version of MiniMax's API knows it; ``None`` until an answer tells.
     :param again: asked of each answer after how many seconds to look again, or ``None`` to hand the answer over.
     :param answer: what was seen, once it is known; cancelled with the trigger that awaits it.
+    :param seen: what was seen last.
     """
 
     due: float
@@ -69,6 +70,7 @@ class _PendingPoll:
     api_version: str | None
     again: Again | None
     answer: asyncio.Future[VideoTask]
+    seen: VideoTask | None = None
 
     def fail(self, error: Exception) -> None:
         """Tell whoever waits for the answer, if anybody still does, why there is none."""
@@ -134,13 +136,32 @@ class SharedPoller:
         except TimeoutError as error:
             raise MinimaxUnavailableError("no whole answer came within the time allowed") from error
 
+    def poll_now(self, *minimax_task_ids: str) -> None:
+        """
+        Bring forward the next poll of some tasks, because something suggests that their status has changed.
+
+        It is only a hint: a pause that the platform asked for is kept, and a task that nobody waits for here, or whose
+        poll is already being sent, is left alone.
+
+        :param minimax_task_ids: the remote tasks.
+        """
+        hinted, now = frozenset(minimax_task_ids), self._loop.time()
+        for polls in list(self._later.values()):
+            for poll in [poll for poll in polls if poll.minimax_task_id in hinted]:
+                due = self._due(now, 0.0, poll.latest)
+                if due < poll.due:
+                    polls.remove(poll)
+                    poll.due = due
+                    self._put_off(poll)
+                    self._set_timer(due)
+
     async def _answer(
         self, minimax_task_id: str, api_version: str | None, after: float, patience: float, again: Again | None
     ) -> VideoTask:
         start = self._loop.time()
         due, latest = self._due(start, after, start + patience), start + patience
         try:
-            endpoint = await self.hook.aendpoint()
+            endpoint = await self.hook.clients.aendpoint()
         except Exception:
             # Nothing was asked; the next try of that is as far away as the next look.
             await asyncio.sleep(start + after - self._loop.time())
@@ -148,7 +169,7 @@ class SharedPoller:
         try:
             return await self._queued(minimax_task_id, api_version, due, latest, again)
         except MinimaxAuthError:
-            if not await self.hook.areload_after(endpoint):
+            if not await self.hook.clients.areload_after(endpoint):
                 raise
             due = self._due(self._loop.time(), 0.0, latest)
             return await self._queued(minimax_task_id, api_version, due, latest, again)
@@ -191,7 +212,7 @@ class SharedPoller:
             for look in self._later.pop(heapq.heappop(self._dues)):
                 if not look.answer.done():
                     self._now.append(look)
-        room = self.hook.max_in_flight - len(self._senders)
+        room = self.hook.clients.max_in_flight - len(self._senders)
         more = min(len(self._now), room, BURST)
         for _ in range(more):
             self._senders.add(self._loop.create_task(self._send()))
@@ -214,14 +235,14 @@ class SharedPoller:
         """Take the next look, and those behind it that one request can ask for too."""
         page = [self._now.popleft()]
         api_version = page[0].api_version
-        room = self.hook.page_size(api_version) if self._may_ask_for_list() else 1
+        room = self.hook.clients.page_size(api_version) if self._may_ask_for_list() else 1
         while len(page) < room and self._now and self._now[0].api_version == api_version:
             page.append(self._now.popleft())
         return page
 
     def _may_ask_for_list(self) -> bool:
         """Whether there may be a list; as long as nobody knows, one request at a time finds that out."""
-        where = self.hook.known_endpoint
+        where = self.hook.clients.known_endpoint
         if self._without_list is not None:
             without, until = self._without_list
             if where == without and self._loop.time() < until:
@@ -232,7 +253,7 @@ class SharedPoller:
         """Hand an answer over, or look again later if the one who waits has no use for it."""
         if look.answer.done():
             return
-        look.api_version = seen.api_version
+        look.api_version, look.seen = seen.api_version, seen
         after = look.again(seen, time.time()) if look.again else None
         if after is None:
             look.answer.set_result(seen)
@@ -262,7 +283,8 @@ class SharedPoller:
             self._is_listing = True
             ids = [look.minimax_task_id for look in page]
             # Looks of an unknown version are sent one by one.
-            seen = await self.hook.aget_tasks(ids, api_version=str(page[0].api_version))
+            known = {look.minimax_task_id: look.seen for look in page if look.seen is not None}
+            seen = await self.hook.aget_tasks(ids, api_version=str(page[0].api_version), known=known)
         except Exception as error:
             self._is_listing = False
             if not isinstance(error, MinimaxError) or error.is_final or _is_no_list(error):
@@ -285,7 +307,7 @@ class SharedPoller:
             for look in page:
                 look.fail(copy.copy(error))
             return []
-        self._is_listing, self._with_list, self._lists_failed = False, self.hook.known_endpoint, 0
+        self._is_listing, self._with_list, self._lists_failed = False, self.hook.clients.known_endpoint, 0
         for look in page:
             if look.minimax_task_id in seen:
                 self._tell(look, seen[look.minimax_task_id])
@@ -294,7 +316,7 @@ class SharedPoller:
     def _remember_no_list(self) -> None:
         """Ask for tasks one by one for a while: gateways leave the list out."""
         self._with_list, self._lists_failed = None, 0
-        if (where := self.hook.known_endpoint) is not None:
+        if (where := self.hook.clients.known_endpoint) is not None:
             self._without_list = where, self._loop.time() + NO_LIST_FOR
 
     def _pause(self, refusal: MinimaxRateLimitError) -> None:

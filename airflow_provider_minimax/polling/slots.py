@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
+    from airflow_provider_minimax.purchases.deferral import Deferral
 
 IN_TURN = "execute_in_turn"
 """The method that a task is resumed with when it is its turn."""
@@ -80,7 +80,7 @@ class SubmissionSlots:
         longest_wait: float,
         *,
         log: Any,
-        defer: Callable[..., Any] | None,
+        defer: Callable[[Deferral], None] | None,
         turn: SubmissionSlot | None,
     ) -> None:
         self._minimax_conn_id = minimax_conn_id
@@ -121,22 +121,19 @@ class SubmissionSlots:
         self._wait_for(SubmissionSlot(asked.asked_at, asked.refusals + 1), hook, not_before)
 
     def _wait_for(self, turn: SubmissionSlot, hook: MinimaxHook, not_before: float = 0.0) -> None:
-        from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
-
         deadline = turn.asked_at + self._longest_wait
-        defer = cast("Callable[..., Any]", self._defer)
-        defer(
-            trigger=MinimaxTurnTrigger(
-                minimax_conn_id=self._minimax_conn_id,
-                asked_at=turn.asked_at,
-                deadline=deadline,
-                rate_limit_per_minute=hook.rate_limit_per_minute(),
-                not_before=not_before,
-                refusals=turn.refusals,
-            ),
-            method_name=IN_TURN,
-            timeout=timedelta(seconds=deadline - time.time() + SAFETY_NET),
-        )
+        arguments = {
+            "minimax_conn_id": self._minimax_conn_id,
+            "asked_at": turn.asked_at,
+            "deadline": deadline,
+            "rate_limit_per_minute": hook.rate_limit_per_minute(),
+            "not_before": not_before,
+            "refusals": turn.refusals,
+        }
+        from airflow_provider_minimax.purchases.deferral import Deferral
+
+        defer = cast("Callable[[Deferral], None]", self._defer)
+        defer(Deferral("slot", arguments, IN_TURN, deadline - time.time() + SAFETY_NET))
 
 
 def resume_before_purchase(

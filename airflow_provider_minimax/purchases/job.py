@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -18,14 +18,9 @@ from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.arguments import check_search
-from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warned_of
-from airflow_provider_minimax.delivery.deliver import (
-    DeliveredClip,
-    DeliveryOptions,
-    already_delivered,
-    deliver_clip,
-    origin_of,
-)
+from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warn_instead_of_raising
+from airflow_provider_minimax.delivery.deliver import DeliveryOptions, already_delivered, deliver_clip
+from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip, facts_of_request
 from airflow_provider_minimax.delivery.destination import Destination, destination_of
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
@@ -40,11 +35,11 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     after_purchase,
 )
-from airflow_provider_minimax.polling.cancel import describe_cancellation, push_attempt, try_cancel
+from airflow_provider_minimax.polling.cancel import push_attempt
 from airflow_provider_minimax.polling.deferral import SAFETY_NET, SETTLED
-from airflow_provider_minimax.polling.poller import Outcome, terminal_outcome
+from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.polling.slots import SubmissionSlot, SubmissionSlots
-from airflow_provider_minimax.polling.worker import poll_first, timing_of, wait_in_worker
+from airflow_provider_minimax.polling.worker import TaskWait, is_cancelled, timing_of
 from airflow_provider_minimax.purchases.candidates import describe_candidates
 from airflow_provider_minimax.purchases.context import (
     ledger_of,
@@ -53,6 +48,7 @@ from airflow_provider_minimax.purchases.context import (
     published_in_run,
     source_fingerprint_of,
 )
+from airflow_provider_minimax.purchases.deferral import Deferral
 from airflow_provider_minimax.purchases.ledger import Ledger
 from airflow_provider_minimax.purchases.options import Product, PurchaseOptions
 from airflow_provider_minimax.purchases.purchase import Bought, Buyer
@@ -111,7 +107,7 @@ class PurchaseJob:
         context: Context,
         *,
         log: Any,
-        defer: Callable[..., Any] | None = None,
+        defer: Callable[[Deferral], None] | None = None,
         turn: SubmissionSlot | None = None,
         execution_timeout: timedelta | None = None,
         retries: int | None = None,
@@ -194,11 +190,10 @@ class PurchaseJob:
             if isinstance(held, Done):
                 # Where there is no place, no clip is found in it.
                 return self.announce(already_delivered(receipt, cast("Destination", self.place), self.ledger))
-            deadline = time.time() + self.longest_wait
-            timing = timing_of(request, receipt)
+            wait, timing = self._wait_for(receipt), timing_of(request, receipt)
             if outcome is None and self._defer is not None:
-                self._wait_in_triggerer(receipt, deadline, timing)
-            return self.finish(outcome or self._wait_here(receipt, deadline, timing))
+                self._wait_in_triggerer(wait, receipt, timing)
+            return self.finish(outcome or self._wait_here(wait, receipt, timing))
 
     def finish(self, outcome: Outcome) -> Any:
         """
@@ -223,7 +218,7 @@ class PurchaseJob:
         :return: the clip's facts.
         """
         if self.place is None:
-            return result_of(self.context, task.as_result() | (origin_of(receipt) if receipt else {}))
+            return result_of(self.context, task.as_result() | (facts_of_request(receipt) if receipt else {}))
         return self.announce(
             deliver_clip(self.hook, task, self.place, self.ledger, receipt, self.delivery, log=self.log)
         )
@@ -235,8 +230,8 @@ class PurchaseJob:
         :param landed: the clip.
         :return: its facts.
         """
-        with warned_of(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
-            self.delivered = Delivered(landed.facts["output_path"], landed.told(), self.product.sources())
+        with warn_instead_of_raising(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
+            self.delivered = Delivered(landed.facts["output_path"], landed.facts_with_origin(), self.product.sources())
             if self._announcer is not None:
                 announce(self.context, self._announcer, self.delivered)
         return result_of(self.context, landed.facts)
@@ -269,11 +264,11 @@ class PurchaseJob:
         held = self._buy(buyer)
         if not isinstance(held, Resume) or not self.options.wait_for_completion:
             return held, None
-        outcome = poll_first(self.hook, held.receipt, within=self.longest_wait, log=self.log)
-        if outcome is None or outcome.error is None or outcome.error.code != CANCELLED:
+        outcome = self._wait_for(held.receipt).poll_first()
+        if outcome is None or not is_cancelled(outcome):
             return held, outcome
         # Somebody cancelled it while it was queued; with that written down, this try buys another, as that was free.
-        self.ledger.keep(held.receipt.failed(outcome.error))
+        self.ledger.keep(held.receipt.failed(cast("MinimaxError", outcome.error)))
         return self._buy(buyer), None
 
     def _buy(self, buyer: Buyer) -> Bought | Resume | Done:
@@ -314,7 +309,7 @@ class PurchaseJob:
             self.ledger,
             order,
             Policy(options.on_clear, options.on_orphaned_intent, options.max_submissions, options.overwrite),
-            (lambda _: OutputState.MISSING) if self.place is None else self.place.look,
+            (lambda _: OutputState.MISSING) if self.place is None else self.place.output_state,
             before_buying=lambda: self._prepare_to_buy(ready),
             find_out=searcher.find_out if searcher else None,
             log=self.log,
@@ -363,18 +358,17 @@ class PurchaseJob:
     def _settle(self, seconds: float) -> None:
         """Give the platform's list time to show more: in the triggerer, or for a few seconds here."""
         if self._defer is not None:
-            from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
             wait = max(seconds, _SHORTEST_DEFERRAL)
-            self._defer(
-                trigger=DateTimeTrigger(moment=datetime.now(UTC) + timedelta(seconds=wait)),
-                method_name=SETTLED,
-                timeout=timedelta(seconds=max(wait, self.longest_wait) + SAFETY_NET),
-            )
+            moment = datetime.now(UTC) + timedelta(seconds=wait)
+            self._leave(Deferral("time", {"moment": moment}, SETTLED, max(wait, self.longest_wait) + SAFETY_NET))
         # Who is killed meanwhile does not know either what was bought.
         self.is_submitting = True
         time.sleep(min(seconds, _LIST_EVERY))
         self.is_submitting = False
+
+    def _leave(self, deferral: Deferral) -> None:
+        defer = cast("Callable[[Deferral], None]", self._defer)
+        defer(deferral)
 
     def _publish(self, receipt: Receipt) -> None:
         if self._push is None:
@@ -386,49 +380,39 @@ class PurchaseJob:
 
     # -- waiting -------------------------------------------------------------------------------------------------------
 
-    def _wait_in_triggerer(self, receipt: Receipt, deadline: float, timing: dict[str, Any]) -> None:
-        from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
+    def _wait_for(self, receipt: Receipt) -> TaskWait:
+        return TaskWait(
+            self.hook,
+            str(receipt.minimax_task_id),
+            receipt.api_version,
+            deadline=time.time() + self.longest_wait,
+            log=self.log,
+        )
 
+    def _wait_in_triggerer(self, wait: TaskWait, receipt: Receipt, timing: dict[str, Any]) -> None:
         attempt = push_attempt(self.context) if self._may_cancel(receipt) else None
-        defer = cast("Callable[..., Any]", self._defer)
-        defer(
-            trigger=MinimaxTaskTrigger(
-                minimax_task_id=str(receipt.minimax_task_id),
-                minimax_conn_id=self.options.minimax_conn_id,
-                deadline=deadline,
+        self._leave(
+            wait.in_triggerer(
+                self.longest_wait,
                 poll_interval=self.options.poll_interval,
-                api_version=receipt.api_version,
                 clip=timing,
                 cancel_on_kill=attempt is not None,
                 cancel_on_clear=attempt is not None and self.options.on_clear == "resubmit",
                 attempt=attempt,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.longest_wait + SAFETY_NET),
+            )
         )
 
-    def _wait_here(self, receipt: Receipt, deadline: float, timing: dict[str, Any]) -> Outcome:
+    def _wait_here(self, wait: TaskWait, receipt: Receipt, timing: dict[str, Any]) -> Outcome:
         if self._may_cancel(receipt):
-            # A signal may come in the middle of a request, so the cancellation does not share its client.
-            minimax_task_id, api_version = str(receipt.minimax_task_id), receipt.api_version
-            self.cancel = lambda: self._try_cancel(minimax_task_id, api_version)[1]
-        poll_interval = self.options.poll_interval
+            self.cancel = lambda: wait.cancel()[1]
         try:
-            return wait_in_worker(
-                self.hook, receipt, deadline=deadline, poll_interval=poll_interval, clip=timing, log=self.log
-            )
+            return wait.poll_until_done(self.options.poll_interval, timing)
         finally:
             self.cancel = None
 
     def _may_cancel(self, receipt: Receipt) -> bool:
         """Whether the remote task can be cancelled while it is queued, and is this Airflow task's own."""
         return self.hook.can_cancel(receipt.api_version) and receipt.owner == owner_of(self.context)
-
-    def _try_cancel(self, minimax_task_id: str, api_version: str) -> tuple[VideoTask | MinimaxError, str]:
-        """Cancel a remote task if that is still possible; return what was seen of it, and the same in words."""
-        with closing(self.hook.apart()) as hook:
-            seen = try_cancel(hook, minimax_task_id, api_version)
-        return seen, describe_cancellation(seen, minimax_task_id)
 
     def _cancel_after(self, error: MinimaxTaskTimeoutError) -> None:
         """Cancel what was waited for too long, if that is still possible and nobody else's, and write that down."""
@@ -437,13 +421,10 @@ class PurchaseJob:
         if receipt is not None and receipt.owner != owner_of(self.context):
             return
         api_version = receipt.api_version if receipt is not None else api_of(self.product.request().model)
-        seen, error.billing = self._try_cancel(minimax_task_id, api_version)
-        outcome = None if isinstance(seen, MinimaxError) else terminal_outcome(seen)
-        if outcome is None or outcome.error is None or outcome.error.code != CANCELLED:
-            return
-        error.hint = "Clear this task to buy another."
-        if receipt is not None:
-            self.ledger.keep(receipt.failed(outcome.error))
+        wait = TaskWait(self.hook, minimax_task_id, api_version, log=self.log)
+        failure = wait.cancel_after_timeout(error, hint="Clear this task to buy another.")
+        if failure is not None and receipt is not None:
+            self.ledger.keep(receipt.failed(failure))
 
     # -- what an error means -------------------------------------------------------------------------------------------
 

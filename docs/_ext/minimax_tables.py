@@ -44,7 +44,7 @@ def literal(text: str) -> str:
 def lengths(limits: dict[str, Any]) -> str:
     """Return what a mode takes as resolution and seconds, e.g. ``768P`` 6/10 s."""
     if not limits["resolutions"]:
-        return "neither is taken"
+        return "accepts neither"
     # No-break spaces keep a resolution and its lengths on one line.
     return " · ".join(
         f"{literal(resolution)}\N{NO-BREAK SPACE}{span(seconds)}\N{NO-BREAK SPACE}s"
@@ -59,7 +59,7 @@ def span(seconds: list[int]) -> str:
 
 
 class Table(SphinxDirective):
-    """A directive that stands for a list table; what it holds is up to its kind."""
+    """A directive that is replaced by a list table; subclasses supply its cells."""
 
     def head(self) -> list[str]:
         """Return the cells of the first row."""
@@ -82,7 +82,7 @@ class Models(Table):
 
     def head(self) -> list[str]:
         """Return the cells of the first row."""
-        return ["Model", "Mode", "Resolution and length", "Options"]
+        return ["Model", "Mode", "Resolution and duration", "Options"]
 
     def rows(self) -> Iterable[list[str]]:
         """Return a row for each mode of each model; the model is named once."""
@@ -99,7 +99,7 @@ class Prices(Table):
 
     def head(self) -> list[str]:
         """Return the cells of the first row."""
-        return ["Model", "Resolution", "Length", "USD (global)", "CNY (mainland)"]
+        return ["Model", "Resolution", "Duration", "USD (global)", "CNY (mainland)"]
 
     def rows(self) -> Iterable[list[str]]:
         """Return a row for each listed price."""
@@ -113,7 +113,7 @@ class PricesPerSecond(Table):
 
     def head(self) -> list[str]:
         """Return the cells of the first row."""
-        return ["Model", "Resolution", "USD a second (global)", "CNY a second (mainland)", "Pictures", "Read"]
+        return ["Model", "Resolution", "USD per second (global)", "CNY per second (mainland)", "Images", "Read"]
 
     def rows(self) -> Iterable[list[str]]:
         """Return a row for each listed price."""
@@ -123,7 +123,7 @@ class PricesPerSecond(Table):
             pictures = f"{row['free_images']} free, then {row['image_usd']} USD"
             yield [models, literal(row["resolution"]), f"{row['usd']:.2f}", cny, pictures, str(row["read"])]
         row = catalogue()["regeneration"]
-        resolution = f"{literal(row['resolutions'][0])}, made anew"
+        resolution = f"{literal(row['resolutions'][0])}, re-rendered"
         yield [literal("MiniMax-H3"), resolution, f"{row['usd']:.2f}", NONE, NONE, str(row["read"])]
 
 

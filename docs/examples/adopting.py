@@ -1,4 +1,4 @@
-"""A clip of MiniMax-H3 that is found again by itself if the answer to its submission is lost."""
+"""A MiniMax-H3 clip that the task finds again if the answer to its submission is lost."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A clip into a bucket, looked at on its way, with pictures of it."""
+"""A clip delivered to a bucket, checked first, with previews."""
 
 from airflow.sdk import DAG
 

@@ -1,4 +1,4 @@
-"""What a clip of MiniMax-H3 can start from: words, frames, or pictures, videos and sounds to go by."""
+"""What a MiniMax-H3 clip can start from: text, frames, or reference images, videos and audio."""
 
 from airflow.sdk import DAG
 

@@ -1,4 +1,4 @@
-"""Many clips from many rows: each is bought, waited for and delivered by itself, and found again by its row."""
+"""Many clips from many rows: each is bought, waited for and delivered on its own, and matched with its row."""
 
 from collections.abc import Iterable
 
@@ -16,12 +16,12 @@ with DAG("minimax_mapped", params={"folder": Param("/data/clips", type="string")
             {"product": "D-3", "prompt": "Dusk over the hills."},
         ]
 
-    @task(trigger_rule="all_done")  # also if some prompts were refused
+    @task(trigger_rule="all_done")  # even if some prompts were refused
     def publish(rows: list[dict], clips: Iterable[dict]) -> dict[str, str]:
-        """Say where the clip of each product is."""
+        """Return the path of each product's clip."""
         published = {rows[clip["map_index"]]["product"]: clip["output_path"] for clip in clips}
         if not published:
-            raise ValueError("there is no clip at all")
+            raise ValueError("there are no clips")
         return published
 
     products = rows()

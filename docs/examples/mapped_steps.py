@@ -1,4 +1,4 @@
-"""Many clips, each in three steps of its own: a prompt that is refused stops its own steps and nobody else's."""
+"""Many clips, each in its own three steps: a refused prompt stops only its own."""
 
 from airflow.sdk import DAG, Param, task, task_group
 

@@ -1,4 +1,4 @@
-"""What a clip can start from: words, one picture, two pictures, or a face."""
+"""What a clip can start from: text, a first frame, a first and a last frame, or a face."""
 
 from airflow.sdk import DAG
 

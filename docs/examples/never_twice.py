@@ -1,4 +1,4 @@
-"""A task that may be killed, retried and cleared, and buys one clip."""
+"""A task that buys one clip, however often it is killed, retried or cleared."""
 
 from datetime import timedelta
 

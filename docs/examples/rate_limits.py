@@ -1,4 +1,4 @@
-"""Two hundred clips through an account that takes 20 a minute, and 30 at once."""
+"""Two hundred clips through an account that accepts 20 per minute and 30 at a time."""
 
 from datetime import timedelta
 

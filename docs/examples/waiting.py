@@ -1,4 +1,4 @@
-"""One remote task, waited for in the three ways that a sensor has."""
+"""Three ways to wait for a remote task with the sensor."""
 
 from datetime import timedelta
 

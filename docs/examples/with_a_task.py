@@ -1,4 +1,4 @@
-"""A clip in a task of your own: bought once, waited for and delivered, however often the task is retried."""
+"""A clip in your own task: bought once, waited for and delivered, however often the task is retried."""
 
 from airflow.sdk import DAG, task
 

@@ -1,11 +1,11 @@
-"""The hook in a task of your own: look at a remote task without waiting for it."""
+"""The hook in your own task: check a remote task's status without waiting for it."""
 
 from airflow.sdk import DAG, task
 
-with DAG("minimax_look", params={"minimax_task_id": "900000000000001"}) as dag:
+with DAG("minimax_status", params={"minimax_task_id": "900000000000001"}) as dag:
 
     @task
-    def look(minimax_task_id: str) -> dict:
+    def status(minimax_task_id: str) -> dict:
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
         hook = MinimaxHook("minimax_default")
@@ -14,4 +14,4 @@ with DAG("minimax_look", params={"minimax_task_id": "900000000000001"}) as dag:
         finally:
             hook.close()
 
-    look("{{ params.minimax_task_id }}")
+    status("{{ params.minimax_task_id }}")

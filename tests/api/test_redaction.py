@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_minimax.api.redaction import body_without_key, harmless_cause, redact, without_key
 from airflow_provider_minimax.api.storable import printable
-from airflow_provider_minimax.delivery.destination import LocalPlace
+from airflow_provider_minimax.delivery.destination import LocalDestination
 from airflow_provider_minimax.exceptions import MinimaxRequestError, error_from_event
 from airflow_provider_minimax.purchases.receipt import Owner
 
@@ -178,7 +178,7 @@ def test_an_error_shows_whatever_it_is_about_without_being_obeyed():
 
 def test_so_do_the_name_of_a_task_and_a_place():
     owner = Owner(dag_id=HOSTILE, run_id=HOSTILE, task_id=HOSTILE)
-    place = LocalPlace(Path(f"/clips/{HOSTILE}.mp4"))
+    place = LocalDestination(Path(f"/clips/{HOSTILE}.mp4"))
     assert not set(f"{owner} {place}") & {"\x1b", "\u202e", "\n"}
     assert place.url == f"/clips/{HOSTILE}.mp4"
 

@@ -19,7 +19,7 @@ def die() -> None:
 
 
 def arm(point: str, number: int) -> None:
-    from airflow_provider_minimax.delivery.destination import LocalPlace, StoragePlace
+    from airflow_provider_minimax.delivery.destination import LocalDestination, ObjectStorageDestination
     from airflow_provider_minimax.delivery.part_file import PartFile
     from airflow_provider_minimax.purchases.ledger import Ledger
 
@@ -45,7 +45,7 @@ def arm(point: str, number: int) -> None:
 
         S3FileSystem._call_s3 = numbered
     elif point == "put":
-        for place in (LocalPlace, StoragePlace):
+        for place in (LocalDestination, ObjectStorageDestination):
             place.put = lambda *_, **__: die()  # type: ignore[method-assign]
     elif point == "kept":
         keep = Ledger.keep

@@ -44,9 +44,9 @@ MISFORTUNES = [
     pytest.param({}, [{"kind": "endless"}], "sends more than 1000000 bytes", id="endless"),
     pytest.param({"clip_bytes": 2_000_000}, [], "sends more than 1000000 bytes", id="larger than any clip"),
     pytest.param({}, [{"kind": "html_video"}], None, id="a page, once"),
-    pytest.param({}, [{"kind": "html_video", "times": FOR_EVER}], "no MP4 but text/html", id="a page"),
+    pytest.param({}, [{"kind": "html_video", "times": FOR_EVER}], "sent text/html.* instead of an MP4", id="a page"),
     pytest.param({}, [{"kind": "empty"}], None, id="zero bytes, once"),
-    pytest.param({}, [{"kind": "empty", "times": FOR_EVER}], "no MP4 but nothing at all", id="zero bytes"),
+    pytest.param({}, [{"kind": "empty", "times": FOR_EVER}], "sent nothing instead of an MP4", id="zero bytes"),
     pytest.param({}, [{"kind": "expired", "times": 3}], None, id="expired three times"),
     pytest.param({"url_seconds": 0}, [], "may have expired", id="always expired"),
     *(
@@ -162,7 +162,7 @@ def test_so_is_a_bucket_that_cannot_be_written(account, s3_bucket, durable, trou
 @pytest.mark.parametrize(
     ("place", "rule"),
     [
-        ("{folder}", "is a folder; put a slash at its end"),
+        ("{folder}", "is a folder; end it with a slash"),
         ("  ", "must be a path or URL"),
         ("s4://bucket/clip.mp4", "this Airflow has no storage for s4://"),
         ("{folder}/" + "x" * 201, "must not have more than 200 bytes"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_minimax.delivery import cleanup
-from airflow_provider_minimax.delivery.cleanup import WEEK, clean
+from airflow_provider_minimax.delivery.cleanup import WEEK, remove_leftovers
 from airflow_provider_minimax.delivery.destination import destination_of
 from airflow_provider_minimax.delivery.part_file import PartFile
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
@@ -47,7 +47,7 @@ def test_parts_of_the_delivered_clip_go_and_old_ones_and_young_ones_of_others_st
         left(tmp_path, f"{place}.{'d' * 12}.part", days=6),
         left(tmp_path, f"{place}.{'d' * 12}.part.version", days=8),
     ]
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert names(tmp_path) == sorted(path.name for path in young)
 
 
@@ -55,7 +55,7 @@ def test_pictures_and_receipts_that_never_got_their_names_go_too(tmp_path: Path)
     for days in (1, 8):
         left(tmp_path, f".clip.mp4.poster.jpg.{days:08x}.new", days=days)
         left(tmp_path, f".clip.mp4.receipt.json.{days:032x}", days=days)
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert names(tmp_path) == [".clip.mp4.poster.jpg.00000001.new", f".clip.mp4.receipt.json.{1:032x}"]
 
 
@@ -75,7 +75,7 @@ def test_pictures_and_receipts_that_never_got_their_names_go_too(tmp_path: Path)
 )
 def test_what_is_not_named_as_ours_stays_however_old(name, tmp_path: Path):
     left(tmp_path, name, days=400)
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert names(tmp_path) == [name]
 
 
@@ -90,7 +90,7 @@ def test_links_folders_and_pipes_of_such_names_stay_and_are_not_followed(tmp_pat
     aged(folder, 400)
     os.mkfifo(tmp_path / f".c.mp4.{THIS}.part")
     before = names(tmp_path)
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert names(tmp_path) == before
 
 
@@ -100,16 +100,16 @@ def test_a_part_that_a_process_fetches_into_stays(tmp_path: Path):
         clip.begin('"v1"')
         clip.write(CLIP)
         aged(path, 30)
-        clean(tmp_path, THIS)
+        remove_leftovers(tmp_path, THIS)
         assert names(tmp_path) == [path.name, f"{path.name}.version"]
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert names(tmp_path) == []
 
 
 def test_another_users_files_stay(tmp_path: Path, monkeypatch):
     left(tmp_path, f".clip.mp4.{THIS}.part", days=8)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert len(names(tmp_path)) == 1
 
 
@@ -119,7 +119,7 @@ def test_where_there_are_no_locks_nobody_knows_and_all_stays(tmp_path: Path, mon
 
     monkeypatch.setattr(cleanup.fcntl, "flock", no_locks)
     left(tmp_path, f".clip.mp4.{THIS}.part", days=8)
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert len(names(tmp_path)) == 1
 
 
@@ -133,7 +133,7 @@ def test_a_name_that_is_another_file_by_now_stays(tmp_path: Path, monkeypatch):
         path.write_bytes(b"new")
 
     monkeypatch.setattr(cleanup.fcntl, "flock", replaced_meanwhile)
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert path.read_bytes() == b"new"
 
 
@@ -141,14 +141,14 @@ def test_a_folder_without_end_is_read_only_so_far(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(cleanup, "MOST_ENTRIES", 10)
     for number in range(30):
         left(tmp_path, f".{number}.mp4.{THIS}.part")
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert len(names(tmp_path)) == 20
 
 
 @pytest.mark.parametrize("folder", ["nothing", "file"])
 def test_a_folder_that_is_none_is_no_error(folder, tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
-    clean(tmp_path / folder, THIS)
+    remove_leftovers(tmp_path / folder, THIS)
 
 
 @pytest.mark.parametrize("target", ["path", "s3", "memory"], indirect=True)
@@ -177,7 +177,7 @@ def test_what_only_bears_a_companions_name_stays_when_its_part_goes(kind, tmp_pa
     companion = tmp_path / f"{part.name}.version"
     make = {"link": lambda: companion.symlink_to(precious), "pipe": lambda: os.mkfifo(companion)}
     make.get(kind, companion.mkdir)()
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert names(tmp_path) == sorted([companion.name, "precious"])
 
 
@@ -188,7 +188,7 @@ def test_a_file_that_really_is_another_users_stays(ending, tmp_path: Path):
     companion = left(tmp_path, f"{part.name}.version", days=8)
     foreign = companion if ending else part
     os.chown(foreign, 12345, -1)
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert foreign.exists()
 
 
@@ -202,7 +202,7 @@ def test_a_name_that_is_another_users_file_by_now_stays(tmp_path: Path, monkeypa
         os.mkfifo(path)
 
     monkeypatch.setattr(cleanup, "_leftovers", replaced_after)
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert names(tmp_path) == [path.name]
 
 
@@ -231,5 +231,5 @@ def test_a_folder_of_many_files_delays_no_delivery(tmp_path: Path, monkeypatch):
 
     left(tmp_path, "clip.mp4")
     monkeypatch.setattr(os, "scandir", Counted)
-    clean(tmp_path, THIS)
+    remove_leftovers(tmp_path, THIS)
     assert seen <= cleanup.MOST_ENTRIES + 1

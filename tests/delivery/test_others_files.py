@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from airflow_provider_minimax.delivery.destination import LocalPlace, destination_of
+from airflow_provider_minimax.delivery.destination import LocalDestination, destination_of
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.media.canvas import is_made_here, jpeg
 from airflow_provider_minimax.operators.contact_sheet import MinimaxContactSheetOperator
@@ -79,7 +79,7 @@ def test_so_it_does_where_no_hard_links_are_made(kind, tmp_path: Path, monkeypat
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    assert LocalPlace(clip).put(file, overwrite=False) is (kind == "nothing")
+    assert LocalDestination(clip).put(file, overwrite=False) is (kind == "nothing")
     assert (tmp_path / "precious").read_bytes() == b"precious"
 
 
@@ -88,8 +88,8 @@ def test_what_never_ends_is_not_the_clip_that_a_receipt_tells_of(kind, tmp_path:
     clip = tmp_path / "clip.mp4"
     in_the_place(kind, clip)
     place = destination_of(clip, None)
-    assert place.look(sha256(b"clip")) is OutputState.DIFFERS
-    with pytest.raises(MinimaxStorageError, match="it is no file"), place.open():
+    assert place.output_state(sha256(b"clip")) is OutputState.DIFFERS
+    with pytest.raises(MinimaxStorageError, match="it is not a regular file"), place.open():
         pass
 
 
@@ -109,7 +109,7 @@ def test_a_part_file_that_became_a_link_is_no_clip(tmp_path: Path):
     (tmp_path / "precious").write_bytes(b"precious")
     (tmp_path / "part").symlink_to(tmp_path / "precious")
     with pytest.raises(MinimaxStorageError, match="cannot be written"):
-        LocalPlace(tmp_path / "clip.mp4").put(tmp_path / "part", overwrite=False)
+        LocalDestination(tmp_path / "clip.mp4").put(tmp_path / "part", overwrite=False)
     assert not (tmp_path / "clip.mp4").exists()
 
 
@@ -127,7 +127,7 @@ def test_pictures_of_somebody_else_are_left_as_they_are_and_the_clip_lands(
     assert facts["previews"] is None
     assert [target.read(name) for name in PICTURES] == strange
     assert target.read("clip.mp4")
-    assert "poster.jpg is a file of somebody else; overwrite=True would replace it" in log.said()
+    assert "poster.jpg was not made by this provider; overwrite=True would replace it" in log.said()
 
 
 def test_with_overwrite_they_are_replaced(target: Target, deliver):
@@ -162,7 +162,7 @@ def test_a_rejected_clip_is_kept_beside_what_is_there(kind, tmp_path: Path):
     in_the_place(kind, aside)
     file.write_bytes(b"rejected")
     place = destination_of(tmp_path / "clip.mp4", None)
-    assert place.rejected(1).look(sha256(b"rejected")) is OutputState.DIFFERS
+    assert place.rejected(1).output_state(sha256(b"rejected")) is OutputState.DIFFERS
     assert not place.rejected(1).put(file, overwrite=False)
     assert place.rejected(2).put(file, overwrite=False)
     assert (tmp_path / "clip.rejected.2.mp4").read_bytes() == b"rejected"

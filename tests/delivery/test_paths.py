@@ -330,7 +330,7 @@ def test_a_folder_without_its_slash_is_no_name(name, scheme, tmp_path: Path, mon
 
 @pytest.mark.parametrize("name", ["a.mp4.receipt.json", ".a.mp4.0123456789ab.part", ".a.mp4.01234567.new"])
 def test_no_clip_gets_a_name_that_is_kept_for_what_belongs_to_clips(name, tmp_path: Path):
-    with pytest.raises(MinimaxRequestError, match="such a name is that of a receipt"):
+    with pytest.raises(MinimaxRequestError, match="such names are reserved for receipts"):
         destination_of(str(tmp_path / name), None)
 
 
@@ -410,7 +410,7 @@ def test_a_template_that_became_none_is_no_wish_for_no_clip(
             "download": lambda **path: MinimaxVideoDownloadOperator(task_id="t", minimax_task_id=bought, **path),
             "sensor": lambda **path: MinimaxTaskSensor(task_id="t", minimax_task_id=bought, deferrable=False, **path),
         }[kind](output_path="{{ name }}")
-    with pytest.raises(MinimaxRequestError, match=r"output_path=.*(became None|must be a path or URL)"):
+    with pytest.raises(MinimaxRequestError, match=r"output_path=.*(rendered to None|must be a path or URL)"):
         rendered(operator, name=None).execute(context())
     assert len(minimax_emulator.purchases) == before
     assert list(tmp_path.iterdir()) == []

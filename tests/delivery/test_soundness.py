@@ -19,8 +19,10 @@ from typing import Any
 import av
 import pytest
 
-from airflow_provider_minimax.delivery import deliver as landing
-from airflow_provider_minimax.delivery.destination import LocalPlace, destination_of
+from airflow_provider_minimax.delivery import checks
+from airflow_provider_minimax.delivery import deliver as deliver_module
+from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip
+from airflow_provider_minimax.delivery.destination import LocalDestination, destination_of
 from airflow_provider_minimax.emulator.clips import film_v2
 from airflow_provider_minimax.exceptions import (
     MinimaxClipRejectedError,
@@ -28,7 +30,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxStorageError,
 )
 from airflow_provider_minimax.media import check, clip, decoder, examine, preview
-from airflow_provider_minimax.media.check import Level, Wanted, check_clip
+from airflow_provider_minimax.media.check import ExpectedClip, Level, check_clip
 from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from tests.delivery.conftest import Target, sha256
@@ -83,10 +85,10 @@ def test_a_sheet_that_cannot_be_drawn_costs_the_sheet_alone(error, deliver, tmp_
 
 
 def test_a_storage_that_refuses_pictures_gets_the_clip(deliver, tmp_path, monkeypatch, log):
-    def refuse(self: LocalPlace, content: bytes, content_type: str) -> None:
+    def refuse(self: LocalDestination, content: bytes, content_type: str) -> None:
         raise MinimaxStorageError(f"{self.url} cannot be written (quota)")
 
-    monkeypatch.setattr(LocalPlace, "put_bytes", refuse)
+    monkeypatch.setattr(LocalDestination, "put_bytes", refuse)
     facts = deliver(str(tmp_path / "clip.mp4"), preview=True)
     assert sha256((tmp_path / "clip.mp4").read_bytes()) == facts["sha256"]
     assert log.said().count(WARNING) == 1
@@ -133,7 +135,7 @@ def test_what_cannot_be_measured_is_not_compared(monkeypatch):
     monkeypatch.setattr(clip, "_facts", lambda container, stream: nothing)
     film = films.encode(films.moving())
     for level in LEVELS:
-        found = examine.examine(BytesIO(film), level, Wanted("2K", 99, "1:1"))
+        found = examine.examine(BytesIO(film), level, ExpectedClip("2K", 99, "1:1"))
         assert (found.facts, found.reasons) == (nothing, [])
         assert [what for what, _ in found.not_compared] == ["size", "length", "ratio"]
 
@@ -161,7 +163,7 @@ def test_a_form_of_pixels_that_cannot_be_converted_is_not_compared(monkeypatch):
         raise ValueError("Operation not supported")
 
     monkeypatch.setattr(examine, "picture_of", fail)
-    found = examine.examine(BytesIO(films.encode(films.moving())), "full", Wanted())
+    found = examine.examine(BytesIO(films.encode(films.moving())), "full", ExpectedClip())
     assert [what for what, _ in found.not_compared] == ["content"]
     assert found.reasons == []
 
@@ -169,7 +171,7 @@ def test_a_form_of_pixels_that_cannot_be_converted_is_not_compared(monkeypatch):
 def test_what_is_not_compared_is_said(monkeypatch, caplog):
     found = {"facts": asdict(MediaFacts(*[None] * 6, False)), "reasons": [], "not_compared": [["size", "x"]]}
     monkeypatch.setattr(check, "decode", lambda *args, **options: (found, b""))
-    check_clip(BytesIO(), "full", Wanted())
+    check_clip(BytesIO(), "full", ExpectedClip())
     assert "The clip's size cannot be compared with what was asked for: x." in caplog.text
 
 
@@ -184,7 +186,7 @@ def test_whatever_pyav_raises_is_said_against_the_clip(error, monkeypatch):
         raise error
 
     monkeypatch.setattr(clip, "_pictures", fail)
-    (reason,) = examine.examine(BytesIO(films.encode(films.moving())), "basic", Wanted()).reasons
+    (reason,) = examine.examine(BytesIO(films.encode(films.moving())), "basic", ExpectedClip()).reasons
     assert "it cannot be decoded" in reason
 
 
@@ -212,7 +214,7 @@ def test_a_check_that_cannot_be_made_lets_the_clip_pass(deliver, tmp_path, monke
 def test_a_codec_that_is_unknown_here_is_said(tmp_path):
     film = with_bytes_replaced(films.encode(films.moving()), b"avc1\0", b"zzz9\0")
     with pytest.raises(MinimaxClipRejectedError, match="cannot be decoded"):
-        check_clip(BytesIO(film), "basic", Wanted())
+        check_clip(BytesIO(film), "basic", ExpectedClip())
 
 
 def black(frames: int = 24) -> bytes:
@@ -227,14 +229,14 @@ def test_where_a_rejected_clip_cannot_be_kept_aside_it_stays_and_the_error_says_
     minimax_emulator.configure(clip_validators="none")
     show(minimax_emulator, black(), tmp_path)
     folder = tmp_path / "clips"
-    put = LocalPlace.put
+    put = LocalDestination.put
 
-    def refuse(self: LocalPlace, file: Path, *, overwrite: bool) -> bool:
+    def refuse(self: LocalDestination, file: Path, *, overwrite: bool) -> bool:
         if ".rejected" in self.name:
             raise MinimaxStorageError(f"{self.url} cannot be written (quota)")
         return put(self, file, overwrite=overwrite)
 
-    monkeypatch.setattr(LocalPlace, "put", refuse)
+    monkeypatch.setattr(LocalDestination, "put", refuse)
     with pytest.raises(MinimaxClipRejectedError, match=r"kept for a week as .*\.part on this worker") as raised:
         deliver(str(folder / "clip.mp4"), check="full")
     (part,) = folder.iterdir()
@@ -297,7 +299,7 @@ def mutants(film: bytes, number: int) -> Iterator[bytes]:
         yield bytes(content)
 
 
-def watch(content: bytes, path: Path, wanted: Wanted, ends: Counter[str]) -> None:
+def watch(content: bytes, path: Path, wanted: ExpectedClip, ends: Counter[str]) -> None:
     """Check and draw a film: it passes or is refused in words, and has its pictures or says why not."""
     path.write_bytes(content)
     for level in LEVELS:
@@ -323,12 +325,12 @@ def test_no_file_makes_the_check_or_the_pictures_raise_anything_strange(seed, tm
     """1000 mutants of films, of which the quick run takes 50."""
     ends: Counter[str] = Counter()
     film = films.encode(films.moving((64, 36), frames=10)) if seed % 2 == 0 else film_v2("480P", 4)
-    wanted = Wanted("512P", 6, "9:16") if seed % 4 == 1 else Wanted()
+    wanted = ExpectedClip("512P", 6, "9:16") if seed % 4 == 1 else ExpectedClip()
     for content in islice(mutants(film, 1000), seed, None, SEEDS):
         watch(content, tmp_path / "clip.mp4", wanted, ends)
     assert ends["drawn"]
     assert ends["rejected"]
-    assert ends["passed"] or wanted != Wanted()
+    assert ends["passed"] or wanted != ExpectedClip()
     # What claims to need more memory than there may be.
     assert ends["unchecked"] < 20
 
@@ -357,7 +359,7 @@ RATIOS = [
 @pytest.mark.parametrize(("ratio", "size"), RATIOS)
 def test_a_clip_of_the_ratio_that_was_asked_for_passes(ratio, size, level):
     content = films.encode(films.moving(size, frames=3))
-    assert check_clip(BytesIO(content), level, Wanted(ratio=ratio)).width == size[0]
+    assert check_clip(BytesIO(content), level, ExpectedClip(ratio=ratio)).width == size[0]
 
 
 @pytest.mark.parametrize(
@@ -368,7 +370,7 @@ def test_a_clip_of_the_ratio_that_was_asked_for_passes(ratio, size, level):
 def test_one_of_another_is_refused(ratio, size, level):
     content = films.encode(films.moving(size, frames=3))
     with pytest.raises(MinimaxClipRejectedError, match=rf"it is {size[0]}x{size[1]} pixels.*and {ratio} was asked for"):
-        check_clip(BytesIO(content), level, Wanted(ratio=ratio))
+        check_clip(BytesIO(content), level, ExpectedClip(ratio=ratio))
 
 
 def turned(film: bytes) -> bytes:
@@ -380,7 +382,7 @@ def turned(film: bytes) -> bytes:
 
 def test_what_players_show_counts():
     upright = films.encode(films.moving((1344, 768), frames=3))
-    assert check_clip(BytesIO(turned(upright)), "basic", Wanted(ratio="9:16"))
+    assert check_clip(BytesIO(turned(upright)), "basic", ExpectedClip(ratio="9:16"))
     squeezed = BytesIO()
     with av.open(squeezed, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=24)
@@ -389,7 +391,7 @@ def test_what_players_show_counts():
         for frame in films.moving((768, 768), frames=3):
             container.mux(stream.encode(av.VideoFrame.from_image(frame)))
         container.mux(stream.encode())
-    assert check_clip(squeezed, "basic", Wanted(ratio="16:9"))
+    assert check_clip(squeezed, "basic", ExpectedClip(ratio="16:9"))
 
 
 @pytest.mark.parametrize(
@@ -405,7 +407,7 @@ def test_what_players_show_counts():
 )
 def test_a_frame_gives_the_clip_its_own_ratio(request_, ratio):
     receipt: Any = type("Receipt", (), {"request": request_})()
-    assert landing._wanted(receipt).ratio == ratio
+    assert checks.expected_clip(receipt).ratio == ratio
 
 
 # -- where it is -------------------------------------------------------------------------------------------------------
@@ -458,15 +460,15 @@ def test_a_clip_that_was_moved_with_its_receipt_is_where_it_is(
 def test_pictures_that_are_not_there_are_not_told_of(deliver, tmp_path):
     deliver(str(tmp_path / "clip.mp4"), preview=True)
     (tmp_path / POSTER).unlink()
-    place = LocalPlace(tmp_path / "clip.mp4")
+    place = LocalDestination(tmp_path / "clip.mp4")
     from airflow_provider_minimax.purchases.stores import SidecarStore
 
     receipt = SidecarStore(place.url).read()
     assert receipt is not None
-    landed = landing.DeliveredClip.of(
+    landed = DeliveredClip.from_receipt(
         receipt.model_copy(update={"previews": {**(receipt.previews or {}), "x": "/etc"}}), place
     )
-    assert landed.told()["previews"] == {"contact_sheet": f"{place.url}.contact-sheet.jpg"}
+    assert landed.facts_with_origin()["previews"] == {"contact_sheet": f"{place.url}.contact-sheet.jpg"}
 
 
 # -- names and disks ---------------------------------------------------------------------------------------------------
@@ -512,7 +514,7 @@ def test_where_no_hard_links_are_made_the_clip_lands_by_a_rename(number, deliver
     def refuse(*args: object, **options: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("airflow_provider_minimax.delivery.destination.os.link", refuse)
+    monkeypatch.setattr("airflow_provider_minimax.delivery.destination.local.os.link", refuse)
     deliver(str(tmp_path / "clip.mp4"))
     assert (tmp_path / "clip.mp4").read_bytes() == whole_clip()
 
@@ -531,14 +533,14 @@ def test_a_folder_that_vanishes_is_made_again_by_the_next_try(deliver, tmp_path,
     import shutil
 
     folder = tmp_path / "clips"
-    pictures = landing._checked
+    check = deliver_module.check_downloaded
 
-    def vanish(*args: Any) -> Any:
+    def vanish(*args: Any, **options: Any) -> Any:
         shutil.rmtree(folder)
-        return pictures(*args)
+        return check(*args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(landing, "_checked", vanish)
+        patch.setattr(deliver_module, "check_downloaded", vanish)
         with pytest.raises(MinimaxStorageError) as raised:
             deliver(str(folder / "clip.mp4"), check="basic")
         assert not raised.value.is_final

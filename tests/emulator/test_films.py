@@ -17,7 +17,7 @@ from airflow_provider_minimax.emulator.cutting import cut
 from airflow_provider_minimax.emulator.jobs import PIXELS
 from airflow_provider_minimax.emulator.pictures import size_of
 from airflow_provider_minimax.exceptions import MinimaxClipRejectedError
-from airflow_provider_minimax.media.check import Wanted, check_clip
+from airflow_provider_minimax.media.check import ExpectedClip, check_clip
 from tests.emulator.customer import IMAGE, browser
 
 
@@ -37,7 +37,7 @@ def on_sale(api: str) -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize(("resolution", "duration"), [*on_sale("v1"), (None, None)])
 def test_there_is_a_film_for_everything_that_can_be_ordered(resolution, duration):
-    facts = check_clip(BytesIO(film(resolution, duration)), "full", Wanted(resolution or "720P", duration or 6))
+    facts = check_clip(BytesIO(film(resolution, duration)), "full", ExpectedClip(resolution or "720P", duration or 6))
     assert (facts.width, facts.height) == PIXELS[resolution or "720P"]
     assert (facts.codec, facts.fps, (facts.frames - 5) % 17, facts.has_sound) == ("h264", 24, 0, False)
 
@@ -46,12 +46,12 @@ def test_there_is_a_film_for_everything_that_can_be_ordered(resolution, duration
 @pytest.mark.parametrize(("resolution", "duration"), [("480P", 4), ("768P", 15), ("2K", 5)])
 def test_a_film_of_v2_has_the_ratio_that_was_ordered(resolution, duration, ratio):
     content = film_v2(resolution, duration, ratio)
-    facts = check_clip(BytesIO(content), "full", Wanted(resolution, duration, ratio))
+    facts = check_clip(BytesIO(content), "full", ExpectedClip(resolution, duration, ratio))
     assert (facts.codec, facts.fps, (facts.frames - 5) % 17, facts.has_sound) == ("h264", 24, 0, True)
     assert (facts.width % 32, facts.height % 32) == (0, 0)
     for other in RATIOS.keys() - {ratio}:
         with pytest.raises(MinimaxClipRejectedError, match=f"and {other} was asked for"):
-            check_clip(BytesIO(content), "basic", Wanted(ratio=other))
+            check_clip(BytesIO(content), "basic", ExpectedClip(ratio=other))
 
 
 def test_there_are_films_of_every_ratio_that_can_be_ordered():
@@ -95,12 +95,12 @@ def test_a_first_frame_gives_the_clip_its_ratio(h3, size, ratio):
     task = h3.finish(h3.buy(content=[{"type": "text", "text": "a boat"}, frame], duration=4))
     assert task["ratio"] == "adaptive"
     clip = browser.get(task["content"]["url"]).content
-    assert check_clip(BytesIO(clip), "basic", Wanted("768P", 4, ratio))
+    assert check_clip(BytesIO(clip), "basic", ExpectedClip("768P", 4, ratio))
 
 
 @pytest.mark.parametrize(("resolution", "duration"), on_sale("v2"))
 def test_a_film_of_v2_is_cut_to_any_length_and_has_sound(resolution, duration):
-    facts = check_clip(BytesIO(film_v2(resolution, duration)), "basic", Wanted(resolution, duration))
+    facts = check_clip(BytesIO(film_v2(resolution, duration)), "basic", ExpectedClip(resolution, duration))
     assert (facts.codec, facts.fps, (facts.frames - 5) % 17, facts.has_sound) == ("h264", 24, 0, True)
     assert 0 <= facts.frames - 24 * duration < 17
 
@@ -128,7 +128,7 @@ def test_every_picture_of_a_film_that_was_cut_can_be_shown(frames):
 def test_a_clip_of_v2_shows_what_was_ordered(h3):
     task = h3.finish(h3.buy(resolution="2K", duration=4, ratio="9:16"))
     clip = browser.get(task["content"]["url"]).content
-    assert check_clip(BytesIO(clip), "basic", Wanted("2K", 4, "9:16")).has_sound
+    assert check_clip(BytesIO(clip), "basic", ExpectedClip("2K", 4, "9:16")).has_sound
 
 
 def test_a_clip_shows_what_was_ordered_and_what_is_reported(minimax):
@@ -137,7 +137,7 @@ def test_a_clip_shows_what_was_ordered_and_what_is_reported(minimax):
     )
     report = minimax.finish(task_id)
     link = minimax.retrieve(report["file_id"])["file"]["download_url"]
-    facts = check_clip(BytesIO(browser.get(link).content), "basic", Wanted("512P", 10))
+    facts = check_clip(BytesIO(browser.get(link).content), "basic", ExpectedClip("512P", 10))
     assert (facts.width, facts.height) == (report["video_width"], report["video_height"])
 
 

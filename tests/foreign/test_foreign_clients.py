@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_minimax.emulator import Emulator
-from airflow_provider_minimax.media.check import Wanted, check_clip
+from airflow_provider_minimax.media.check import ExpectedClip, check_clip
 from tests.foreign.conftest import HERE, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def assert_sold(emulator: Emulator, file: Path, model: str, wanted: Wanted) -> None:
+def assert_sold(emulator: Emulator, file: Path, model: str, wanted: ExpectedClip) -> None:
     """One clip was bought, no request was refused, and the file holds that clip and all of it."""
     assert [purchase["model"] for purchase in emulator.purchases] == [model]
     assert [request for request in emulator.requests if request["status"] != 200 or request["refused"]] == []
@@ -35,7 +35,7 @@ def test_minimax_mcp_makes_a_clip_and_saves_it(installed, home, tmp_path):
         said = run(python, HERE / "clients" / "with_minimax_mcp.py", tmp_path, env=home | account | places)
         (file,) = tmp_path.glob("*.mp4")
         assert f"Success. Video saved as: {file}" in said
-        assert_sold(emulator, file, "MiniMax-Hailuo-02", Wanted("768P", 6))
+        assert_sold(emulator, file, "MiniMax-Hailuo-02", ExpectedClip("768P", 6))
 
 
 def test_litellm_makes_a_clip_of_h3_and_saves_it(installed, home, tmp_path):
@@ -45,13 +45,16 @@ def test_litellm_makes_a_clip_of_h3_and_saves_it(installed, home, tmp_path):
         offline = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
         client = HERE / "clients" / "with_litellm.py"
         run(python, client, emulator.base_url(), emulator.api_key(), file, env=home | offline)
-        assert_sold(emulator, file, "MiniMax-H3", Wanted("768P", 5))
+        assert_sold(emulator, file, "MiniMax-H3", ExpectedClip("768P", 5))
 
 
 def test_mmx_makes_clips_by_both_apis_over_tls_at_the_root_and_saves_them(mmx, home, tmp_path):
     # It takes a host without a path, and turns each link to http into one to https.
     with Emulator(tls=True, root="minimax", lifecycle="looks", looks=2) as emulator:
-        for model, wanted in {"MiniMax-Hailuo-2.3": Wanted("768P", 6), "MiniMax-H3": Wanted("2K", 5)}.items():
+        for model, wanted in {
+            "MiniMax-Hailuo-2.3": ExpectedClip("768P", 6),
+            "MiniMax-H3": ExpectedClip("2K", 5),
+        }.items():
             file = tmp_path / f"{model}.mp4"
             order = ["--prompt", "a fox in the snow", "--model", model, "--download", file, "--poll-interval", "1"]
             account = ["--base-url", emulator.url, "--region", "global", "--api-key", emulator.api_key()]

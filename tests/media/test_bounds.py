@@ -25,7 +25,7 @@ from airflow_provider_minimax.exceptions import MinimaxClipRejectedError
 from airflow_provider_minimax.media import clip, decoder, preview
 from airflow_provider_minimax.media.base_video import unfit_for_regeneration
 from airflow_provider_minimax.media.canvas import Canvas
-from airflow_provider_minimax.media.check import Wanted, check_clip
+from airflow_provider_minimax.media.check import ExpectedClip, check_clip
 from airflow_provider_minimax.media.clip import UnreadableClipError
 from airflow_provider_minimax.media.preview import SheetItem, batch_sheet, contact_sheet, poster
 from tests.media import films
@@ -122,7 +122,7 @@ def test_a_film_made_to_exhaust_ends_in_seconds(made, film, tmp_path):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for level in ("basic", "full"):
         with suppress(MinimaxClipRejectedError):
-            check_clip(path, level, Wanted())
+            check_clip(path, level, ExpectedClip())
     for draw in (poster, contact_sheet):
         with suppress(UnreadableClipError):
             assert draw(path)[:2] == b"\xff\xd8"
@@ -131,7 +131,7 @@ def test_a_film_made_to_exhaust_ends_in_seconds(made, film, tmp_path):
 
 def test_that_there_are_far_too_many_pictures_is_said(film):
     content, said = BytesIO(repeated(film, MANY)), f"it has {MANY} pictures, more than 10000"
-    for use in (poster, contact_sheet, lambda file: check_clip(file, "basic", Wanted())):
+    for use in (poster, contact_sheet, lambda file: check_clip(file, "basic", ExpectedClip())):
         with pytest.raises((UnreadableClipError, MinimaxClipRejectedError), match=said):
             use(content)
     assert said in unfit_for_regeneration(content)[0]
@@ -166,7 +166,7 @@ def test_the_death_of_the_decoder_leaves_the_clip_unchecked_and_its_sheet_withou
     if "hang" in text or "sleep" in text:
         monkeypatch.setattr(decoder, "LONGEST", 0.3)
     program(text)
-    assert check_clip(BytesIO(film), "full", Wanted()) is None
+    assert check_clip(BytesIO(film), "full", ExpectedClip()) is None
     assert "The clip is unchecked: " in caplog.text
     with pytest.raises(UnreadableClipError, match=said):
         poster(BytesIO(film))
@@ -177,17 +177,17 @@ def test_the_death_of_the_decoder_leaves_the_clip_unchecked_and_its_sheet_withou
 def test_no_decoder_leaves_the_clip_unchecked(film, monkeypatch, caplog):
     decoder._end()
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert check_clip(BytesIO(film), "basic", Wanted()) is None
+    assert check_clip(BytesIO(film), "basic", ExpectedClip()) is None
     assert "its decoder cannot be started" in caplog.text
 
 
 def test_a_decoder_that_ended_since_is_replaced(film):
-    assert check_clip(BytesIO(film), "basic", Wanted())
+    assert check_clip(BytesIO(film), "basic", ExpectedClip())
     one = decoder._decoder
     assert one is not None
     os.kill(one._process.pid, signal.SIGKILL)
     one._process.wait()
-    assert check_clip(BytesIO(film), "basic", Wanted())
+    assert check_clip(BytesIO(film), "basic", ExpectedClip())
     assert decoder._decoder is not one
 
 
@@ -196,7 +196,7 @@ def test_a_decoder_ends_by_itself_when_nothing_is_asked_of_it(program, film):
         "from airflow", "import airflow_provider_minimax.media.decoder_main as it; it.IDLE_TIME = 0.05; from airflow"
     )
     program(idle)
-    assert check_clip(BytesIO(film), "basic", Wanted())
+    assert check_clip(BytesIO(film), "basic", ExpectedClip())
     assert decoder._decoder is not None
     assert decoder._decoder._process.wait(20) == 0
 
@@ -218,7 +218,7 @@ def test_a_decoder_ends_with_the_process_that_started_it(film, tmp_path):
 def test_threads_come_one_after_the_other(film):
     found: list[Any] = []
     threads = [
-        threading.Thread(target=lambda: found.append(check_clip(BytesIO(film), "full", Wanted()))) for _ in "abc"
+        threading.Thread(target=lambda: found.append(check_clip(BytesIO(film), "full", ExpectedClip()))) for _ in "abc"
     ]
     for thread in threads:
         thread.start()
@@ -230,8 +230,8 @@ def test_threads_come_one_after_the_other(film):
 def test_an_open_file_stays_open_and_its_folder_clean(film, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with films.saved(film, tmp_path / "clip.mp4").open("rb") as file:
-        assert check_clip(file, "basic", Wanted())
-        assert check_clip(BytesIO(film), "basic", Wanted())
+        assert check_clip(file, "basic", ExpectedClip())
+        assert check_clip(BytesIO(film), "basic", ExpectedClip())
         file.seek(0)
         assert file.read() == film
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]

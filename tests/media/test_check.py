@@ -12,10 +12,10 @@ from PIL import Image
 
 from airflow_provider_minimax.exceptions import MinimaxClipRejectedError, MinimaxRequestError
 from airflow_provider_minimax.media import check
-from airflow_provider_minimax.media.check import Wanted, check_clip, ensure_available
+from airflow_provider_minimax.media.check import ExpectedClip, check_clip, ensure_available
 from tests.media import films
 
-ANY = Wanted()
+ANY = ExpectedClip()
 LEVELS = ["basic", "full"]
 BLACK = Image.new("RGB", films.SIZE)
 
@@ -25,7 +25,7 @@ def film() -> bytes:
     return films.encode(films.moving())
 
 
-def rejection(content: bytes, level: str = "full", wanted: Wanted = ANY) -> str:
+def rejection(content: bytes, level: str = "full", wanted: ExpectedClip = ANY) -> str:
     with pytest.raises(MinimaxClipRejectedError) as caught:
         check_clip(BytesIO(content), level, wanted)
     return caught.value.message
@@ -34,7 +34,7 @@ def rejection(content: bytes, level: str = "full", wanted: Wanted = ANY) -> str:
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_good_clip_passes_and_its_facts_are_told(level, film, tmp_path):
     path = films.saved(film, tmp_path / "clip.mp4")
-    facts = check_clip(path, level, Wanted(duration=2))
+    facts = check_clip(path, level, ExpectedClip(duration=2))
     assert facts.as_dict() == {
         "width": 640,
         "height": 360,
@@ -72,7 +72,7 @@ SIZES = [
 @pytest.mark.parametrize(("resolution", "size"), SIZES)
 def test_a_picture_may_have_any_shape(resolution, size):
     content = films.encode([films.still(size)])
-    assert check_clip(BytesIO(content), "basic", Wanted(resolution)).width == size[0]
+    assert check_clip(BytesIO(content), "basic", ExpectedClip(resolution)).width == size[0]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_picture_may_have_any_shape(resolution, size):
     [("768P", (1280, 720)), ("720P", (1366, 768)), ("1080P", (1366, 768)), ("512P", (480, 854)), ("2K", (1366, 768))],
 )
 def test_a_picture_of_the_neighbouring_size_is_refused(resolution, size):
-    message = rejection(films.encode([films.still(size)]), "basic", Wanted(resolution))
+    message = rejection(films.encode([films.still(size)]), "basic", ExpectedClip(resolution))
     assert f"it is {size[0]}x{size[1]} pixels, and {resolution} has a short side of about" in message
 
 
@@ -99,12 +99,12 @@ def test_a_picture_of_the_neighbouring_size_is_refused(resolution, size):
 )
 def test_a_length_on_the_models_grid_passes(frames, fps, asked):
     content = films.encode(films.moving((64, 36), frames), fps=fps)
-    assert check_clip(BytesIO(content), "basic", Wanted(duration=asked)).frames == frames
+    assert check_clip(BytesIO(content), "basic", ExpectedClip(duration=asked)).frames == frames
 
 
 @pytest.mark.parametrize(("frames", "asked"), [(124, 6), (141, 10), (243, 6)])
 def test_another_length_is_refused(frames, asked):
-    message = rejection(films.encode(films.moving((64, 36), frames)), "basic", Wanted(duration=asked))
+    message = rejection(films.encode(films.moving((64, 36), frames)), "basic", ExpectedClip(duration=asked))
     assert f"it lasts {frames / 24:.2f} s, and {asked} s were asked for" in message
 
 
@@ -167,7 +167,7 @@ def test_a_calm_clip_passes(frames):
 
 
 def test_all_reasons_are_told_at_once():
-    message = rejection(films.encode(films.frozen(BLACK)), "full", Wanted("768P", 6))
+    message = rejection(films.encode(films.frozen(BLACK)), "full", ExpectedClip("768P", 6))
     assert message == (
         "the clip is not what was asked for: it is 640x360 pixels, and 768P has a short side of about 768; "
         "it lasts 2.00 s, and 6 s were asked for; it is black from beginning to end"
@@ -176,7 +176,7 @@ def test_all_reasons_are_told_at_once():
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_clip_that_breaks_off_is_still_held_against_the_order(level, film):
-    message = rejection(film[:-50], level, Wanted("768P"))
+    message = rejection(film[:-50], level, ExpectedClip("768P"))
     assert "it is 640x360 pixels" in message
     assert "it cannot be decoded" in message
 

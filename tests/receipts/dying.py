@@ -27,7 +27,7 @@ from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.files.client import FileStream
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.delivery.destination import LocalPlace
+from airflow_provider_minimax.delivery.destination import LocalDestination
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.hooks import minimax
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
@@ -282,7 +282,7 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     monkeypatch.setattr(ledger, "SETTLING_TIME", 0.0)
     for name in ("OTHERS_WRITE_WITHIN", "LISTED_WITHIN"):
         monkeypatch.setattr(adoption, name, timedelta(0))
-    monkeypatch.setattr(LocalPlace, "put", stepping(LocalPlace.put, "the naming"))
+    monkeypatch.setattr(LocalDestination, "put", stepping(LocalDestination.put, "the naming"))
     for home in (SidecarStore, StateStore):
         for name in ("create", "write", "erase"):
             monkeypatch.setattr(home, name, stepping(getattr(home, name), f"{home.__name__}.{name}"))

@@ -165,7 +165,9 @@ class AsyncTransport:
         """How many looks with ``retries=0`` may be under way at once."""
         return (self._queue_of_looks or self._queue).client.in_flight
 
-    async def send(self, request: HttpRequest, read: Read[T], *, retries: int | None = None) -> T:
+    async def send(
+        self, request: HttpRequest, read: Read[T], *, retries: int | None = None, after_refusals: bool = True
+    ) -> T:
         """Do what the synchronous :class:`~.transport.Transport` does, with the same parameters and errors."""
         if retries == 0:
             # A trigger's look: its own loop repeats it, so a thousand of them should not build a retrying loop each.
@@ -173,7 +175,7 @@ class AsyncTransport:
             if request.method == "GET":
                 queue = self._queue_of_looks or await self._open_for_looks()
             return await self._once(queue, request, read)
-        options = repetition(self.endpoint, request, retries)
+        options = repetition(self.endpoint, request, retries, after_refusals=after_refusals)
         return await AsyncRetrying(sleep=self._sleep, **options)(self._once, self._queue, request, read)
 
     async def _open_for_looks(self) -> _Queue:

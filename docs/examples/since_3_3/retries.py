@@ -1,4 +1,4 @@
-"""Ten clips at once, retried as the errors of this provider ask for. Airflow 3.3 and later."""
+"""Ten clips at once, retried as this provider's errors require. Airflow 3.3 and later."""
 
 from datetime import timedelta
 

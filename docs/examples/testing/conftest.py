@@ -1,4 +1,4 @@
-"""What the tests of these DAGs share: an Airflow of their own, and the emulator behind the connection."""
+"""What the tests of these DAGs share: their own Airflow, and the emulator as the connection."""
 
 # [START conftest]
 import json
@@ -11,7 +11,7 @@ import pytest
 
 DAGS = Path(__file__).parent / "dags"
 
-# Airflow reads these when it is imported first, so they stand before any such import.
+# Airflow reads these when it is first imported, so set them before any such import.
 os.environ.update(
     AIRFLOW_HOME=tempfile.mkdtemp(prefix="airflow-"),
     AIRFLOW__CORE__DAGS_FOLDER=str(DAGS),

@@ -8,7 +8,7 @@ def run(folder):
     return dag.test(run_conf={"folder": str(folder)})
 
 
-def test_one_clip_is_bought_and_fetched(minimax_emulator, tmp_path):
+def test_one_clip_is_bought_and_downloaded(minimax_emulator, tmp_path):
     assert run(tmp_path).state == "success"
     assert [purchase["model"] for purchase in minimax_emulator.purchases] == ["MiniMax-Hailuo-2.3"]
     assert (tmp_path / "boat.mp4").stat().st_size > 50_000
@@ -20,7 +20,7 @@ def test_a_lost_answer_is_not_bought_again(minimax_emulator, tmp_path):
     assert len(minimax_emulator.purchases) == 1
 
 
-def test_trouble_while_waiting_does_no_harm(minimax_emulator, tmp_path):
+def test_errors_while_waiting_do_no_harm(minimax_emulator, tmp_path):
     minimax_emulator.fault("http", operation="query", status=503, times=3)
     assert run(tmp_path).state == "success"
 

@@ -1,4 +1,4 @@
-"""The DAG under test: buys a clip, waits for it without a worker slot, fetches it."""
+"""The DAG under test: buys a clip, waits for it without a worker slot, downloads it."""
 
 from airflow.sdk import DAG
 

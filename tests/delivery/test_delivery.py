@@ -200,7 +200,7 @@ def test_a_sensor_whose_delivery_breaks_can_be_retried(account, tmp_path):
 def test_the_place_of_a_clip_that_is_still_to_come_is_not_taken(account, tmp_path, bought):
     place = str(tmp_path / "clip.mp4")
     run(generation(place, wait_for_completion=False))
-    with pytest.raises(MinimaxReceiptError, match="is where the clip of task"):
+    with pytest.raises(MinimaxReceiptError, match="is reserved for the clip of task"):
         run(MinimaxVideoDownloadOperator(task_id="download", minimax_task_id=bought, output_path=place))
 
 
@@ -323,7 +323,7 @@ def test_a_long_download_says_now_and_then_how_far_it_is(tmp_path, deliver, mini
     log = log_of(MinimaxVideoDownloadOperator)
     began = time.monotonic()
     deliver(str(tmp_path / "clip.mp4"))
-    said = [line for line in log.said().splitlines() if line.startswith("Fetching the clip")]
+    said = [line for line in log.said().splitlines() if line.startswith("Downloading the clip")]
     assert 2 <= len(said) <= 1 + (time.monotonic() - began) / 0.2
     assert "MB/s" in said[0]
 

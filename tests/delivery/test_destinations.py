@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.delivery.destination import StoragePlace, destination_of
+from airflow_provider_minimax.delivery.destination import ObjectStorageDestination, destination_of
 from airflow_provider_minimax.delivery.naming import name_for
 from airflow_provider_minimax.exceptions import MinimaxStorageError
 from airflow_provider_minimax.purchases.receipt import Owner
@@ -81,16 +81,16 @@ def test_a_file_is_put_looked_at_and_replaced(target: Target, tmp_path: Path):
     place = destination_of(target.path(), ME)
     place.check()
     assert target.names() == []
-    assert place.look(None) is OutputState.MISSING
+    assert place.output_state(None) is OutputState.MISSING
     for content, overwrite in ((b"one", False), (b"two", True)):
         file = tmp_path / "file"
         file.write_bytes(content)
         assert place.put(file, overwrite=overwrite)
         assert not file.exists()
         assert target.read("clip.mp4") == content
-        assert place.look(sha256(content)) is OutputState.MATCHES
-        assert place.look(sha256(b"three")) is OutputState.DIFFERS
-        assert place.look(None) is OutputState.DIFFERS
+        assert place.output_state(sha256(content)) is OutputState.MATCHES
+        assert place.output_state(sha256(b"three")) is OutputState.DIFFERS
+        assert place.output_state(None) is OutputState.DIFFERS
     file.write_bytes(b"three")
     assert not place.put(file, overwrite=False)
     assert target.read("clip.mp4") == b"two"
@@ -137,7 +137,7 @@ def test_where_a_file_can_be_seen_to_grow_it_grows_under_another_name(plain_stor
         move(source, to)
 
     monkeypatch.setattr(plain_storage, "mv", watch)
-    StoragePlace("dir://clip.mp4").put(tmp_path / "file", overwrite=False)
+    ObjectStorageDestination("dir://clip.mp4").put(tmp_path / "file", overwrite=False)
     assert len(seen) == 1
     assert "clip.mp4" not in seen
     assert [path.name for path in (tmp_path / "plain").iterdir()] == ["clip.mp4"]
@@ -152,7 +152,7 @@ def test_and_nothing_of_it_stays_if_that_fails(plain_storage, tmp_path: Path, mo
 
     monkeypatch.setattr(plain_storage, "mv", fail)
     with pytest.raises(MinimaxStorageError, match="PermissionError"):
-        StoragePlace("dir://clip.mp4").put(tmp_path / "file", overwrite=False)
+        ObjectStorageDestination("dir://clip.mp4").put(tmp_path / "file", overwrite=False)
     assert list((tmp_path / "plain").iterdir()) == []
     assert (tmp_path / "file").exists()
 
@@ -167,13 +167,13 @@ def test_the_folder_for_what_is_on_its_way_must_be_ours_alone(tmp_path: Path, mo
     if os.geteuid() == 0:
         # Only root can make a folder of another user.
         os.chown(folder, 12345, -1)
-        with pytest.raises(MinimaxStorageError, match="is not a folder of this user's alone"):
+        with pytest.raises(MinimaxStorageError, match="is not a folder that only this user can write to"):
             place.part_file("x")
         os.chown(folder, 0, -1)
     folder.chmod(0o777)
-    with pytest.raises(MinimaxStorageError, match="is not a folder of this user's alone"):
+    with pytest.raises(MinimaxStorageError, match="is not a folder that only this user can write to"):
         place.part_file("x")
     folder.rmdir()
     folder.symlink_to(tmp_path)
-    with pytest.raises(MinimaxStorageError, match="is not a folder of this user's alone"):
+    with pytest.raises(MinimaxStorageError, match="is not a folder that only this user can write to"):
         place.part_file("x")

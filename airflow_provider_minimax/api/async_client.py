@@ -1,0 +1,102 @@
+"""The remote API for an event loop: each call of ``calls.py`` in about one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_minimax.api import calls
+from airflow_provider_minimax.api.http.async_transport import AsyncTransport
+from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.platforms import Platform
+from airflow_provider_minimax.api.request import PaidRequest
+from airflow_provider_minimax.api.task import VideoFile, VideoTask
+from airflow_provider_minimax.api.versions import TaskVersions
+from airflow_provider_minimax.exceptions import MinimaxError
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.balance import Balance
+    from airflow_provider_minimax.api.inputs.content import FileContent
+    from airflow_provider_minimax.api.uploaded_files import UploadedFile
+
+R = TypeVar("R", bound=PaidRequest)
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """
+    Does what :class:`~.client.Client` does, on one event loop.
+
+    :param platform: the platform, by the first version of its API.
+    :param endpoint: where it is, and the key.
+    :param versions: which version knows which task; may be shared with other clients.
+    """
+
+    def __init__(self, platform: Platform, endpoint: Endpoint, versions: TaskVersions) -> None:
+        self.platform = platform
+        self.transport = AsyncTransport(endpoint)
+        self._versions = versions
+
+    async def submit(self, request: PaidRequest) -> str:
+        """Buy what is asked for; upload its large files first."""
+        return await self._run(calls.submit(self.platform, request))
+
+    async def upload_files(self, request: R) -> R:
+        """Upload what a request carries that is too large to travel inside it."""
+        return await self._run(calls.upload_files(self.platform, request))
+
+    async def upload(self, file: FileContent, name: str) -> str:
+        """Upload a file; return its address."""
+        return await self._run(calls.upload(self.platform.latest, file, name))
+
+    async def list_files(self) -> tuple[UploadedFile, ...]:
+        """List what was uploaded to the account."""
+        return await self._run(calls.list_files(self.platform))
+
+    async def delete_file(self, file: str) -> None:
+        """Delete what was uploaded to the account."""
+        await self._run(calls.delete_file(self.platform, file))
+
+    async def get_task(self, minimax_task_id: str, api_version: str | None, retries: int | None) -> VideoTask:
+        """Poll a remote task."""
+        return await self._run(calls.get_task(self.platform, self._versions, minimax_task_id, api_version, retries))
+
+    async def get_tasks(
+        self, minimax_task_ids: Sequence[str], api_version: str, known: Mapping[str, VideoTask]
+    ) -> dict[str, VideoTask]:
+        """Poll several remote tasks with one request."""
+        return await self._run(calls.get_tasks(self.platform, minimax_task_ids, api_version, known))
+
+    async def get_file(self, task: VideoTask) -> VideoFile:
+        """Ask where a finished task's clip is."""
+        return await self._run(calls.get_file(self.platform, task))
+
+    async def cancel(self, minimax_task_id: str, api_version: str | None) -> VideoTask:
+        """Cancel a remote task that is still queued."""
+        return await self._run(calls.cancel(self.platform, self._versions, minimax_task_id, api_version))
+
+    async def get_balance(self) -> Balance:
+        """Ask what is left in the account."""
+        endpoint = self.transport.endpoint
+        return await self._run(calls.get_balance(self.platform, endpoint.api_key, endpoint.region))
+
+    async def aclose(self) -> None:
+        """Close the connections, once all who are using them have their answers."""
+        await self.transport.aclose()
+
+    async def _run(self, steps: calls.Steps[T]) -> T:
+        """Send one request of a call after the other, and return the call's result."""
+        try:
+            call = next(steps)
+            while True:
+                try:
+                    answer = await self.transport.send(
+                        call.request, call.read, retries=call.retries, after_refusals=call.after_refusals
+                    )
+                except MinimaxError as error:
+                    call = steps.throw(error)
+                else:
+                    call = steps.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
