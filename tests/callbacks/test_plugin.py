@@ -27,7 +27,7 @@ def run(code: str, **settings: str) -> str:
         env=os.environ | settings,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert process.returncode == 0, process.stderr
