@@ -7,6 +7,7 @@ Everything happens in one transaction that holds a lock on the asset's row, so t
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ if HAS_RECORD:
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+log = logging.getLogger(__name__)
 
 ALIAS = "minimax-callbacks"
 """The asset alias that keeps Airflow's scheduler from deactivating assets which no DAG names."""
@@ -128,6 +131,7 @@ def _activated_asset(session: Session, conn_id: str) -> int | None:
     name = asset_name(conn_id)
     rival = select(AssetActive.name).where((AssetActive.uri == name) | (AssetActive.name == name))
     if session.scalar(rival) is not None:
+        log.warning("Pushes of connection %r are not recorded: another asset is called %s", conn_id, name)
         return None
     asset = session.scalar(select(AssetModel).where(AssetModel.name == name, AssetModel.uri == name))
     if asset is None:

@@ -161,16 +161,20 @@ def test_an_asset_that_no_dag_names_is_made_and_kept_by_the_scheduler(airflow_db
 
 
 @needs_record
-def test_an_asset_of_the_users_with_the_same_uri_is_left_alone(airflow_db, conn_id):
+def test_an_asset_of_the_users_with_the_same_uri_is_left_alone(airflow_db, conn_id, mocker):
     from airflow.models.asset import AssetActive, AssetModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
+
+    from airflow_provider_minimax.callbacks import writer
 
     with create_session() as session:
         session.add(AssetModel(name=conn_id, uri=asset_name(conn_id), group="asset", extra={}))
         session.flush()
         session.add(AssetActive(name=conn_id, uri=asset_name(conn_id)))
+    log = mocker.patch.object(writer, "log")
     record(conn_id, push(DONE))
+    log.warning.assert_called_once()
     with create_session() as session:
         assert session.scalars(select(AssetModel.name).where(AssetModel.uri == asset_name(conn_id))).all() == [conn_id]
 
