@@ -154,7 +154,7 @@ def _keys() -> tuple[bytes, ...]:
 def _secrets(section: str, option: str) -> tuple[str, ...]:
     """Return an option's values, the newest first: secrets are rotated by putting a new one before the old."""
     value = conf.get(section, option, fallback=None) or ""
-    # In a task's process Airflow may leave the placeholder of a default in place, which is no secret at all.
+    # In a task's process Airflow may leave the placeholder of a default as it is, which is no secret at all.
     return tuple(part for part in map(str.strip, value.split(",")) if part and not part.startswith("{"))
 
 

@@ -110,7 +110,7 @@ def events_of(airflow: Airflow, attempt: str) -> list[dict[str, Any]]:
 
 
 def consumed(airflow: Airflow) -> list[dict[str, Any]]:
-    """Return what the runs of the DAG that is scheduled on the asset were told that they are for."""
+    """Return the events that the runs of the DAG which is scheduled on the asset were started for."""
     path = "/api/v2/dags/after_a_clip/dagRuns"
     runs = airflow.api.get(path, params={"state": "success"}).raise_for_status().json()["dag_runs"]
     result = "taskInstances/say_what_for/xcomEntries/return_value"
