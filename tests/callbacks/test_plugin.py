@@ -1,0 +1,106 @@
+"""Airflow finds the receiver, if it is switched on; the processes that have no use for it do not pay for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import pytest
+
+from airflow_provider_minimax.callbacks.plugin import CallbackReceiver, _fastapi_apps
+
+BASE_URL = "AIRFLOW__MINIMAX__CALLBACK_BASE_URL"
+# A worker's and a triggerer's plugins, a scheduler's, and the API server's list of them.
+LOADERS = {
+    "worker": "from airflow.sdk.plugins_manager import integrate_macros_plugins as load; load()",
+    "scheduler": "from airflow.plugins_manager import ensure_plugins_loaded as load; load()",
+}
+
+
+def run(code: str, **settings: str) -> str:
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout.splitlines()[-1]
+
+
+def test_airflow_finds_the_plugin():
+    (entry,) = [entry for entry in entry_points(group="airflow.plugins") if entry.name == "minimax_callbacks"]
+    assert entry.load().name == "minimax_callbacks"
+
+
+@pytest.mark.parametrize("load", ["", *LOADERS.values()], ids=["alone", *LOADERS])
+def test_loading_the_plugin_imports_nothing_of_the_receiver(load):
+    if "sdk" in load:
+        pytest.importorskip("airflow.sdk.plugins_manager")
+    without_us = (
+        "import sys; from importlib import metadata; found = metadata.entry_points; "
+        'metadata.entry_points = lambda **by: [one for one in found(**by) if one.name != "minimax_callbacks"]\n'
+    )
+    watched = ["fastapi", "starlette", "uvicorn", "airflow_provider_minimax.callbacks.receiver"]
+    count = f"import json, sys; print(json.dumps([name for name in {watched} if name in sys.modules]))"
+    ours = "import airflow_provider_minimax.callbacks.plugin\n"
+    without = run(f"{without_us}{load}\n{count}", **{BASE_URL: "http://127.0.0.1:8080"})
+    with_us = run(f"{load}\n{ours}{count}", **{BASE_URL: "http://127.0.0.1:8080"})
+    assert json.loads(with_us) == json.loads(without)
+
+
+def test_the_receiver_is_off_unless_the_base_url_is_set(monkeypatch):
+    monkeypatch.delenv(BASE_URL, raising=False)
+    assert _fastapi_apps() == []
+    monkeypatch.setenv(BASE_URL, "http://127.0.0.1:8080")
+    (app,) = _fastapi_apps()
+    assert (type(app["app"]), app["url_prefix"]) == (CallbackReceiver, "/minimax")
+
+
+def test_a_wrong_base_url_is_logged_and_breaks_no_process(monkeypatch, caplog):
+    monkeypatch.setenv(BASE_URL, "airflow.example.com")
+    assert _fastapi_apps() == []
+    (record,) = caplog.records
+    assert "[minimax] callback_base_url: must be an absolute URL" in record.getMessage()
+
+
+def test_airflows_own_api_server_serves_the_receiver(airflow_db, secret):
+    """As ``airflow api-server`` makes its application, with all middleware."""
+    code = """
+import os
+os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+from airflow.api_fastapi.app import create_app
+from airflow_provider_minimax.callbacks.address import token_of
+from starlette.testclient import TestClient
+client = TestClient(create_app(), raise_server_exceptions=False)
+token = token_of("minimax_default", "attempt")
+answer = client.post("/minimax/callback/" + token, json={"challenge": "a"})
+forged = client.post("/minimax/callback/forged", json={"challenge": "a"})
+print(answer.status_code, answer.json(), forged.status_code, forged.content)
+"""
+    said = run(code, **{BASE_URL: "http://127.0.0.1:8080", "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"})
+    assert said == "200 {'challenge': 'a'} 404 b''"
+
+
+def test_airflow_lists_the_plugin_and_its_options():
+    code = """
+import json
+from airflow.plugins_manager import get_plugin_info
+from airflow.providers_manager import ProvidersManager
+from airflow.configuration import conf
+(ours,) = [info for info in get_plugin_info() if info["name"] == "minimax_callbacks"]
+ProvidersManager().initialize_providers_configuration()
+print(json.dumps([ours["fastapi_apps"], conf.get("minimax", "callback_base_url")]))
+"""
+    (app,), base_url = json.loads(run(code, **{BASE_URL: "http://127.0.0.1:8080"}))
+    assert base_url == "http://127.0.0.1:8080"
+    assert app == {
+        "app": "airflow_provider_minimax.callbacks.plugin.CallbackReceiver",
+        "url_prefix": "/minimax",
+        "name": "MiniMax callbacks",
+    }
