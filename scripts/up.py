@@ -61,6 +61,8 @@ def settings() -> dict[str, str]:
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(PORT),
         "AIRFLOW__API__BASE_URL": AIRFLOW,
+        # The emulator posts the status of clips there, if a DAG has callbacks.
+        "AIRFLOW__MINIMAX__CALLBACK_BASE_URL": AIRFLOW,
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(PORT + 1),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(PORT + 2),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(PORT + 3),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from io import TextIOWrapper
 from itertools import zip_longest
+from typing import NoReturn
 
 from airflow.utils.cli import suppress_logs_and_warning
 
@@ -51,7 +52,7 @@ def say(message: str) -> None:
     print(printable(message))
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """End the command: one line on stderr, exit code 1."""
     print(printable(" ".join(message.split())), file=sys.stderr)
     raise SystemExit(1)

@@ -89,6 +89,15 @@ FILES = GroupCommand(
     ),
 )
 
+CALLBACK_TEST = ActionCommand(
+    name="callback-test",
+    help="Test whether platforms can reach the receiver of callbacks",
+    description="Send a challenge to the receiver of callbacks through its public address, as a platform does before "
+    "it takes a request, and say what is wrong. Nothing is bought or recorded. Ends with 1 if platforms would refuse.",
+    func=lazy_load_command(f"{_PACKAGE}.callback_test.test_callback"),
+    args=(ARG_CONN_ID, ARG_VERBOSE),
+)
+
 RECEIPTS = GroupCommand(
     name="receipts",
     help="The receipts of bought clips, kept next to them",
@@ -129,5 +138,5 @@ RECEIPTS = GroupCommand(
 
 def get_cli_commands() -> list[GroupCommand]:
     """Return the commands that ``airflow`` gets; named in the provider's description under ``cli``."""
-    commands = (SHOW, RECEIPTS, BALANCE, FILES)
+    commands = (SHOW, RECEIPTS, BALANCE, FILES, CALLBACK_TEST)
     return [GroupCommand(name="minimax", help="Look after clips bought from MiniMax", subcommands=commands)]
