@@ -235,7 +235,7 @@ def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest] | None = N
     literals = {name: value for name, value in given.items() if name not in later}
     if "model" in later:
         literals["model"] = "known when rendered"
-    request = (kind or VideoRequest).of(literals)
+    request = (kind or VideoRequest).of(literals).with_callback()
     findings = rules.check(request, own_names=_names_of_gateways(request.model), later=later)
     if findings.problems:
         raise invalid(findings.problems, hint=UNCHECKED)

@@ -552,8 +552,8 @@ def test_who_stood_still_before_its_request_does_not_send_it_if_another_one_acte
     )
     sent = []
     if what == "went on":
-        assert buyer.obtain(lambda: sent.append(1) or "T2").receipt.minimax_task_id == "T1"
+        assert buyer.obtain(lambda intent: sent.append(1) or "T2").receipt.minimax_task_id == "T1"
     else:
         with pytest.raises(MinimaxSubmissionUnknownError):
-            buyer.obtain(lambda: sent.append(1) or "T2")
+            buyer.obtain(lambda intent: sent.append(1) or "T2")
     assert sent == []

@@ -19,6 +19,10 @@ UNCHECKED = "If the platform takes it all the same, validate=False sends it unch
 IMAGE_FIELDS = ("first_frame_image", "last_frame_image", "subject_reference")
 REFERENCE_FIELDS = ("reference_images", "reference_videos", "reference_audios")
 MEDIA_FIELDS = (*IMAGE_FIELDS, *REFERENCE_FIELDS)
+AUTO_CALLBACK = "auto"
+"""The ``callback_url`` that stands for an address of Airflow's own receiver, a new one for each purchase."""
+# What a request is checked with as long as its purchase has no address yet.
+_ANY_CALLBACK = "https://callback.invalid/"
 
 
 class Mode(StrEnum):
@@ -180,6 +184,19 @@ class PaidRequest(BaseModel):
     def get(self, name: str) -> Any:
         """Return the value of a field; ``None`` where it is not set, or requests of this kind have no such field."""
         return getattr(self, name) if name in type(self).model_fields else None
+
+    @property
+    def has_auto_callback(self) -> bool:
+        """Whether the platform is to be given an address of Airflow's own receiver."""
+        return bool(self.get("callback_url") == AUTO_CALLBACK)
+
+    def with_callback(self, url: str = _ANY_CALLBACK) -> Self:
+        """
+        Return the request with an address in place of ``"auto"``; any other request as it is.
+
+        :param url: the address; by default one that only serves to check the request.
+        """
+        return self.model_copy(update={"callback_url": url}) if self.has_auto_callback else self
 
     def given(self) -> dict[str, Any]:
         """Return the fields that are set, in their order of declaration."""

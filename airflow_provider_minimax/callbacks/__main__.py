@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         base_url = callback_base_url()
     except MinimaxConfigurationError as error:
-        error.money = None
+        error.billing = None
         print(error, file=sys.stderr)
         return 1
     if base_url is None:

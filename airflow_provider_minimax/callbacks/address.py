@@ -49,7 +49,7 @@ def callback_base_url() -> str | None:
     if problem:
         raise MinimaxConfigurationError(
             f"[minimax] callback_base_url: {problem}",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Give the address under which the internet reaches Airflow's API server, like "
             "https://airflow.example.com, or leave the option out.",
         )
@@ -93,7 +93,7 @@ def token_of(conn_id: str, attempt: str) -> str:
     if not keys:
         raise MinimaxConfigurationError(
             "callback_url='auto': this process has no secret to sign the address with",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Set [minimax] callback_secret to the same long random text for the API server and the workers; "
             "neither [core] fernet_key nor [api_auth] jwt_secret is set here.",
         )
@@ -114,7 +114,7 @@ def callback_url(conn_id: str, attempt: str) -> str:
     if base_url is None:
         raise MinimaxConfigurationError(
             "callback_url='auto': [minimax] callback_base_url is not set",
-            money=NOTHING_BOUGHT,
+            billing=NOTHING_BOUGHT,
             hint="Set it to the address under which the internet reaches Airflow's API server, or leave callback_url "
             "out.",
         )

@@ -47,7 +47,7 @@ def _fastapi_apps() -> list[dict[str, Any]]:
         if callback_base_url() is None:
             return []
     except MinimaxConfigurationError as error:
-        error.money = None
+        error.billing = None
         log.error("No receiver for MiniMax's callbacks: %s", error)
         return []
     return [{"app": CallbackReceiver(), "url_prefix": URL_PREFIX, "name": "MiniMax callbacks"}]

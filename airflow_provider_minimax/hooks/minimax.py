@@ -119,6 +119,14 @@ class MinimaxHook(UploadingHook):
         """
         return self._resolve()[0].of_version(api_version).cancel is not None
 
+    def documents_callbacks(self, request: PaidRequest) -> bool:
+        """
+        Return whether the platform documents that it posts status changes of what is asked for.
+
+        :param request: the request, with a ``callback_url``.
+        """
+        return self._resolve()[0].for_request(request).documents(request, "callback_url")
+
     def account(self) -> dict[str, str]:
         """Return where clips are bought through this connection: ``platform``, ``base_url``, ``minimax_conn_id``."""
         platform, endpoint = self._resolve()

@@ -45,6 +45,7 @@ from airflow_provider_minimax.polling.deferral import SAFETY_NET, SETTLED
 from airflow_provider_minimax.polling.poller import Outcome, terminal_outcome
 from airflow_provider_minimax.polling.slots import SubmissionSlot, SubmissionSlots
 from airflow_provider_minimax.polling.worker import poll_first, timing_of, wait_in_worker
+from airflow_provider_minimax.purchases.callback import PushedTaskFinder, address_of, check_callback, forget
 from airflow_provider_minimax.purchases.candidates import describe_candidates
 from airflow_provider_minimax.purchases.context import (
     ledger_of,
@@ -134,6 +135,7 @@ class PurchaseJob:
         self.longest_wait = limit if execution_timeout is None else min(limit, execution_timeout.total_seconds())
         self._slots = SubmissionSlots(options.minimax_conn_id, self.longest_wait, log=log, defer=defer, turn=turn)
         self._ready: PaidRequest | None = None
+        self._has_callback = False
         self.minimax_task_id: str | None = None
         self.is_submitting = False
         self.cancel: Callable[[], str] | None = None
@@ -179,6 +181,7 @@ class PurchaseJob:
             if self.place is not None:
                 self.delivery.check_dependencies()
             request = self.product.request()
+            self._has_callback = request.has_auto_callback
             buyer = self._buyer(request, self._prepared(request))
         held, outcome = self._obtain(buyer)
         receipt = held.receipt
@@ -208,6 +211,8 @@ class PurchaseJob:
         :return: what the product hands over.
         """
         receipt = self.ledger.read_of(self.minimax_task_id)
+        if receipt is not None and receipt.has_callback:
+            forget(receipt)
         if isinstance(outcome.error, MinimaxTaskFailedError | MinimaxModerationError):
             self._record_failure(receipt, outcome.error)
         task = outcome.result()
@@ -246,7 +251,7 @@ class PurchaseJob:
     def _prepared(self, request: PaidRequest) -> PaidRequest | MinimaxError:
         """Return the request, checked and with its files; or why they cannot be had, if an earlier try submitted it."""
         try:
-            return self.hook.prepare(request, validate=self.options.validate)
+            return self.hook.prepare(request.with_callback(), validate=self.options.validate)
         except (MinimaxFileError, MinimaxStorageError) as error:
             if not self._was_submitted_before(request):
                 raise
@@ -317,6 +322,7 @@ class PurchaseJob:
             (lambda _: OutputState.MISSING) if self.place is None else self.place.look,
             before_buying=lambda: self._prepare_to_buy(ready),
             find_out=searcher.find_out if searcher else None,
+            find_pushed=self._find_pushed,
             log=self.log,
         )
 
@@ -328,12 +334,17 @@ class PurchaseJob:
         # Writing the receipt tries a storage as well, and leaves nothing behind that was not wanted.
         if self.place is not None and (self.place.probe_is_invisible or not self.options.durable):
             self.place.check()
+        if self._has_callback:
+            check_callback(self.hook, ready, validate=self.options.validate)
         self._slots.take(self.hook)
         # Uploads take long, and whoever dies in one has bought nothing.
         self._ready = self.hook.upload_files(ready)
 
-    def _submit(self) -> str:
+    def _submit(self, intent: Receipt) -> str:
         request = cast("PaidRequest", self._ready)
+        if self._has_callback:
+            url = address_of(self.options.minimax_conn_id, intent.attempt)
+            request = request.model_copy(update={"callback_url": url})
         self.is_submitting = True
         try:
             return self.hook.submit(request, validate=False, after_refusals=self._defer is None)
@@ -371,9 +382,23 @@ class PurchaseJob:
                 method_name=SETTLED,
                 timeout=timedelta(seconds=max(wait, self.longest_wait) + SAFETY_NET),
             )
+        self._wait_in_doubt(min(seconds, _LIST_EVERY))
+
+    def _find_pushed(self, intent: Receipt, within: float) -> Receipt | None:
+        finder = PushedTaskFinder(
+            self.hook,
+            self.ledger,
+            self.place.url if self.place else None,
+            taken=lambda: published_in_run(self.context),
+            log=self.log,
+            sleep=self._wait_in_doubt,
+        )
+        return finder.find(intent, within)
+
+    def _wait_in_doubt(self, seconds: float) -> None:
         # Who is killed meanwhile does not know either what was bought.
         self.is_submitting = True
-        time.sleep(min(seconds, _LIST_EVERY))
+        time.sleep(seconds)
         self.is_submitting = False
 
     def _publish(self, receipt: Receipt) -> None:

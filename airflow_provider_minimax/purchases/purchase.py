@@ -23,6 +23,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
 from airflow_provider_minimax.purchases.rules import (
+    OTHERS_SUBMIT_WITHIN,
     WAYS_ON,
     Buy,
     Done,
@@ -50,6 +51,15 @@ Finds out what the submission of a receipt bought whose answer is lost.
 
 It returns the receipt as it is now and what to do, or nothing if somebody else wrote meanwhile.
 """
+FindPushed = Callable[[Receipt, float], Receipt | None]
+"""
+Finds the remote task of a submission without an answer by what the platform pushed, within some seconds.
+
+It returns the receipt with the task, written down; nothing if no push says which one it is.
+"""
+# How long after a submission a first push of its task is waited for, if no answer came.
+_PUSHED_WITHIN = timedelta(seconds=60)
+_PUSHED_AFTER_LOSS = 30.0
 
 
 def now() -> datetime:
@@ -75,6 +85,7 @@ class Buyer:
     :param before_buying: finds out whether the clip would have a place, and whether it is this task's turn, and makes
         ready what takes long; raises if it cannot.
     :param find_out: finds out what a submission without an answer bought, if the author chose that.
+    :param find_pushed: finds it in what the platform pushed, if it was given an address.
     :param log: where to say what was found and done.
     :param clock: the time; for tests.
     :param sleep: how to wait; for tests.
@@ -89,6 +100,7 @@ class Buyer:
         *,
         before_buying: Callable[[], None] | None = None,
         find_out: FindOut | None = None,
+        find_pushed: FindPushed | None = None,
         log: Log,
         clock: Callable[[], datetime] = now,
         sleep: Callable[[float], None] = time.sleep,
@@ -99,15 +111,16 @@ class Buyer:
         self._look_at_output = look_at_output
         self._before_buying = before_buying
         self._find_out = find_out
+        self._find_pushed = find_pushed
         self._log = log
         self._clock = clock
         self._sleep = sleep
 
-    def obtain(self, submit: Callable[[], str]) -> Bought | Resume | Done:
+    def obtain(self, submit: Callable[[Receipt], str]) -> Bought | Resume | Done:
         """
         Buy, or find what was bought.
 
-        :param submit: sends the request and returns the remote task's id. It raises
+        :param submit: sends the request, whose intent it is given, and returns the remote task's id. It raises
             :class:`MinimaxSubmissionUnknownError` if a clip may have been bought, any other :class:`MinimaxError` if
             surely none was.
         :return: what was done; its receipt has the remote task's id.
@@ -133,7 +146,11 @@ class Buyer:
                 worth_keeping = step.replaced or not step.unanswered
                 return Bought(self._buy(intent, found if worth_keeping else None, submit))
             except MinimaxSubmissionUnknownError as error:
-                if self._find_out is None or isinstance(error.__cause__, AirflowTaskTimeout):
+                if isinstance(error.__cause__, AirflowTaskTimeout):
+                    raise
+                if receipt := self._pushed_after_loss(intent):
+                    return Bought(receipt)
+                if self._find_out is None:
                     raise
                 self._log.warning("%s", error.message)
         raise MinimaxReceiptStoreError(
@@ -145,7 +162,7 @@ class Buyer:
         """Return the receipt and what to do about it, once no submission is in doubt that need not be."""
         waited_for = None
         while True:
-            found = self._ledger.read()
+            found = self._with_pushed_task(self._ledger.read())
             step = decide(
                 found,
                 self._order,
@@ -166,6 +183,27 @@ class Buyer:
             waited_for = step.note
             self._sleep(_LOOK_AGAIN_AFTER)
 
+    def _with_pushed_task(self, found: Receipt | None) -> Receipt | None:
+        """Return the receipt; if it has no answer and nobody waits for one, with the task that the platform pushed."""
+        if self._find_pushed is None or found is None or found.phase is not Phase.INTENT or not found.has_callback:
+            return found
+        age = self._clock() - found.intended_at
+        is_mine = found.owner == self._order.owner
+        if not is_mine and age < OTHERS_SUBMIT_WITHIN:
+            return found
+        within = _PUSHED_WITHIN - age if is_mine else timedelta(0)
+        return self._find_pushed(found, within.total_seconds()) or found
+
+    def _pushed_after_loss(self, intent: Receipt) -> Receipt | None:
+        """Return the receipt of a submission whose answer was just lost, with the task that the platform pushes."""
+        if self._find_pushed is None or not intent.has_callback:
+            return None
+        try:
+            return self._find_pushed(intent, _PUSHED_AFTER_LOSS)
+        except MinimaxError as error:
+            self._log.warning("%s", error)
+            return None
+
     def _searched(self, search: Search) -> tuple[Receipt, Buy | Resume] | None:
         if self._find_out is None:
             raise orphaned(search.receipt, self._ledger.where)
@@ -179,9 +217,9 @@ class Buyer:
         there = self._ledger.read()
         return there is None or (there.attempt, there.phase, there.lost_at) != (intent.attempt, intent.phase, None)
 
-    def _buy(self, intent: Receipt, found: Receipt | None, submit: Callable[[], str]) -> Receipt:
+    def _buy(self, intent: Receipt, found: Receipt | None, submit: Callable[[Receipt], str]) -> Receipt:
         try:
-            minimax_task_id = submit()
+            minimax_task_id = submit(intent)
         except MinimaxSubmissionUnknownError as error:
             if self._ledger.keeps and error.minimax_task_id:
                 # The answer was an error and yet named a task, which is where a person is to look first.

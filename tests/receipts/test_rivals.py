@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError, MinimaxSubmissionUnknownError
 from airflow_provider_minimax.purchases.ledger import SETTLING_TIME, Ledger
 from airflow_provider_minimax.purchases.purchase import Buyer
+from airflow_provider_minimax.purchases.receipt import Receipt
 from airflow_provider_minimax.purchases.rules import OutputState, Policy
 from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, delivered, order
 
@@ -49,7 +50,7 @@ class Race:
             self.asleep[number] = seconds
             self._pause()
 
-        def submit() -> str:
+        def submit(intent: Receipt) -> str:
             self._pause()
             self.purchases.append(number)
             self._pause()
