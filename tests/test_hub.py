@@ -59,6 +59,13 @@ async def look(hub, minimax_task_id, after=0.0, patience=PATIENCE):
     return await hub.look(minimax_task_id, "v1", after=after, patience=patience)
 
 
+async def until_queued(hub, count):
+    """Wait until so many polls wait for their time."""
+    async with asyncio.timeout(20):
+        while sum(map(len, hub._later.values())) < count:  # noqa: ASYNC110 - nothing else says so
+            await asyncio.sleep(0.01)
+
+
 async def looks(hub, minimax_task_ids, after=0.0):
     """Look at all at once; an error takes the place of what was seen."""
     return await asyncio.gather(*(look(hub, it, after) for it in minimax_task_ids), return_exceptions=True)
@@ -169,6 +176,53 @@ async def test_a_mistake_in_judging_an_answer_is_told_to_the_one_who_made_it(hub
     (bought,) = buy()
     with pytest.raises(ZeroDivisionError):
         await hub.look(bought, after=0, patience=PATIENCE, again=lambda *_: 1 / 0)
+
+
+# -- a hint that a task has changed ------------------------------------------------------------------------------------
+
+
+async def test_a_hint_brings_forward_the_next_poll_of_that_task_and_of_no_other(hub, buy, minimax_emulator):
+    hinted, other = buy(2)
+    waiting = [asyncio.create_task(look(hub, it, after=3600, patience=7200)) for it in (hinted, hinted, other)]
+    await until_queued(hub, 3)
+    hub.poll_now(hinted, "a-task-that-nobody-waits-for")
+    async with asyncio.timeout(20):
+        seen = await asyncio.gather(*waiting[:2])
+    assert [task.minimax_task_id for task in seen] == [hinted, hinted]
+    assert not waiting[2].done()
+    assert queries(minimax_emulator) == 2
+    waiting[2].cancel()
+
+
+async def test_polls_that_follow_on_one_that_was_brought_forward_keep_their_interval(hub, buy, minimax_emulator):
+    (bought,), seen = buy(), asyncio.Event()
+
+    def again(task, now):
+        seen.set()
+        return 3600
+
+    waiting = asyncio.create_task(hub.look(bought, "v1", after=3600, patience=7200, again=again))
+    await until_queued(hub, 1)
+    hub.poll_now(bought)
+    async with asyncio.timeout(20):
+        await seen.wait()
+    assert hub._dues[0] - asyncio.get_running_loop().time() > 3000
+    assert queries(minimax_emulator) == 1
+    waiting.cancel()
+
+
+async def test_a_hint_does_not_break_a_pause_that_the_platform_asked_for(hub, buy, minimax_emulator):
+    refused, hinted = buy(2)
+    minimax_emulator.fault("http", operation="query", status=429, retry_after=1)
+    with pytest.raises(MinimaxRateLimitError):
+        await look(hub, refused)
+    start = time.monotonic()
+    waiting = asyncio.create_task(look(hub, hinted, after=3600, patience=7200))
+    await until_queued(hub, 1)
+    hub.poll_now(hinted)
+    async with asyncio.timeout(20):
+        assert (await waiting).minimax_task_id == hinted
+    assert time.monotonic() - start >= 0.9
 
 
 # -- a pause that the platform asked for -------------------------------------------------------------------------------

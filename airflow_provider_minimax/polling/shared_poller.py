@@ -134,6 +134,25 @@ class SharedPoller:
         except TimeoutError as error:
             raise MinimaxUnavailableError("no whole answer came within the time allowed") from error
 
+    def poll_now(self, *minimax_task_ids: str) -> None:
+        """
+        Bring forward the next poll of some tasks, because something suggests that their status has changed.
+
+        It is only a hint: a pause that the platform asked for is kept, and a task that nobody waits for here, or whose
+        poll is already being sent, is left alone.
+
+        :param minimax_task_ids: the remote tasks.
+        """
+        hinted, now = frozenset(minimax_task_ids), self._loop.time()
+        for polls in list(self._later.values()):
+            for poll in [poll for poll in polls if poll.minimax_task_id in hinted]:
+                due = self._due(now, 0.0, poll.latest)
+                if due < poll.due:
+                    polls.remove(poll)
+                    poll.due = due
+                    self._put_off(poll)
+                    self._set_timer(due)
+
     async def _answer(
         self, minimax_task_id: str, api_version: str | None, after: float, patience: float, again: Again | None
     ) -> VideoTask:
