@@ -427,6 +427,7 @@ class PurchaseJob:
                 cancel_on_kill=attempt is not None,
                 cancel_on_clear=attempt is not None and self.options.on_clear == "resubmit",
                 attempt=attempt,
+                purchase_attempt=receipt.attempt if receipt.has_callback else None,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.longest_wait + SAFETY_NET),

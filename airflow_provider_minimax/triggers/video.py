@@ -18,9 +18,11 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.callbacks.reader import PushedTask
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
 from airflow_provider_minimax.polling.cancel import atry_cancel, describe_cancellation, shielded
 from airflow_provider_minimax.polling.poller import MAX_FAILURES, FixedInterval, KeepPolling, Outcome, TaskPoller
+from airflow_provider_minimax.polling.pushed import PushedSchedule
 from airflow_provider_minimax.polling.schedule import LearnedSchedule, learned_schedule
 from airflow_provider_minimax.polling.shared_poller import SharedPoller, get_shared_poller
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
@@ -45,6 +47,8 @@ class MinimaxTaskTrigger(BaseTrigger):
         with the remote task.
     :param attempt: the attempt that waits, as :func:`~airflow_provider_minimax.polling.cancel.push_attempt` pushed it.
         Airflow also kills triggers of a task that merely went to another triggerer, which nothing else can tell apart.
+    :param purchase_attempt: the purchase attempt that bought the remote task, if the platform was given its callback
+        address; pushes to it bring the next poll forward, and make the others rare.
     :param clip: what is known of the clip, for a pace of its own: ``model``, ``resolution``, ``duration``, and
         ``bought_at`` in epoch seconds.
     """
@@ -64,6 +68,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         clip: dict[str, Any] | None = None,
         cancel_on_clear: bool = False,
         attempt: str | None = None,
+        purchase_attempt: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.minimax_task_id = minimax_task_id
@@ -78,6 +83,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         self.clip = clip
         self.cancel_on_clear = cancel_on_clear
         self.attempt = attempt
+        self.purchase_attempt = purchase_attempt
         self._is_over = False
 
     @property
@@ -92,12 +98,14 @@ class MinimaxTaskTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
         async with get_shared_poller(self.minimax_conn_id) as hub:
-            outcome = await self._watch(hub)
+            with hub.follow_pushes(self.minimax_task_id, self.purchase_attempt) as pushed:
+                outcome = await self._watch(hub, pushed)
         self._is_over = True
         yield TriggerEvent(storable(outcome.as_event()))  # type: ignore[no-untyped-call]
 
-    async def _watch(self, hub: SharedPoller) -> Outcome:
-        pace = self._pace()
+    async def _watch(self, hub: SharedPoller, pushed: PushedTask | None) -> Outcome:
+        usual = self._pace()
+        pace = usual if pushed is None else PushedSchedule(usual, pushed)
         watch = TaskPoller(
             self.minimax_task_id,
             deadline=self.deadline,
@@ -110,8 +118,13 @@ class MinimaxTaskTrigger(BaseTrigger):
             if step.note:
                 await self._say(step.note, warn=step.warn)
             step = watch.after(await self._look(hub, step.seconds, watch), time.time())
-        if isinstance(pace, LearnedSchedule) and step.error is None:
-            pace.learn(watch.seen_running_at, time.time())
+        if isinstance(usual, LearnedSchedule) and step.error is None:
+            now = time.time()
+            if pushed is not None and pushed.is_over:
+                # It had just ended when it was polled.
+                usual.learn(now, now)
+            elif not (isinstance(pace, PushedSchedule) and pace.is_stretched):
+                usual.learn(watch.seen_running_at, now)
         return step
 
     def _pace(self) -> FixedInterval | LearnedSchedule:
