@@ -1,4 +1,4 @@
-"""Waiting for a task that was bought with a callback: a push ends the wait, and what is lost or forged costs only time."""
+"""Waiting for a task that was bought with a callback: a push ends the wait; what is lost or forged costs only time."""
 
 from __future__ import annotations
 
