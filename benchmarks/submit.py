@@ -18,7 +18,7 @@ from typing import Any
 
 from lab import MIB, Row, child, cpu, interleaved, memory, middle, peak, ratio, reset_peak, say
 from server import Server
-from systems import log_to_nowhere
+from systems import KEY, log_to_nowhere
 
 CALLS = 200
 IMAGE_BYTES = 15_000_000
@@ -29,7 +29,7 @@ REQUEST = {
     "resolution": "1080P",
     "prompt_optimizer": True,
 }
-HEADERS = {"Authorization": "Bearer k", "Content-Type": "application/json"}
+HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 FLOOR, BARE, HASHED = "http.client kept alive", "httpx.Client reused", "ours, with a receipt"
 Send = Callable[[Path | None], None]
 

@@ -570,7 +570,7 @@ def listing(monkeypatch, minimax_emulator):
         pages.append(list(minimax_task_ids))
         return HttpRequest("GET", "/v1/query/video_generation", {"task_id": minimax_task_ids[0]})
 
-    def read_list(reply):
+    def read_list(reply, known):
         PLATFORMS["minimax"].read_task(reply, pages[-1][0])
         return TaskPage(tuple(told[it] for it in pages[-1] if it in told), len(told))
 
@@ -690,3 +690,35 @@ async def test_tasks_of_the_newer_api_are_looked_at_by_the_page(connect, minimax
     operations = sorted(request["operation"] for request in minimax_emulator.requests[before:])
     assert operations.count("query") <= 3
     assert "list" in operations
+
+
+async def test_a_change_on_a_page_is_seen_among_many_that_go_on_as_they_did(connect, minimax_emulator):
+    request = VideoRequest.of(
+        {"model": "MiniMax-H3", "prompt": "a cat", "duration": 5, "resolution": "768P", "ratio": "16:9"}
+    )
+    minimax_emulator.configure(lifecycle="manual")
+    with closing(MinimaxHook(connect())) as hook:
+        bought = [hook.submit(request) for _ in range(6)]
+    seen: dict[str, list[str]] = {it: [] for it in bought}
+
+    def again(task, now):
+        states = seen[task.minimax_task_id]
+        states.append(str(task.state))
+        if len(states) == 3 and task.minimax_task_id == bought[0]:
+            minimax_emulator.set_job(bought[2], state="processing")
+        if "running" in seen[bought[2]]:
+            minimax_emulator.set_job(bought[2], state="success")
+            minimax_emulator.set_job(bought[4], state="failed")
+        return 0.1 if task.state in (TaskState.PENDING, TaskState.RUNNING) else None
+
+    async with asyncio.timeout(60), get_shared_poller("minimax_default") as hub:
+        waiting = [asyncio.create_task(hub.look(it, "v2", after=0.1, patience=60, again=again)) for it in bought]
+        changed = [await waiting[2], await waiting[4]]
+        for task in waiting:
+            task.cancel()
+    assert [(task.state, task.has_output) for task in changed] == [
+        (TaskState.SUCCEEDED, True),
+        (TaskState.FAILED, False),
+    ]
+    assert "running" in seen[bought[2]]
+    assert set(seen[bought[0]]) == {"pending"}

@@ -33,6 +33,9 @@ class TaskState(StrEnum):
         return _STATES.get(status.strip().lower().removeprefix("task_status_"), cls.UNKNOWN)
 
 
+OVER = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
+"""Where nothing changes any more."""
+
 _STATES = {
     word: state
     for state, words in {
@@ -117,6 +120,11 @@ class VideoTask:
     task_type: str | None = None
     input_seconds: float | None = None
     prompt: str | None = field(default=None, repr=False)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the task has ended, well or badly; a state that nobody documents is no end."""
+        return self.state in OVER
 
     @property
     def has_output(self) -> bool:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow_provider_minimax.api import rules
@@ -379,12 +380,15 @@ class MinimaxHook(UploadingHook):
         except MinimaxRequestError:
             return 1
 
-    async def aget_tasks(self, minimax_task_ids: Sequence[str], *, api_version: str) -> dict[str, VideoTask]:
+    async def aget_tasks(
+        self, minimax_task_ids: Sequence[str], *, api_version: str, known: Mapping[str, VideoTask]
+    ) -> dict[str, VideoTask]:
         """
         Look at several remote tasks with one request, where :meth:`page_size` is more than 1.
 
         :param minimax_task_ids: their ids, at most ``page_size``.
         :param api_version: which version of MiniMax's API knows them.
+        :param known: tasks as they were last seen, by their ids; one that goes on as it did is returned as it is here.
         :return: those that the platform tells enough of, by their ids; the others have to be looked at one by one.
         :raises MinimaxError: the look failed, by what to do about it.
         """
@@ -393,7 +397,7 @@ class MinimaxHook(UploadingHook):
         if platform.list_tasks is None or platform.read_list is None:
             return {}
         request = platform.list_tasks(1, len(minimax_task_ids), None, minimax_task_ids, "")
-        page = await transport.send(request, platform.read_list, retries=0)
+        page = await transport.send(request, partial(platform.read_list, known=known), retries=0)
         return {
             task.minimax_task_id: task
             for task in page.tasks

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -252,7 +252,12 @@ class TaskPoller:
             return None
         if self._is_cut_off or now >= self._deadline:
             return None
-        return cast("KeepPolling", self.after(seen, now)).seconds
+        self._looks += 1
+        self._failures = 0
+        self._trouble = None
+        self._task = seen
+        self.seen_running_at = now
+        return self._until_next(now, 0.0)
 
     @property
     def _is_cut_off(self) -> bool:

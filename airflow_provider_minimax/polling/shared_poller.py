@@ -64,6 +64,7 @@ class _PendingPoll:
     :param api_version: which version of MiniMax's API knows it; ``None`` until an answer tells.
     :param again: asked of each answer after how many seconds to look again, or ``None`` to hand the answer over.
     :param answer: what was seen, once it is known; cancelled with the trigger that awaits it.
+    :param seen: what was seen last.
     """
 
     due: float
@@ -72,6 +73,7 @@ class _PendingPoll:
     api_version: str | None
     again: Again | None
     answer: asyncio.Future[VideoTask]
+    seen: VideoTask | None = None
 
     def fail(self, error: Exception) -> None:
         """Tell whoever waits for the answer, if anybody still does, why there is none."""
@@ -269,7 +271,7 @@ class SharedPoller:
         """Hand an answer over, or look again later if the one who waits has no use for it."""
         if look.answer.done():
             return
-        look.api_version = seen.api_version
+        look.api_version, look.seen = seen.api_version, seen
         after = look.again(seen, time.time()) if look.again else None
         if after is None:
             look.answer.set_result(seen)
@@ -299,7 +301,8 @@ class SharedPoller:
             self._is_listing = True
             ids = [look.minimax_task_id for look in page]
             # Looks of an unknown version are sent one by one.
-            seen = await self.hook.aget_tasks(ids, api_version=str(page[0].api_version))
+            known = {look.minimax_task_id: look.seen for look in page if look.seen is not None}
+            seen = await self.hook.aget_tasks(ids, api_version=str(page[0].api_version), known=known)
         except Exception as error:
             self._is_listing = False
             if not isinstance(error, MinimaxError) or error.is_final or _is_no_list(error):

@@ -994,3 +994,53 @@ def test_a_list_is_read_page_by_page():
         ("424635601932587", TaskState.PENDING),
     ]
     assert page.total == 476
+
+
+def _page(*items) -> HttpReply:
+    return HttpReply(200, {}, json.dumps({"items": items}).encode())
+
+
+RUNNING = {"id": "1", "status": "running", "model": "MiniMax-H3"}
+
+
+def test_a_task_on_a_page_that_goes_on_as_it_did_is_the_one_that_is_known():
+    (seen,) = V2.read_list(_page(RUNNING)).tasks
+    (again,) = V2.read_list(_page({**RUNNING, "updated_at": 1790000005}), {"1": seen}).tasks
+    assert again is seen
+
+
+@pytest.mark.parametrize(
+    ("item", "state", "facts"),
+    [
+        ({"status": "queued"}, TaskState.PENDING, {}),
+        ({"status": "Running"}, TaskState.RUNNING, {"status": "Running"}),
+        ({"status": ["running"]}, None, {}),
+        ({"status": "succeeded", "content": {"url": "https://files.example/v.mp4"}}, TaskState.SUCCEEDED, {}),
+        ({"status": "failed", "error": {"code": "1026", "message": "no"}}, TaskState.FAILED, {"code": "1026"}),
+        ({"status": "cancelled"}, TaskState.CANCELLED, {}),
+        ({"status": "never heard of"}, TaskState.UNKNOWN, {}),
+    ],
+)
+def test_whatever_changes_in_a_task_on_a_page_is_read(item, state, facts):
+    known = {task.minimax_task_id: task for task in V2.read_list(_page(RUNNING)).tasks}
+    if state is None:
+        with pytest.raises(MinimaxUnavailableError, match="not the JSON"):
+            V2.read_list(_page({**RUNNING, **item}), known)
+        return
+    (task,) = V2.read_list(_page({**RUNNING, **item}), known).tasks
+    assert task.state is state
+    assert {name: getattr(task, name) for name in facts} == facts
+    assert task.has_output is ("content" in item)
+
+
+def test_a_task_on_a_page_that_is_over_is_always_read():
+    known = {task.minimax_task_id: task for task in V2.read_list(_page({**RUNNING, "status": "succeeded"})).tasks}
+    done = {**RUNNING, "status": "succeeded", "content": {"url": "https://files.example/v.mp4"}}
+    assert [task.has_output for task in V2.read_list(_page(done), known).tasks] == [True]
+
+
+@pytest.mark.parametrize("odd", [{"id": 1}, {"id": None}, {"id": ["1"]}, {}])
+def test_a_task_on_a_page_is_known_by_its_whole_id_only(odd):
+    known = {task.minimax_task_id: task for task in V2.read_list(_page(RUNNING)).tasks}
+    page = V2.read_list(_page({"status": "running", **odd}), known)
+    assert [task is known["1"] for task in page.tasks] == ([False] if odd == {"id": 1} else [])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from airflow_provider_minimax.api.balance import Balance
 from airflow_provider_minimax.api.catalogue import api_of, models
@@ -17,6 +18,20 @@ from airflow_provider_minimax.api.uploaded_files import UploadedFile
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 
 Check = Callable[[VideoRequest, frozenset[str]], list[str]]
+NO_TASKS: Mapping[str, VideoTask] = MappingProxyType({})
+
+
+class ReadList(Protocol):
+    """Reads a page of tasks."""
+
+    def __call__(self, reply: HttpReply, known: Mapping[str, VideoTask] = NO_TASKS) -> TaskPage:
+        """
+        Read a page of tasks.
+
+        :param reply: the answer.
+        :param known: tasks as they were last seen, by their ids. One that is not over and whose status is still the
+            same is returned as it is here, which costs a fraction of reading it again.
+        """
 
 
 def _nothing_to_add(request: VideoRequest, later: frozenset[str]) -> list[str]:
@@ -67,7 +82,7 @@ class Platform:
         another word of the platform.
     :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, a model or all, ids
         or all, and what the tasks are for.
-    :param read_list: reads the answer to that, which need not name all that were asked for.
+    :param read_list: reads the answer to that, which need not name all that were asked for; see :class:`ReadList`.
     :param page_size: how many tasks to look at with one such request; 1 where there is none.
     :param balance: makes the request for what is left in the account of an API key.
     :param read_balance: reads the answer to that; the first argument is the region, which decides the currency.
@@ -104,7 +119,7 @@ class Platform:
     cancel: Callable[[str], HttpRequest] | None = None
     read_cancellation: Callable[[HttpReply], str] | None = None
     list_tasks: Callable[[int, int, str | None, Sequence[str], str], HttpRequest] | None = None
-    read_list: Callable[[HttpReply], TaskPage] | None = None
+    read_list: ReadList | None = None
     page_size: int = 1
     balance: Callable[[str], HttpRequest] | None = None
     read_balance: Callable[[str, HttpReply], Balance] | None = None

@@ -20,13 +20,13 @@ from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.inputs.content import FileContent
 from airflow_provider_minimax.api.inputs.images import V2_PICTURES
-from airflow_provider_minimax.api.platforms.base import Platform
+from airflow_provider_minimax.api.platforms.base import NO_TASKS, Platform
 from airflow_provider_minimax.api.platforms.minimax import BASE_URLS, Retrieval, refuse, refuse_enveloped, with_extra
 from airflow_provider_minimax.api.platforms.replies import (
     BaseResp,
@@ -48,7 +48,7 @@ from airflow_provider_minimax.api.platforms.replies import (
 )
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
-from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
+from airflow_provider_minimax.api.task import OVER, TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.uploaded_files import UploadedFile
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
 
@@ -110,8 +110,26 @@ class _Query(Reply):
     base_resp: Annotated[BaseResp | None, MaybeObject] = None
 
 
+def _page_of_tasks(items: Any, info: ValidationInfo) -> list[VideoTask]:
+    """Read the tasks of a page; the context has what is known of them."""
+    known: Mapping[str, VideoTask] = info.context or NO_TASKS
+    return [task for item in objects(items) if (task := _unchanged(item, known) or _named_task(item))]
+
+
+def _unchanged(item: Mapping[str, Any], known: Mapping[str, VideoTask]) -> VideoTask | None:
+    """Return a task as it is known, if it goes on as it did."""
+    minimax_task_id = item.get("id")
+    last = known.get(minimax_task_id) if isinstance(minimax_task_id, str) else None
+    return last if last is not None and last.status == item.get("status") and not last.is_over else None
+
+
+def _named_task(item: Mapping[str, Any]) -> VideoTask | None:
+    task = _Task.model_validate(item)
+    return _task_of(task, task.id) if task.id else None
+
+
 class _Page(Reply):
-    items: Annotated[list[_Task], BeforeValidator(objects)] = Field(default_factory=list)
+    items: Annotated[list[Any], PlainValidator(_page_of_tasks)] = Field(default_factory=list)
     total: int | None = None
 
 
@@ -252,7 +270,6 @@ def read_task(reply: HttpReply, minimax_task_id: str) -> VideoTask:
 
 def _task_of(answer: _Task, minimax_task_id: str) -> VideoTask:
     state = TaskState.of(answer.status)
-    is_over = state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
     ended_badly = state in (TaskState.FAILED, TaskState.CANCELLED)
     failure = (answer.error if ended_badly else None) or _Error()
     content = answer.content or _Content()
@@ -266,7 +283,7 @@ def _task_of(answer: _Task, minimax_task_id: str) -> VideoTask:
         code=plain_code(failure.code) if failure.code else None,
         reason=redact(failure.message) or None,
         created_at=answer.created_at,
-        finished_at=answer.updated_at if is_over else None,
+        finished_at=answer.updated_at if state in OVER else None,
         api_version="v2",
         model=answer.model or None,
         resolution=answer.resolution or None,
@@ -317,13 +334,13 @@ def list_tasks(page: int, size: int, model: str | None, minimax_task_ids: Sequen
     return HttpRequest("GET", "/v2/query/video_generation", query=query)
 
 
-def read_list(reply: HttpReply) -> TaskPage:
+def read_list(reply: HttpReply, known: Mapping[str, VideoTask] = NO_TASKS) -> TaskPage:
     """Read one page of tasks."""
-    answer = read(reply, _Page)
+    answer = read(reply, _Page, context=known)
     if "items" not in answer.model_fields_set:
         refuse_enveloped(reply)
         raise MinimaxUnavailableError("the answer to the list has no items", http_status=reply.status)
-    return TaskPage(tuple(_task_of(item, item.id) for item in answer.items if item.id), answer.total)
+    return TaskPage(tuple(answer.items), answer.total)
 
 
 def recognises(reply: HttpReply) -> bool:

@@ -254,13 +254,16 @@ def confirmed_id(reply: HttpReply, minimax_task_id: str) -> str:
     return minimax_task_id
 
 
-def read(reply: HttpReply, shape: type[R], *, http: Mapping[int, type[MinimaxError]] | None = None) -> R:
+def read(
+    reply: HttpReply, shape: type[R], *, http: Mapping[int, type[MinimaxError]] | None = None, context: Any = None
+) -> R:
     """
     Read a reply's JSON object.
 
     :param reply: the reply.
     :param shape: the fields to read.
     :param http: what an HTTP status means on this platform, where it differs from the usual.
+    :param context: what the shape's validators need besides the reply.
     :return: the object.
     :raises MinimaxError: for an HTTP error status, by its meaning; for anything else than a JSON object of that shape,
         a :class:`MinimaxUnavailableError` with the beginning of the text.
@@ -268,7 +271,7 @@ def read(reply: HttpReply, shape: type[R], *, http: Mapping[int, type[MinimaxErr
     if reply.status >= 300:
         raise http_error(reply, http or {})
     try:
-        return shape.model_validate_json(reply.body)
+        return shape.model_validate_json(reply.body, context=context)
     except ValidationError:
         raise MinimaxUnavailableError(
             f"the answer is not the JSON that the platform documents; it begins with {excerpt(reply)!r}",
