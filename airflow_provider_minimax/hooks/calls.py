@@ -71,6 +71,19 @@ def may_be_missing(platform: Platform, what: str) -> Iterator[None]:
         raise
 
 
+def no_list(platform: Platform) -> MinimaxRequestError:
+    """
+    Return the error for a platform that has no list of tasks.
+
+    :param platform: who was to be asked.
+    """
+    return MinimaxRequestError(
+        f"{platform.title} has no documented list of tasks in version {platform.api_version!r} of its API",
+        platform=platform.name,
+        hint="Look for them in its console.",
+    )
+
+
 def task_reader(platform: Platform, minimax_task_id: str) -> Callable[[HttpReply], VideoTask]:
     """
     Return what reads the answer to a look at a task.

@@ -43,6 +43,7 @@ from airflow_provider_minimax.hooks.calls import (
     doubting_address,
     list_price_at,
     may_be_missing,
+    no_list,
     own_file,
     task_reader,
 )
@@ -472,13 +473,28 @@ class MinimaxHook(UploadingHook):
         """
         platform = self._resolve()[0].of_version(api_version)
         if platform.list_tasks is None or platform.read_list is None:
-            raise MinimaxRequestError(
-                f"{platform.title} has no documented list of tasks in version {api_version!r} of its API",
-                platform=platform.name,
-                hint="Look for them in its console.",
-            )
+            raise no_list(platform)
         with may_be_missing(platform, "a list of tasks"):
             return self.get_conn().send(platform.list_tasks(page, page_size, model, (), task_type), platform.read_list)
+
+    async def alist_tasks(
+        self,
+        *,
+        model: str | None = None,
+        page: int = 1,
+        page_size: int = 20,
+        task_type: str = "generation",
+        api_version: str = "v2",
+    ) -> TaskPage:
+        """Do what :meth:`list_tasks` does, on an event loop."""
+        family, transport = await self._aconn()
+        platform = family.of_version(api_version)
+        if platform.list_tasks is None or platform.read_list is None:
+            raise no_list(platform)
+        with may_be_missing(platform, "a list of tasks"):
+            return await transport.send(
+                platform.list_tasks(page, page_size, model, (), task_type), platform.read_list, retries=0
+            )
 
     # -- cancelling it -------------------------------------------------------------------------------------------------
 
