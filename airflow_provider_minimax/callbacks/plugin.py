@@ -2,13 +2,14 @@
 The Airflow plugin that puts the receiver into the API server, under ``/minimax``.
 
 All of Airflow's processes load plugins, most of them without any use for this one. So this module imports nothing of
-the receiver, which is made at the first request.
+the receiver, which is made when an API server asks for a plugin's applications, at its start.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from airflow_provider_minimax.callbacks.address import URL_PREFIX, callback_base_url
 from airflow_provider_minimax.exceptions import MinimaxConfigurationError
@@ -18,43 +19,39 @@ try:
 except ImportError:  # Airflow 3.0 and 3.1
     from airflow.plugins_manager import AirflowPlugin  # type: ignore[assignment]
 
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
-
-    from airflow_provider_minimax.callbacks.receiver import Receiver
-
 log = logging.getLogger(__name__)
 
 
-class CallbackReceiver:
-    """The receiver, imported when it is needed."""
+class ReceiverApps:
+    """The plugin's applications: the receiver, or nothing where callbacks are off or their base URL is wrong."""
 
     def __init__(self) -> None:
-        self._receiver: Receiver | None = None
+        self._apps: list[dict[str, Any]] | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
-        if self._receiver is None:
-            from airflow_provider_minimax.callbacks.receiver import Receiver
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Make the receiver, which only API servers and lists of plugins ask for."""
+        if self._apps is None:
+            self._apps = [self._app()] if _is_on() else []
+        return iter(self._apps)
 
-            self._receiver = Receiver()
-        await self._receiver(scope, receive, send)
+    @staticmethod
+    def _app() -> dict[str, Any]:
+        from airflow_provider_minimax.callbacks.receiver import Receiver
+
+        return {"app": Receiver(), "url_prefix": URL_PREFIX, "name": "MiniMax callbacks"}
 
 
-def _fastapi_apps() -> list[dict[str, Any]]:
-    """Nothing where callbacks are off, or where their base URL is wrong, which buying with one reports too."""
+def _is_on() -> bool:
     try:
-        if callback_base_url() is None:
-            return []
+        return callback_base_url() is not None
     except MinimaxConfigurationError as error:
         error.billing = None
         log.error("No receiver for MiniMax's callbacks: %s", error)
-        return []
-    return [{"app": CallbackReceiver(), "url_prefix": URL_PREFIX, "name": "MiniMax callbacks"}]
+        return False
 
 
 class MinimaxCallbackPlugin(AirflowPlugin):
     """Puts the receiver into the API server if ``[minimax] callback_base_url`` is set."""
 
     name = "minimax_callbacks"
-    fastapi_apps = _fastapi_apps()
+    fastapi_apps: Any = ReceiverApps()

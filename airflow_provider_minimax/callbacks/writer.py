@@ -29,6 +29,10 @@ from airflow_provider_minimax.callbacks.record import (
     pushes_from_json,
 )
 
+if HAS_RECORD:
+    from airflow.models.asset_state_store import AssetStateStoreModel
+    from airflow.state import AssetScope, get_state_backend
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
@@ -76,13 +80,12 @@ def sweep(session: Session, conn_id: str, now: float) -> None:
     """
     if not HAS_RECORD:
         return
-    from airflow.models.asset_state_store import AssetStateStoreModel as Entry
-
+    entry = AssetStateStoreModel
     asset_id = session.scalar(select(AssetModel.id).where(AssetModel.name == asset_name(conn_id)))
     too_old = datetime.fromtimestamp(now - KEPT_SECONDS, UTC)
     session.execute(
-        delete(Entry)
-        .where(Entry.asset_id == asset_id, Entry.key.startswith(attempt_key("")), Entry.updated_at < too_old)
+        delete(entry)
+        .where(entry.asset_id == asset_id, entry.key.startswith(attempt_key("")), entry.updated_at < too_old)
         .execution_options(synchronize_session=False)
     )
 
@@ -207,14 +210,10 @@ def _register_event(session: Session, asset_id: int, conn_id: str, push: Push) -
 
 
 def _get(session: Session, asset_id: int, key: str) -> Any:
-    from airflow.state import AssetScope, get_state_backend
-
     value = get_state_backend().get(AssetScope(asset_id=asset_id), key, session=session)
     return None if value is None else json.loads(value)
 
 
 def _set(session: Session, asset_id: int, key: str, pushes: Iterable[Push]) -> None:
-    from airflow.state import AssetScope, get_state_backend
-
     value = json.dumps([push.as_json() for push in pushes])
     get_state_backend().set(AssetScope(asset_id=asset_id), key, value, session=session)

@@ -125,11 +125,11 @@ def api_server() -> Any:
     """An application that mounts the receiver as Airflow's API server does."""
     from fastapi import FastAPI
 
-    from airflow_provider_minimax.callbacks.plugin import CallbackReceiver
+    from airflow_provider_minimax.callbacks.receiver import Receiver
 
     app = FastAPI()
     app.get("/health")(lambda: {"status": "healthy"})
-    app.mount(URL_PREFIX, CallbackReceiver())
+    app.mount(URL_PREFIX, Receiver())
     return app
 
 

@@ -10,7 +10,8 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from airflow_provider_minimax.callbacks.plugin import CallbackReceiver, _fastapi_apps
+from airflow_provider_minimax.callbacks.plugin import ReceiverApps
+from airflow_provider_minimax.callbacks.receiver import Receiver
 
 BASE_URL = "AIRFLOW__MINIMAX__CALLBACK_BASE_URL"
 # A worker's and a triggerer's plugins, a scheduler's, and the API server's list of them.
@@ -56,15 +57,15 @@ def test_loading_the_plugin_imports_nothing_of_the_receiver(load):
 
 def test_the_receiver_is_off_unless_the_base_url_is_set(monkeypatch):
     monkeypatch.delenv(BASE_URL, raising=False)
-    assert _fastapi_apps() == []
+    assert list(ReceiverApps()) == []
     monkeypatch.setenv(BASE_URL, "http://127.0.0.1:8080")
-    (app,) = _fastapi_apps()
-    assert (type(app["app"]), app["url_prefix"]) == (CallbackReceiver, "/minimax")
+    (app,) = ReceiverApps()
+    assert (type(app["app"]), app["url_prefix"]) == (Receiver, "/minimax")
 
 
 def test_a_wrong_base_url_is_logged_and_breaks_no_process(monkeypatch, caplog):
     monkeypatch.setenv(BASE_URL, "airflow.example.com")
-    assert _fastapi_apps() == []
+    assert list(ReceiverApps()) == []
     (record,) = caplog.records
     assert "[minimax] callback_base_url: must be an absolute URL" in record.getMessage()
 
@@ -100,7 +101,7 @@ print(json.dumps([ours["fastapi_apps"], conf.get("minimax", "callback_base_url")
     (app,), base_url = json.loads(run(code, **{BASE_URL: "http://127.0.0.1:8080"}))
     assert base_url == "http://127.0.0.1:8080"
     assert app == {
-        "app": "airflow_provider_minimax.callbacks.plugin.CallbackReceiver",
+        "app": "airflow_provider_minimax.callbacks.receiver.Receiver",
         "url_prefix": "/minimax",
         "name": "MiniMax callbacks",
     }
