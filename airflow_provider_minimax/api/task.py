@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -138,7 +138,10 @@ class VideoTask:
 
     def as_result(self) -> dict[str, Any]:
         """Return the facts that are worth an XCom: small, JSON, and without any URL."""
-        facts = {
+        return self._facts() if self.prompt is None else self._facts() | {"prompt": self.prompt}
+
+    def _facts(self) -> dict[str, Any]:
+        return {
             "task_id": self.minimax_task_id or None,
             "state": str(self.state),
             "file_id": self.file_id,
@@ -146,7 +149,6 @@ class VideoTask:
             "height": self.height,
             "duration": self.duration,
         }
-        return facts if self.prompt is None else facts | {"prompt": self.prompt}
 
     def as_event(self) -> dict[str, Any]:
         """Return what a trigger's event carries: the result's facts, and the times and the bill if they were told."""
@@ -159,8 +161,7 @@ class VideoTask:
             "input_seconds": self.input_seconds,
         }
         known = {name: value for name, value in told.items() if value is not None}
-        facts = replace(self, prompt=None).as_result()
-        return facts | {"status": self.status, "api_version": self.api_version} | known
+        return self._facts() | {"status": self.status, "api_version": self.api_version} | known
 
     @classmethod
     def from_event(cls, values: Mapping[str, Any]) -> VideoTask:

@@ -250,7 +250,7 @@ class TaskPoller:
         last = self._task
         if last is None or seen.status != last.status or seen.state is not last.state:
             return None
-        if self._is_cut_off or now >= self._deadline:
+        if now >= self._deadline or self._is_cut_off:
             return None
         self._looks += 1
         self._failures = 0
@@ -258,6 +258,15 @@ class TaskPoller:
         self._task = seen
         self.seen_running_at = now
         return self._until_next(now, 0.0)
+
+    def is_last(self, seen: VideoTask, now: float) -> bool:
+        """
+        Return whether a poll ends the wait.
+
+        :param seen: the task as it was seen.
+        :param now: the time, in epoch seconds.
+        """
+        return seen.is_over or now >= self._deadline
 
     @property
     def _is_cut_off(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from airflow_provider_minimax.callbacks.reader import PushedTask
 from airflow_provider_minimax.polling.poller import PollSchedule
+from airflow_provider_minimax.polling.schedule import LearnedSchedule
 
 SAFETY_NET = 120.0
 """Seconds to the first poll that makes up for a lost push, up to twice as many by ``jitter``; then twice as many."""
@@ -50,3 +51,23 @@ class PushedSchedule:
             return usual
         self.is_stretched = True
         return max(usual, SAFETY_NET * (2 if before else 1) * (1 + jitter))
+
+
+def learn_duration(pace: PollSchedule, running_at: float | None, ended_by: float) -> None:
+    """
+    Take into account how long a clip took, if its pace goes by that.
+
+    :param pace: the pace at which it was polled.
+    :param running_at: when it was last seen not to be done, in epoch seconds, if it was.
+    :param ended_by: when it was seen to be done, in epoch seconds.
+    """
+    if isinstance(pace, PushedSchedule):
+        if pace.task.is_over:
+            # It had just ended when it was polled.
+            running_at = ended_by
+        elif pace.is_stretched:
+            # It may have ended minutes ago.
+            return
+        pace = pace.usual
+    if isinstance(pace, LearnedSchedule):
+        pace.learn(running_at, ended_by)

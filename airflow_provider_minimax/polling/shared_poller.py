@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import heapq
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.polling.background_log import BackgroundLog
 from airflow_provider_minimax.polling.cancel import shielded
 from airflow_provider_minimax.polling.poller import LAST_ANSWER
 
@@ -93,8 +95,12 @@ class SharedPoller:
     :param hook: the connection to look through; closed with the hub.
     """
 
+    log: BackgroundLog
+    """Where those who wait have their lines written."""
+
     def __init__(self, hook: MinimaxHook) -> None:
         self.hook = hook
+        self.log = BackgroundLog()
         self._users = 0
         self._loop = asyncio.get_running_loop()
         # Looks that are not due, by when they are; and these times, the next one first.
@@ -201,9 +207,13 @@ class SharedPoller:
         return look.answer
 
     def _due(self, start: float, after: float, latest: float) -> float:
+        """Return when to send a poll: not before the end of a pause, and together with others that are due by then."""
         due = start + after
         if after >= 1:
-            due = round(due / TICK) * TICK
+            tick = _tick(after)
+            due = round(due / tick) * tick
+        elif after >= TICK:
+            due = math.ceil(due / TICK) * TICK
         return max(due, min(self._resume, latest))
 
     def _put_off(self, look: _PendingPoll) -> None:
@@ -230,21 +240,27 @@ class SharedPoller:
             for look in self._later.pop(heapq.heappop(self._dues)):
                 if not look.answer.done():
                     self._now.append(look)
-        room = self.hook.max_in_flight - len(self._senders)
-        more = min(len(self._now), room, BURST)
-        for _ in range(more):
-            self._senders.add(self._loop.create_task(self._send()))
-        if more == BURST < min(len(self._now), room):
+        self._begin_to_send()
+        if self._now and len(self._senders) < self.hook.max_in_flight:
             self._set_timer(now + TICK)
         if self._dues:
             self._set_timer(self._dues[0])
 
-    async def _send(self) -> None:
+    def _begin_to_send(self) -> None:
+        """Begin with a few of the requests that are due; who sends one goes on with the next."""
+        for _ in range(min(BURST, self.hook.max_in_flight - len(self._senders))):
+            if not self._now:
+                return
+            self._senders.add(self._loop.create_task(self._send(self._next_page())))
+
+    async def _send(self, page: list[_PendingPoll]) -> None:
         try:
-            while self._now:
-                page = self._next_page()
+            while True:
                 for look in await self._not_listed(page) if len(page) > 1 else page:
                     await self._ask(look)
+                if not self._now:
+                    return
+                page = self._next_page()
         finally:
             # Not in a callback, which would come after a look that is due by then had counted on this sender.
             self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -256,6 +272,7 @@ class SharedPoller:
         room = self.hook.page_size(api_version) if self._may_ask_for_list() else 1
         while len(page) < room and self._now and self._now[0].api_version == api_version:
             page.append(self._now.popleft())
+        self._is_listing = self._is_listing or len(page) > 1
         return page
 
     def _may_ask_for_list(self) -> bool:
@@ -298,7 +315,6 @@ class SharedPoller:
     async def _not_listed(self, page: list[_PendingPoll]) -> list[_PendingPoll]:
         """Look at a page of tasks with one request; return those that have to be looked at one by one."""
         try:
-            self._is_listing = True
             ids = [look.minimax_task_id for look in page]
             # Looks of an unknown version are sent one by one.
             known = {look.minimax_task_id: look.seen for look in page if look.seen is not None}
@@ -376,6 +392,11 @@ class SharedPoller:
             sender.cancel()
         await asyncio.gather(*senders, return_exceptions=True)
         await self.hook.aclose()
+
+
+def _tick(after: float) -> float:
+    """Return a twentieth of a wait at most: each tick is twice the one before, so that those of all waits coincide."""
+    return float(TICK * 2 ** (int(after) >> 2).bit_length())
 
 
 def _is_no_list(error: MinimaxError) -> bool:

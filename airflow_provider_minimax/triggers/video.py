@@ -11,7 +11,8 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from contextvars import copy_context
+from typing import Any, cast
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -20,11 +21,12 @@ from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.callbacks.reader import PushedTask
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
+from airflow_provider_minimax.polling.background_log import Line
 from airflow_provider_minimax.polling.cancel import atry_cancel, describe_cancellation, shielded
 from airflow_provider_minimax.polling.poller import MAX_FAILURES, FixedInterval, KeepPolling, Outcome, TaskPoller
-from airflow_provider_minimax.polling.pushed import PushedSchedule
+from airflow_provider_minimax.polling.pushed import PushedSchedule, learn_duration
 from airflow_provider_minimax.polling.schedule import LearnedSchedule, learned_schedule
-from airflow_provider_minimax.polling.shared_poller import SharedPoller, get_shared_poller
+from airflow_provider_minimax.polling.shared_poller import Again, SharedPoller, get_shared_poller
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
 
@@ -104,8 +106,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         yield TriggerEvent(storable(outcome.as_event()))  # type: ignore[no-untyped-call]
 
     async def _watch(self, hub: SharedPoller, pushed: PushedTask | None) -> Outcome:
-        usual = self._pace()
-        pace = usual if pushed is None else PushedSchedule(usual, pushed)
+        pace = self._pace() if pushed is None else PushedSchedule(self._pace(), pushed)
         watch = TaskPoller(
             self.minimax_task_id,
             deadline=self.deadline,
@@ -113,18 +114,29 @@ class MinimaxTaskTrigger(BaseTrigger):
             process="triggerer",
             max_failures=self.max_failures,
         )
+        context = copy_context()
+
+        def say(step: KeepPolling) -> None:
+            if step.note:
+                hub.log.add(Line(self.log, context, step.note, step.warn))
+
+        def again(task: VideoTask, now: float) -> float | None:
+            self.api_version = task.api_version
+            after = watch.again(task, now)
+            if after is None and not watch.is_last(task, now):
+                # Only news: waking this trigger for it would cost several times as much.
+                step = cast("KeepPolling", watch.after(task, now))
+                say(step)
+                after = step.seconds
+            return after
+
         step: KeepPolling | Outcome = watch.start(time.time())
         while isinstance(step, KeepPolling):
-            if step.note:
-                await self._say(step.note, warn=step.warn)
-            step = watch.after(await self._look(hub, step.seconds, watch), time.time())
-        if isinstance(usual, LearnedSchedule) and step.error is None:
-            now = time.time()
-            if pushed is not None and pushed.is_over:
-                # It had just ended when it was polled.
-                usual.learn(now, now)
-            elif not (isinstance(pace, PushedSchedule) and pace.is_stretched):
-                usual.learn(watch.seen_running_at, now)
+            say(step)
+            step = watch.after(await self._look(hub, step.seconds, again), time.time())
+        await hub.log.written()
+        if step.error is None:
+            learn_duration(pace, watch.seen_running_at, time.time())
         return step
 
     def _pace(self) -> FixedInterval | LearnedSchedule:
@@ -134,11 +146,7 @@ class MinimaxTaskTrigger(BaseTrigger):
             return FixedInterval()
         return learned_schedule(self.minimax_conn_id, self.clip)
 
-    async def _look(self, hub: SharedPoller, after: float, watch: TaskPoller) -> VideoTask | MinimaxError:
-        def again(task: VideoTask, now: float) -> float | None:
-            self.api_version = task.api_version
-            return watch.again(task, now)
-
+    async def _look(self, hub: SharedPoller, after: float, again: Again) -> VideoTask | MinimaxError:
         try:
             return await hub.look(
                 self.minimax_task_id,
