@@ -232,8 +232,8 @@ class VideoRequest(PaidRequest):
     :param prompt_optimizer: whether the platform may rewrite the prompt. The API's default is true.
     :param fast_pretreatment: shortens that rewriting; Hailuo models only.
     :param aigc_watermark: whether to mark the clip as made by a machine.
-    :param callback_url: where the platform may post state changes; its receiver is yours and must echo the platform's
-        challenge within 3 seconds, or the request is refused.
+    :param callback_url: where the platform posts status changes; its receiver must echo the platform's challenge within
+        3 seconds, or the request is refused. ``"auto"``, for ``MinimaxHook.generate``: Airflow's own receiver.
     :param extra: further wishes that a model has a name for; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is
         ``disabled``, ``balanced`` or ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.

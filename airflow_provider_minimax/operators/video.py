@@ -89,8 +89,9 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
     :param prompt_optimizer: whether the platform may rewrite the prompt; the API's default is true.
     :param fast_pretreatment: shortens that rewriting; Hailuo models only.
     :param aigc_watermark: whether to mark the clip as made by a machine.
-    :param callback_url: where the platform may post state changes; its receiver is yours, must echo the platform's
-        challenge within 3 seconds or the request is refused, and is not needed here.
+    :param callback_url: where the platform posts status changes. ``"auto"``: to this Airflow's own receiver, so that
+        the task is resumed within seconds, and a lost answer is made up for: :doc:`/callbacks`. A URL: to a receiver of
+        yours, which must echo the platform's challenge within 3 seconds or the request is refused.
     :param extra: further wishes; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is ``disabled``, ``balanced`` or
         ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.
@@ -122,10 +123,10 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
         it, wherever a receipt of it survives (Airflow 3.4 drops what a cleared task had stored, so without
         ``output_path`` none does), unless the request has changed; ``"resubmit"`` buys another.
     :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost, so that a clip may have
-        been bought: ``"fail"`` stops and says so, ``"resubmit"`` submits again. ``"adopt"``, H3 only, asks the
-        platform's list for a minute: the one task that it can be is gone on with; if there is none, nothing was bought
-        and it is submitted again; if it may be several, it stops and names them. The list shows no prompts: see
-        :ref:`adopting`.
+        been bought, and nothing was posted to its ``callback_url`` either: ``"fail"`` stops and says so, ``"resubmit"``
+        submits again. ``"adopt"``, H3 only, asks the platform's list for a minute: the one task that it can be is gone
+        on with; if there is none, nothing was bought and it is submitted again; if it may be several, it stops and
+        names them. The list shows no prompts: see :ref:`adopting`.
     :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
         one a try; 1 buys none again by itself.
     :param poll_interval: seconds between looks, more than 0. By default looks are rare before the clip can be done, and

@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("callbacks")]
 
 # What matters for how soon a task is resumed, as Airflow has it by default.
 DEFAULTS = {"WORKERS__MIN_HEARTBEAT_INTERVAL": "5", "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1"}
+# How often Airflow deletes what it keeps for assets that nothing refers to; a minute by default.
+CLEANUP = {"SCHEDULER__PARSING_CLEANUP_INTERVAL": "5"}
 COUNT = 20
 
 
@@ -29,7 +31,7 @@ def secret() -> None:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     folder = tmp_path_factory.mktemp("uses")
-    with Airflow(folder, Path(__file__).parent / "dags", TRIGGERER | DEFAULTS) as airflow:
+    with Airflow(folder, Path(__file__).parent / "dags", TRIGGERER | DEFAULTS | CLEANUP) as airflow:
         yield airflow
 
 
@@ -143,3 +145,52 @@ def test_two_triggerers_read_for_their_own_tasks(airflow, report):
     until("the run is over", lambda: run.is_over, 300)
     assert run.state == "success"
     assert max(polls(airflow)) <= 3
+
+
+@needs_record
+def test_the_record_of_a_connection_whose_asset_no_dag_names_outlives_airflows_clean_ups(airflow):
+    airflow.emulator.configure(lifecycle="manual")
+    run = airflow.trigger("pushed_undeclared", count=2)
+    until("all wait", lambda: waiting(run, 2), 120)
+    until("pushes have come", lambda: len(airflow.emulator.pushes) >= 2)
+    asset = airflow.api.get("/api/v2/assets", params={"name_pattern": "minimax://minimax_ai302/clips"}).json()["assets"]
+    assert [one["consuming_tasks"] + one["producing_tasks"] + one["scheduled_dags"] for one in asset] == [[]]
+    clean_ups = time.monotonic() + 5 * int(CLEANUP["SCHEDULER__PARSING_CLEANUP_INTERVAL"])
+    until("several clean-ups have passed", lambda: time.monotonic() > clean_ups)
+    recent = airflow.api.get(f"/api/v2/assets/{asset[0]['id']}/state-store/recent")
+    assert recent.is_success, recent.text
+    for purchase in airflow.emulator.purchases:
+        airflow.emulator.set_job(purchase["task_id"], "success")
+    until("the run is over, though it polls once an hour", lambda: run.is_over, 120)
+    assert run.state == "success"
+
+
+def consumed(airflow: Airflow) -> list[str]:
+    """Return the clips that the runs of the watching DAG were for."""
+    path = "/api/v2/dags/after_a_watched_clip/dagRuns"
+    runs = airflow.api.get(path, params={"limit": 100}).raise_for_status().json()["dag_runs"]
+    assert all(run["state"] != "failed" for run in runs)
+    result = "taskInstances/say_what_for/xcomEntries/return_value"
+    return [
+        extra["payload"]["minimax_task_id"]
+        for run in runs
+        if run["state"] == "success"
+        for extra in airflow.api.get(f"{path}/{run['dag_run_id']}/{result}").raise_for_status().json()["value"]
+    ]
+
+
+@needs_record
+def test_a_watched_clip_starts_its_dag_once_also_if_the_triggerer_is_replaced(airflow):
+    airflow.emulator.configure(lifecycle="manual")
+    run = airflow.trigger("unpushed_h3", count=4)
+    until("all wait", lambda: waiting(run, 4), 120)
+    bought = [purchase["task_id"] for purchase in airflow.emulator.purchases]
+    airflow.emulator.set_job(bought[0], "success")
+    until("the DAG has run", lambda: bought[0] in consumed(airflow), 120)
+    for task_id in bought[1:]:
+        airflow.kill("triggerer")
+        airflow.start("triggerer")
+        airflow.emulator.set_job(task_id, "success")
+        until("the DAG has run for it", lambda: task_id in consumed(airflow), 120)  # noqa: B023 - called at once
+    until("the run is over", lambda: run.is_over, 120)
+    assert sorted(one for one in consumed(airflow) if one in bought) == sorted(bought)

@@ -10,10 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Asset, AssetWatcher, Param, task
 
+from airflow_provider_minimax.callbacks.record import HAS_RECORD
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.triggers.clips import MinimaxClipsTrigger
 
 CLIP = {
     "model": "MiniMax-Hailuo-2.3",
@@ -61,6 +63,8 @@ for name, options in {
     "polled_60": {"poll_interval": 60},
     "polled_learnt": {},
     "pushed_5": {"callback_url": "auto", "poll_interval": 5},
+    # No DAG names the asset of this connection.
+    "pushed_undeclared": {"callback_url": "auto", "poll_interval": 3600, "minimax_conn_id": "minimax_ai302"},
 }.items():
     with DAG(name, params=PARAMS):
         NotesItsReturn.partial(task_id="generate", **CLIP | options).expand(output_path=paths())
@@ -72,4 +76,25 @@ with DAG("killed", params=PARAMS):
         poll_interval=5,
         pre_execute=die_after_the_first_submission,
         **CLIP,
+    ).expand(output_path=paths())
+
+if HAS_RECORD:
+    WATCHED = Asset(
+        "watched clips",
+        watchers=[AssetWatcher(name="clips", trigger=MinimaxClipsTrigger(poll_interval=2))],
+    )
+
+    with DAG("after_a_watched_clip", schedule=[WATCHED], catchup=False):
+
+        @task
+        def say_what_for(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
+            return [dict(event.extra) for events in triggering_asset_events.values() for event in events]
+
+        say_what_for()
+
+with DAG("unpushed_h3", params=PARAMS):
+    MinimaxVideoGenerationOperator.partial(
+        task_id="generate",
+        poll_interval=2,
+        **CLIP | {"model": "MiniMax-H3", "resolution": "768P", "duration": 5, "ratio": "16:9"},
     ).expand(output_path=paths())
