@@ -38,7 +38,7 @@ class NotesItsReturn(MinimaxVideoGenerationOperator):
         return super().execute_complete(context, event)
 
 
-@task
+@task(retries=3, retry_delay=timedelta(seconds=2))
 def paths(params: Any = None) -> list[str]:
     return [f"{params['folder']}/{number}.mp4" for number in range(params["count"])]
 
