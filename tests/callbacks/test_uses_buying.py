@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.callbacks.address import CALLBACK_PATH, URL_PREFIX, read_token, token_of
+from airflow_provider_minimax.callbacks.reader import PushReader
 from airflow_provider_minimax.callbacks.record import Push
 from airflow_provider_minimax.exceptions import (
     MinimaxConfigurationError,
@@ -20,7 +24,10 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.h3 import MinimaxPromptRewriteOperator, MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling import shared_poller
+from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.purchases import callback, purchase
+from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.callbacks.conftest import Server, needs_record, stored_attempt, v1
 from tests.fakes import FakeTaskInstance
 
@@ -156,6 +163,16 @@ def test_generate_knows_auto_too(receiver, connect, conn_id, output, minimax_emu
     MinimaxHook(conn_id).generate(request, output_path=output, poll_interval=0.01)
     [url] = addresses(minimax_emulator)
     assert read_token(url.rpartition("/")[2]) == (conn_id, receipt_of(output)["attempt"])
+
+
+@pytest.mark.parametrize(
+    "write", [str, lambda url: json.dumps(url).replace("/", "\\/"), lambda url: quote(url, safe="")]
+)
+def test_no_error_shows_the_token_of_an_address_that_a_platform_repeats(receiver, conn_id, write):
+    url = callback.address_of(conn_id, "attempt")
+    said = redact(f"2013: invalid params, fail to check callback url {write(url)} in time")
+    assert url.rpartition("/")[2][:20] not in said
+    assert said.endswith(" in time")
 
 
 # -- answers that are lost ---------------------------------------------------------------------------------------------
@@ -296,3 +313,20 @@ def test_what_was_pushed_of_a_clip_is_forgotten_once_it_is_delivered(
     monkeypatch.setattr(callback, "forget_attempt", lambda *key: forgotten.append(key))
     buy()
     assert forgotten == [(declared, receipt_of(output)["attempt"])]
+
+
+async def test_an_airflow_without_a_record_polls_at_its_usual_pace(connect, minimax_emulator, monkeypatch):
+    """As before Airflow 3.3."""
+    monkeypatch.setattr(shared_poller, "HAS_RECORD", False)
+    monkeypatch.setattr(PushReader, "follow", lambda *_: pytest.fail("there is nothing to read"))
+    minimax_emulator.configure(lifecycle="looks", looks=3)
+    bought = MinimaxHook(connect()).submit(VideoRequest.of(CONTENT))
+    trigger = MinimaxTaskTrigger(
+        minimax_task_id=bought,
+        minimax_conn_id="minimax_default",
+        deadline=time.time() + 60,
+        poll_interval=0.02,
+        purchase_attempt="attempt",
+    )
+    [event] = [event.payload async for event in trigger.run()]
+    assert Outcome.from_event(event).result().minimax_task_id == bought
