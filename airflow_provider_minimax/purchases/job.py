@@ -18,6 +18,7 @@ from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.arguments import check_search
+from airflow_provider_minimax.callbacks.record import HAS_RECORD
 from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warned_of
 from airflow_provider_minimax.delivery.deliver import (
     DeliveredClip,
@@ -322,7 +323,7 @@ class PurchaseJob:
             (lambda _: OutputState.MISSING) if self.place is None else self.place.look,
             before_buying=lambda: self._prepare_to_buy(ready),
             find_out=searcher.find_out if searcher else None,
-            find_pushed=self._find_pushed,
+            find_pushed=self._find_pushed if HAS_RECORD else None,
             log=self.log,
         )
 

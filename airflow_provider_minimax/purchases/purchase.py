@@ -199,7 +199,11 @@ class Buyer:
         if self._find_pushed is None or not intent.has_callback:
             return None
         try:
-            return self._find_pushed(intent, _PUSHED_AFTER_LOSS)
+            # An answer that was an error may have changed it.
+            found = self._ledger.read() if self._ledger.keeps else intent
+            if found is None or found.attempt != intent.attempt:
+                return None
+            return self._find_pushed(found, _PUSHED_AFTER_LOSS)
         except MinimaxError as error:
             self._log.warning("%s", error)
             return None

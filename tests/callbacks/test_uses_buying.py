@@ -192,6 +192,16 @@ def test_a_lost_answer_is_made_up_for_by_a_push_in_the_same_try(
     assert facts["task_id"] == purchase["task_id"] == receipt_of(output)["minimax_task_id"]
 
 
+@needs_record
+def test_an_error_that_names_a_task_all_the_same_is_made_up_for_too(
+    receiver, record, declared, buy, minimax_emulator, output
+):
+    minimax_emulator.fault("http", operation="submit", status=502, job_made=True, job_named=True)
+    facts = buy()
+    [bought] = minimax_emulator.purchases
+    assert facts["task_id"] == bought["task_id"] == receipt_of(output)["minimax_task_id"]
+
+
 class Killed(BaseException):
     """What no code catches."""
 
