@@ -19,7 +19,6 @@ except ImportError as error:
         "errors that a retry cannot help fail the task at once without it."
     ) from error
 
-from airflow_provider_minimax.arguments import seconds
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxError,
@@ -30,6 +29,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskFailedError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.options import seconds
 from airflow_provider_minimax.purchases.unrecorded import unrecorded
 from airflow_provider_minimax.version_compat import AirflowFailException, AirflowSensorTimeout
 

@@ -73,7 +73,7 @@ async def _cost(make: Any, server: Server, looks: int) -> float:
 
 async def _beside_another(make: Any, server: Server, looks: list[int]) -> list[float]:
     """Return the costs while the client of the connection is held open, as another trigger would."""
-    from airflow_provider_minimax.polling.shared_poller import get_shared_poller
+    from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 
     server.reset(jobs=2, looks=2)
     async with get_shared_poller("minimax_default") as hub:

@@ -31,13 +31,15 @@ from airflow_provider_minimax.purchases import matching as adoption
 from airflow_provider_minimax.purchases import recovery as search
 from airflow_provider_minimax.purchases.candidates import tasks_since
 from airflow_provider_minimax.purchases.ledger import Ledger
-from airflow_provider_minimax.purchases.purchase import Buyer
+from airflow_provider_minimax.purchases.purchase import Buyer, NoOutput
 from airflow_provider_minimax.purchases.receipt import read_receipt
-from airflow_provider_minimax.purchases.rules import OutputState, Policy
+from airflow_provider_minimax.purchases.recovery import LostSubmissionResolver
 from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
+from airflow_provider_minimax.purchases.spec import Policy
+from airflow_provider_minimax.triggers.deferring import defer
 from tests.conftest import load_dags
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
-from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, intent, order, submitted
+from tests.receipts.samples import ME, NOW, OTHER, FakeSubmission, MemoryHome, intent, order, submitted
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 WAYS = {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01, "on_orphaned_intent": "adopt"}
@@ -52,7 +54,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(adoption, "OTHERS_WRITE_WITHIN", timedelta(seconds=0.1))
     monkeypatch.setattr(adoption, "LISTED_WITHIN", timedelta(seconds=0.5))
     monkeypatch.setattr(ledger, "SETTLING_TIME", 0.02)
-    monkeypatch.setattr("airflow_provider_minimax.purchases.job._LIST_EVERY", 0.1)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.recovery._LIST_EVERY", 0.1)
 
 
 @pytest.fixture
@@ -278,7 +280,8 @@ def test_that_wait_is_neither_too_short_for_airflow_nor_without_end(asked, waits
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS | {"deferrable": True, "timeout": 600})
     before = datetime.now(UTC)
     with pytest.raises(TaskDeferred) as deferral:
-        operator._new_job({"ti": FakeTaskInstance()})._settle(asked)
+        with operator._opened_job({"ti": FakeTaskInstance()}) as job:
+            defer(operator, job._until_listed(asked))
     assert waits <= (deferral.value.trigger.moment - before).total_seconds() < waits + 30
     assert deferral.value.timeout == timedelta(seconds=600 + 120)
 
@@ -287,8 +290,10 @@ def test_who_is_killed_while_the_list_is_asked_is_told_of_the_doubt(log_of, mock
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS)
     mocker.patch("time.sleep", side_effect=lambda _: operator.on_kill())
-    operator._job = operator._new_job({"ti": FakeTaskInstance()})
-    operator._job._settle(5)
+    context = {"ti": FakeTaskInstance()}
+    with operator._opened_job(context) as job:
+        job._resolver = LostSubmissionResolver(job.hook, job._ledger, order(), context, waits=True, log=LOG)
+        job._resolver._wait(5)
     assert "it may have been bought and may be billed" in log.said()
 
 
@@ -542,18 +547,19 @@ def test_who_stood_still_before_its_request_does_not_send_it_if_another_one_acte
                 purchases.pop()()
             return done
 
+    sent = []
     buyer = Buyer(
         Overtaken([home], log=LOG, sleep=lambda _: None),
         order(owner=ME),
         Policy(),
-        lambda _: OutputState.MISSING,
+        NoOutput(),
+        FakeSubmission(lambda: sent.append(1) or "T2"),
         log=LOG,
         clock=lambda: now[0],
     )
-    sent = []
     if what == "went on":
-        assert buyer.obtain(lambda intent: sent.append(1) or "T2").receipt.minimax_task_id == "T1"
+        assert buyer.obtain().receipt.minimax_task_id == "T1"
     else:
         with pytest.raises(MinimaxSubmissionUnknownError):
-            buyer.obtain(lambda intent: sent.append(1) or "T2")
+            buyer.obtain()
     assert sent == []

@@ -20,8 +20,8 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.polling import shared_poller as hubs
-from airflow_provider_minimax.polling.shared_poller import get_shared_poller
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
+from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 from tests.fakes import FakeTaskInstance
 from tests.hostile.server import HostileServer, whole
 from tests.samples import reply

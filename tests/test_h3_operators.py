@@ -380,7 +380,7 @@ def test_a_rendered_clip_shows_no_signature_and_no_bytes():
     operator = regenerate(base_video="https://files.example/a.mp4?sig={{ params.sig }}", prompt="a boat")
     operator.render_template_fields({"params": {"sig": "SIGNATURE"}})
     assert "SIGNATURE" not in str({field: getattr(operator, field) for field in operator.template_fields})
-    assert operator._request().base_video == "https://files.example/a.mp4?sig=SIGNATURE"
+    assert operator.make_request().base_video == "https://files.example/a.mp4?sig=SIGNATURE"
 
 
 def test_a_trigger_learns_how_long_each_kind_takes_by_itself(source, minimax_emulator, context):

@@ -33,7 +33,8 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
-from airflow_provider_minimax.hooks.minimax import MinimaxHook, poll_once
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.polling.worker import poll_once
 from tests.conftest import PLATFORMS
 from tests.hostile.server import HostileServer, closes, whole
 

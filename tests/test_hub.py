@@ -28,7 +28,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks import connected
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import shared_poller as hubs
-from airflow_provider_minimax.polling.shared_poller import get_shared_poller
+from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 
 pytestmark = pytest.mark.usefixtures("looks_over")
 

@@ -25,6 +25,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxSubmissionUnknownError,
     MinimaxTaskTimeoutError,
 )
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.polling.poller import terminal_outcome
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
@@ -500,12 +501,12 @@ def test_without_a_receipt_every_failure_after_the_purchase_is_final(generate, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_somebody_who_is_killed_while_submitting_is_told_so(log_of):
+def test_somebody_who_is_killed_while_submitting_is_told_so(log_of, connect, monkeypatch):
+    connect()
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **CONTENT)
-    operator._job = operator._new_job({"ti": FakeTaskInstance()})
-    operator._job.is_submitting = True
-    operator.on_kill()
+    monkeypatch.setattr(MinimaxHook, "submit", lambda *_, **__: operator.on_kill() or "T1")
+    operator.execute({"ti": FakeTaskInstance()})
     assert "may have been bought and may be billed" in log.said()
 
 

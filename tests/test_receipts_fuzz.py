@@ -26,10 +26,11 @@ from airflow_provider_minimax.delivery.destination import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError
 from airflow_provider_minimax.purchases.matching import SubmissionWindow, TaskSignature
 from airflow_provider_minimax.purchases.receipt import LARGEST, Receipt, read_receipt
-from airflow_provider_minimax.purchases.rules import OutputState, Policy, decide
+from airflow_provider_minimax.purchases.rules import OutputState, decide
 from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
+from airflow_provider_minimax.purchases.spec import Policy
 from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarStore
-from tests.receipts.samples import NOW, delivered, failed, intent, order, submitted
+from tests.receipts.samples import NOW, FakeOutput, delivered, failed, intent, order, submitted
 
 OBEYED = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 HOSTILE = (
@@ -139,9 +140,9 @@ def test_a_task_that_finds_any_receipt_goes_on_or_says_why_not(content, seen, po
     except MinimaxReceiptError:
         return
     with suppress(MinimaxError):
-        decide(receipt, order(), policy, lambda sha256: seen, where="here", now=NOW)
-    assert TaskSignature.of(receipt).is_like(TaskSignature.of(receipt))
-    assert SubmissionWindow.of(receipt).begin < SubmissionWindow.of(receipt).end
+        decide(receipt, order(), policy, FakeOutput(seen), where="here", now=NOW)
+    assert TaskSignature.from_receipt(receipt).is_like(TaskSignature.from_receipt(receipt))
+    assert SubmissionWindow.from_receipt(receipt).begin < SubmissionWindow.from_receipt(receipt).end
     landed = DeliveredClip.of(receipt, LocalPlace(Path("/clips/clip.mp4")))
     delivered_clip = Delivered("/clips/clip.mp4", landed.told())
     assert json.dumps(delivered_clip.as_extra())

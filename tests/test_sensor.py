@@ -260,6 +260,24 @@ async def test_a_key_that_was_replaced_is_looked_up_by_a_sensor_that_waits(
     assert (await ended(it, context))["state"] == "succeeded"
 
 
+def test_a_key_that_is_replaced_between_two_checks_of_one_wait_does_not_end_it(
+    bought, context, connect, minimax_emulator, monkeypatch
+):
+    minimax_emulator.configure(lifecycle="looks", looks=4)
+    it, poke, checks = sensor(bought), MinimaxTaskSensor.poke, []
+
+    def poke_and_replace(self, context):
+        checks.append(poke(self, context))
+        if len(checks) == 1:
+            minimax_emulator.configure(key="a-new-key")
+            connect(password="a-new-key")
+        return checks[-1]
+
+    monkeypatch.setattr(MinimaxTaskSensor, "poke", poke_and_replace)
+    assert it.execute(context)["state"] == "succeeded"
+    assert len(checks) > 1
+
+
 CANNOT_CONNECT = pytest.mark.parametrize(
     "changes",
     [None, {"password": "sk-wrong"}, {"extra": {"platform": "no-such"}}],

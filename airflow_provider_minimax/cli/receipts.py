@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 from contextlib import closing
 
-from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.cli import text
 from airflow_provider_minimax.cli.command import command, confirmed, fail, named, print_list, print_rows, say
 from airflow_provider_minimax.cli.storage import find_receipts, look_at_clip
@@ -15,6 +14,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxReceiptError,
     MinimaxRequestError,
 )
+from airflow_provider_minimax.options import checked_id
 from airflow_provider_minimax.purchases.purchase import now
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
 from airflow_provider_minimax.purchases.rules import OTHERS_SUBMIT_WITHIN

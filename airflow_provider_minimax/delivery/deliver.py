@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoFile, VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.media.check import Wanted
+    from airflow_provider_minimax.options import DeliveryOptions
 
 PREVIEWS = {"poster": ".poster.jpg", "contact_sheet": ".contact-sheet.jpg"}
 """What the pictures next to a clip are called in its receipt, and what their names end with."""
@@ -49,34 +50,6 @@ _MOST_REJECTED = 20
 _MEASURED = ("width", "height", "duration")
 # All that a Hailuo model takes.
 _LONGEST_PROMPT = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryOptions:
-    """
-    How the author wants a clip delivered.
-
-    :param overwrite: whether another file in the clip's place may be replaced.
-    :param check: how closely to look at the clip first: ``none``, ``basic`` or ``full``.
-    :param preview: whether to make pictures of it, next to it.
-    """
-
-    overwrite: bool = False
-    check: str = "none"
-    preview: bool = False
-
-    def check_dependencies(self) -> None:
-        """
-        Make sure that this worker has what the wishes need.
-
-        :raises MinimaxRequestError: it has not; nothing was bought.
-        """
-        from airflow_provider_minimax.media.check import ensure_available
-
-        if self.check != "none":
-            ensure_available("check", self.check)
-        if self.preview:
-            ensure_available("preview", str(self.preview))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +133,7 @@ def deliver_clip(
         log.info("The clip of MiniMax task %s is whole and in its place: %s", receipt.minimax_task_id, place)
         _clean_up(place, hook, task)
         return already_delivered(receipt, place, ledger)
-    if not wishes.overwrite and place.exists():
+    if not wishes.may_replace and place.exists():
         raise _occupied(place)
     file: VideoFile | None = None
 
@@ -175,12 +148,12 @@ def deliver_clip(
         download(hook.get_conn(), locate, clip, log=log)
         sha256, size = clip.sha256, clip.size
         media = _checked(clip, task, place, receipt, wishes, log)
-        previews = _pictures(clip.path, place, receipt, wishes.overwrite, log) if wishes.preview else {}
+        previews = _pictures(clip.path, place, receipt, wishes.may_replace, log) if wishes.preview else {}
         if receipt is not None:
             receipt = _priced(hook, receipt, task).finished(task, file, now())
             receipt = receipt.fetched(place.url, sha256, size, media=media, previews=previews)
             ledger.keep(receipt, instead_of=instead_of)
-        if not place.put(clip.path, overwrite=wishes.overwrite) and place.look(sha256) is not OutputState.MATCHES:
+        if not place.put(clip.path, overwrite=wishes.may_replace) and place.look(sha256) is not OutputState.MATCHES:
             raise _occupied(place)
         clip.discard()
     _clean_up(place, hook, task)

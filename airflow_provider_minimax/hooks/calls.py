@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.api import rules
 from airflow_provider_minimax.api.http.exchange import Endpoint
-from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import NO_SUCH_CALL, HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
@@ -20,9 +19,6 @@ from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestErro
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.balance import Balance
     from airflow_provider_minimax.api.cost import ListPrice
-
-NO_SUCH_CALL = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
-"""What an address answers to a call that it does not have."""
 
 
 @contextmanager

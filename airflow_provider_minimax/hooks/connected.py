@@ -18,7 +18,6 @@ from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
-    MinimaxAuthError,
     MinimaxConfigurationError,
     MinimaxConnectionLookupError,
     MinimaxConnectionNotFoundError,
@@ -179,21 +178,6 @@ class ConnectedHook(BaseHook):
             )
         what = type(error).__name__ if _may_hold_the_key(error) else redact(f"{type(error).__name__}: {error}")
         return MinimaxConnectionLookupError(f"connection {self.minimax_conn_id!r} could not be looked up ({what})")
-
-    def with_current_key(self, ask: Callable[[], T]) -> T:
-        """
-        Ask the platform something; should it refuse the key, look the connection up, and ask again if that changed.
-
-        :param ask: what to ask, through this hook.
-        :return: what ``ask`` returns.
-        :raises MinimaxAuthError: the connection's current key was refused.
-        """
-        try:
-            return ask()
-        except MinimaxAuthError:
-            if not self.reload():
-                raise
-            return ask()
 
     def reload(self) -> bool:
         """

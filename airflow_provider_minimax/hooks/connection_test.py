@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import NamedTuple, TypeVar
 
 from airflow_provider_minimax.api.http.exchange import Endpoint
-from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import NO_SUCH_CALL, HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import excerpt
@@ -22,7 +22,6 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
 
 # No platform gives this id to a task. The look is free, and its answer shows whether the key was accepted.
 _NO_TASK = "0"

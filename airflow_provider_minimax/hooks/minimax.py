@@ -22,19 +22,7 @@ from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.redaction import redact, without_key
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
-from airflow_provider_minimax.arguments import (
-    at_least_one,
-    check_delivery,
-    check_overwrite,
-    checked_id,
-    one_of,
-    seconds,
-)
-from airflow_provider_minimax.exceptions import (
-    MinimaxAuthError,
-    MinimaxError,
-    MinimaxRequestError,
-)
+from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError
 from airflow_provider_minimax.hooks.calls import (
     about_task,
     balance,
@@ -50,6 +38,14 @@ from airflow_provider_minimax.hooks.calls import (
 from airflow_provider_minimax.hooks.connection_test import probe
 from airflow_provider_minimax.hooks.uploading import UploadingHook, open_file
 from airflow_provider_minimax.hooks.versions import TaskVersions
+from airflow_provider_minimax.options import (
+    DeliveryOptions,
+    PurchaseOptions,
+    WaitOptions,
+    check_changed,
+    check_output_path,
+    checked_id,
+)
 from airflow_provider_minimax.purchases.unrecorded import bought
 
 if TYPE_CHECKING:
@@ -282,25 +278,19 @@ class MinimaxHook(UploadingHook):
             bought.
         :raises MinimaxError: what else went wrong, and what became of the money.
         """
-        from airflow_provider_minimax.purchases.generate import generate
-        from airflow_provider_minimax.purchases.options import PurchaseOptions
+        from airflow_provider_minimax.jobs.generate import generate
 
-        options = PurchaseOptions(
-            minimax_conn_id=self.minimax_conn_id,
-            output_path=output_path,
-            overwrite=check_overwrite(overwrite, output_path, durable=True),
-            check=check,
-            preview=preview,
-            on_clear=one_of("on_clear", on_clear, ("resubmit", "reuse")),
-            on_orphaned_intent=one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit", "adopt")),
-            max_submissions=at_least_one("max_submissions", max_submissions),
-            poll_interval=None if poll_interval is None else seconds("poll_interval", poll_interval),
-            timeout=seconds("timeout", timeout),
-            cancel_on_timeout=cancel_on_timeout,
+        purchase = PurchaseOptions(
+            on_clear=on_clear,
+            on_orphaned_intent=on_orphaned_intent,
+            max_submissions=max_submissions,
             validate=validate,
         )
-        check_delivery(check, preview, output_path, delivers=True)
-        return generate(self, request, options)
+        wait = WaitOptions(poll_interval=poll_interval, timeout=timeout, cancel_on_timeout=cancel_on_timeout)
+        delivery = DeliveryOptions(output_path=output_path, overwrite=overwrite, check=check, preview=preview)
+        check_output_path(output_path)
+        check_changed(delivery, purchase)
+        return generate(self, request, purchase=purchase, wait=wait, delivery=delivery)
 
     # -- looking at it -------------------------------------------------------------------------------------------------
 
@@ -443,13 +433,14 @@ class MinimaxHook(UploadingHook):
         :raises MinimaxDownloadError: the clip could not be fetched whole; the next call goes on from where it broke.
         :raises MinimaxStorageError: its place cannot be read or written just now.
         """
-        from airflow_provider_minimax.delivery.deliver import DeliveryOptions, deliver_clip
+        from airflow_provider_minimax.delivery.deliver import deliver_clip
         from airflow_provider_minimax.delivery.destination import destination_of
         from airflow_provider_minimax.purchases.ledger import Ledger
 
         with about_task(task.minimax_task_id):
             place, no_receipt = destination_of(output_path, None), Ledger((), log=self.log)
-            return deliver_clip(self, task, place, no_receipt, None, DeliveryOptions(overwrite), log=self.log).facts
+            options = DeliveryOptions(output_path=output_path, overwrite=overwrite)
+            return deliver_clip(self, task, place, no_receipt, None, options, log=self.log).facts
 
     def list_tasks(
         self,
@@ -584,23 +575,3 @@ class MinimaxHook(UploadingHook):
         # Airflow tests a connection under a random id, which would only puzzle the person who pressed the button.
         said = said.replace(f"connection {self.minimax_conn_id!r}", "this connection")
         return without_key(said, self._resolved[1].api_key) if self._resolved else said
-
-
-def poll_once(
-    hook: MinimaxHook, minimax_task_id: str, api_version: str | None = None, within: float = math.inf
-) -> VideoTask:
-    """
-    Look once at a task; a refused key is looked up again, since it may have been changed while we waited.
-
-    :param hook: the hook to look through.
-    :param minimax_task_id: the remote task.
-    :param api_version: which version of MiniMax's API knows it, if that is known.
-    :param within: how many seconds each try may take.
-    """
-    try:
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)
-    except MinimaxAuthError:
-        with about_task(minimax_task_id):
-            if not hook.reload():
-                raise
-        return hook.get_task(minimax_task_id, api_version=api_version, retries=0, within=within)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_minimax.arguments import check_output_path, is_literal
-from airflow_provider_minimax.delivery.operator import RendersPaths
+from airflow_provider_minimax.delivery.operator import rendered_paths
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
+from airflow_provider_minimax.options import check_output_path, is_literal
 from airflow_provider_minimax.paths import as_text
 from airflow_provider_minimax.version_compat import AirflowSkipException
 
@@ -49,7 +49,7 @@ class _Failure:
         return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
 
 
-class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
+class MinimaxContactSheetOperator(BaseOperator):
     """
     Draw many clips on one sheet, a JPEG, so that a person sees at a glance what came out.
 
@@ -80,6 +80,7 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
     template_fields: Sequence[str] = ("clips", "output_path", "title")
     template_fields_renderers = {"clips": "json"}  # noqa: RUF012 - Airflow reads it from the class
     ui_color = "#ffd0c4"
+    _written_path: str | None = None
 
     def __init__(
         self,
@@ -100,6 +101,15 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         if is_literal(clips) and not _clips_of(clips):
             raise MinimaxRequestError(f"clips={clips!r}: there is no clip in it")
 
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        if parent is not self:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        with rendered_paths(self, seen_oids):
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Draw the sheet."""
         from airflow_provider_minimax.api.storable import printable
@@ -110,7 +120,7 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         from airflow_provider_minimax.purchases.context import owner_of
 
         _check_output(self.output_path)
-        ensure_available("output_path", self.output_path)
+        ensure_available("output_path", str(self.output_path))
         clips = _clips_of(self.clips)
         if len(clips) > MOST_CLIPS:
             raise MinimaxRequestError(f"clips: {len(clips)} of them, and a sheet has room for {MOST_CLIPS}")

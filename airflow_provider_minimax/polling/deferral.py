@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_minimax.exceptions import MinimaxTaskTimeoutError, MinimaxUnavailableError
+from airflow_provider_minimax.exceptions import MinimaxUnavailableError
 from airflow_provider_minimax.version_compat import TaskDeferralError, TaskDeferralTimeout
 
 if TYPE_CHECKING:
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 # Airflow's own time limit on a deferral is a safety net behind the trigger's deadline, so it comes later: the triggerer
 # may be restarting, and the scheduler looks for overdue triggers every 15 s only.
 SAFETY_NET = 120.0
+
+_WAIT_ON = "Wait for it with MinimaxTaskSensor and its id; that buys nothing."
+
+IN_TURN = "execute_in_turn"
+"""The method that a task is resumed with when it has a submission slot."""
 
 SETTLED = "execute_settled"
 """The method that a task is resumed with when the platform's list may show more."""
@@ -39,21 +44,40 @@ def resume(
     :raises MinimaxTaskTimeoutError: Airflow's time limit on the deferral passed.
     :raises MinimaxUnavailableError: the trigger broke.
     """
-    goes_on = f"Task {minimax_task_id or 'at the platform'} goes on and will be billed."
-    hint = "Wait for it with MinimaxTaskSensor and its id; that buys nothing."
     try:
         return BaseOperator.resume_execution(operator, next_method, dict(next_kwargs or {}), context)
     except TaskDeferralTimeout as error:
-        raise MinimaxTaskTimeoutError(
-            "the triggerer did not answer within the time allowed; is one running?",
-            minimax_task_id=minimax_task_id,
-            billing=goes_on,
-            hint=hint,
-        ) from error
+        from airflow_provider_minimax.polling.poller import timed_out
+
+        problem = "the triggerer did not answer within the time allowed; is one running?"
+        raise timed_out(minimax_task_id, problem, hint=_WAIT_ON) from error
     except TaskDeferralError as error:
         raise MinimaxUnavailableError(
             f"the trigger broke, see the log above: {error}",
             minimax_task_id=minimax_task_id,
-            billing=goes_on,
-            hint=hint,
+            billing=f"Task {minimax_task_id or 'at the platform'} goes on and will be billed.",
+            hint=_WAIT_ON,
         ) from error
+
+
+def resume_before_purchase(
+    operator: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None, context: Context, billing: str
+) -> Any:
+    """
+    Resume an operator that knew of no clip when it left its worker, as ``BaseOperator`` does.
+
+    :param operator: the operator.
+    :param next_method: what Airflow wants to call.
+    :param next_kwargs: with what.
+    :param context: the task's context.
+    :param billing: what was bought if the trigger failed, a whole sentence.
+    :raises MinimaxUnavailableError: there was no answer from the trigger; a retry waits again.
+    """
+    try:
+        return BaseOperator.resume_execution(operator, next_method, dict(next_kwargs or {}), context)
+    except TaskDeferralTimeout as error:
+        problem = "the triggerer did not answer before the purchase within the time allowed; is one running?"
+        raise MinimaxUnavailableError(problem, billing=billing) from error
+    except TaskDeferralError as error:
+        problem = f"the trigger that this task waited with before its purchase broke, see the log above: {error}"
+        raise MinimaxUnavailableError(problem, billing=billing) from error

@@ -175,6 +175,22 @@ def terminal_outcome(task: VideoTask) -> Outcome | None:
     )
 
 
+def timed_out(minimax_task_id: str | None, problem: str, *, hint: str) -> MinimaxTaskTimeoutError:
+    """
+    Return the error of a wait that took too long.
+
+    :param minimax_task_id: the remote task, if it is known.
+    :param problem: what happened.
+    :param hint: how to wait on, a whole sentence.
+    """
+    return MinimaxTaskTimeoutError(
+        problem,
+        minimax_task_id=minimax_task_id,
+        billing=f"Task {minimax_task_id or 'at the platform'} goes on and will be billed.",
+        hint=hint,
+    )
+
+
 class TaskPoller:
     """
     The wait for one task: told what was seen, it says what to do next.
@@ -306,15 +322,8 @@ class TaskPoller:
             last += f", and the last {failed} failed: {self._trouble.message}"
             if self._is_cut_off:
                 hint = f"{self._trouble.hint} {hint}"
-        return Outcome(
-            self._task,
-            MinimaxTaskTimeoutError(
-                f"the task did not end within the time allowed; {last}",
-                minimax_task_id=self._minimax_task_id,
-                billing=f"Task {self._minimax_task_id} goes on and will be billed.",
-                hint=hint,
-            ),
-        )
+        problem = f"the task did not end within the time allowed; {last}"
+        return Outcome(self._task, timed_out(self._minimax_task_id, problem, hint=hint))
 
     def _until_next(self, now: float, at_least: float) -> float:
         delay = max(self._pace.delay(now, self._looks, self._luck), at_least)

@@ -21,10 +21,11 @@ from contextvars import Context
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import chain
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 from airflow_provider_minimax.api.http.exchange import Endpoint
+from airflow_provider_minimax.api.http.message import NO_SUCH_CALL
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.callbacks.reader import PushedTask, PushReader
 from airflow_provider_minimax.callbacks.record import HAS_RECORD
@@ -34,11 +35,12 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRateLimitError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks.calls import NO_SUCH_CALL
-from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling.background_log import BackgroundLog
 from airflow_provider_minimax.polling.cancel import shielded
 from airflow_provider_minimax.polling.poller import LAST_ANSWER
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 # Looks that are due at nearly the same time share one wake-up of the loop, which costs about as much as a look.
 TICK = 0.1
@@ -90,7 +92,7 @@ class SharedPoller:
     """
     Looks at remote tasks for many who wait, on the event loop that it was made on.
 
-    Made and found by :func:`get_shared_poller`; used between entering and leaving it (``async with``).
+    Made and found by :func:`poller_for`; used between entering and leaving it (``async with``).
 
     :param hook: the connection to look through; closed with the hub.
     """
@@ -408,15 +410,16 @@ def _is_no_list(error: MinimaxError) -> bool:
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedPoller]] = WeakKeyDictionary()
 
 
-def get_shared_poller(minimax_conn_id: str) -> SharedPoller:
+def poller_for(minimax_conn_id: str, open_hook: Callable[[str], MinimaxHook]) -> SharedPoller:
     """
     Return the hub that all users of a connection on this event loop share, to be entered at once (``async with``).
 
     The last one to leave it closes it.
 
     :param minimax_conn_id: the connection.
+    :param open_hook: makes the hook that they share.
     """
     hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
     if minimax_conn_id not in hubs:
-        hubs[minimax_conn_id] = SharedPoller(MinimaxHook(minimax_conn_id))
+        hubs[minimax_conn_id] = SharedPoller(open_hook(minimax_conn_id))
     return hubs[minimax_conn_id]

@@ -8,8 +8,9 @@ attempt, and says which remote task it bought if the answer was lost. Whether th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.api.redaction import redact
@@ -23,15 +24,19 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxTaskGoneError,
 )
+from airflow_provider_minimax.purchases.context import published_in_run
 from airflow_provider_minimax.purchases.matching import SubmissionWindow, TaskSignature
 from airflow_provider_minimax.purchases.purchase import now
 from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.purchases.ledger import Ledger, Log
     from airflow_provider_minimax.purchases.receipt import Receipt
+    from airflow_provider_minimax.purchases.spec import PurchaseSpec
 
 _READ_EVERY = 2.0
 _ANY_ATTEMPT = "attempt"
@@ -92,29 +97,28 @@ class PushedTaskFinder:
 
     :param hook: the way to the platform.
     :param ledger: where the receipt is kept.
-    :param output_path: where the clip shall land, if anywhere.
-    :param taken: asks for ids that other tasks of the same dag run published.
+    :param spec: what is wanted.
+    :param context: the context of the Airflow task that buys; other tasks of its run may have published theirs.
     :param log: where to say what was found.
-    :param sleep: how to wait between two readings of the record.
     """
 
     def __init__(
         self,
         hook: MinimaxHook,
         ledger: Ledger,
-        output_path: str | None,
+        spec: PurchaseSpec,
+        context: Context,
         *,
-        taken: Callable[[], Set[str]],
         log: Log,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._hook = hook
         self._ledger = ledger
-        self._output_path = output_path
-        self._taken = taken
+        self._spec = spec
+        self._context = context
         self._log = log
-        self._sleep = sleep
         self._warned = False
+        self.is_waiting = False
+        """Whether it waits for a push: who is killed meanwhile does not know what was bought."""
 
     def find(self, intent: Receipt, within: float) -> Receipt | None:
         """
@@ -130,7 +134,9 @@ class PushedTaskFinder:
             seconds = min(_READ_EVERY, ends_at - time.monotonic())
             if seconds <= 0:
                 return None
-            self._sleep(seconds)
+            self.is_waiting = True
+            time.sleep(seconds)
+            self.is_waiting = False
         receipt = intent.submitted(task.minimax_task_id, now())
         if not self._ledger.claim(receipt, intent):
             return None
@@ -161,11 +167,11 @@ class PushedTaskFinder:
             return []
 
     def _others(self, intent: Receipt) -> set[str]:
-        known = {*intent.replaced, *self._taken()}
-        if self._output_path is not None:
+        known = {*intent.replaced, *published_in_run(self._context)}
+        if self._spec.output_path is not None:
             # One that cannot be read does not make the push less of a proof.
             with suppress(MinimaxReceiptError):
-                receipts = sibling_receipts_of(self._output_path, SubmissionWindow.of(intent).begin)
+                receipts = sibling_receipts_of(self._spec.output_path, _begin(intent))
                 known |= {task for receipt in receipts for task in receipt.all_tasks}
         return known
 
@@ -181,6 +187,10 @@ class PushedTaskFinder:
 
 def _fits(intent: Receipt, task: VideoTask) -> bool:
     """Whether a task can be what was submitted; v1 says little of one, and gateways use names of their own there."""
-    if task.created_at is not None and task.created_at < SubmissionWindow.of(intent).begin:
+    if task.created_at is not None and task.created_at < _begin(intent):
         return False
-    return intent.api_version == "v1" or TaskSignature.of(intent).is_like(TaskSignature.of_task(task))
+    return intent.api_version == "v1" or TaskSignature.from_receipt(intent).is_like(TaskSignature.from_task(task))
+
+
+def _begin(intent: Receipt) -> datetime:
+    return SubmissionWindow.from_receipt(intent).begin

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
 from airflow_provider_minimax.purchases.purchase import now
 from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt, fingerprint_of, told
-from airflow_provider_minimax.purchases.rules import PurchaseSpec
+from airflow_provider_minimax.purchases.spec import PurchaseSpec
 from airflow_provider_minimax.purchases.stores import ReceiptStore, SidecarStore, StateStore
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def ledger_of(context: Context, output: str | None, log: Log, *, is_one_of_many:
     return Ledger(homes, log=log)
 
 
-def order_of(
+def spec_of(
     context: Context,
     written: PaidRequest,
     ready: PaidRequest | None,

@@ -8,29 +8,27 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_minimax.arguments import (
-    check_api_version,
-    check_delivery,
-    checked_id,
-    is_literal,
-    known_version,
-    seconds,
-)
 from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
     NOTHING_BOUGHT,
-    MinimaxConnectionUnusableError,
     MinimaxError,
     MinimaxRequestError,
     MinimaxTaskTimeoutError,
     after_purchase,
 )
-from airflow_provider_minimax.polling.deferral import SAFETY_NET, resume
+from airflow_provider_minimax.options import (
+    check_api_version,
+    checked_id,
+    is_literal,
+    known_version,
+    seconds,
+)
+from airflow_provider_minimax.polling.deferral import resume
 from airflow_provider_minimax.version_compat import AirflowSensorTimeout, AirflowSkipException, conf
 
 if TYPE_CHECKING:
@@ -38,9 +36,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
-    from airflow_provider_minimax.paths import AnyPath
+    from airflow_provider_minimax.polling.poller import Outcome
+    from airflow_provider_minimax.polling.worker import TaskWait
 
 _BUY_ANOTHER = "Clear the task that submitted it to buy another."
+_WAIT_ON = "Clear this sensor to wait on, with a longer timeout if need be; that buys nothing."
 
 
 class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
@@ -61,7 +61,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     :param minimax_conn_id: the connection it was submitted through. Templated.
     :param deferrable: whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
-    :param poke_interval: seconds between looks, more than 0.
+    :param poke_interval: seconds between status checks, more than 0.
     :param timeout: seconds until the wait ends, more than 0; the remote task goes on and is billed all the same.
     :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
         free of charge; H3 only. One that is being made goes on in either case.
@@ -80,8 +80,9 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     template_fields: Sequence[str] = ("minimax_task_id", "api_version", "minimax_conn_id", "output_path")
     ui_color = "#ffe3dc"
+    _deadline = math.inf
     _seen_version: str | None = None
-    """The version of the API that knew the task when it was last seen."""
+    """The version of the API that knew the task at the last check."""
 
     def __init__(
         self,
@@ -93,10 +94,6 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         poke_interval: timedelta | float = 10.0,
         timeout: timedelta | float = 1800.0,
         cancel_on_timeout: bool = False,
-        output_path: AnyPath | None = None,
-        overwrite: bool = False,
-        check: Literal["none", "basic", "full"] = "none",
-        preview: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -106,13 +103,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         self.api_version = api_version
         self.minimax_conn_id = minimax_conn_id
         self.deferrable = deferrable
-        self._deadline = math.inf
         self.cancel_on_timeout = cancel_on_timeout
-        self.output_path = output_path
-        self.overwrite = overwrite
-        self.check = check
-        self.preview = preview
-        check_delivery(check, preview, output_path, delivers=True)
         if is_literal(minimax_task_id):
             checked_id(minimax_task_id)
         check_api_version(api_version)
@@ -124,36 +115,42 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     @cached_property
     def hook(self) -> MinimaxHook:
-        """The hook, kept for all looks of this process so that they share a connection."""
+        """The hook, kept for all status checks of this process so that they share a connection."""
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
         return MinimaxHook(self.minimax_conn_id)
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Look once: not yet, the task's facts, or why there is no clip."""
-        from airflow_provider_minimax.polling.poller import terminal_outcome, time_left
+    @property
+    def _wait(self) -> TaskWait:
+        from airflow_provider_minimax.polling.worker import TaskWait
 
-        task = self._look(time_left(self._deadline, time.time()))
+        return TaskWait(
+            self.hook,
+            checked_id(self.minimax_task_id),
+            self._seen_version or known_version(self.api_version),
+            deadline=self._deadline,
+            log=self.log,
+            waits_out_connection=self.silent_fail,
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Check once: not yet, the task's facts, or why there is no clip."""
+        from airflow_provider_minimax.polling.poller import terminal_outcome
+
+        task = self._poll()
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status or task.state)
         outcome = terminal_outcome(task)
         if outcome is None:
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=outcome.result().as_result())
 
-    def _look(self, within: float = math.inf) -> VideoTask:
-        minimax_task_id = checked_id(self.minimax_task_id)
+    def _poll(self) -> VideoTask:
         try:
-            task = self.hook.with_current_key(
-                lambda: self.hook.get_task(minimax_task_id, api_version=self._version, within=within)
-            )
+            task = self._wait.poll(retries=None)
         except MinimaxError as error:
             raise after_purchase(error, "worker") from error.__cause__
         self._seen_version = task.api_version
         return task
-
-    @property
-    def _version(self) -> str | None:
-        return self._seen_version or known_version(self.api_version)
 
     def _began_at(self, context: Context) -> float:
         """Return when the wait began, in epoch seconds: this process may not be its first."""
@@ -165,69 +162,67 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         """Wait for the task, in this process or in the triggerer, and deliver its clip if asked to."""
         self._deadline = self._began_at(context) + self.timeout
         try:
-            if self._place(context) is not None:
-                self._wishes().check_dependencies()
+            if self._destination(context) is not None:
+                self._delivery_options().check_dependencies()
             with closing(self.hook):
-                return self._look_then_defer(context) if self.deferrable else self._poke_until_done(context)
+                return self._poll_then_defer(context) if self.deferrable else self._poke_until_done(context)
         except MinimaxError as error:
             self._complete(error)
             raise
 
     def _poke_until_done(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_minimax.polling.poller import timed_out
+
         try:
             facts = super().execute(context)
         except MinimaxError:
             # Whether to skip instead was decided by the base class.
             raise
         except AirflowSensorTimeout:
-            self._fail(self._timed_out())
+            problem = f"the task did not end within {self.timeout:g} s"
+            self._fail(timed_out(checked_id(self.minimax_task_id), problem, hint=_WAIT_ON))
         return self._done(context, facts)
 
-    def _look_then_defer(self, context: Context) -> Any:
-        seen: PokeReturnValue | None = None
+    def _poll_then_defer(self, context: Context) -> Any:
         try:
-            seen = self.poke(context)
+            wait = self._wait
         except MinimaxError as error:
-            if error.is_final or (isinstance(error, MinimaxConnectionUnusableError) and not self.silent_fail):
-                self._fail(error)
-            self.log.warning("First status check failed, will keep polling in the triggerer: %s", error)
-        if seen:
-            return self._done(context, seen.xcom_value)
+            self._fail(error)
+        outcome = wait.poll_first()
+        if outcome is not None:
+            return self._done(context, self._result(outcome).as_result())
         from airflow_provider_minimax.polling.poller import MAX_FAILURES
-        from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
+        from airflow_provider_minimax.triggers.deferring import defer
 
-        self.defer(
-            trigger=MinimaxTaskTrigger(
-                minimax_task_id=checked_id(self.minimax_task_id),
-                minimax_conn_id=self.minimax_conn_id,
-                deadline=self._deadline,
-                poll_interval=self.poke_interval,
-                exponential_backoff=self.exponential_backoff,
-                max_wait=self.max_wait.total_seconds() if self.max_wait else None,
-                max_failures=None if self.silent_fail else MAX_FAILURES,
-                api_version=self._version,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout + SAFETY_NET),
+        deferral = wait.in_triggerer(
+            self.timeout,
+            poll_interval=self.poke_interval,
+            exponential_backoff=self.exponential_backoff,
+            max_wait=self.max_wait.total_seconds() if self.max_wait else None,
+            max_failures=None if self.silent_fail else MAX_FAILURES,
         )
+        return defer(self, deferral)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Turn the trigger's event into the sensor's result or failure."""
         from airflow_provider_minimax.polling.poller import Outcome
 
-        try:
-            task = Outcome.from_event(event).result()
-        except MinimaxError as error:
-            self._fail(after_purchase(error, "triggerer"))
+        task = self._result(Outcome.from_event(event))
         self._seen_version = task.api_version
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
         with closing(self.hook):
             return self._done(context, self._with_prompt(task).as_result())
 
+    def _result(self, outcome: Outcome) -> VideoTask:
+        try:
+            return outcome.result()
+        except MinimaxError as error:
+            self._fail(after_purchase(error, "triggerer"))
+
     def _with_prompt(self, task: VideoTask) -> VideoTask:
         """Return a task as the trigger saw it; what a rewriting wrote, its event does not carry."""
         try:
-            return self._look() if task.is_rewriting else task
+            return self._poll() if task.is_rewriting else task
         except MinimaxError as error:
             self._fail(error)
 
@@ -236,11 +231,13 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         if self.do_xcom_push:
             context["ti"].xcom_push(key="task_id", value=facts["task_id"])
         try:
-            place = self._place(context)
-            if place is None:
+            destination = self._destination(context)
+            if destination is None:
                 return dict(facts)
             minimax_task_id = checked_id(self.minimax_task_id)
-            return self._deliver(context, self.hook, place, minimax_task_id, None, self._look)
+            return self._deliver(
+                context, self.hook, destination, minimax_task_id=minimax_task_id, file_id=None, find=self._poll
+            )
         except MinimaxError as error:
             self._fail(after_purchase(error, "worker"))
 
@@ -257,7 +254,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         """Fail or skip as a poking sensor does: final errors obey ``soft_fail``, all errors obey ``never_fail``."""
         self._complete(error)
         if self.cancel_on_timeout and isinstance(error, MinimaxTaskTimeoutError):
-            self._give_up(error)
+            self._wait.cancel_after_timeout(error, hint=_BUY_ANOTHER)
         if self.never_fail or (self.soft_fail and error.is_final):
             raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
         raise error
@@ -268,22 +265,3 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         error.resumable = True
         if error.code == CANCELLED:
             error.hint = _BUY_ANOTHER
-
-    def _give_up(self, error: MinimaxTaskTimeoutError) -> None:
-        from airflow_provider_minimax.api.task import TaskState
-        from airflow_provider_minimax.polling.cancel import describe_cancellation, try_cancel
-
-        with closing(self.hook):
-            seen = try_cancel(self.hook, str(error.minimax_task_id), self._version)
-        error.billing = describe_cancellation(seen, str(error.minimax_task_id))
-        if not isinstance(seen, MinimaxError) and seen.state is TaskState.CANCELLED:
-            error.hint = _BUY_ANOTHER
-
-    def _timed_out(self) -> MinimaxTaskTimeoutError:
-        minimax_task_id = checked_id(self.minimax_task_id)
-        return MinimaxTaskTimeoutError(
-            f"the task did not end within {self.timeout:g} s",
-            minimax_task_id=minimax_task_id,
-            billing=f"Task {minimax_task_id} goes on and will be billed.",
-            hint="Clear this sensor to wait on, with a longer timeout if need be; that buys nothing.",
-        )

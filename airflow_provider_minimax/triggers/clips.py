@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_minimax.arguments import seconds
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxRequestError
+from airflow_provider_minimax.options import seconds
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoTask
@@ -126,7 +126,7 @@ class MinimaxClipsTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look at the list as long as the watcher lives."""
-        from airflow_provider_minimax.polling.shared_poller import get_shared_poller
+        from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 
         said = ""
         async with get_shared_poller(self.minimax_conn_id) as poller:

@@ -26,8 +26,9 @@ from airflow_provider_minimax.polling.cancel import atry_cancel, describe_cancel
 from airflow_provider_minimax.polling.poller import MAX_FAILURES, FixedInterval, KeepPolling, Outcome, TaskPoller
 from airflow_provider_minimax.polling.pushed import PushedSchedule, learn_duration
 from airflow_provider_minimax.polling.schedule import LearnedSchedule, learned_schedule
-from airflow_provider_minimax.polling.shared_poller import Again, SharedPoller, get_shared_poller
+from airflow_provider_minimax.polling.shared_poller import Again, SharedPoller
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
+from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
 
 

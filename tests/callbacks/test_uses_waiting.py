@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -53,8 +53,9 @@ def buy(connect: Any, declared: str, minimax_emulator: Any) -> Callable[[], str]
 
 
 @pytest.fixture
-def wait(declared: str) -> Callable[..., asyncio.Task[Outcome]]:
+async def wait(declared: str) -> AsyncIterator[Callable[..., asyncio.Task[Outcome]]]:
     """Wait for a task as a triggerer does."""
+    started = []
 
     def start(minimax_task_id: str, attempt: str | None, **options: Any) -> asyncio.Task[Outcome]:
         defaults = {"deadline": time.time() + NEVER, "poll_interval": NEVER, "minimax_conn_id": declared}
@@ -64,9 +65,13 @@ def wait(declared: str) -> Callable[..., asyncio.Task[Outcome]]:
             [event] = [event.payload async for event in trigger.run()]
             return Outcome.from_event(event)
 
-        return asyncio.create_task(outcome())
+        started.append(asyncio.create_task(outcome()))
+        return started[-1]
 
-    return start
+    yield start
+    for waiting in started:
+        waiting.cancel()
+    await asyncio.gather(*started, return_exceptions=True)
 
 
 @pytest.fixture
@@ -148,7 +153,6 @@ async def test_a_forged_push_has_no_effect_at_all(reads, server, buy, wait, push
     seen = len(reads)
     await until(lambda: len(reads) > seen + 3)
     assert queries(minimax_emulator) == 0
-    waiting.cancel()
 
 
 async def test_pushes_that_come_again_and_again_cost_no_more_polls(reads, buy, wait, push, minimax_emulator):
@@ -161,7 +165,6 @@ async def test_pushes_that_come_again_and_again_cost_no_more_polls(reads, buy, w
     seen = len(reads)
     await until(lambda: len(reads) > seen + 5)
     assert queries(minimax_emulator) == 1
-    waiting.cancel()
 
 
 async def test_one_reader_serves_all_who_wait_and_ends_with_them(reads, buy, wait, declared, push, minimax_emulator):

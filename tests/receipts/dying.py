@@ -30,12 +30,12 @@ from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, Vi
 from airflow_provider_minimax.delivery.destination import LocalPlace
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.hooks import minimax
+from airflow_provider_minimax.jobs import generate as generating
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from airflow_provider_minimax.options import DeliveryOptions, PurchaseOptions, WaitOptions
 from airflow_provider_minimax.polling.poller import terminal_outcome
-from airflow_provider_minimax.purchases import generate as generating
 from airflow_provider_minimax.purchases import ledger
 from airflow_provider_minimax.purchases import matching as adoption
-from airflow_provider_minimax.purchases.options import PurchaseOptions
 from airflow_provider_minimax.purchases.stores import SidecarStore, StateStore
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from tests.fakes import FakeStore, FakeTaskInstance
@@ -174,7 +174,13 @@ class World:
         hook, request = minimax.MinimaxHook("c"), VideoRequest(model=options.pop("model"), prompt="a cat")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(generating, "current_context", lambda: context)
-            return generating.generate(hook, request, PurchaseOptions(minimax_conn_id="c", validate=False, **options))
+            return generating.generate(
+                hook,
+                request,
+                purchase=PurchaseOptions(**_chosen(PurchaseOptions, options | {"validate": False})),
+                wait=WaitOptions(**_chosen(WaitOptions, options)),
+                delivery=DeliveryOptions(**_chosen(DeliveryOptions, options)),
+            )
 
     def _operator(self) -> MinimaxVideoGenerationOperator:
         return MinimaxVideoGenerationOperator(
@@ -195,6 +201,10 @@ class World:
         homes += [StateStore(self.store, str(self.output) if self.by_hook else None)] if self.has_store else []
         found = ledger.Ledger(homes, log=SILENT).read()
         return found is None or found.phase != "intent"
+
+
+def _chosen(kind: type, options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in kind.__slots__}  # type: ignore[attr-defined]
 
 
 def is_final(end: BaseException) -> bool:

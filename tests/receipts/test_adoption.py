@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
-from airflow_provider_minimax.purchases.matching import LISTED_WITHIN, ListingMatch, Settle, conclude
+from airflow_provider_minimax.purchases.matching import LISTED_WITHIN, ListingMatch, conclude
 from airflow_provider_minimax.purchases.receipt import Receipt
 from airflow_provider_minimax.purchases.rules import (
     CLOCKS_DIFFER_BY,
@@ -18,13 +18,14 @@ from airflow_provider_minimax.purchases.rules import (
     OTHERS_SUBMIT_WITHIN,
     Buy,
     OutputState,
-    Policy,
     Resume,
     Search,
+    Settle,
     Wait,
     decide,
 )
-from tests.receipts.samples import ME, NOW, OTHER, failed, intent, order, submitted
+from airflow_provider_minimax.purchases.spec import Policy
+from tests.receipts.samples import ME, NOW, OTHER, FakeOutput, failed, intent, order, submitted
 
 H3 = {
     "model": "MiniMax-H3",
@@ -58,7 +59,7 @@ def task(name: str = "T9", **changes) -> VideoTask:
 
 def concluded(listed, neighbours=(), taken=frozenset(), orphan=None, now=LATER, **changes):
     orphan = orphan or lost()
-    sight = ListingMatch.of(orphan, listed, neighbours, taken)
+    sight = ListingMatch.from_list(orphan, listed, neighbours, taken)
     return conclude(orphan, sight, order(**changes), where="here", now=now)
 
 
@@ -238,7 +239,7 @@ def test_submissions_of_the_same_try_that_bought_nothing_are_counted():
 
 def step(found, clip=OutputState.MISSING, now=NOW, on_clear="resubmit", **changes):
     policy = Policy(on_clear=on_clear, on_orphaned_intent="adopt")
-    return decide(found, order(**changes), policy, lambda _: clip, where="here", now=now)
+    return decide(found, order(**changes), policy, FakeOutput(clip), where="here", now=now)
 
 
 def test_an_unanswered_submission_is_looked_for():
@@ -291,7 +292,7 @@ def looks(sold, skew, lag, neighbours, strangers, clock_of_neighbour):
     while True:
         listed = [task(name, created_at=when) for name, when in jobs.items() if now - NOW >= lag]
         try:
-            step = conclude(orphan, ListingMatch.of(orphan, listed, receipts), order(), where="here", now=now)
+            step = conclude(orphan, ListingMatch.from_list(orphan, listed, receipts), order(), where="here", now=now)
         except MinimaxSubmissionUnknownError:
             return "stopped"
         if isinstance(step, Resume):

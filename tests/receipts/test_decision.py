@@ -14,8 +14,9 @@ from airflow_provider_minimax.exceptions import (
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
 )
-from airflow_provider_minimax.purchases.rules import Buy, Done, OutputState, Policy, Resume, Wait, decide
-from tests.receipts.samples import NOW, OTHER, SHA, delivered, failed, intent, order, submitted
+from airflow_provider_minimax.purchases.rules import Buy, Done, OutputState, Resume, Wait, decide
+from airflow_provider_minimax.purchases.spec import Policy
+from tests.receipts.samples import NOW, OTHER, SHA, FakeOutput, delivered, failed, intent, order, submitted
 
 ANOTHER = Policy(on_clear="resubmit")
 CHANGED = Policy(overwrite="changed")
@@ -26,13 +27,8 @@ LONG_AGO = NOW - timedelta(hours=1)
 
 
 def step(found, policy=Policy(), clip=OutputState.MISSING, **changes):  # noqa: B008 - it is frozen
-    wanted = order(**changes)
-
-    def look(sha256):
-        assert sha256 in (None, SHA)
-        return clip if sha256 or clip is OutputState.MISSING else OutputState.DIFFERS
-
-    return decide(found, wanted, policy, look, where="here", now=NOW)
+    output = FakeOutput(clip, (None, SHA))
+    return decide(found, order(**changes), policy, output, where="here", now=NOW)
 
 
 @pytest.mark.parametrize(

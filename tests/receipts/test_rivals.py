@@ -13,10 +13,9 @@ import pytest
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError, MinimaxSubmissionUnknownError
 from airflow_provider_minimax.purchases.ledger import SETTLING_TIME, Ledger
-from airflow_provider_minimax.purchases.purchase import Buyer
-from airflow_provider_minimax.purchases.receipt import Receipt
-from airflow_provider_minimax.purchases.rules import OutputState, Policy
-from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, delivered, order
+from airflow_provider_minimax.purchases.purchase import Buyer, NoOutput
+from airflow_provider_minimax.purchases.spec import Policy
+from tests.receipts.samples import ME, NOW, OTHER, FakeSubmission, MemoryHome, delivered, order
 
 # All orders of two tasks' steps: the same on every version of Airflow, so one is enough.
 pytestmark = pytest.mark.slow
@@ -50,7 +49,7 @@ class Race:
             self.asleep[number] = seconds
             self._pause()
 
-        def submit(intent: Receipt) -> str:
+        def submit() -> str:
             self._pause()
             self.purchases.append(number)
             self._pause()
@@ -58,11 +57,10 @@ class Race:
 
         def run() -> None:
             ledger = Ledger([self.home], log=LOG, sleep=sleep)
-            buyer = Buyer(
-                ledger, wanted, policy, lambda sha256: OutputState.MISSING, log=LOG, clock=lambda: self.now, sleep=sleep
-            )
+            submission = FakeSubmission(submit)
+            buyer = Buyer(ledger, wanted, policy, NoOutput(), submission, log=LOG, clock=lambda: self.now, sleep=sleep)
             try:
-                self.ends[number] = buyer.obtain(submit).receipt
+                self.ends[number] = buyer.obtain().receipt
             except (MinimaxError, Death) as error:
                 self.ends[number] = error
 
