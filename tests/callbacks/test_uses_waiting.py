@@ -143,7 +143,7 @@ async def test_the_api_has_the_last_word(reads, buy, wait, push, minimax_emulato
 async def test_a_forged_push_has_no_effect_at_all(reads, server, buy, wait, push, declared, minimax_emulator):
     """Without a token nothing is recorded; with that of another attempt, nothing is polled."""
     bought, attempt = buy(), new_attempt()
-    waiting = wait(bought, attempt)
+    wait(bought, attempt)
     await until(lambda: bool(reads))
     for token in (attempt, f"{attempt}.{'A' * 43}", "x" * 700):
         assert (await asyncio.to_thread(server.post, token, v1(bought, "Success"))).status_code == 404
@@ -158,7 +158,7 @@ async def test_a_forged_push_has_no_effect_at_all(reads, server, buy, wait, push
 async def test_pushes_that_come_again_and_again_cost_no_more_polls(reads, buy, wait, push, minimax_emulator):
     bought, attempt = buy(), new_attempt()
     minimax_emulator.set_job(bought, "processing")
-    waiting = wait(bought, attempt)
+    wait(bought, attempt)
     for status in ("Success", "Success", "Fail", "Success", "Processing") * 4:
         await push(attempt, v1(bought, status))
     await until(lambda: queries(minimax_emulator) == 1)
