@@ -142,14 +142,14 @@ class PurchaseOperator(DeliversClips):
         self._wait_options()
         check_changed(self._delivery_options(), self._purchase_options())
 
-    def _check_request(self, kind: type[PaidRequest]) -> None:
+    def _check_request(self) -> None:
         """Check what is known of the request when the DAG is parsed; a subclass calls it when it has its fields."""
         if self.on_orphaned_intent == "adopt":
             check_adoption(getattr(self, "model", None))
         if self.validate:
             from airflow_provider_minimax.operators.literals import check_literals
 
-            check_literals(self._content(), kind)
+            check_literals(self._content(), self._request_class())
 
     def _purchase_options(self) -> PurchaseOptions:
         return PurchaseOptions(
@@ -181,9 +181,13 @@ class PurchaseOperator(DeliversClips):
 
     # -- what is bought ------------------------------------------------------------------------------------------------
 
+    def _request_class(self) -> type[PaidRequest]:
+        """Return the kind of request that the fields make up; imported only when it is needed."""
+        raise NotImplementedError
+
     def make_request(self) -> PaidRequest:
         """Return what to ask for."""
-        raise NotImplementedError
+        return self._request_class().of(self._content())
 
     def pictures(self) -> tuple[str, ...]:
         """Return where the pictures came from that go into the request, for lineage."""

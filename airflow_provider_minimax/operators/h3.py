@@ -122,15 +122,12 @@ class MinimaxVideoRegenerationOperator(PurchaseOperator):
         self.aigc_watermark = aigc_watermark
         self.callback_url = callback_url
         self.extra_body = extra_body
+        self._check_request()
+
+    def _request_class(self) -> type[RegenerationRequest]:
         from airflow_provider_minimax.api.h3_requests import RegenerationRequest
 
-        self._check_request(RegenerationRequest)
-
-    def make_request(self) -> RegenerationRequest:
-        """Return what to ask for."""
-        from airflow_provider_minimax.api.h3_requests import RegenerationRequest
-
-        return RegenerationRequest.of(self._content())
+        return RegenerationRequest
 
     def result_of(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
         """Deliver the clip; how long it is, and so what it lists at, is known only now."""
@@ -221,15 +218,12 @@ class MinimaxPromptRewriteOperator(PurchaseOperator):
         self.reference_audios = reference_audios
         self.callback_url = callback_url
         self.extra_body = extra_body
+        self._check_request()
+
+    def _request_class(self) -> type[PromptRewriteRequest]:
         from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest
 
-        self._check_request(PromptRewriteRequest)
-
-    def make_request(self) -> PromptRewriteRequest:
-        """Return what to ask for."""
-        from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest
-
-        return PromptRewriteRequest.of(self._content())
+        return PromptRewriteRequest
 
     def result_of(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
         """Return the prompt; a trigger's event does not carry it."""

@@ -149,15 +149,12 @@ class MinimaxVideoGenerationOperator(PurchaseOperator):
         self.callback_url = callback_url
         self.extra = extra
         self.extra_body = extra_body
+        self._check_request()
+
+    def _request_class(self) -> type[VideoRequest]:
         from airflow_provider_minimax.api.request import VideoRequest
 
-        self._check_request(VideoRequest)
-
-    def make_request(self) -> VideoRequest:
-        """Return what to ask for."""
-        from airflow_provider_minimax.api.request import VideoRequest
-
-        return VideoRequest.of(self._content())
+        return VideoRequest
 
 
 class MinimaxVideoDownloadOperator(DeliversClips):
