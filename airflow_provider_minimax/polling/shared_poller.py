@@ -214,7 +214,7 @@ class SharedPoller:
         if after >= 1:
             tick = _tick(after)
             due = round(due / tick) * tick
-        elif after >= TICK:
+        elif after > 0:
             due = math.ceil(due / TICK) * TICK
         return max(due, min(self._resume, latest))
 
