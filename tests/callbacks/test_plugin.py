@@ -14,7 +14,7 @@ from airflow_provider_minimax.callbacks.plugin import ReceiverApps
 from airflow_provider_minimax.callbacks.receiver import Receiver
 
 BASE_URL = "AIRFLOW__MINIMAX__CALLBACK_BASE_URL"
-# A worker's and a triggerer's plugins, a scheduler's, and the API server's list of them.
+# What a worker and a triggerer load plugins with, and what a scheduler does.
 LOADERS = {
     "worker": "from airflow.sdk.plugins_manager import integrate_macros_plugins as load; load()",
     "scheduler": "from airflow.plugins_manager import ensure_plugins_loaded as load; load()",
@@ -39,20 +39,33 @@ def test_airflow_finds_the_plugin():
     assert entry.load().name == "minimax_callbacks"
 
 
-@pytest.mark.parametrize("load", ["", *LOADERS.values()], ids=["alone", *LOADERS])
-def test_loading_the_plugin_imports_nothing_of_the_receiver(load):
+def test_the_plugin_brings_nothing_that_serves():
+    code = """
+import sys, airflow.plugins_manager
+try:
+    import airflow.sdk.plugins_manager
+except ImportError:
+    pass
+before = set(sys.modules)
+import airflow_provider_minimax.callbacks.plugin
+print(sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
+"""
+    brought = run(code)
+    assert "airflow_provider_minimax" in brought
+    assert not [name for name in ("fastapi", "starlette", "uvicorn", "sqlalchemy") if name in brought]
+
+
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS.keys())
+def test_processes_that_serve_nothing_never_import_the_receiver(load):
     if "sdk" in load:
         pytest.importorskip("airflow.sdk.plugins_manager")
-    without_us = (
-        "import sys; from importlib import metadata; found = metadata.entry_points; "
-        'metadata.entry_points = lambda **by: [one for one in found(**by) if one.name != "minimax_callbacks"]\n'
-    )
-    watched = ["fastapi", "starlette", "uvicorn", "airflow_provider_minimax.callbacks.receiver"]
-    count = f"import json, sys; print(json.dumps([name for name in {watched} if name in sys.modules]))"
-    ours = "import airflow_provider_minimax.callbacks.plugin\n"
-    without = run(f"{without_us}{load}\n{count}", **{BASE_URL: "http://127.0.0.1:8080"})
-    with_us = run(f"{load}\n{ours}{count}", **{BASE_URL: "http://127.0.0.1:8080"})
-    assert json.loads(with_us) == json.loads(without)
+    code = f"""
+import sys
+{load}
+ours = "airflow_provider_minimax.callbacks."
+print([name for name in ("plugin", "receiver", "writer") if ours + name in sys.modules])
+"""
+    assert run(code, **{BASE_URL: "http://127.0.0.1:8080"}) == "['plugin']"
 
 
 def test_the_receiver_is_off_unless_the_base_url_is_set(monkeypatch):
