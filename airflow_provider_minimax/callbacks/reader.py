@@ -18,7 +18,7 @@ from contextvars import Context
 from itertools import chain
 
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.callbacks.record import Push, read_recent
+from airflow_provider_minimax.callbacks.record import HAS_RECORD, Push, read_recent
 
 log = logging.getLogger(__name__)
 
@@ -73,13 +73,18 @@ class PushReader:
         self._left = asyncio.Event()
 
     @contextmanager
-    def follow(self, minimax_task_id: str, attempt: str) -> Iterator[PushedTask]:
+    def follow(self, minimax_task_id: str, attempt: str | None) -> Iterator[PushedTask | None]:
         """
-        Follow a task as long as it is waited for.
+        Have a task polled when a push says that it is over, as long as the context lasts.
 
         :param minimax_task_id: the remote task.
         :param attempt: the id of the attempt that bought it, as the receipt has it; a push of any other is not for it.
+            ``None`` if it was bought without a callback.
+        :return: a context of what is pushed of the task; of ``None`` where nothing can be.
         """
+        if attempt is None or not HAS_RECORD:
+            yield None
+            return
         task = PushedTask(minimax_task_id, self._arrive)
         self._followed[attempt].add(task)
         for push in self._latest:

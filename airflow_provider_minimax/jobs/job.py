@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.storable import storable
-from airflow_provider_minimax.callbacks.record import HAS_RECORD
 from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warned_of
 from airflow_provider_minimax.delivery.deliver import DeliveredClip, already_delivered, deliver_clip, origin_of
 from airflow_provider_minimax.delivery.destination import destination_of
@@ -35,7 +34,7 @@ from airflow_provider_minimax.polling.cancel import push_attempt
 from airflow_provider_minimax.polling.deferral import SAFETY_NET, SETTLED
 from airflow_provider_minimax.polling.slots import SubmissionSlot, SubmissionSlots
 from airflow_provider_minimax.polling.worker import TaskWait, is_cancelled, timing_of
-from airflow_provider_minimax.purchases.callback import PushedTaskFinder, forget
+from airflow_provider_minimax.purchases.callback import PushedTaskFinder, forget_pushes
 from airflow_provider_minimax.purchases.candidates import describe_candidates
 from airflow_provider_minimax.purchases.context import ledger_of, owner_of, spec_of
 from airflow_provider_minimax.purchases.deferral import Deferral
@@ -218,8 +217,7 @@ class PurchaseJob:
         :return: the product's result.
         """
         receipt = self._ledger.read_of(self.minimax_task_id)
-        if receipt is not None and receipt.has_callback:
-            forget(receipt)
+        forget_pushes(receipt)
         if isinstance(outcome.error, MinimaxTaskFailedError | MinimaxModerationError):
             self.failures.record(receipt, outcome.error)
         task = outcome.result()
@@ -281,8 +279,7 @@ class PurchaseJob:
         )
         options = self._options
         self._resolver = self._find_resolver(spec)
-        if HAS_RECORD:
-            self._pushed = PushedTaskFinder(self.hook, self._ledger, spec, self.context, log=self.log)
+        self._pushed = PushedTaskFinder(self.hook, self._ledger, spec, self.context, log=self.log)
         self._submission = Submission(
             self.hook,
             ready,
@@ -392,12 +389,8 @@ class PurchaseJob:
         :return: what keeps running and is billed, in words; ``None`` if nothing is.
         """
         name = self.product.product_name
-        in_doubt = (
-            (self._submission and self._submission.is_under_way)
-            or (self._resolver and self._resolver.is_waiting)
-            or (self._pushed and self._pushed.is_waiting)
-        )
-        if in_doubt:
+        is_waiting = any(it and it.is_waiting for it in (self._resolver, self._pushed))
+        if is_waiting or (self._submission and self._submission.is_under_way):
             return f"Killed while a {name} was being submitted: it may have been bought and may be billed."
         if self._cancellable is not None:
             return self._cancellable.cancel()[1]

@@ -16,7 +16,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,8 +26,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.http.message import NO_SUCH_CALL
 from airflow_provider_minimax.api.task import VideoTask
-from airflow_provider_minimax.callbacks.reader import PushedTask, PushReader
-from airflow_provider_minimax.callbacks.record import HAS_RECORD
+from airflow_provider_minimax.callbacks.reader import PushReader
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxError,
@@ -117,7 +115,7 @@ class SharedPoller:
         self._without_list: tuple[Endpoint, float] | None = None
         self._is_listing = False
         self._lists_failed = 0
-        self._pushes = PushReader(hook.minimax_conn_id, self.poll_now)
+        self.pushes = PushReader(hook.minimax_conn_id, self.poll_now)
 
     async def look(
         self,
@@ -147,20 +145,6 @@ class SharedPoller:
                 return await self._answer(minimax_task_id, api_version, after, patience, again)
         except TimeoutError as error:
             raise MinimaxUnavailableError("no whole answer came within the time allowed") from error
-
-    def follow_pushes(
-        self, minimax_task_id: str, attempt: str | None
-    ) -> AbstractContextManager[PushedTask] | AbstractContextManager[None]:
-        """
-        Have a task polled when a push says that it is over, as long as the context lasts.
-
-        :param minimax_task_id: the remote task.
-        :param attempt: the purchase attempt that was bought with a callback; ``None`` if it was bought without one.
-        :return: a context of what is pushed of the task; of ``None`` where nothing can be.
-        """
-        if attempt is None or not HAS_RECORD:
-            return nullcontext()
-        return self._pushes.follow(minimax_task_id, attempt)
 
     def poll_now(self, *minimax_task_ids: str) -> None:
         """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest
 from airflow_provider_minimax.callbacks.address import callback_url
-from airflow_provider_minimax.callbacks.record import forget_attempt, read_attempt
+from airflow_provider_minimax.callbacks.record import HAS_RECORD, forget_attempt, read_attempt
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxError,
@@ -80,15 +80,16 @@ def address_of(minimax_conn_id: str, attempt: str) -> str:
         ) from None
 
 
-def forget(receipt: Receipt) -> None:
+def forget_pushes(receipt: Receipt | None) -> None:
     """
     Delete what was pushed of a purchase whose end is known.
 
-    :param receipt: the purchase.
+    :param receipt: the purchase, if it is known.
     """
-    # What cannot be deleted is swept after a week.
-    with suppress(Exception):
-        forget_attempt(receipt.minimax_conn_id, receipt.attempt)
+    if receipt is not None and receipt.has_callback:
+        # What cannot be deleted is swept after a week.
+        with suppress(Exception):
+            forget_attempt(receipt.minimax_conn_id, receipt.attempt)
 
 
 class PushedTaskFinder:
@@ -129,6 +130,8 @@ class PushedTaskFinder:
         :return: the receipt with the task; ``None`` if no push names one task that can be it, or somebody else wrote.
         :raises MinimaxError: a task was pushed, and the API cannot be asked about it just now.
         """
+        if not HAS_RECORD:
+            return None
         ends_at = time.monotonic() + within
         while (task := self._pushed(intent)) is None:
             seconds = min(_READ_EVERY, ends_at - time.monotonic())

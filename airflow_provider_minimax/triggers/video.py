@@ -101,7 +101,7 @@ class MinimaxTaskTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
         async with get_shared_poller(self.minimax_conn_id) as hub:
-            with hub.follow_pushes(self.minimax_task_id, self.purchase_attempt) as pushed:
+            with hub.pushes.follow(self.minimax_task_id, self.purchase_attempt) as pushed:
                 outcome = await self._watch(hub, pushed)
         self._is_over = True
         yield TriggerEvent(storable(outcome.as_event()))  # type: ignore[no-untyped-call]

@@ -13,8 +13,8 @@ import pytest
 
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.callbacks import reader
 from airflow_provider_minimax.callbacks.address import CALLBACK_PATH, URL_PREFIX, read_token, token_of
-from airflow_provider_minimax.callbacks.reader import PushReader
 from airflow_provider_minimax.callbacks.record import Push
 from airflow_provider_minimax.exceptions import (
     MinimaxConfigurationError,
@@ -24,7 +24,6 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.h3 import MinimaxPromptRewriteOperator, MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
-from airflow_provider_minimax.polling import shared_poller
 from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.purchases import callback, purchase
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
@@ -327,8 +326,8 @@ def test_what_was_pushed_of_a_clip_is_forgotten_once_it_is_delivered(
 
 async def test_an_airflow_without_a_record_polls_at_its_usual_pace(connect, minimax_emulator, monkeypatch):
     """As before Airflow 3.3."""
-    monkeypatch.setattr(shared_poller, "HAS_RECORD", False)
-    monkeypatch.setattr(PushReader, "follow", lambda *_: pytest.fail("there is nothing to read"))
+    monkeypatch.setattr(reader, "HAS_RECORD", False)
+    monkeypatch.setattr(reader, "read_recent", lambda *_: pytest.fail("there is nothing to read"))
     minimax_emulator.configure(lifecycle="looks", looks=3)
     bought = MinimaxHook(connect()).submit(VideoRequest.of(CONTENT))
     trigger = MinimaxTaskTrigger(
