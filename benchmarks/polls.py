@@ -77,7 +77,7 @@ async def _beside_another(make: Any, server: Server, looks: list[int]) -> list[f
 
     server.reset(jobs=2, looks=2)
     async with get_shared_poller("minimax_default") as hub:
-        await hub.look("1", after=0, patience=60)
+        await hub.poll("1", after=0, within=60)
         return [await _cost(make, server, look) for look in looks]
 
 

@@ -19,7 +19,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
-from airflow_provider_minimax.polling import shared_poller as hubs
+from airflow_provider_minimax.polling import task_lists
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 from tests.fakes import FakeTaskInstance
@@ -95,7 +95,7 @@ async def test_many_tasks_are_asked_for_one_by_one_where_no_list_is_known(platfo
     with closing(MinimaxHook(connect(platform))) as hook:
         bought = [hook.submit(REQUEST) for _ in range(10)]
     async with get_shared_poller("minimax_default") as hub:
-        seen = await asyncio.gather(*(hub.look(it, "v2", after=0, patience=30) for it in bought))
+        seen = await asyncio.gather(*(hub.poll(it, "v2", after=0, within=30) for it in bought))
     assert [task.minimax_task_id for task in seen] == bought
     assert {request["operation"] for request in minimax_emulator.requests} == {"submit", "query"}
 
@@ -282,7 +282,7 @@ async def test_a_list_that_is_not_there_is_asked_for_once(unknown_gateway, minim
         bought = [hook.submit(REQUEST) for _ in range(6)]
     async with get_shared_poller(unknown_gateway) as hub:
         for _ in range(3):
-            seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
+            seen = await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
             assert [task.minimax_task_id for task in seen] == bought
     asked = sent(minimax_emulator, "GET")
     assert asked.count("GET /novita/v3/minimax/v2/query/video_generation") == 1
@@ -297,9 +297,9 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
     with closing(MinimaxHook(unknown_gateway)) as hook:
         bought = [hook.submit(REQUEST) for _ in range(3)]
     if changed == "time":
-        monkeypatch.setattr(hubs, "NO_LIST_FOR", 0.0)
+        monkeypatch.setattr(task_lists, "WITHOUT_FOR", 0.0)
     async with get_shared_poller(unknown_gateway) as hub:
-        await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
+        await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
         if changed == "connection":
             minimax_emulator.configure(key="a-new-key")
             connect(
@@ -308,7 +308,7 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
                 extra={"path_prefix": "/v3/minimax", "max_retries": 0},
             )
             await hub.hook.areload()
-        await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
+        await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 2
 
 
@@ -320,7 +320,7 @@ async def test_whether_there_is_a_list_is_found_out_by_one_request_though_many_c
         bought = [hook.submit(REQUEST) for _ in range(120)]
     minimax_emulator.fault("slow", operation="any", seconds=0.3, times=8)
     async with get_shared_poller(unknown_gateway) as hub:
-        seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=60) for it in bought))
+        seen = await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=60) for it in bought))
     assert [task.minimax_task_id for task in seen] == bought
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 1
 
@@ -336,7 +336,7 @@ async def test_a_list_that_is_refused_whatever_it_is_asked_for_is_not_asked_for_
         bought = [hook.submit(REQUEST) for _ in range(4)]
     async with get_shared_poller("minimax_default") as hub:
         for _ in range(3):
-            seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
+            seen = await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
             assert [task.minimax_task_id for task in seen] == bought
     assert [request["operation"] for request in minimax_emulator.requests].count("list") == 1
 
@@ -347,12 +347,12 @@ async def test_a_list_that_only_ever_fails_holds_up_nobody(connect, minimax_emul
     with closing(MinimaxHook(connect(extra={"max_retries": 0}))) as hook:
         bought = [hook.submit(REQUEST) for _ in range(4)]
     async with get_shared_poller("minimax_default") as hub:
-        for _ in range(hubs.LISTS_FAILED + 1):
+        for _ in range(task_lists.MAX_FAILURES + 1):
             seen = await asyncio.gather(
-                *(hub.look(it, "v2", after=0.1, patience=30) for it in bought), return_exceptions=True
+                *(hub.poll(it, "v2", after=0.1, within=30) for it in bought), return_exceptions=True
             )
     assert [task.minimax_task_id for task in seen] == bought
-    assert [request["operation"] for request in minimax_emulator.requests].count("list") == hubs.LISTS_FAILED
+    assert [request["operation"] for request in minimax_emulator.requests].count("list") == task_lists.MAX_FAILURES
 
 
 def test_calls_that_the_address_does_not_have_are_told_as_such(unknown_gateway, minimax_emulator, tmp_path):

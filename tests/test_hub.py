@@ -32,7 +32,7 @@ from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 pytestmark = pytest.mark.usefixtures("looks_over")
 
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
-PATIENCE = 30.0
+WITHIN = 30.0
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def queries(emulator) -> int:
     return sum(request["operation"] == "query" for request in emulator.requests)
 
 
-async def look(hub, minimax_task_id, after=0.0, patience=PATIENCE):
-    return await hub.look(minimax_task_id, "v1", after=after, patience=patience)
+async def look(hub, minimax_task_id, after=0.0, within=WITHIN):
+    return await hub.poll(minimax_task_id, "v1", after=after, within=within)
 
 
 async def until_queued(hub, count):
@@ -155,14 +155,14 @@ async def test_an_answer_with_nothing_new_wakes_nobody_and_is_followed_by_anothe
             minimax_emulator.set_job(bought, state="success")
         return 0.05 if task.state is not TaskState.SUCCEEDED else None
 
-    assert (await hub.look(bought, after=0, patience=PATIENCE, again=again)).state is TaskState.SUCCEEDED
+    assert (await hub.poll(bought, after=0, within=WITHIN, reschedule=again)).state is TaskState.SUCCEEDED
     assert len(seen) == 4
     assert seen[-1] == ("Success", 0)
 
 
 async def test_one_who_left_is_not_looked_for_again(hub, buy, minimax_emulator):
     (bought,) = buy()
-    waiting = asyncio.create_task(hub.look(bought, after=0, patience=PATIENCE, again=lambda *_: 0.1))
+    waiting = asyncio.create_task(hub.poll(bought, after=0, within=WITHIN, reschedule=lambda *_: 0.1))
     await asyncio.sleep(0.25)
     waiting.cancel()
     await asyncio.sleep(0.05)
@@ -174,7 +174,7 @@ async def test_one_who_left_is_not_looked_for_again(hub, buy, minimax_emulator):
 async def test_a_mistake_in_judging_an_answer_is_told_to_the_one_who_made_it(hub, buy):
     (bought,) = buy()
     with pytest.raises(ZeroDivisionError):
-        await hub.look(bought, after=0, patience=PATIENCE, again=lambda *_: 1 / 0)
+        await hub.poll(bought, after=0, within=WITHIN, reschedule=lambda *_: 1 / 0)
 
 
 # -- a hint that a task has changed ------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ async def test_a_mistake_in_judging_an_answer_is_told_to_the_one_who_made_it(hub
 
 async def test_a_hint_brings_forward_the_next_poll_of_that_task_and_of_no_other(hub, buy, minimax_emulator):
     hinted, other = buy(2)
-    waiting = [asyncio.create_task(look(hub, it, after=3600, patience=7200)) for it in (hinted, hinted, other)]
+    waiting = [asyncio.create_task(look(hub, it, after=3600, within=7200)) for it in (hinted, hinted, other)]
     await until_queued(hub, 3)
     hub.poll_now(hinted, "a-task-that-nobody-waits-for")
     async with asyncio.timeout(20):
@@ -200,7 +200,7 @@ async def test_polls_that_follow_on_one_that_was_brought_forward_keep_their_inte
         seen.set()
         return 3600
 
-    waiting = asyncio.create_task(hub.look(bought, "v1", after=3600, patience=7200, again=again))
+    waiting = asyncio.create_task(hub.poll(bought, "v1", after=3600, within=7200, reschedule=again))
     await until_queued(hub, 1)
     hub.poll_now(bought)
     async with asyncio.timeout(20):
@@ -216,7 +216,7 @@ async def test_a_hint_does_not_break_a_pause_that_the_platform_asked_for(hub, bu
     with pytest.raises(MinimaxRateLimitError):
         await look(hub, refused)
     start = time.monotonic()
-    waiting = asyncio.create_task(look(hub, hinted, after=3600, patience=7200))
+    waiting = asyncio.create_task(look(hub, hinted, after=3600, within=7200))
     await until_queued(hub, 1)
     hub.poll_now(hinted)
     async with asyncio.timeout(20):
@@ -274,8 +274,8 @@ async def test_whose_patience_ends_in_the_pause_looks_for_a_last_time(hub, buy, 
     with pytest.raises(MinimaxRateLimitError):
         await look(hub, refused)
     start = time.monotonic()
-    assert (await look(hub, other, patience=0.3)).minimax_task_id == other
-    assert 0.25 <= time.monotonic() - start < PATIENCE
+    assert (await look(hub, other, within=0.3)).minimax_task_id == other
+    assert 0.25 <= time.monotonic() - start < WITHIN
 
 
 async def test_a_pause_of_a_year_is_one_of_a_minute(hub, buy, minimax_emulator):
@@ -399,7 +399,7 @@ async def test_a_hub_that_is_left_while_a_lookup_hangs_closes_at_once_and_breaks
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert not hubs._hubs[asyncio.get_running_loop()]
+    assert not hubs._pollers[asyncio.get_running_loop()]
     hanging.released.set()
     await asyncio.sleep(0.1)
     assert (hanging.calls, hanging.is_broken_off) == (1, False)
@@ -461,7 +461,7 @@ async def test_the_last_one_out_closes_the_client(connect, buy):
             await look(one, bought)
         assert one.hook._async_transport is not None
     assert one.hook._async_transport is None
-    assert not hubs._hubs[asyncio.get_running_loop()]
+    assert not hubs._pollers[asyncio.get_running_loop()]
 
 
 async def test_who_is_cancelled_again_while_the_client_is_being_closed_closes_it_all_the_same(connect, buy):
@@ -521,7 +521,7 @@ async def test_a_hub_that_is_left_with_a_look_under_way_leaves_nothing_behind(co
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert not hubs._hubs[asyncio.get_running_loop()]
+    assert not hubs._pollers[asyncio.get_running_loop()]
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -598,7 +598,7 @@ async def test_what_a_page_shows_to_go_on_is_on_the_next_page_too(hub, buy, list
     def again(task, now):
         return None if len(pages) == 3 else 0.05
 
-    await asyncio.gather(*(hub.look(it, "v1", after=0.1, patience=PATIENCE, again=again) for it in bought))
+    await asyncio.gather(*(hub.poll(it, "v1", after=0.1, within=WITHIN, reschedule=again) for it in bought))
     assert len(pages) == 3
 
 
@@ -609,7 +609,7 @@ async def test_tasks_of_an_unknown_version_are_asked_for_one_by_one_and_then_in_
     bought = buy(4)
     told |= {it: VideoTask(it, TaskState.RUNNING, "Processing") for it in bought}
     await asyncio.gather(
-        *(hub.look(it, after=0.1, patience=PATIENCE, again=lambda task, now: None if pages else 0.05) for it in bought)
+        *(hub.poll(it, after=0.1, within=WITHIN, reschedule=lambda task, now: None if pages else 0.05) for it in bought)
     )
     # One each, before any of them could be on a page.
     assert queries(minimax_emulator) >= len(bought)
@@ -644,7 +644,7 @@ async def test_a_page_that_cannot_be_read_is_asked_for_one_by_one(hub, buy, mini
 async def test_a_version_that_the_platform_does_not_have_is_told_to_who_asked_for_it(connect):
     async with asyncio.timeout(30), get_shared_poller(connect("bltcy")) as hub:
         with pytest.raises(MinimaxRequestError, match="BLTCY has 'v1'"):
-            await hub.look("a-task", "v2", after=0, patience=PATIENCE)
+            await hub.poll("a-task", "v2", after=0, within=WITHIN)
 
 
 async def test_a_page_that_fails_is_told_to_each_in_an_error_of_its_own(hub, buy, minimax_emulator, listing):
@@ -678,11 +678,11 @@ async def test_tasks_of_the_newer_api_are_looked_at_by_the_page(connect, minimax
         older = hook.submit(REQUEST)
     minimax_emulator.set_job(bought[3], state="success")
     async with get_shared_poller("minimax_default") as hub:
-        await hub.look(bought[0], "v2", after=0, patience=60)
+        await hub.poll(bought[0], "v2", after=0, within=60)
         before = len(minimax_emulator.requests)
-        waits = [hub.look(it, "v2", after=0.1, patience=60) for it in bought]
-        waits.append(hub.look(older, "v1", after=0.1, patience=60))
-        waits.append(hub.look("no-such-task", "v2", after=0.1, patience=60))
+        waits = [hub.poll(it, "v2", after=0.1, within=60) for it in bought]
+        waits.append(hub.poll(older, "v1", after=0.1, within=60))
+        waits.append(hub.poll("no-such-task", "v2", after=0.1, within=60))
         *seen, gone = await asyncio.gather(*waits, return_exceptions=True)
     assert [task.minimax_task_id for task in seen] == [*bought, older]
     assert [task.has_output for task in seen[:12]] == [it == bought[3] for it in bought]
@@ -712,7 +712,7 @@ async def test_a_change_on_a_page_is_seen_among_many_that_go_on_as_they_did(conn
         return 0.1 if task.state in (TaskState.PENDING, TaskState.RUNNING) else None
 
     async with asyncio.timeout(60), get_shared_poller("minimax_default") as hub:
-        waiting = [asyncio.create_task(hub.look(it, "v2", after=0.1, patience=60, again=again)) for it in bought]
+        waiting = [asyncio.create_task(hub.poll(it, "v2", after=0.1, within=60, reschedule=again)) for it in bought]
         changed = [await waiting[2], await waiting[4]]
         for task in waiting:
             task.cancel()

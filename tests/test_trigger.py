@@ -221,7 +221,7 @@ async def test_a_status_that_nobody_documents_is_waited_on(bought, minimax_emula
 
 async def test_triggers_of_one_connection_share_one_client(bought, minimax_emulator):
     await asyncio.gather(*(outcome(trigger(bought)) for _ in range(50)))
-    assert not hub._hubs.get(asyncio.get_running_loop())
+    assert not hub._pollers.get(asyncio.get_running_loop())
 
 
 async def test_a_trigger_that_is_cancelled_gives_its_client_back(bought, minimax_emulator):
@@ -231,7 +231,7 @@ async def test_a_trigger_that_is_cancelled_gives_its_client_back(bought, minimax
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert not hub._hubs.get(asyncio.get_running_loop())
+    assert not hub._pollers.get(asyncio.get_running_loop())
 
 
 def test_a_trigger_is_rebuilt_from_what_it_serialises():
@@ -255,16 +255,16 @@ def test_a_trigger_of_an_older_version_is_still_understood():
 def test_a_clip_in_the_arguments_survives_and_may_have_what_a_later_version_adds():
     clip = {"model": "m", "resolution": "768P", "duration": 6, "bought_at": 1.0, "seed": 7}
     it = trigger("T", poll_interval=None, clip=clip)
-    assert MinimaxTaskTrigger(**json.loads(json.dumps(it.serialize()[1])))._pace() == it._pace()
+    assert MinimaxTaskTrigger(**json.loads(json.dumps(it.serialize()[1])))._schedule() == it._schedule()
 
 
 def test_the_pace_that_the_author_sets_holds_whatever_is_known_of_the_clip():
     it = trigger("T", poll_interval=3.0, clip={"model": "MiniMax-Hailuo-02", "bought_at": 1.0})
-    assert it._pace() == FixedInterval(3.0)
+    assert it._schedule() == FixedInterval(3.0)
 
 
 async def test_with_a_pace_of_its_own_it_learns_how_long_the_clip_took(bought, mocker):
-    known = mocker.patch.object(foresight, "experience").return_value
+    known = mocker.patch.object(foresight, "duration_stats").return_value
     known.timetable = PollTimetable([0.0, 100.0], [0.0, 1000.0])
     clip = {"model": "m", "bought_at": time.time() - 60}
     assert (await outcome(trigger(bought, poll_interval=None, clip=clip))).error is None
@@ -273,7 +273,7 @@ async def test_with_a_pace_of_its_own_it_learns_how_long_the_clip_took(bought, m
 
 
 async def test_nothing_is_learnt_from_a_task_that_failed(bought, minimax_emulator, mocker):
-    known = mocker.patch.object(foresight, "experience").return_value
+    known = mocker.patch.object(foresight, "duration_stats").return_value
     known.timetable = PollTimetable([0.0, 100.0], [0.0, 1000.0])
     minimax_emulator.set_job(bought, state="failed", code=1027)
     clip = {"model": "m", "bought_at": time.time()}

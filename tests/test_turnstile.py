@@ -25,7 +25,7 @@ class Line:
 
     async def wait(self, name: str, asked_at: float, per_minute: int = PER_MINUTE, conn_id: str = "c") -> None:
         with shared_limiter(conn_id, per_minute) as turnstile:
-            await turnstile.turn(asked_at)
+            await turnstile.acquire(asked_at)
             self.passed.append(name)
             self.times.append(time.monotonic())
 
@@ -109,7 +109,7 @@ async def test_who_leaves_makes_no_gap(line):
 
 async def test_how_many_wait_is_known_without_those_who_left():
     with shared_limiter("c", 1) as turnstile:
-        waiting = [asyncio.create_task(turnstile.turn(n)) for n in range(3)]
+        waiting = [asyncio.create_task(turnstile.acquire(n)) for n in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
         await asyncio.sleep(0)
@@ -144,7 +144,7 @@ async def test_nothing_is_left_behind_by_the_last(line):
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
-    assert not turnstiles._turnstiles[asyncio.get_running_loop()]
+    assert not turnstiles._limiters[asyncio.get_running_loop()]
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -158,7 +158,7 @@ def test_each_loop_has_a_turnstile_of_its_own():
 
 async def test_nothing_runs_while_it_is_nobodys_turn():
     with shared_limiter("c", 1) as turnstile:
-        waiting = asyncio.create_task(turnstile.turn(1))
+        waiting = asyncio.create_task(turnstile.acquire(1))
         await asyncio.sleep(0.05)
         assert asyncio.all_tasks() == {asyncio.current_task(), waiting}
         waiting.cancel()

@@ -117,7 +117,7 @@ class PushReader:
             try:
                 self._note(await read_recent(self._conn_id))
             except Exception as error:
-                # Of Airflow's own kinds, by version. Polls go on at their usual pace.
+                # Of Airflow's own kinds, by version. Polls go on as usual.
                 if pause == READ_EVERY:
                     log.warning(
                         "The pushes of connection %r cannot be read, so its tasks are polled: %s",

@@ -17,9 +17,9 @@ ONCE_MORE = 5.0
 @dataclass(slots=True)
 class PushedSchedule:
     """
-    The pace of polls of a task that was bought with a callback.
+    The times of polls of a task that was bought with a callback.
 
-    :param usual: the pace without pushes.
+    :param usual: the schedule without pushes.
     :param task: what was pushed of it.
     :param is_stretched: whether the last wait was longer than usual, because pushes arrive.
     """
@@ -29,18 +29,18 @@ class PushedSchedule:
     is_stretched: bool = False
     _repeated: bool = False
 
-    def delay(self, now: float, looks: int, jitter: float) -> float:
+    def delay(self, now: float, polls: int, jitter: float) -> float:
         """
         Return the seconds to wait.
 
         :param now: the time, in epoch seconds.
-        :param looks: how many polls there were.
+        :param polls: how many polls there were.
         :param jitter: a number from 0 to 1, the same for all polls of a task, that spreads the polls of many tasks.
         """
-        usual = self.usual.delay(now, looks, jitter)
+        usual = self.usual.delay(now, polls, jitter)
         before, self.is_stretched = self.is_stretched, False
         if self.task.is_over:
-            if looks == 0:
+            if polls == 0:
                 return 0.0
             self.task.is_polled = True
             if not self._repeated:
@@ -53,21 +53,21 @@ class PushedSchedule:
         return max(usual, SAFETY_NET * (2 if before else 1) * (1 + jitter))
 
 
-def learn_duration(pace: PollSchedule, running_at: float | None, ended_by: float) -> None:
+def learn_duration(schedule: PollSchedule, running_at: float | None, ended_by: float) -> None:
     """
-    Take into account how long a clip took, if its pace goes by that.
+    Take into account how long a clip took, if its schedule goes by that.
 
-    :param pace: the pace at which it was polled.
+    :param schedule: the schedule by which it was polled.
     :param running_at: when it was last seen not to be done, in epoch seconds, if it was.
     :param ended_by: when it was seen to be done, in epoch seconds.
     """
-    if isinstance(pace, PushedSchedule):
-        if pace.task.is_over:
+    if isinstance(schedule, PushedSchedule):
+        if schedule.task.is_over:
             # It had just ended when it was polled.
             running_at = ended_by
-        elif pace.is_stretched:
+        elif schedule.is_stretched:
             # It may have ended minutes ago.
             return
-        pace = pace.usual
-    if isinstance(pace, LearnedSchedule):
-        pace.learn(running_at, ended_by)
+        schedule = schedule.usual
+    if isinstance(schedule, LearnedSchedule):
+        schedule.learn(running_at, ended_by)

@@ -144,7 +144,7 @@ class TaskWait:
         pace = (
             learned_schedule(self.hook.minimax_conn_id, clip) if poll_interval is None else FixedInterval(poll_interval)
         )
-        poller = TaskPoller(self.minimax_task_id, deadline=self.deadline, pace=pace)
+        poller = TaskPoller(self.minimax_task_id, deadline=self.deadline, schedule=pace)
         step: KeepPolling | Outcome = poller.start(time.time())
         while isinstance(step, KeepPolling):
             if step.note:

@@ -80,7 +80,7 @@ class Progress:
         pending = [self._made_at(task) for task in tasks if not task.is_over]
         since = max(self.since, min([*pending, now - LISTED_WITHIN]), now - LISTED_FOR)
         if since < self.since + LISTED_WITHIN:
-            # In steps, so that not every look at the list writes.
+            # In steps, so that not every reading of the list writes.
             since = self.since
         later = {task.minimax_task_id for task in tasks if task.is_over and self._made_at(task) >= since}
         return Progress(since, tuple(sorted(later)))
@@ -101,7 +101,7 @@ class MinimaxClipsTrigger(BaseEventTrigger):
     Tasks that have ended before the watcher runs for the first time are left out. Needs Airflow 3.3 or later.
 
     :param minimax_conn_id: the connection; MiniMax itself, as gateways have no list.
-    :param poll_interval: seconds between two looks at the list, more than 0.
+    :param poll_interval: seconds between two readings of the list, more than 0.
     :param model: which model's clips; all by default.
     :raises MinimaxRequestError: ``poll_interval`` is not more than 0, or this Airflow is too old.
     """
@@ -125,7 +125,7 @@ class MinimaxClipsTrigger(BaseEventTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look at the list as long as the watcher lives."""
+        """Read the list as long as the watcher lives."""
         from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 
         said = ""

@@ -29,7 +29,7 @@ class Told(DurationStats):
 
     def __init__(self, law: DurationModel) -> None:
         super().__init__(UNKNOWN)
-        self.timetable = foresight.PollTimetable.of(law, longest=foresight.LONGEST_GAP, start=0.0)
+        self.timetable = foresight.PollTimetable.from_model(law, longest=foresight.LONGEST_GAP, start=0.0)
 
 
 def learnt(durations: list[float]) -> DurationStats:
@@ -109,7 +109,7 @@ def test_a_kind_that_nobody_knows_is_looked_at_every_ten_seconds():
     assert [pace.delay(1.0, looks, 0.5) for looks in (0, 1, 2)] == [5, 10, 10]
 
 
-def test_a_few_clips_are_not_yet_an_experience():
+def test_a_few_clips_are_not_yet_an_duration_stats():
     known = learnt([100.0] * (ENOUGH - 1))
     assert known.timetable is None
     known.learn(100.0)
@@ -169,5 +169,5 @@ def test_what_is_said_of_how_long_models_take_is_data_with_its_source():
 
 def test_a_kind_is_learnt_of_once_for_all_who_ask():
     kind = Kind("c", "m", "768P", 6)
-    assert foresight.experience(kind) is foresight.experience(Kind("c", "m", "768P", 6))
-    assert foresight.experience(kind) is not foresight.experience(Kind("other", "m", "768P", 6))
+    assert foresight.duration_stats(kind) is foresight.duration_stats(Kind("c", "m", "768P", 6))
+    assert foresight.duration_stats(kind) is not foresight.duration_stats(Kind("other", "m", "768P", 6))

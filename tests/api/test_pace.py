@@ -34,7 +34,7 @@ DONE = VideoTask("T", TaskState.SUCCEEDED, "Success", file_id="F", width=1366, h
 
 
 def watch(**options) -> TaskPoller:
-    return TaskPoller("T", **{"deadline": 1000.0, "pace": FixedInterval(10.0), "jitter": 0.5} | options)
+    return TaskPoller("T", **{"deadline": 1000.0, "schedule": FixedInterval(10.0), "jitter": 0.5} | options)
 
 
 def test_looks_are_an_interval_apart():
@@ -73,7 +73,7 @@ def test_a_look_that_shows_nothing_new_is_judged_without_a_word_as_any_other():
     for it in (quietly, aloud):
         it.after(RUNNING, 0.0)
         it.after(MinimaxUnavailableError("down"), 5.0)
-    assert quietly.again(RUNNING, 10.0) == aloud.after(RUNNING, 10.0).seconds
+    assert quietly.reschedule(RUNNING, 10.0) == aloud.after(RUNNING, 10.0).seconds
     assert vars(quietly) == vars(aloud)
 
 
@@ -92,7 +92,7 @@ def test_what_is_new_is_left_for_the_one_who_waits(before, seen, now):
     for task in before:
         it.after(task, 0.0)
     noted = dict(vars(it))
-    assert it.again(seen, now) is None
+    assert it.reschedule(seen, now) is None
     assert vars(it) == noted
 
 
@@ -175,7 +175,7 @@ def test_trouble_with_the_connection_is_noted_once_a_change_and_so_is_its_end():
         it.after(copy(seen), float(n)).note for n, seen in enumerate([RUNNING, gone, gone, refused, refused, gone])
     ]
     assert [note is not None for note in notes] == [True, True, False, True, False, True]
-    assert it.again(RUNNING, 6.0) is None
+    assert it.reschedule(RUNNING, 6.0) is None
     assert it.after(RUNNING, 6.0).note == "MiniMax task T: Processing"
     assert it.after(RUNNING, 7.0).note is None
 

@@ -19,7 +19,7 @@ from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import schedule
 from airflow_provider_minimax.polling.poller import FixedInterval, Outcome
 from airflow_provider_minimax.polling.pushed import ONCE_MORE, SAFETY_NET, PushedSchedule
-from airflow_provider_minimax.polling.schedule import Kind, experience
+from airflow_provider_minimax.polling.schedule import Kind, duration_stats
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.callbacks.conftest import SOON, Server, needs_record, stored, v1, v2
 
@@ -243,7 +243,7 @@ async def test_the_last_poll_at_the_deadline_stays(reads, buy, wait, push, minim
 
 async def test_how_long_a_clip_took_is_learnt_from_a_push_too(reads, buy, wait, push, declared, minimax_emulator):
     """Nobody saw it go on, so without a push half of its time would be taken for all of it."""
-    experience.cache_clear()
+    duration_stats.cache_clear()
     for _ in range(schedule.ENOUGH):
         bought, attempt = buy(), new_attempt()
         minimax_emulator.set_job(bought, "success")
@@ -251,7 +251,7 @@ async def test_how_long_a_clip_took_is_learnt_from_a_push_too(reads, buy, wait, 
         clip = {"model": "a model", "bought_at": time.time() - 100}
         async with asyncio.timeout(SOON):
             await wait(bought, attempt, poll_interval=None, clip=clip)
-    known = experience(Kind(declared, "a model"))
+    known = duration_stats(Kind(declared, "a model"))
     assert min(known._seen) > 95
 
 

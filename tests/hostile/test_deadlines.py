@@ -139,7 +139,7 @@ async def test_in_a_pause_that_the_platform_asked_for_the_check_at_the_deadline_
         connect_to(server.url)
         first = asyncio.create_task(outcome(trigger(time.time() + 2.5)))
         loop = asyncio.get_running_loop()
-        while not (hubs := hub._hubs.get(loop)) or not hubs["minimax_default"]._resume:  # noqa: ASYNC110 - no event is set
+        while not (hubs := hub._pollers.get(loop)) or not hubs["minimax_default"]._resume:  # noqa: ASYNC110 - no event is set
             await asyncio.sleep(0.01)
         others = [outcome(trigger(time.time() + 2.5)) for _ in range(3)]
         outcomes = await asyncio.gather(first, *others)
