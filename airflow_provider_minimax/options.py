@@ -156,7 +156,7 @@ class DeliveryOptions:
     """
     What an author may choose about the clip's file.
 
-    :param output_path: where the clip shall land, if anywhere; as it was written or rendered, read when it is needed.
+    :param output_path: where to put the clip, if anywhere; as it was written or rendered, read when it is needed.
     :param overwrite: whether a file that is there already may be replaced: ``False``, ``True``, or ``"changed"`` if the
         request has changed since.
     :param check: how closely to examine the clip first: ``"none"``, ``"basic"`` or ``"full"``.
@@ -193,7 +193,7 @@ class DeliveryOptions:
 
     @property
     def may_replace(self) -> bool:
-        """Whether another file in the clip's place may be replaced once a clip is bought for it."""
+        """Whether another file at the destination may be replaced once a clip is bought for it."""
         return bool(self.overwrite)
 
     def check_dependencies(self) -> None:
@@ -212,7 +212,7 @@ class DeliveryOptions:
 
 def check_changed(delivery: DeliveryOptions, purchase: PurchaseOptions) -> None:
     """
-    Check that something tells whether a request has changed, if that decides.
+    Check that it can be known whether a request has changed, if that decides.
 
     :param delivery: what the author chose about the file.
     :param purchase: what the author chose about buying.
@@ -220,7 +220,7 @@ def check_changed(delivery: DeliveryOptions, purchase: PurchaseOptions) -> None:
     """
     if delivery.overwrite == "changed" and (delivery.output_path is None or not purchase.durable):
         raise MinimaxRequestError(
-            "overwrite='changed': needs output_path and durable=True: the receipt next to the output tells whether the "
+            "overwrite='changed': needs output_path and durable=True: the receipt next to the output shows whether the "
             "request has changed",
             billing=NOTHING_BOUGHT,
         )
@@ -228,7 +228,7 @@ def check_changed(delivery: DeliveryOptions, purchase: PurchaseOptions) -> None:
 
 def check_output_path(output_path: Any) -> None:
     """
-    Check where something shall land, as far as that is known already.
+    Check an output path, as far as it is known already.
 
     :param output_path: the path or URL, if any.
     :raises MinimaxRequestError: it is none.

@@ -325,7 +325,7 @@ def killed(connect, minimax_emulator, context, state="preparing", **changes) -> 
     ("state", "said"),
     [
         ("preparing", "was cancelled while it was queued, which is free of charge"),
-        ("processing", "cannot be cancelled: it goes on and is billed"),
+        ("processing", "cannot be cancelled: it keeps running and is billed"),
         ("success", "succeeded meanwhile and is billed"),
     ],
 )
@@ -553,18 +553,18 @@ async def test_a_killed_trigger_speaks_before_airflow_ends_it(
     queued, minimax_emulator, supervisor, log_of, monkeypatch
 ):
     minimax_emulator.fault("slow", operation="query", seconds=5)
-    monkeypatch.setattr("airflow_provider_minimax.polling.cancel._PATIENCE", 0.2)
+    monkeypatch.setattr("airflow_provider_minimax.polling.cancel._CANCEL_WITHIN", 0.2)
     log, supervisor.attempt = log_of(MinimaxTaskTrigger), "first"
     await waiting_trigger(queued).on_kill()
     assert (
-        f"Task {queued} could not be cancelled (the platform did not answer within 0.2 s), so it may go on"
+        f"Task {queued} could not be cancelled (the platform did not answer within 0.2 s), so it may keep running"
         in log.said()
     )
 
 
 @pytest.mark.parametrize(
     ("state", "said"),
-    [("preparing", "was cancelled while it was queued"), ("processing", "it goes on and is billed")],
+    [("preparing", "was cancelled while it was queued"), ("processing", "it keeps running and is billed")],
 )
 def test_a_wait_that_timed_out_cancels_if_asked_to(state, said, connect, minimax_emulator, context, tmp_path):
     connect()
@@ -582,7 +582,7 @@ def test_a_wait_that_timed_out_leaves_a_task_alone_that_another_one_bought(conne
     minimax_emulator.configure(lifecycle="manual")
     options = {"timeout": 0.05, "output_path": str(tmp_path / "boat.mp4")}
     for run_id, cancels in (("one", False), ("other", True)):
-        with pytest.raises(MinimaxTaskTimeoutError, match="goes on and will be billed"):
+        with pytest.raises(MinimaxTaskTimeoutError, match="keeps running and will be billed"):
             generate(cancel_on_timeout=cancels, **options).execute({"ti": FakeTaskInstance(run_id=run_id)})
     assert minimax_emulator.jobs[0]["state"] == "preparing"
 

@@ -170,7 +170,7 @@ def test_a_wait_that_took_too_long_says_that_nothing_can_be_cancelled(
     connect(platform)
     minimax_emulator.configure(lifecycle="manual")
     operator = generate(output_path=str(tmp_path / "boat.mp4"), timeout=0.1, cancel_on_timeout=True)
-    with pytest.raises(AirflowSensorTimeout, match=r"could not be cancelled .*so it may go on and be billed"):
+    with pytest.raises(AirflowSensorTimeout, match=r"could not be cancelled .*so it may keep running and be billed"):
         operator.execute(context)
     wait = MinimaxTaskSensor(
         task_id="wait",
@@ -181,7 +181,7 @@ def test_a_wait_that_took_too_long_says_that_nothing_can_be_cancelled(
         timeout=0.1,
         cancel_on_timeout=True,
     )
-    with pytest.raises(AirflowSensorTimeout, match=r"could not be cancelled .*so it may go on and be billed"):
+    with pytest.raises(AirflowSensorTimeout, match=r"could not be cancelled .*so it may keep running and be billed"):
         wait.execute(context)
     assert sent(minimax_emulator, "DELETE") == []
     assert minimax_emulator.jobs[0]["state"] == "preparing"

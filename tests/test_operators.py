@@ -311,7 +311,7 @@ def test_a_wait_that_takes_too_long_fails_at_once_and_says_what_goes_on(connect,
     with pytest.raises(AirflowSensorTimeout) as raised:
         generate(wait_for_completion=True, deferrable=False, timeout=0.2).execute(context)
     assert isinstance(raised.value, MinimaxTaskTimeoutError)
-    assert "goes on and will be billed" in str(raised.value)
+    assert "keeps running and will be billed" in str(raised.value)
     assert context["ti"].xcoms["task_id"] in str(raised.value)
 
 

@@ -122,7 +122,7 @@ async def test_a_wait_without_end_times_out_or_skips(bought, context, minimax_em
         await ended(sensor(bought, deferrable=deferrable, timeout=0.2, **options), context)
     if error is AirflowSensorTimeout:
         assert isinstance(raised.value, MinimaxTaskTimeoutError)
-        assert f"Task {bought} goes on and will be billed" in str(raised.value)
+        assert f"Task {bought} keeps running and will be billed" in str(raised.value)
 
 
 @WAYS

@@ -165,7 +165,7 @@ async def test_a_connection_that_cannot_be_used_until_the_deadline_is_a_time_out
     error = (await outcome(trigger(bought, minimax_conn_id=conn_id, deadline=time.time() + 0.5))).error
     assert isinstance(error, MinimaxTaskTimeoutError)
     assert "the triggerer cannot use the connection just now" in str(error)
-    assert f"Task {bought} goes on and will be billed" in str(error)
+    assert f"Task {bought} keeps running and will be billed" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def rendered_paths(operator: Any, seen_oids: set[int]) -> Iterator[None]:
     operator._written_path = operator.output_path if is_written else ""
     yield
     if wants_path and operator.output_path is None:
-        # A clip without a destination is not what was asked for; this is no path, and is refused as such.
+        # The author wanted a clip delivered; this is no path, and is refused as such.
         operator.output_path = ""
 
 
@@ -49,7 +49,7 @@ class DeliversClips(BaseOperator):
     """
     An operator that delivers clips, and reports them to assets, to lineage, and in its links.
 
-    :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows; one that ends
+    :param output_path: where to put the clip: a path, or any URL that Airflow's object storage knows; one that ends
         with a slash is a folder, in which the clip gets a name made of this task's. Its receipt is kept next to it.
         Templated.
     :param overwrite: whether a file that is already there, and is not this clip, may be replaced.

@@ -39,7 +39,7 @@ class Failures:
     :param context: the context of the Airflow task that buys.
     :param product: what is bought.
     :param options: what the author chose about buying.
-    :param log: where to say that a retry goes on.
+    :param log: where to say that a retry continues.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Failures:
     @contextmanager
     def after_purchase(self, minimax_task_id: str | None) -> Iterator[None]:
         """
-        Let a failure in here be retried if a retry goes on with the purchase, and only then.
+        Let a failure in here be retried if a retry continues with the purchase, and only then.
 
         :param minimax_task_id: the remote task that was bought.
         """
@@ -99,10 +99,10 @@ class Failures:
             error.minimax_task_id = error.minimax_task_id or minimax_task_id
         if isinstance(error, AirflowFailException | AirflowSensorTimeout | _RetryBuysAnotherError):
             return error
-        if self._next_try_goes_on(minimax_task_id):
+        if self._next_try_continues(minimax_task_id):
             if isinstance(error, MinimaxError):
                 error.resumable = True
-            self._log.warning("MiniMax task %s is in the receipt: a retry goes on from there.", minimax_task_id)
+            self._log.warning("MiniMax task %s is in the receipt: a retry continues from there.", minimax_task_id)
             return error
         what = str(error) if isinstance(error, AirflowException) else redact(f"{type(error).__name__}: {error}.")
         return AirflowFailException(
@@ -110,7 +110,7 @@ class Failures:
             f"{minimax_task_id}) and a retry would buy another. {self._product.how_to_get_it}"
         )
 
-    def _next_try_goes_on(self, minimax_task_id: str | None) -> bool:
+    def _next_try_continues(self, minimax_task_id: str | None) -> bool:
         """Whether the next try finds the purchase, or stops before it buys because it cannot read the receipt."""
         if not self._options.durable:
             return False

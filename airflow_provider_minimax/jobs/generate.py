@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Clip:
-    """A clip of a request, about which no other Airflow task is told before it is there."""
+    """A clip of a request, which no other Airflow task waits for."""
 
     product_name = "clip"
     how_to_get_it = "Get it with MinimaxTaskSensor and MinimaxVideoDownloadOperator and this id, free of charge."
@@ -52,7 +52,7 @@ def generate(
     delivery: DeliveryOptions,
 ) -> dict[str, Any]:
     """
-    Buy what is asked for once, wait for it and deliver it, for the Airflow task that runs.
+    Buy what is requested once, wait for it and deliver it, for the Airflow task that runs.
 
     :param hook: the way to the platform; left open.
     :param request: what to make.

@@ -178,7 +178,7 @@ class PurchaseJob:
         return Purchase(held.receipt, request, outcome, isinstance(held, Done))
 
     def publish(self, purchase: Purchase) -> None:
-        """Tell other Airflow tasks what was bought."""
+        """Publish what was bought to other Airflow tasks."""
         values: dict[str, Any] = {"task_id": purchase.minimax_task_id, "api_version": purchase.receipt.api_version}
         if self._destination is not None:
             values["output_path"] = storable(self._destination.url)
@@ -319,7 +319,7 @@ class PurchaseJob:
         )
 
     def _obtain(self, buyer: Buyer) -> Bought | Resume | Done | Deferral:
-        """Buy unless that was done; queue again after a refusal, and after a lost answer say where to look."""
+        """Buy unless that was done; queue again after a refusal; after a lost answer, name what the platform lists."""
         try:
             held = buyer.obtain()
         except MinimaxRateLimitError as refusal:
@@ -357,7 +357,7 @@ class PurchaseJob:
     @contextmanager
     def after_purchase(self, minimax_task_id: str | None) -> Iterator[None]:
         """
-        Let a failure in here be retried if a retry goes on with the purchase, and only then.
+        Let a failure in here be retried if a retry continues with the purchase, and only then.
 
         :param minimax_task_id: the remote task that was bought.
         """

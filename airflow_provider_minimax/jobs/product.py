@@ -39,7 +39,7 @@ class Product(Protocol):
         """Return what to ask for."""
 
     def publish(self, context: Context, values: Mapping[str, Any]) -> None:
-        """Tell other Airflow tasks what was bought, before the wait for it."""
+        """Publish what was bought to other Airflow tasks, before the wait for it."""
 
     def pictures(self) -> tuple[str, ...]:
         """Return where the pictures came from that go into the request, for lineage."""

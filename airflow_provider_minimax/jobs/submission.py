@@ -109,7 +109,7 @@ class Submission:
             raise MinimaxSubmissionUnknownError(
                 f"the execution_timeout of {self._execution_timeout} passed while the submission was under way",
                 billing="It may have been bought and may be billed.",
-                hint="Look at the platform's console before running this task again, and give it more time.",
+                hint="Check the platform's console before running this task again, and give it more time.",
             ) from error
         finally:
             self.is_under_way = False
@@ -146,10 +146,10 @@ def prepare_request(
 def _was_submitted_before(
     hook: MinimaxHook, written: PaidRequest, receipt: Receipt | None, options: PurchaseOptions, context: Context
 ) -> bool:
-    """Whether an earlier try, which this one goes on from, submitted the same request as its author wrote it."""
+    """Whether an earlier try, which this one continues, submitted the same request as its author wrote it."""
     if receipt is None or receipt.asked is None or receipt.owner != owner_of(context):
         return False
     ti: Any = context["ti"]
-    goes_on = options.on_clear == "reuse" or receipt.max_tries in (None, ti.max_tries)
+    continues = options.on_clear == "reuse" or receipt.max_tries in (None, ti.max_tries)
     fingerprint = source_fingerprint_of(written, hook.account(), hook.api_version(written.model))
-    return goes_on and receipt.asked == fingerprint
+    return continues and receipt.asked == fingerprint

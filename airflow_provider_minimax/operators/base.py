@@ -50,7 +50,7 @@ class PurchaseOperator(DeliversClips):
     :param deferrable: whether that wait, and the one for a submission slot if the connection has a
         ``rate_limit_per_minute`` or the platform refused, is in the triggerer, without a worker slot; by default what
         Airflow's option ``[operators] default_deferrable`` says.
-    :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows, such as
+    :param output_path: where to put the clip: a path, or any URL that Airflow's object storage knows, such as
         ``s3://my_aws_conn@bucket/clips/boat.mp4``. One that ends with a slash is a folder, in which the clip gets a
         name of its own, made of dag, run, task and map index. The receipt is kept next to it. With
         ``wait_for_completion=False`` it only says where the receipt goes; give the same (it is pushed to XCom under the
@@ -68,8 +68,8 @@ class PurchaseOperator(DeliversClips):
     :param preview: whether to make a poster frame and a contact sheet next to the clip. Needs the extra ``[media]``.
     :param durable: whether to keep a receipt. Without one (also on Airflow before 3.3 without ``output_path``) every
         failure after the purchase is final, and a task whose worker dies buys again when it is retried.
-    :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"`` goes on with
-        it, wherever a receipt of it survives (Airflow 3.4 drops what a cleared task had stored, so without
+    :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"`` continues
+        with it, wherever a receipt of it survives (Airflow 3.4 drops what a cleared task had stored, so without
         ``output_path`` none does), unless the request has changed; ``"resubmit"`` buys another.
     :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost, so that a clip may have
         been bought, and the platform posted nothing of it to ``callback_url="auto"`` either: ``"fail"`` stops and says
@@ -236,7 +236,7 @@ class PurchaseOperator(DeliversClips):
     # -- how Airflow calls it ------------------------------------------------------------------------------------------
 
     def execute(self, context: Context) -> Any:
-        """Buy the clip unless that was done, then wait for it as asked."""
+        """Buy the clip unless that was done, then wait for it as the options say."""
         return self._run(context)
 
     def execute_in_turn(self, context: Context, event: Any) -> Any:
@@ -252,7 +252,7 @@ class PurchaseOperator(DeliversClips):
         return self._run(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Turn the trigger's event into the result, and fetch the clip if asked to."""
+        """Turn the trigger's event into the result, and deliver the clip if the options say so."""
         with self._opened_job(context) as job:
             outcome = _outcome_of(event)
             job.minimax_task_id = _id_of(outcome) or _published_id(context) or job.recorded_id()

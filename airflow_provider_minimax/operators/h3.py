@@ -1,4 +1,4 @@
-"""The operators for what MiniMax-H3 has besides clips: a clip made anew in 2K, and a better prompt."""
+"""The operators for what MiniMax-H3 has besides clips: a clip re-rendered in 2K, and a better prompt."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FOR_CLIPS: dict[str, Any] = {
 
 class MinimaxVideoRegenerationOperator(PurchaseOperator):
     """
-    Buy a clip of MiniMax-H3 once more, in 2K: the one of 768P that is worth it, after somebody has seen it.
+    Re-render an approved 768P clip of MiniMax-H3 in 2K.
 
     It buys, waits, cancels and delivers as
     :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator` does, with the same receipts. On
@@ -52,8 +52,8 @@ class MinimaxVideoRegenerationOperator(PurchaseOperator):
     .. seealso:: :doc:`/h3` and :doc:`/never-pay-twice`
 
     Either ``source_task_id`` is given, or ``base_video`` with all that the clip was made of: ``prompt``, frames and
-    references, exactly as they were sent then. What is not listed here is as in
-    :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator`.
+    references, exactly as they were sent then. The options besides these, such as ``output_path``, are those of
+    :class:`~airflow_provider_minimax.operators.base.PurchaseOperator`.
 
     :param source_task_id: the remote task that made the clip, usually the XCom of the task that submitted it: of the
         same account, succeeded, at most seven days old. MiniMax has to enable an account for it. Templated, like all
@@ -139,21 +139,21 @@ class MinimaxVideoRegenerationOperator(PurchaseOperator):
 
 class MinimaxPromptRewriteOperator(PurchaseOperator):
     """
-    Buy a better prompt for a clip of MiniMax-H3: a description of shots and sounds, written by MiniMax's own model.
+    Ask MiniMax to improve the prompt for a clip of MiniMax-H3: its own model writes a description of shots and sounds.
 
     It returns the prompt, so that it can be another operator's ``prompt``. A rewriting is charged by the token and
     costs a cent or two; it is bought once all the same: on Airflow 3.3 and later a receipt is kept in the task state
-    store, and a retry goes on with what an earlier try bought. On MiniMax itself only.
+    store, and a retry continues with what an earlier try bought. On MiniMax itself only.
 
     .. seealso:: :doc:`/h3`
 
-    What it shall be written for is described as for a clip; frames and references are looked at too. Give the same ones
-    in the same order to the operator that makes the clip. What is not listed here is as in
-    :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator`.
+    The clip that the prompt is for is described as for the operator that makes it; frames and references are taken into
+    account too. Give the same ones in the same order to that operator. Its options besides these, such as ``timeout``,
+    are those of :class:`~airflow_provider_minimax.operators.base.PurchaseOperator`, without those for a clip's file.
 
     :param prompt: what to show, in any words; at most 7000 characters. Templated, like all fields down to
         ``extra_body``.
-    :param duration: how long the clip shall be that the prompt is for: from 4 to 15 seconds.
+    :param duration: how long the clip is that the prompt is for: from 4 to 15 seconds.
     :param ratio: its width to height: ``21:9``, ``16:9``, ``4:3``, ``1:1``, ``3:4`` or ``9:16``, needed for text alone;
         or ``adaptive``, the default wherever there are pictures to go by.
     :param first_frame_image: the opening frame of the clip.

@@ -42,15 +42,16 @@ _PICTURES = ("first_frame_image", "last_frame_image", "subject_reference", "refe
 
 class MinimaxVideoGenerationOperator(PurchaseOperator):
     """
-    Buy one clip: submit a request, publish the remote task id, and if asked to, wait for the clip and fetch it.
+    Buy one clip: submit a request, publish the remote task id and, if the options say so, wait for the clip and deliver
+    it.
 
     The id is pushed to XCom under the key ``task_id`` as soon as it is known. What is bought is written down in a
     receipt: next to the output (``clip.mp4.receipt.json``), and on Airflow 3.3 and later in the task state store. So a
-    retry goes on with the clip that an earlier try bought, whatever that one died of, and never buys another.
+    retry continues with the clip that an earlier try bought, whatever that one died of, and never buys another.
 
     .. seealso:: :doc:`/howto/operator` and :doc:`/never-pay-twice`
 
-    "H3" below stands for ``MiniMax-H3`` and its kin, which are on the second version of MiniMax's API; the model
+    "H3" below stands for ``MiniMax-H3`` and the other H3 models, on the second version of MiniMax's API; the model
     decides which version it is, and nothing else has to be said. The version is pushed to XCom under the key
     ``api_version``.
 
@@ -84,21 +85,21 @@ class MinimaxVideoGenerationOperator(PurchaseOperator):
     :param callback_url: where the platform posts status changes. ``"auto"``: to this Airflow's own receiver, so that
         the task is resumed within seconds, and a lost answer is made up for: :doc:`/callbacks`. A URL: to a receiver of
         yours, which must echo the platform's challenge within 3 seconds or the request is refused.
-    :param extra: further wishes; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is ``disabled``, ``balanced`` or
+    :param extra: further settings; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is ``disabled``, ``balanced`` or
         ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.
     :return: the remote task id; with ``wait_for_completion`` a dict with ``task_id``, ``state``, ``file_id``,
-        ``width``, ``height``, ``duration`` (each ``None`` where the platform does not tell), and with ``output_path``
-        also ``output_path``, ``size`` in bytes and ``sha256``.
+        ``width``, ``height``, ``duration`` (each ``None`` where the platform does not report it), and with
+        ``output_path`` also ``output_path``, ``size`` in bytes and ``sha256``.
     :raises MinimaxRequestError: the request is invalid: literals are checked when the DAG is parsed, the rest before
         anything is sent.
-    :raises MinimaxRateLimitError: the platform refused, or no turn to buy came in time; nothing was bought.
+    :raises MinimaxRateLimitError: the platform refused, or no submission slot came in time; nothing was bought.
     :raises MinimaxSubmissionUnknownError: no usable answer came, now or in an earlier try, so a clip may have been
         bought.
     :raises MinimaxReceiptError: the receipt cannot be read, or is that of another request; nothing was bought.
     :raises MinimaxReceiptStoreError: receipts cannot be kept just now; nothing was bought.
-    :raises MinimaxStorageError: the clip's place cannot be written just now; it is tried before anything is bought.
-    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry goes on from where it broke.
+    :raises MinimaxStorageError: the destination cannot be written just now; that is tried before anything is bought.
+    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry continues from where it broke.
     :raises MinimaxClipRejectedError: the clip is not what was asked for, by ``check``.
     """
 
@@ -159,7 +160,7 @@ class MinimaxVideoGenerationOperator(PurchaseOperator):
 
 class MinimaxVideoDownloadOperator(DeliversClips):
     """
-    Fetch a finished clip to its place. It buys nothing, so it may be retried; it fetches nothing twice either.
+    Download a finished clip. It buys nothing, so it may be retried; it downloads nothing twice either.
 
     .. seealso:: :doc:`/howto/operator` and :doc:`/delivery`
 
@@ -168,21 +169,21 @@ class MinimaxVideoDownloadOperator(DeliversClips):
     :param api_version: which version of MiniMax's API knows them: ``"v1"``, or ``"v2"`` for H3, which has no file ids.
         Left out, that is found out with one more request at most. The operator that submitted the task pushes this to
         XCom, under the key ``api_version``. Templated.
-    :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows; one that ends
+    :param output_path: where to put the clip: a path, or any URL that Airflow's object storage knows; one that ends
         with a slash is a folder, in which the clip gets a name made of this task's. Its receipt is kept next to it.
         Templated.
     :param overwrite: whether a file that is already there, and is not this clip, may be replaced.
-    :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
+    :param check: how closely to examine the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
         :class:`MinimaxVideoGenerationOperator` says.
     :param preview: whether to make a poster frame and a contact sheet next to the clip.
     :param minimax_conn_id: the connection that the clip was bought through. Templated.
     :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height``, ``duration`` (each ``None`` where
-        neither the platform nor ``check`` tells), ``output_path``, ``size`` in bytes and ``sha256``.
+        neither the platform nor ``check`` reports it), ``output_path``, ``size`` in bytes and ``sha256``.
     :raises MinimaxRequestError: not exactly one of the ids, or an ``output_path`` that is none or is taken.
-    :raises MinimaxReceiptError: the output is the place of another clip that is still to come.
-    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry goes on from where it broke.
-    :raises MinimaxStorageError: its place cannot be read or written just now.
-    :raises MinimaxClipRejectedError: the clip is not what was asked for, by ``check``; it is kept aside.
+    :raises MinimaxReceiptError: the output is that of another clip that is still to come.
+    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry continues from where it broke.
+    :raises MinimaxStorageError: the destination cannot be read or written just now.
+    :raises MinimaxClipRejectedError: the clip fails ``check``; it is kept next to the destination.
     """
 
     template_fields: Sequence[str] = ("minimax_task_id", "file_id", "api_version", "output_path", "minimax_conn_id")

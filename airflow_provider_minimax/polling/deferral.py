@@ -1,4 +1,4 @@
-"""Resuming after a deferral, with our errors in place of Airflow's general ones."""
+"""Resuming after a deferral, with our errors instead of Airflow's general ones."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def resume(
         raise MinimaxUnavailableError(
             f"the trigger broke, see the log above: {error}",
             minimax_task_id=minimax_task_id,
-            billing=f"Task {minimax_task_id or 'at the platform'} goes on and will be billed.",
+            billing=f"Task {minimax_task_id or 'at the platform'} keeps running and will be billed.",
             hint=_WAIT_ON,
         ) from error
 

@@ -186,7 +186,7 @@ def timed_out(minimax_task_id: str | None, problem: str, *, hint: str) -> Minima
     return MinimaxTaskTimeoutError(
         problem,
         minimax_task_id=minimax_task_id,
-        billing=f"Task {minimax_task_id or 'at the platform'} goes on and will be billed.",
+        billing=f"Task {minimax_task_id or 'at the platform'} keeps running and will be billed.",
         hint=hint,
     )
 

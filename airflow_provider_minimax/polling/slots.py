@@ -15,7 +15,7 @@ from airflow_provider_minimax.purchases.deferral import Deferral
 if TYPE_CHECKING:
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
-# How long nobody is sent again after a refusal that names no time; it doubles from one refusal to the next of a task.
+# How long nobody submits after a refusal that names no time; it doubles with each refusal of a task.
 _COOL_DOWN = 10.0
 _LONGEST_COOL_DOWN = 60.0
 # Several triggerers know nothing of each other, so their pauses do not end together.

@@ -1,4 +1,4 @@
-"""Waiting for a remote task, for operators and the sensor alike: in the worker itself, or handed to the triggerer."""
+"""Waiting for a remote task, for operators and the sensor alike: in the worker itself, or in the triggerer."""
 
 from __future__ import annotations
 

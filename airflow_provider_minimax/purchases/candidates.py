@@ -65,7 +65,7 @@ def _incomplete(problem: str) -> MinimaxUnavailableError:
 
 def describe_candidates(hook: MinimaxHook, orphan: Receipt) -> str | None:
     """
-    Say which remote tasks look like a submission whose answer was lost.
+    Say which remote tasks may be a submission whose answer was lost.
 
     :param hook: the way to the platform.
     :param orphan: the submission's receipt.

@@ -59,16 +59,16 @@ class TaskSignature:
         """Return the signature of what was asked for."""
         request = receipt.request or {}
         extra = request.get("extra_body")
-        asked: Mapping[str, Any] = {**request, **(extra if isinstance(extra, Mapping) else {})}
-        has_frames = "first_frame_image" in asked or "last_frame_image" in asked
-        duration = asked.get("duration")
+        requested: Mapping[str, Any] = {**request, **(extra if isinstance(extra, Mapping) else {})}
+        has_frames = "first_frame_image" in requested or "last_frame_image" in requested
+        duration = requested.get("duration")
         return cls(
             receipt.model,
-            _word(asked.get("resolution")),
+            _word(requested.get("resolution")),
             duration if isinstance(duration, int | float) and 0 < duration < _LONGEST else None,
             # A clip with frames gets theirs, whatever was asked for.
-            None if has_frames else _ratio(asked.get("ratio")),
-            str(asked.get("task_type", "generation")),
+            None if has_frames else _ratio(requested.get("ratio")),
+            str(requested.get("task_type", "generation")),
         )
 
     @classmethod
@@ -174,9 +174,9 @@ class ListingMatch:
 
     @property
     def unambiguous(self) -> VideoTask | None:
-        """The task that it must be, if there is one: no other may be, and nobody else's it may be."""
-        lone = self.candidates[0] if len(self.candidates) == 1 and not self.rivals else None
-        return lone if lone and lone.created_at else None
+        """The task that it must be, if there is one: no other can be, and nobody else can have bought it."""
+        only = self.candidates[0] if len(self.candidates) == 1 and not self.rivals else None
+        return only if only and only.created_at else None
 
 
 def conclude(

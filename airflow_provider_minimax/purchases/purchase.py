@@ -47,7 +47,7 @@ _PUSHED_WITHIN = timedelta(seconds=60)
 _PUSHED_AFTER_LOSS = 30.0
 # Each lost race leaves a receipt to go on with; storage where that does not hold is broken.
 _RACES = 5
-# Who takes longer from its intent to its request stood still, and may have been given up for dead meanwhile.
+# A process that takes longer from its intent to its request was stopped meanwhile, and others may take it for dead.
 _STOOD_STILL = timedelta(seconds=10)
 
 
@@ -254,7 +254,7 @@ class Buyer:
         return self._resolver.resolve(search.receipt)
 
     def _is_overtaken(self, intent: Receipt) -> bool:
-        """Whether this process stood still before its request, and somebody who took it for dead went on without it."""
+        """Whether this process was stopped before its request, and another one took it for dead and continued."""
         if not self._ledger.keeps or self._clock() - intent.intended_at < _STOOD_STILL:
             return False
         there = self._ledger.read()
@@ -285,7 +285,7 @@ class Buyer:
         return receipt
 
     def _taken_up(self, step: Resume | Done) -> Resume | Done:
-        """Write down what the earlier try could not: a clip that is there, or that this round goes on with it."""
+        """Write down what the earlier try could not: that the clip is there, or that this round continues with it."""
         receipt = step.receipt
         if isinstance(step, Done) and receipt.phase is not Phase.DELIVERED:
             receipt = receipt.delivered(self._clock())

@@ -1,7 +1,7 @@
 """
-After a lost answer, where the author said so: ask the platform's list, and go on with what was bought or buy.
+After a lost answer, where the author said so: search the platform's list, and continue with what was bought or buy.
 
-What is concluded is written down before anything follows from it, and only if nobody else wrote meanwhile.
+Each conclusion is written down before anything follows from it, and only if nobody else wrote meanwhile.
 """
 
 from __future__ import annotations

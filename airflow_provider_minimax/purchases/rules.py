@@ -39,9 +39,9 @@ class OutputState(Enum):
 
     MISSING = auto()
     MATCHES = auto()
-    """A file with the hash that was asked about."""
+    """A file with the expected hash."""
     DIFFERS = auto()
-    """A file, but with another hash, or none was known to ask about."""
+    """A file, but with another hash, or none was expected."""
 
 
 class Output(Protocol):
@@ -90,7 +90,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Look for the purchase of this receipt in the platform's list: its answer is lost."""
+    """Search the platform's list for the purchase of this receipt: its answer is lost."""
 
     receipt: Receipt
     note: str
@@ -122,7 +122,7 @@ def decide(
     :param found: the receipt, if there is one.
     :param spec: what the try wants.
     :param policy: what the author chose.
-    :param output: the clip's file; looked at only if it matters.
+    :param output: the clip's file; examined only if it matters.
     :param where: where the receipt is, for errors.
     :param now: the time.
     :raises MinimaxSubmissionUnknownError: an earlier submission may have bought the clip.
@@ -218,13 +218,13 @@ class _Case:
             return Resume(
                 self.found,
                 f"{self.task} was bought for the same request and output by {self.found.owner}; nothing more is "
-                "bought, and this task goes on with it.",
+                "bought, and this task continues with it.",
             )
         if self.is_retry:
-            return Resume(self.found, f"{self.task} is bought already; this task is retried, and goes on with it.")
+            return Resume(self.found, f"{self.task} is bought already; this task is retried, and continues with it.")
         return Resume(
             self.found,
-            f"{self.task} is bought already; this task was cleared, and goes on with it, which costs nothing. To buy "
+            f"{self.task} is bought already; this task was cleared, and continues with it, which costs nothing. To buy "
             "another clip, change the request, or set on_clear='resubmit', and clear the task again.",
         )
 
@@ -282,7 +282,7 @@ class _Case:
             return Search(
                 self.found,
                 f"The submission of {time_of(self.found.intended_at)} for {self.found.owner} got no answer; the "
-                "platform's list is asked whether it bought a clip, as on_orphaned_intent='adopt' says.",
+                "platform's list is searched for its clip, as on_orphaned_intent='adopt' says.",
             )
         raise orphaned(self.found, self.where)
 
@@ -303,7 +303,7 @@ class _Case:
         replaces = self.policy.overwrite is True and not self.is_retry
         if clip is OutputState.MATCHES:
             if replaces:
-                return self.buy(f"{self.task} is delivered already; overwrite=True buys another clip in its place.")
+                return self.buy(f"{self.task} is delivered already; overwrite=True buys another clip to replace it.")
             return Done(
                 self.found,
                 f"{self.task} is delivered already, for {self.found.owner}: {self.spec.output_path} has not changed "
@@ -345,7 +345,7 @@ class _Case:
             billing=NOTHING_BOUGHT,
             hint="If the request for this output changes now and then, set overwrite='changed' to buy whenever it "
             "does; overwrite=True buys in every run. Otherwise give each request an output_path of its own. If the "
-            "other one was given up, `airflow minimax receipts forget` takes its receipt away.",
+            "other one is no longer wanted, `airflow minimax receipts forget` takes its receipt away.",
         )
 
 
@@ -368,17 +368,17 @@ def orphaned(receipt: Receipt, where: str) -> MinimaxSubmissionUnknownError:
 
 
 WAYS_ON = (
-    "Look for it in the platform's console. If it is there: for a receipt next to an output, give its id to `airflow "
-    "minimax receipts adopt` and clear this task, which goes on with it; otherwise fetch it with MinimaxTaskSensor "
+    "Search the platform's console for it. If it is there: for a receipt next to an output, give its id to `airflow "
+    "minimax receipts adopt` and clear this task, which continues with it; otherwise fetch it with MinimaxTaskSensor "
     "and MinimaxVideoDownloadOperator. If it is not there, take the receipt away with `airflow minimax receipts "
     "forget` and clear this task, which then buys; without an output, clear it with on_clear='resubmit'. "
-    "on_orphaned_intent='resubmit' buys again without asking, and for MiniMax-H3 'adopt' asks the platform's list "
+    "on_orphaned_intent='resubmit' buys again without asking, and for MiniMax-H3 'adopt' searches the platform's list "
     "first."
 )
 
 
 def time_of(when: datetime) -> str:
-    """Return a time as errors and logs tell it."""
+    """Return a time as errors and logs show it."""
     return f"{when:%Y-%m-%d %H:%M:%S %Z}"
 
 

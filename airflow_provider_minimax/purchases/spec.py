@@ -23,7 +23,7 @@ class PurchaseSpec:
     :param owner: for which task.
     :param max_tries: that task's ``max_tries``.
     :param try_number: which try it is.
-    :param output_path: where the clip shall land, if anywhere.
+    :param output_path: where the clip is to be delivered, if anywhere.
     :param request: what is asked for, as the receipt shows it.
     :param cost: what it lists at, if that is known.
     :param api_version: through which version of the API.
@@ -74,7 +74,7 @@ class Policy:
     """
     What the author chose.
 
-    :param on_clear: whether a task that a person cleared goes on with what was bought (``reuse``) or buys another
+    :param on_clear: whether a task that a person cleared continues with what was bought (``reuse``) or buys another
         (``resubmit``). One whose request has changed since buys another in either case.
     :param on_orphaned_intent: whether a submission whose outcome is unknown stops the task (``fail``), is made again
         (``resubmit``) or is searched for in the platform's list (``adopt``).

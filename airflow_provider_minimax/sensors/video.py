@@ -49,8 +49,8 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     All options of :class:`~airflow.sdk.BaseSensorOperator` hold in all modes. A task that failed at the platform, and a
     wait that took longer than ``timeout``, fail the sensor at once (with ``soft_fail`` or ``never_fail`` they skip it);
-    trouble on the way is retried, with ``silent_fail`` until the time-out. What is wrong with the connection is such
-    trouble too, because the task is bought.
+    other errors are retried, with ``silent_fail`` until the time-out. So is what is wrong with the connection, because
+    the task is bought.
 
     .. seealso:: :doc:`/howto/sensor`
 
@@ -62,18 +62,18 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     :param deferrable: whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
     :param poke_interval: seconds between status checks, more than 0.
-    :param timeout: seconds until the wait ends, more than 0; the remote task goes on and is billed all the same.
+    :param timeout: seconds until the wait ends, more than 0; the remote task keeps running and is billed all the same.
     :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
-        free of charge; H3 only. One that is being made goes on in either case.
-    :param output_path: where the clip shall land, if the sensor is to deliver it: a path, or any URL that Airflow's
+        free of charge; H3 only. One that is being made keeps running in either case.
+    :param output_path: where to put the clip, if the sensor is to deliver it: a path, or any URL that Airflow's
         object storage knows; one that ends with a slash is a folder, in which the clip gets a name made of this task's.
         Its receipt is kept next to it. Templated.
     :param overwrite: whether a file that is already there, and is not this clip, may be replaced.
-    :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
+    :param check: how closely to examine the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
         :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator` says.
     :param preview: whether to make a poster frame and a contact sheet next to the clip.
     :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height`` and ``duration``, each ``None``
-        where the platform does not tell, and with ``output_path`` also ``output_path``, ``size`` in bytes and
+        where the platform does not report it, and with ``output_path`` also ``output_path``, ``size`` in bytes and
         ``sha256``; for the rewriting of a prompt, also ``prompt``. The id is pushed to XCom by itself too, under the
         key ``task_id``.
     """
@@ -159,7 +159,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         return time.time() if first is None else first.timestamp()
 
     def execute(self, context: Context) -> Any:
-        """Wait for the task, in this process or in the triggerer, and deliver its clip if asked to."""
+        """Wait for the task, in this process or in the triggerer, and deliver its clip if the options say so."""
         self._deadline = self._began_at(context) + self.timeout
         try:
             if self._destination(context) is not None:
@@ -227,7 +227,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             self._fail(error)
 
     def _done(self, context: Context, facts: Any) -> dict[str, Any]:
-        """Deliver the clip if asked to; publish the id so that ``sensor.output["task_id"]`` is what it looks like."""
+        """Deliver the clip if the options say so; push the id, so that ``sensor.output["task_id"]`` works."""
         if self.do_xcom_push:
             context["ti"].xcom_push(key="task_id", value=facts["task_id"])
         try:

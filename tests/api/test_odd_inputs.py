@@ -24,7 +24,7 @@ from airflow_provider_minimax.api.inputs.images import V1_PICTURES, V2_PICTURES
 from airflow_provider_minimax.api.inputs.media import with_media
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.purchases.receipt import fingerprint_of, told
+from airflow_provider_minimax.purchases.receipt import describe_request, fingerprint_of
 
 NOISE = Image.effect_noise((400, 400), 60).convert("RGB")
 
@@ -98,10 +98,14 @@ def test_a_data_url_in_every_form_is_the_picture_that_it_holds(source):
 
 @pytest.mark.parametrize("source", DATA_URLS.values(), ids=DATA_URLS.keys())
 def test_the_fingerprint_is_the_pictures_own_in_whatever_form_it_came(source):
-    plain = told(request(PLAIN))["first_frame_image"]
+    plain = describe_request(request(PLAIN))["first_frame_image"]
     for check in (True, False):
         ready = with_media(request(source), open, check=check)  # type: ignore[arg-type]
-        assert told(ready)["first_frame_image"] == plain == told(request(source))["first_frame_image"]
+        assert (
+            describe_request(ready)["first_frame_image"]
+            == plain
+            == describe_request(request(source))["first_frame_image"]
+        )
         assert fingerprint_of(ready, {}) == fingerprint_of(request(PLAIN), {})
 
 

@@ -110,7 +110,7 @@ def test_the_last_look_is_at_the_deadline_and_not_past_it():
 def test_patience_ends_at_the_deadline_and_says_what_goes_on():
     outcome = watch().after(RUNNING, 1000.0)
     assert isinstance(outcome.error, MinimaxTaskTimeoutError)
-    assert "Task T goes on and will be billed." in str(outcome.error)
+    assert "Task T keeps running and will be billed." in str(outcome.error)
     assert "Processing" in str(outcome.error)
 
 

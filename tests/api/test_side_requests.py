@@ -11,7 +11,7 @@ from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, Regen
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.purchases.receipt import fingerprint_of, told
+from airflow_provider_minimax.purchases.receipt import describe_request, fingerprint_of
 from tests.samples import reply
 
 V2 = PLATFORMS["minimax"].of_version("v2")
@@ -230,8 +230,8 @@ def test_a_clip_that_was_made_anew_is_one_like_any_other():
 
 
 def test_a_receipt_tells_what_kind_of_request_it_is_of():
-    assert told(RegenerationRequest.of(BY_ID)) == BY_ID | {"task_type": "regeneration", "resolution": "2K"}
-    assert "task_type" not in told(VideoRequest.of(REWRITING))
+    assert describe_request(RegenerationRequest.of(BY_ID)) == BY_ID | {"task_type": "regeneration", "resolution": "2K"}
+    assert "task_type" not in describe_request(VideoRequest.of(REWRITING))
 
 
 def test_a_clip_and_the_rewriting_of_its_prompt_are_two_requests():

@@ -74,7 +74,7 @@ def test_an_operators_time_is_over_though_a_status_check_is_under_way(context):
         poll_interval=0.1,
         timeout=0.4,
     )
-    with pytest.raises(MinimaxTaskTimeoutError, match="goes on and will be billed"):
+    with pytest.raises(MinimaxTaskTimeoutError, match="keeps running and will be billed"):
         operator.execute(context)
 
 
@@ -116,7 +116,7 @@ async def test_a_triggers_time_is_over_though_its_status_check_waits_behind_many
 
 @pytest.mark.usefixtures("platform")
 def test_a_cancellation_that_gets_no_answer_holds_up_nobody(monkeypatch):
-    monkeypatch.setattr(cancelling, "_PATIENCE", 0.4)
+    monkeypatch.setattr(cancelling, "_CANCEL_WITHIN", 0.4)
     with closing(MinimaxHook()) as hook:
         assert isinstance(cancelling.try_cancel(hook, "106", "v2"), MinimaxError)
 

@@ -321,7 +321,9 @@ def test_a_file_that_somebody_edited_is_not_replaced_because_the_request_changed
 
 def test_a_clear_that_goes_on_says_so_and_how_to_buy_another():
     note = step(submitted(), **CLEARED).note
-    assert "MiniMax task T1 is bought already; this task was cleared, and goes on with it, which costs nothing" in note
+    assert (
+        "MiniMax task T1 is bought already; this task was cleared, and continues with it, which costs nothing" in note
+    )
     assert "change the request, or set on_clear='resubmit'" in note
 
 

@@ -130,7 +130,9 @@ def test_a_clip_that_is_being_made_is_left_alone_and_the_log_says_that_it_is_bil
     assert case.deletions == []
     assert (case.job["state"], case.job["deleted"]) == ("processing", False)
     assert case.is_charged
-    assert case.says(f"{case.minimax_task_id} is no longer queued, so it cannot be cancelled: it goes on and is billed")
+    assert case.says(
+        f"{case.minimax_task_id} is no longer queued, so it cannot be cancelled: it keeps running and is billed"
+    )
 
 
 @each_wait
