@@ -16,6 +16,7 @@ from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.triggers import clips
 from airflow_provider_minimax.triggers.clips import MinimaxClipsTrigger
 from tests.callbacks.conftest import SOON
+from tests.conftest import EXAMPLE_DAGS, load_file
 from tests.fakes import HAS_STORE
 
 H3 = VideoRequest.of({"model": "MiniMax-H3", "prompt": "a cat", "duration": 5, "resolution": "768P", "ratio": "16:9"})
@@ -197,3 +198,10 @@ def test_an_airflow_without_a_store_is_told_so_when_the_dag_is_parsed():
     assert not hasattr(BaseEventTrigger, "asset_state_store")
     with pytest.raises(MinimaxRequestError, match=r"needs Airflow 3\.3"):
         MinimaxClipsTrigger()
+
+
+@with_store
+def test_the_example_in_the_docs_is_scheduled_on_the_watched_asset():
+    (dag,) = load_file(EXAMPLE_DAGS.parent / "docs" / "examples" / "since_3_3" / "watched_clips.py").values()
+    ((watcher,),) = [asset.watchers for asset in dag.schedule]
+    assert isinstance(watcher.trigger, MinimaxClipsTrigger)

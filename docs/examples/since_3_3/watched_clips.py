@@ -9,7 +9,7 @@ clips = Asset(
     watchers=[AssetWatcher(name="list", trigger=MinimaxClipsTrigger(minimax_conn_id="minimax_default"))],
 )
 
-with DAG("after_an_h3_clip", schedule=[clips]):
+with DAG("after_an_h3_clip", schedule=[clips]) as dag:
 
     @task
     def name_it(triggering_asset_events=None):
