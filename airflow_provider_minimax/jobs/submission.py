@@ -73,7 +73,7 @@ class Submission:
             self._to_probe.check()
         if (deferral := self._slots.take(self._hook)) is not None:
             return deferral
-        # Uploads take long, and whoever dies in one has bought nothing.
+        # Uploads take long, and a worker that dies in one has bought nothing.
         self._request = self._hook.upload_files(self._request)
         return None
 
