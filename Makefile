@@ -19,8 +19,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PLAIN := .github Makefile pyproject.toml README.md CONTRIBUTING.md SECURITY.md example_dags scripts docs/decisions \
 	docs/examples docs/howto docs/recipes docs/reference \
 	$(filter-out docs/performance.rst docs/scaling.rst,$(wildcard docs/*.rst)) \
-	$(filter-out airflow_provider_minimax/options.py,$(wildcard airflow_provider_minimax/*.py)) \
-	$(addprefix airflow_provider_minimax/,cli delivery emulator media sensors)
+	$(wildcard airflow_provider_minimax/*.py) \
+	$(addprefix airflow_provider_minimax/,api cli delivery emulator hooks media sensors)
 
 .PHONY: help demo up check test test-chaos test-matrix lint docs bench clean
 
