@@ -215,7 +215,7 @@ async def test_a_status_that_nobody_documents_is_waited_on(bought, minimax_emula
     minimax_emulator.configure(statuses={"processing": "Polishing"})
     minimax_emulator.set_job(bought, state="processing")
     waiting = asyncio.create_task(outcome(trigger(bought)))
-    await asyncio.sleep(0.2)
+    await soon(lambda: "Polishing" in log.said())
     minimax_emulator.set_job(bought, state="success")
     assert (await waiting).error is None
     assert log.said().count("Polishing") == 1
