@@ -168,7 +168,7 @@ class PurchaseJob:
         if isinstance(held, Resume) and self._wait.wait_for_completion:
             outcome = self._wait_for(held.receipt).poll_first()
             if outcome is not None and is_cancelled(outcome):
-                # Written down, so that whoever reads it next buys another too.
+                # Recorded, so that the next try buys another too.
                 self._ledger.keep(held.receipt.failed(cast("MinimaxError", outcome.error)))
                 held, outcome = self._obtain(buyer), None
         if isinstance(held, Deferral):

@@ -1,4 +1,4 @@
-"""What a job gets from whoever wants something bought, an operator or ``MinimaxHook.generate``; and what was bought."""
+"""What a job gets from its caller, an operator or ``MinimaxHook.generate``; and what was bought."""
 
 from __future__ import annotations
 

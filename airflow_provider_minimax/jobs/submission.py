@@ -82,7 +82,7 @@ class Submission:
             check_callback(self._hook, self._request, validate=self._validate)
         if (deferral := self._slots.take(self._hook)) is not None:
             return deferral
-        # Uploads take long, and whoever dies in one has bought nothing.
+        # Uploads take long, and a worker that dies in one has bought nothing.
         self._request = self._hook.upload_files(self._request)
         return None
 

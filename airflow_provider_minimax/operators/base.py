@@ -84,7 +84,7 @@ class PurchaseOperator(DeliversClips):
         take as long.
     :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
         free of charge; H3 only. One that is being made keeps running in either case. When the Airflow task is killed,
-        cleared or marked during the wait, that is done anyhow, unless ``on_clear`` is ``"reuse"``.
+        cleared or marked during the wait, that is done in any case, unless ``on_clear`` is ``"reuse"``.
     :param validate: whether to check the request against the catalogue of models before paying.
     """
 

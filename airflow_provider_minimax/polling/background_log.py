@@ -1,7 +1,7 @@
 """
 Writes lines to logs from a thread, in the order in which they came.
 
-A busy triggerer reads its pipe of logs seldom, and a full one would hold up the event loop. Lines that come together
+A busy triggerer rarely reads its pipe of logs, and a full one would block the event loop. Lines that come together
 are written in one go: handing work to a thread costs several times as much as writing a line.
 """
 

@@ -72,7 +72,7 @@ async def atry_cancel(hook: MinimaxHook, minimax_task_id: str, api_version: str 
 
 async def shielded(work: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:
     """
-    Await something to its end, even if whoever awaits it is cancelled.
+    Await something to its end, even if the task that awaits it is cancelled.
 
     Airflow cancels a trigger that was killed once a second until it has ended, and its ``on_kill`` with it, which would
     break off the cancellation of a remote task.

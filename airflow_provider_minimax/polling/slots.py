@@ -25,7 +25,7 @@ _SPREAD = 0.25
 @dataclass(frozen=True, slots=True)
 class SubmissionSlot:
     """
-    A task's turn to submit, among those who buy through its connection.
+    A task's permission to submit, which those who buy through its connection get one after the other.
 
     :param asked_at: when it first asked for a slot, in epoch seconds.
     :param refusals: how often the platform refused it since.

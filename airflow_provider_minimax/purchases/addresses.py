@@ -1,7 +1,7 @@
 """
 What a receipt keeps of an address, and what of it identifies a picture. Pure.
 
-The two are decided apart. Kept is only what is known to be harmless, because whoever reads a signed address may fetch
+The two are decided apart. Kept is only what is known to be harmless, because a signed address lets its reader fetch
 what is behind it. For the fingerprint, only what is known to be a signature is left out: an address that is signed
 again leads to the same picture, and no two pictures may be taken for one.
 """

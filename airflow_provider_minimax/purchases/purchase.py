@@ -265,7 +265,7 @@ class Buyer:
             minimax_task_id = self._submission.send(intent)
         except MinimaxSubmissionUnknownError as error:
             if self._ledger.keeps and error.minimax_task_id:
-                # The answer was an error and yet named a task, which is where a person looks first.
+                # The answer was an error and yet named a task, which is what a person checks first.
                 self._ledger.keep(intent.naming(error.minimax_task_id))
             elif self._ledger.keeps:
                 error.hint = WAYS_ON

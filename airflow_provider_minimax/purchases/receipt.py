@@ -104,7 +104,7 @@ class Receipt(_Record):
     :param replaced: remote tasks that earlier purchases of the same task left behind.
     :param unanswered: how many submissions of the same try before this one were never answered and bought nothing.
     :param intended_at: when the request was about to go out.
-    :param lost_at: when it was found out that no answer will come, by whoever is to ask the platform's list instead.
+    :param lost_at: when a task found out that no answer will come, and went on to ask the platform's list.
     :param minimax_task_id: the remote task.
     :param api_version: which version of MiniMax's API knows it.
     :param submitted_at: when it was known.

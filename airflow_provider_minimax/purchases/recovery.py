@@ -86,7 +86,7 @@ class LostSubmissionResolver:
         """
         orphan = found
         if found.lost_at is None and found.owner == self._spec.owner:
-            # Whoever waited for the answer is gone, so from now on none can come.
+            # The process that waited for the answer is gone, so from now on none can come.
             orphan = found.lost(self._clock())
             if not self._ledger.claim(orphan, found):
                 return None
@@ -132,7 +132,7 @@ class LostSubmissionResolver:
         self.is_waiting = False
 
     def _match(self, orphan: Receipt) -> ListingMatch:
-        # The list comes first: whoever bought what is on it had written an intent before.
+        # The list comes first: each purchase on it was preceded by an intent.
         begin = SubmissionWindow.from_receipt(orphan).begin
         listed = tasks_since(self._hook, TaskSignature.from_receipt(orphan), begin)
         return ListingMatch.from_list(orphan, listed, self._siblings(orphan), published_in_run(self._context))

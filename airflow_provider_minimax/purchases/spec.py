@@ -27,7 +27,7 @@ class PurchaseSpec:
     :param request: what is asked for, as the receipt shows it.
     :param cost: what it lists at, if that is known.
     :param api_version: through which version of the API.
-    :param is_cleared: whether a person cleared this task, whoever the receipt is of.
+    :param is_cleared: whether a person cleared this task, whichever task the receipt belongs to.
     :param has_callback: whether the platform is given an address for what it pushes.
     """
 

@@ -42,7 +42,7 @@ class MinimaxTaskTrigger(BaseTrigger):
     :param poll_interval: seconds between polls; ``None`` goes by how long such clips take.
     :param exponential_backoff: whether the waits double from poll to poll.
     :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
-    :param max_failures: how many polls in a row may fail before giving up; ``None``: as many as fit the deadline.
+    :param max_failures: how many polls in a row may fail before the wait ends; ``None``: as many as fit the deadline.
     :param api_version: which version of MiniMax's API knows the remote task; ``None``: the first answer says so.
     :param cancel_on_kill: whether to cancel the remote task, if it is still queued, when the Airflow task is marked or
         deleted. Needs ``attempt``.
@@ -198,5 +198,5 @@ class MinimaxTaskTrigger(BaseTrigger):
             )
 
     async def _say(self, text: str, *, warn: bool) -> None:
-        """Log from a thread: a busy triggerer reads its pipe of logs seldom, and a full one would hold up the loop."""
+        """Log from a thread: a busy triggerer rarely reads its pipe of logs, and a full one would block the loop."""
         await asyncio.to_thread(self.log.log, logging.WARNING if warn else logging.INFO, "%s", text)
