@@ -1,4 +1,4 @@
-"""The commands of ``airflow minimax``, for Airflow before 3.2, which does not know the commands of providers."""
+"""Runs the commands of ``airflow minimax``, for Airflow before 3.2, which does not know commands of providers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command."""
+    """
+    Run a command.
+
+    :param arguments: the command line without the program's name; ``sys.argv`` by default.
+    """
     options = _parser().parse_args(arguments)
     options.func(options)
 
@@ -28,7 +32,7 @@ def _parser() -> ArgumentParser:
 
 
 def _add(parser: ArgumentParser, commands: Any) -> None:
-    """Add commands as Airflow's own parser does, which cannot be had without all of Airflow's commands."""
+    """Add commands as Airflow's own parser does, which cannot be used without all of Airflow's commands."""
     choice = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for command in commands:
         _add_one(choice.add_parser(command.name, help=command.help, description=_about(command)), command)

@@ -1,11 +1,11 @@
 """
 What can go wrong, named by what the reader has to do about it.
 
-Every error says what happened, on which platform, with which remote task id, what happened to the money, and what to do
-next. Those that a retry of the Airflow task cannot help derive from ``AirflowFailException`` (or, for an exhausted
-wait, from ``AirflowSensorTimeout``), so Airflow fails the task at once. No message ever holds a key, a signed URL or an
-image: texts from outside go through :func:`airflow_provider_minimax.api.redaction.redact` first. What a terminal would
-obey is written out here, because paths and ids of Airflow may hold it too.
+Every error says what happened, on which platform, with which remote task id, whether anything was bought, and what to
+do next. If a retry of the Airflow task cannot help, the error derives from ``AirflowFailException`` (or, for a wait
+that timed out, from ``AirflowSensorTimeout``), so Airflow fails the task at once. No message contains a key, a signed
+URL or an image: text from outside goes through :func:`airflow_provider_minimax.api.redaction.redact` first. Control
+characters are escaped here, because paths and ids from Airflow may contain them too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ __all__ = [
     "MinimaxConnectionUnusableError",
     "MinimaxDownloadError",
     "MinimaxError",
+    "MinimaxFileError",
     "MinimaxModerationError",
     "MinimaxQuotaError",
     "MinimaxRateLimitError",
@@ -46,7 +47,7 @@ CANCELLED = "cancelled"
 
 
 def _printable(text: str) -> str:
-    # DAG files are parsed with these errors, and without what makes texts fit.
+    # Imported here, because DAG files import this module when they are parsed.
     from airflow_provider_minimax.api.storable import printable
 
     return printable(text)
@@ -54,19 +55,19 @@ def _printable(text: str) -> str:
 
 class MinimaxError(AirflowException):
     """
-    Root of all errors of this provider.
+    Base class of all errors of this provider.
 
-    :param message: what happened, one sentence without its full stop.
+    :param message: what happened, one sentence without a full stop.
     :param platform: the platform that was asked, by its name in the connection.
     :param http_status: HTTP status of the reply, if there was one.
     :param code: the platform's own error code as text, e.g. ``"1008"``.
     :param minimax_task_id: the remote task id, if one is known.
     :param trace_id: the platform's id of the request, for its support.
-    :param billing: what was, is or may be billed, a whole sentence.
-    :param hint: what to do next, a whole sentence.
-    :param retry_after: seconds the platform asked to wait, if it did.
-    :param resumable: whether a retry of the Airflow task goes on with what is bought and buys nothing: a receipt holds
-        the purchase, or the task is one that never buys. Said by who knows; ``None`` means that nobody said so.
+    :param billing: what was, is or may be billed, a full sentence.
+    :param hint: what to do next, a full sentence.
+    :param retry_after: how many seconds the platform asked to wait, if it did.
+    :param resumable: whether a retry of the Airflow task resumes with what is bought and buys nothing, because a
+        receipt records the purchase, or because the task never buys; ``None`` if that is not known.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class MinimaxError(AirflowException):
 
     @property
     def is_final(self) -> bool:
-        """Whether trying the same again is known not to help."""
+        """Whether a retry cannot help."""
         return isinstance(self, AirflowFailException | AirflowSensorTimeout)
 
     def as_event(self) -> dict[str, Any]:
@@ -130,9 +131,9 @@ class MinimaxConfigurationError(MinimaxError, AirflowFailException):
 
 class MinimaxConnectionNotFoundError(MinimaxConfigurationError):
     """
-    Airflow says that there is no such connection. Add it, or wait for what keeps it.
+    Airflow says that there is no such connection. Add it, or wait for its secrets backend.
 
-    Airflow says the same while the secrets backend or the API server that has the connection is down.
+    Airflow says the same while the secrets backend or the API server that holds the connection is down.
     """
 
 
@@ -149,7 +150,7 @@ class MinimaxRequestError(MinimaxError, AirflowFailException):
 
 
 class MinimaxFileError(MinimaxRequestError):
-    """A file that the request names cannot be read by this worker. Give one that can be."""
+    """This worker cannot read a file that the request names. Use a path that every worker can read."""
 
 
 class MinimaxModerationError(MinimaxError, AirflowFailException):
@@ -157,50 +158,50 @@ class MinimaxModerationError(MinimaxError, AirflowFailException):
 
 
 class MinimaxRateLimitError(MinimaxError):
-    """Too many requests, or the service is overloaded. The request did not begin; wait, then ask again."""
+    """Too many requests, or the service is overloaded. The request did not begin; wait, then try again."""
 
 
 class MinimaxUnavailableError(MinimaxError):
-    """The platform cannot answer just now, or its answer makes no sense. Asking again may help."""
+    """The platform cannot answer right now, or its answer makes no sense. Trying again may help."""
 
 
 class MinimaxUnreachableError(MinimaxUnavailableError):
-    """No connection could be made (DNS, refused, TLS, time-out), so the request never left this machine."""
+    """No connection could be made (DNS, refused, TLS, timeout), so the request was never sent."""
 
 
 class MinimaxConnectionLookupError(MinimaxUnavailableError):
-    """Airflow could not be asked for the connection: it did not answer, or its answer was an error. Ask again."""
+    """Airflow could not be asked for the connection: it did not answer, or its answer was an error. Try again."""
 
 
 class MinimaxConnectionUnusableError(MinimaxUnavailableError):
     """
-    Something is bought, and its connection is missing, wrong, refused or out of money in one of Airflow's processes.
+    Something is bought, but one of Airflow's processes finds its connection missing, malformed, refused or empty.
 
-    Never final: a retry goes on with the purchase, and Airflow itself says "not found" of a connection whose secrets
-    backend or API server is down for a moment.
+    Never final: a retry resumes the purchase, and Airflow itself reports "not found" for a connection whose secrets
+    backend or API server is briefly down.
     """
 
 
 class MinimaxSubmissionUnknownError(MinimaxError, AirflowFailException):
     """
-    A submission went out and no usable answer came back, so a clip may or may not have been bought.
+    A submission was sent and no usable answer came back, so a clip may or may not have been bought.
 
-    ``minimax_task_id`` is the task that the answer names, if it is an error and names one all the same.
+    ``minimax_task_id`` is the task that the answer names, if it is an error that names one.
 
-    The API has no idempotency key: sending it again could buy a second clip. Look at the platform's console first.
+    The API has no idempotency key: sending it again could buy a second clip. Check the platform's console first.
     """
 
 
 class MinimaxReceiptError(MinimaxError, AirflowFailException):
-    """A receipt cannot be read, or is another request's, so buying could be buying twice. Somebody has to look."""
+    """A receipt cannot be read, or belongs to another request, so buying could mean paying twice. Check it by hand."""
 
 
 class MinimaxStorageError(MinimaxError):
-    """The place where clips land, or one on the way there, cannot be read or written just now."""
+    """``output_path``, or the worker's own disk, cannot be read or written right now."""
 
 
 class MinimaxReceiptStoreError(MinimaxStorageError):
-    """The place where receipts are kept cannot be read or written just now, and nothing is bought without one."""
+    """The storage of the receipts cannot be read or written right now, and nothing is bought without a receipt."""
 
 
 class MinimaxTaskFailedError(MinimaxError, AirflowFailException):
@@ -212,26 +213,26 @@ class MinimaxTaskGoneError(MinimaxError, AirflowFailException):
 
 
 class MinimaxTaskTimeoutError(MinimaxError, AirflowSensorTimeout):
-    """Our patience ended before the remote task did: it goes on, will be billed, and can be waited for again."""
+    """The wait timed out. The remote task keeps running and will be billed; another wait can pick it up."""
 
 
 class MinimaxDownloadError(MinimaxError):
-    """The clip exists but could not be fetched whole. Fetching it again costs nothing."""
+    """The clip exists but could not be downloaded completely. Downloading it again is free."""
 
 
 class MinimaxClipRejectedError(MinimaxError, AirflowFailException):
-    """The clip came whole, and is not what was asked for. It is kept aside for a person to look at."""
+    """The clip was downloaded completely, but is not what was requested. It is saved for a person to check."""
 
 
 def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"]) -> MinimaxError:
     """
-    Return what an error means once something is bought. Whether an error is final depends on that, and only here.
+    Return what an error means once something is bought; this function alone decides that.
 
-    What is wrong with a connection stops a purchase for good. After one, a retry costs nothing and may help.
+    Before a purchase, a problem with the connection is final. After it, a retry costs nothing and may help.
 
     :param error: the error.
-    :param process: the kind of Airflow process in which it came up, which is where to look.
-    :return: a :class:`MinimaxConnectionUnusableError` for what is wrong with the connection; any other error unchanged.
+    :param process: the Airflow process that raised it, which is where to check the connection.
+    :return: a :class:`MinimaxConnectionUnusableError` for a problem with the connection; any other error unchanged.
     """
     if not isinstance(
         error, MinimaxConfigurationError | MinimaxAuthError | MinimaxQuotaError | MinimaxConnectionLookupError
@@ -239,23 +240,23 @@ def after_purchase(error: MinimaxError, process: Literal["worker", "triggerer"])
         return error
     facts = {name: value for name, value in error.__dict__.items() if name not in ("message", "hint")}
     if error.billing == NOTHING_BOUGHT:
-        # So says whoever reads connections, who cannot know what was bought before.
+        # The code that reads connections says so, but cannot know what was bought before.
         del facts["billing"]
     return MinimaxConnectionUnusableError(
-        f"the {process} cannot use the connection just now: {error.message}",
+        f"the {process} cannot use the connection right now: {error.message}",
         **facts,
-        hint=f"Look at the connection as the {process} sees it (environment variables and secrets backends may differ "
-        "between Airflow's processes, and one that is down looks like a connection that is missing). "
-        + (error.hint or "What was bought is kept; trying again buys nothing."),
+        hint=f"Check the connection as the {process} sees it: environment variables and secrets backends may differ "
+        "between Airflow's processes, and if a backend is down, its connections seem to be missing. "
+        + (error.hint or "The purchase is recorded; a retry buys nothing."),
     )
 
 
 @contextmanager
 def retry_buys_nothing() -> Iterator[None]:
     """
-    Let errors in here say that a retry of the Airflow task buys nothing, for tasks in a worker that never buy.
+    Mark errors raised in this block as resumable, for tasks on a worker that never buy.
 
-    What they are about was bought by another one, so what is wrong with the connection is not final either.
+    Another task has bought, so a problem with the connection is not final either.
     """
     try:
         yield
@@ -273,13 +274,13 @@ _VALUES: dict[str, tuple[type, ...]] = {"http_status": (int,), "retry_after": (i
 
 def error_from_event(event: dict[str, Any]) -> MinimaxError:
     """
-    Rebuild an error from what :meth:`MinimaxError.as_event` made of it.
+    Rebuild an error from the result of :meth:`MinimaxError.as_event`.
 
     :param event: the plain values; an unknown ``kind`` (a trigger of another version) gives a :class:`MinimaxError`.
-    :return: the error, ready to be raised.
+    :return: the error, to be raised.
     """
     kind = _KINDS.get(str(event.get("kind", "")), MinimaxError)
-    # Receipts, which keep errors too, are files that people may edit: what makes no sense is left out.
+    # Receipts contain errors too, and people may edit these files: ignore values of the wrong type.
     texts = {name: event.get(_STORED_NAMES.get(name, name)) for name in _TEXTS}
     known: dict[str, Any] = {
         name: str(value) for name, value in texts.items() if isinstance(value, str | int) and value != ""

@@ -1,4 +1,4 @@
-"""What Airflow reads to know this provider: connection form, modules, documentation."""
+"""The provider's description for Airflow: connection form, modules, documentation."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _FORM = {
         "hidden-fields": ["schema", "login", "port", "extra"],
         "relabeling": {"password": "API key", "host": "Base URL"},
         "placeholders": {
-            "host": "empty: the platform's own, e.g. https://api.minimax.io",
+            "host": "leave empty for the platform's own, e.g. https://api.minimax.io",
             "password": "the key, without 'Bearer'",
         },
     },
     "conn-fields": {
         "platform": {
             "label": "Platform",
-            "description": "Which system the key belongs to: MiniMax itself or a gateway that resells it.",
+            "description": "The platform that issued the key: MiniMax itself or a gateway that resells it.",
             "schema": {
                 "type": "string",
                 "enum": list(_PLATFORMS),
@@ -39,37 +39,37 @@ _FORM = {
         },
         "region": {
             "label": "Region",
-            "description": "Where the key was issued; it works nowhere else. Gateways have no regions: leave it.",
+            "description": "The region that issued the key; it works nowhere else. Gateways have no regions.",
             "schema": {"type": "string", "enum": list(_REGIONS), "values_display": _REGIONS, "default": "global"},
         },
         "path_prefix": {
             "label": "Path prefix",
-            "description": "Only if a gateway needs another one than its platform's, e.g. /minimax.",
+            "description": "Only if a gateway uses a different prefix than its platform, e.g. /minimax.",
             "schema": {"type": ["string", "null"]},
         },
         "timeout": {
-            "label": "Time-out (s)",
+            "label": "Timeout (s)",
             "description": "Seconds to wait for an answer, 60 by default.",
             "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 3600},
         },
         "max_retries": {
             "label": "HTTP retries",
-            "description": "How often a request that may be repeated is repeated, 3 by default.",
+            "description": "How often a failed request is repeated if that cannot buy twice, 3 by default.",
             "schema": {"type": ["integer", "null"], "minimum": 0, "maximum": 10},
         },
         "rate_limit_per_minute": {
-            "label": "Clips a minute",
-            "description": "How many deferrable tasks may submit in a minute; empty: as many as come.",
+            "label": "Clips per minute",
+            "description": "How many clips deferrable tasks may submit per minute; empty: no limit.",
             "schema": {"type": ["integer", "null"], "minimum": 1},
         },
         "proxy": {
             "label": "Proxy",
-            "description": "URL of a proxy; empty: as the environment says (HTTPS_PROXY).",
+            "description": "URL of a proxy; empty: the usual proxy variables (HTTPS_PROXY).",
             "schema": {"type": ["string", "null"], "format": "password"},
         },
         "verify": {
-            "label": "Check certificates",
-            "description": "Turn off only for a host of your own.",
+            "label": "Verify certificates",
+            "description": "Turn off only for your own hosts.",
             "schema": {"type": "boolean", "default": True},
         },
     },

@@ -1,8 +1,8 @@
 """
-What a path means wherever this package takes one: a file of this machine, or an object in a storage that Airflow knows.
+What a path means everywhere in this package: a local file, or an object in a storage that Airflow knows.
 
-A URL is read as Airflow's ``ObjectStoragePath`` reads it: nothing in it is percent-encoded, so ``#``, ``?`` and ``%20``
-are parts of a name like any others.
+URLs are read as Airflow's ``ObjectStoragePath`` reads them: nothing is percent-decoded, so ``#``, ``?`` and ``%20`` are
+ordinary parts of a name.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
     AnyPath: TypeAlias = str | os.PathLike[str] | ObjectStoragePath
 
-# Compiled when they are first used: every DAG file imports this module.
+# Compiled on first use, because every DAG file imports this module.
 _URL = r"(?s)(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
 _EXPRESSION = r"(?s)\{\{.*?\}\}"
 _UNWRITTEN = r"(?s)\{%.*?%\}|\{#.*?#\}"
 _LOCAL = ("file", "local")
-# What Linux takes; of a path, some is left for what lies next to a clip.
+# Linux's limits, less some room for the names of files next to a clip.
 _LONGEST_FOLDER = 255
 _LONGEST_PATH = 3800
 
 
 def as_text(value: Any) -> Any:
     """
-    Return path objects as text, also those in lists, tuples and dicts, and everything else as it is.
+    Return path objects as text, including those in lists, tuples and dicts, and everything else unchanged.
 
     :param value: a ``pathlib.Path``, any other ``os.PathLike``, an ``ObjectStoragePath``, or anything else.
     """
@@ -51,7 +51,7 @@ def as_text(value: Any) -> Any:
 
 
 def is_unrendered(text: str) -> bool:
-    """Whether a text is a template that nobody has rendered."""
+    """Whether a text is a template that was not rendered."""
     return "{{" in text or "{%" in text
 
 
@@ -61,11 +61,11 @@ def read_path(value: Any, *, name: str = "output_path") -> str:
 
     :param value: text, a ``pathlib.Path``, any other ``os.PathLike``, or an ``ObjectStoragePath``.
     :param name: the parameter's name, for the error.
-    :raises MinimaxRequestError: it is none, or can be read in more than one way.
+    :raises MinimaxRequestError: it is not a path, or is ambiguous.
     """
     text = as_text(value)
     if isinstance(text, int) and not isinstance(text, bool):
-        # Airflow's native rendering makes numbers of what looks like one.
+        # Airflow's native rendering turns text that looks like a number into one.
         text = str(text)
     if not isinstance(text, str) or not text.strip():
         raise refused(name, value, "must be a path or URL; leave it out (None) for no delivery")
@@ -73,7 +73,7 @@ def read_path(value: Any, *, name: str = "output_path") -> str:
     if is_unrendered(text):
         raise refused(name, text, "is a template that was not rendered")
     if "\0" in text or not _is_unicode(text):
-        raise refused(name, text, "holds what no file name can, or no receipt can tell: a NUL, or bytes not of UTF-8")
+        raise refused(name, text, "contains a NUL or bytes that are not UTF-8, which no file name or receipt can hold")
     url = re.match(_URL, text)
     if url is not None and url["scheme"].lower() not in _LOCAL:
         return f"{url['scheme'].lower()}://{url['rest']}"
@@ -86,34 +86,36 @@ def _absolute(name: str, text: str, url: re.Match[str] | None) -> str:
         path = url["rest"]
         if not path.startswith("/") or path.startswith("//"):
             raise refused(
-                name, text, f"after {url['scheme']}:// comes an absolute path, and no host: file:///data/clip.mp4"
+                name,
+                text,
+                f"{url['scheme']}:// must be followed by an absolute path without a host: file:///data/clip.mp4",
             )
     elif text.lower().startswith("file:/"):
         path = text[len("file:") :]
     elif re.match(_SCHEME, text):
         raise refused(
-            name, text, f"is neither a URL, which has :// after its scheme, nor clearly a path; write ./{text} for one"
+            name, text, f"is neither a URL (its scheme needs ://) nor clearly a path; for a local file write ./{text}"
         )
     if path.startswith("~"):
         raise refused(
-            name, text, "~ is whose home the worker has; write that folder out, or ./~ for a folder of that name"
+            name, text, "~ depends on the worker's user; write the folder out, or ./~ for a folder of that name"
         )
     if "\\" in path:
-        raise refused(name, text, "has a backslash; folders are told apart by /")
+        raise refused(name, text, "has a backslash; separate folders with /")
     try:
-        # Airflow takes what follows two slashes for a host.
+        # Airflow reads what follows two slashes as a host.
         absolute = str(Path(f"/{path.lstrip('/')}" if path.startswith("/") else path).absolute())
     except OSError as error:
-        raise refused(name, text, f"is relative to a folder that is gone ({error.strerror})") from error
+        raise refused(name, text, f"is relative to a folder that no longer exists ({error.strerror})") from error
     if len(os.fsencode(absolute)) > _LONGEST_PATH:
-        raise refused(name, text, f"must not have more than {_LONGEST_PATH} bytes")
+        raise refused(name, text, f"must not be longer than {_LONGEST_PATH} bytes")
     if any(len(os.fsencode(part)) > _LONGEST_FOLDER for part in absolute.split("/")):
-        raise refused(name, text, f"no name in it may have more than {_LONGEST_FOLDER} bytes")
+        raise refused(name, text, f"no part of it may be longer than {_LONGEST_FOLDER} bytes")
     return f"{absolute.rstrip('/')}/" if path.endswith("/") else absolute
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether a text can be written down; bytes of a name that Python could not decode cannot."""
+    """Whether a text can be encoded; names with bytes that Python could not decode cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -122,12 +124,12 @@ def _is_unicode(text: str) -> bool:
 
 
 def parents_in(text: str) -> int:
-    """Return how many segments of a path or a template are ``..``, written out as such."""
+    """Return how many segments of a path or a template are a literal ``..``."""
     return re.sub(_EXPRESSION, "{}", re.sub(_UNWRITTEN, "", text)).split("/").count("..")
 
 
 def local_path(path: str) -> Path | None:
-    """Return the absolute path of a local file; ``None`` for what is a URL of another storage."""
+    """Return the absolute path of a local file; ``None`` for a URL of another storage."""
     url = re.match(_URL, path)
     if url is None:
         return Path(path).absolute()
@@ -136,7 +138,7 @@ def local_path(path: str) -> Path | None:
 
 def storage_of(path: str) -> tuple[Any, str]:
     """
-    Return the storage of a path, as fsspec has it, and the path in it.
+    Return the fsspec file system of a path, and the path in it.
 
     :param path: a local path, or a URL of a storage that Airflow knows.
     :raises MinimaxRequestError: Airflow reads another name in the URL.
@@ -153,7 +155,7 @@ def storage_of(path: str) -> tuple[Any, str]:
         raise refused(
             "output_path",
             path,
-            f"Airflow reads {found.path!r} in it, for it drops line breaks, tabs, and # and ? with nothing behind them",
+            f"Airflow would read it as {found.path!r}: it drops line breaks, tabs, and # and ? with nothing after them",
         )
     return found.fs, str(found.path)
 

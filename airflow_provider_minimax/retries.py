@@ -1,7 +1,7 @@
 """
-When Airflow shall retry what failed: a policy that knows this provider's errors. Needs Airflow 3.3 or later.
+When Airflow should retry a failed task: a policy that knows this provider's errors. Needs Airflow 3.3 or later.
 
-It only decides; it asks nobody and buys nothing.
+It only decides; it sends no requests and buys nothing.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ try:
     from airflow.sdk import RetryDecision, RetryPolicy
 except ImportError as error:
     raise ImportError(
-        "MinimaxRetryPolicy needs Airflow 3.3 or later, which began to take retry policies; leave retry_policy out: "
-        "errors that a retry cannot help fail the task at once without it."
+        "MinimaxRetryPolicy needs Airflow 3.3 or later, which introduced retry policies. Leave retry_policy out: final "
+        "errors fail the task at once without it."
     ) from error
 
-from airflow_provider_minimax.arguments import seconds
 from airflow_provider_minimax.exceptions import (
     MinimaxDownloadError,
     MinimaxError,
@@ -30,6 +29,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskFailedError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.options import seconds
 from airflow_provider_minimax.purchases.unrecorded import unrecorded
 from airflow_provider_minimax.version_compat import AirflowFailException, AirflowSensorTimeout
 
@@ -39,24 +39,24 @@ if TYPE_CHECKING:
 __all__ = ["MinimaxRetryPolicy"]
 
 _PASSING = (MinimaxRateLimitError, MinimaxUnavailableError, MinimaxStorageError)
-# Tasks that were refused together are not to come back together.
+# Tasks that were refused together should not come back together.
 _SPREAD = 0.25
-# Far beyond any wait that makes sense.
+# Far beyond any sensible wait.
 _DOUBLINGS = 30
 
 
 class MinimaxRetryPolicy(RetryPolicy):
     """
-    Retry what may pass, after a wait that fits; fail at once what cannot; leave to Airflow what is not ours.
+    Retry temporary failures after a suitable wait, fail at once if a retry cannot help, leave other errors to Airflow.
 
-    A task that bought something which no receipt holds (by :meth:`.MinimaxHook.submit` in a ``@task``) fails for good
-    whatever went wrong, because its retry would buy again.
+    A task that bought without a receipt (with :meth:`.MinimaxHook.submit` in a ``@task``) fails for good whatever went
+    wrong, because its retry would buy again.
 
     .. seealso:: :doc:`/howto/retries`
 
-    :param shortest: the wait before the first retry, in seconds or as a ``timedelta``, more than 0. It doubles with
-        each try while the platform or the storage is in trouble, and stays the same while only the download is.
-    :param longest: the longest wait, even if the platform asks for more.
+    :param shortest: the wait before the first retry, in seconds or as a ``timedelta``, more than 0; 30 s by default. It
+        doubles with each try if the platform or the storage fails, and stays the same if only the download does.
+    :param longest: the longest wait, even if the platform asks for more; 3600 s by default.
     :raises MinimaxRequestError: a wait is not more than 0, or ``longest`` is shorter than ``shortest``.
     """
 
@@ -83,7 +83,7 @@ class MinimaxRetryPolicy(RetryPolicy):
         if error is None:
             return RetryDecision.default()
         if isinstance(error, MinimaxSubmissionUnknownError):
-            return RetryDecision.fail(f"A person has to look, because a clip may have been bought: {error}")
+            return RetryDecision.fail(f"Somebody has to check, because a clip may have been bought: {error}")
         if isinstance(exception, AirflowFailException | AirflowSensorTimeout):
             return RetryDecision.fail(str(exception))
         growing = self.shortest.total_seconds() * 2 ** min(_earlier_tries(try_number, max_tries, context), _DOUBLINGS)
@@ -97,7 +97,7 @@ class MinimaxRetryPolicy(RetryPolicy):
             return RetryDecision.retry(self._spread(max(error.retry_after or 0, growing)), str(error))
         if error.resumable:
             soon = self._spread(self.shortest.total_seconds())
-            return RetryDecision.retry(soon, f"The clip is bought, and a retry goes on with it: {error}")
+            return RetryDecision.retry(soon, f"The clip is bought, and a retry resumes with it: {error}")
         return RetryDecision.fail(str(error)) if isinstance(error, MinimaxDownloadError) else RetryDecision.default()
 
     def _spread(self, wait: float) -> timedelta:
@@ -111,14 +111,14 @@ class MinimaxRetryPolicy(RetryPolicy):
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> MinimaxRetryPolicy:
         """
-        Return the policy that :meth:`serialize` wrote down.
+        Return the policy that :meth:`serialize` returned as plain values.
 
         :param data: the plain values.
         """
         return cls(shortest=data["shortest"], longest=data["longest"])
 
     def __repr__(self) -> str:
-        # Airflow may tell versions of a DAG apart by this, so it must not change from parse to parse.
+        # Airflow may compare versions of a DAG by this, so it must not change from parse to parse.
         return f"{type(self).__name__}(shortest={self.shortest!r}, longest={self.longest!r})"
 
     def __eq__(self, other: object) -> bool:
@@ -130,13 +130,13 @@ class MinimaxRetryPolicy(RetryPolicy):
 
 def _no_retry(minimax_task_id: str, error: BaseException) -> str:
     return (
-        f"No retry: MiniMax task {minimax_task_id} is bought, and no receipt holds it, so a retry would buy another. "
-        f"MinimaxHook.generate and the operators keep one. {error}"
+        f"No retry: MiniMax task {minimax_task_id} is bought, but no receipt records it, so a retry would buy another. "
+        f"MinimaxHook.generate and the operators keep receipts. {error}"
     )
 
 
 def _chain(exception: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, what it was raised from, and so on."""
+    """Yield an exception and its causes."""
     seen: set[int] = set()
     link: BaseException | None = exception
     while link is not None and id(link) not in seen:
@@ -146,14 +146,14 @@ def _chain(exception: BaseException) -> Iterator[BaseException]:
 
 
 def _buys_another(error: MinimaxError) -> bool:
-    """Whether a failure is one that the operator leaves to a retry, because another purchase may cure it."""
+    """Whether the operator leaves this failure to a retry, because another purchase may succeed."""
     from airflow_provider_minimax.purchases.rules import may_pass
 
     return isinstance(error, MinimaxTaskFailedError) and may_pass(error)
 
 
 def _earlier_tries(try_number: int, max_tries: int, context: Context | None) -> int:
-    """Return how many tries there were since a person started or cleared the task; Airflow itself counts on."""
+    """Return how many tries there were since a person started or cleared the task; Airflow itself counts all."""
     task: Any = (context or {}).get("task")
     retries: int = max_tries if task is None else task.retries
     return max(0, try_number - 1 - max(0, max_tries - retries))

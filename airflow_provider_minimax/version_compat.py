@@ -1,7 +1,7 @@
 """
-Airflow's names whose place differs between the versions that we support.
+Airflow names whose module differs between the supported versions.
 
-Not through common.compat, which costs every parse of a DAG file more than all of this package's own modules together.
+common.compat would do the same, but importing it takes longer than importing all of this package, at every DAG parse.
 """
 
 from __future__ import annotations

@@ -73,11 +73,11 @@ async def _cost(make: Any, server: Server, looks: int) -> float:
 
 async def _beside_another(make: Any, server: Server, looks: list[int]) -> list[float]:
     """Return the costs while the client of the connection is held open, as another trigger would."""
-    from airflow_provider_minimax.polling.shared_poller import get_shared_poller
+    from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 
     server.reset(jobs=2, looks=2)
     async with get_shared_poller("minimax_default") as hub:
-        await hub.look("1", after=0, patience=60)
+        await hub.poll("1", after=0, within=60)
         return [await _cost(make, server, look) for look in looks]
 
 

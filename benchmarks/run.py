@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import download
-import imports
+import parsing
 import polls
 import submit
 import triggers
@@ -22,7 +22,7 @@ from lab import Row, say, table
 from server import capacity, running
 from systems import COMPARED, PEERS, environment, is_installed
 
-THEMES = ("imports", "polls", "dense", "honest", "download", "submit")
+THEMES = ("parsing", "polls", "dense", "honest", "download", "submit")
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
         env = environment(server.url, home)
         say("The server alone: {:.0f} requests/s, {:.1f} us CPU each; {:.0f} MiB/s".format(*capacity(server)))
         themes: dict[str, Callable[[], list[Row]]] = {
-            "imports": lambda: imports.measure(env, short),
+            "parsing": lambda: parsing.measure(env, short),
             "polls": lambda: polls.measure(server, env, short),
             "dense": lambda: triggers.measure(server, env, "dense", crowd, names),
             "honest": lambda: triggers.measure(server, env, "honest", crowd, names),

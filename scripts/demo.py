@@ -103,12 +103,12 @@ def run(example: str) -> None:
 
 
 def show(clip: Path) -> None:
-    """Say what was delivered, by the manifest next to the clip."""
+    """Print what was delivered, from the manifest next to the clip."""
     manifest = clip.with_name(f"{clip.name}.receipt.json")
     found = json.loads(manifest.read_text())
     media = found["media"]
-    looks = f", {media['width']}x{media['height']}, {media['duration']:.3g} s" if media else ""
-    print(f"    clip           {clip}  ({found['size']} bytes{looks})")
+    facts = f", {media['width']}x{media['height']}, {media['duration']:.3g} s" if media else ""
+    print(f"    clip           {clip}  ({found['size']} bytes{facts})")
     print(f"    manifest       {manifest}")
     for name, picture in (found["previews"] or {}).items():
         print(f"    {name.replace('_', ' '):14} {picture}")

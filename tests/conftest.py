@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from tests.fakes import FakeSupervisor
 
 HERE = Path(__file__).parent
@@ -25,7 +27,7 @@ PREVIOUS = "bacebc3"
 EXAMPLE_DAGS = HERE.parent / "example_dags"
 HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
 DAGS = HOME / "dags"
-# Airflow reads its settings when it is imported first, so they have to be there before any test module is.
+# Airflow reads its settings when it is first imported, so set them before any test module is.
 os.environ.update(
     AIRFLOW_HOME=str(HOME),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
@@ -57,7 +59,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to the end what starts a whole Airflow: it is slow, and would disturb tests that hold a clock."""
+    """Leave to the end what starts a whole Airflow: it is slow, and would disturb tests that measure time."""
     for item in items:
         if {"airflow", "running"} & set(item.fixturenames) and item.get_closest_marker("xdist_group") is None:
             raise pytest.UsageError(f"{item.nodeid} starts a whole Airflow: name the xdist_group that shares it")
@@ -73,7 +75,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def report(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Have a line stand at the end of pytest's output."""
+    """Print a line at the end of pytest's output."""
     return lambda line: record_property(REPORT, line)
 
 
@@ -88,13 +90,13 @@ def load_file(path: Path) -> dict[str, Any]:
 
 
 def load_dags(name: str) -> dict[str, Any]:
-    """Return the DAGs of a file in Airflow's DAG folder, where ``dag.test()`` wants to find them."""
+    """Return the DAGs of a file in Airflow's DAG folder, where ``dag.test()`` expects them."""
     return load_file(DAGS / f"{name}.py")
 
 
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch):
-    """Repeat what failed at once: nobody needs the rest that a platform does."""
+    """Repeat failed requests at once: the emulator needs no rest."""
     from airflow_provider_minimax.api.http import exchange
     from airflow_provider_minimax.delivery import download
 
@@ -115,8 +117,25 @@ def connect(minimax_emulator, monkeypatch):
     return point
 
 
+@pytest.fixture
+def hook(connect) -> Iterator[MinimaxHook]:
+    """A hook for an account at MiniMax, closed after the test."""
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
+
+    with closing(MinimaxHook(connect())) as hook:
+        yield hook
+
+
+@pytest.fixture
+def context() -> dict[str, Any]:
+    """What a task is executed with, as far as operators and sensors use it."""
+    from tests.fakes import FakeTaskInstance
+
+    return {"ti": FakeTaskInstance()}
+
+
 @pytest.fixture(params=["aiohttp", "httpx"])
-def looks_over(request, monkeypatch) -> str:
+def polls_over(request, monkeypatch) -> str:
     """Run a test once with aiohttp installed, as it is here, and once without it."""
     if request.param == "httpx":
         monkeypatch.setitem(sys.modules, "airflow_provider_minimax.api.http.aiohttp_client", None)
@@ -150,7 +169,7 @@ def supervisor(monkeypatch) -> FakeSupervisor:
     from tests.fakes import FakeSupervisor
 
     if not hasattr(BaseTrigger, "on_kill"):
-        pytest.skip("Airflow tells triggers of a kill since 3.3")
+        pytest.skip("Airflow notifies triggers of a kill since 3.3")
     fake = FakeSupervisor()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", fake, raising=False)
     monkeypatch.setattr(killed, "_ASK_FOR", 0.5)

@@ -33,7 +33,7 @@ class Refusal:
 @dataclass(slots=True)
 class Porter:
     """
-    What stands before moto, as WSGI: it writes requests down, checks the key, and turns away what it is told to.
+    What stands before moto, as WSGI: it writes requests down, checks the key, and refuses what a test wants refused.
 
     moto lets two conditional writes pass at once, S3 does not; so here they come one after the other.
     """

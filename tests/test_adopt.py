@@ -31,13 +31,15 @@ from airflow_provider_minimax.purchases import matching as adoption
 from airflow_provider_minimax.purchases import recovery as search
 from airflow_provider_minimax.purchases.candidates import tasks_since
 from airflow_provider_minimax.purchases.ledger import Ledger
-from airflow_provider_minimax.purchases.purchase import Buyer
+from airflow_provider_minimax.purchases.purchase import Buyer, NoOutput
 from airflow_provider_minimax.purchases.receipt import read_receipt
-from airflow_provider_minimax.purchases.rules import OutputState, Policy
+from airflow_provider_minimax.purchases.recovery import LostSubmissionResolver
 from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
+from airflow_provider_minimax.purchases.spec import Policy
+from airflow_provider_minimax.triggers.deferring import defer
 from tests.conftest import load_dags
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
-from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, intent, order, submitted
+from tests.receipts.samples import ME, NOW, OTHER, FakeSubmission, MemoryHome, intent, order, submitted
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 WAYS = {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01, "on_orphaned_intent": "adopt"}
@@ -52,7 +54,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(adoption, "OTHERS_WRITE_WITHIN", timedelta(seconds=0.1))
     monkeypatch.setattr(adoption, "LISTED_WITHIN", timedelta(seconds=0.5))
     monkeypatch.setattr(ledger, "SETTLING_TIME", 0.02)
-    monkeypatch.setattr("airflow_provider_minimax.purchases.job._LIST_EVERY", 0.1)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.recovery._LIST_EVERY", 0.1)
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def output(tmp_path: Path) -> Path:
 def generate(connect, minimax_emulator, output):
     """Run the operator once, as one try of one task."""
     connect(extra={"max_retries": 0, "timeout": 1})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def run(ti: FakeTaskInstance | None = None, store: FakeStore | None = None, **changes):
         options = H3 | WAYS | {"output_path": str(output)} | changes
@@ -73,12 +75,6 @@ def generate(connect, minimax_emulator, output):
         return operator.execute(context | ({"task_state_store": store} if store else {}))
 
     return run
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
 
 
 def buy_elsewhere(minimax_emulator, **changes) -> str:
@@ -206,9 +202,9 @@ def test_a_refusal_after_a_submission_that_bought_nothing_leaves_nothing_in_the_
 
 
 @pytest.mark.parametrize("sold", [True, False])
-def test_so_it_is_for_a_clip_that_is_made_anew(sold, connect, hook, minimax_emulator, output):
+def test_a_clip_that_is_re_rendered_is_adopted_the_same_way(sold, connect, hook, minimax_emulator, output):
     connect(extra={"max_retries": 0})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     source = hook.submit(VideoRequest.of(H3))
     hook.get_task(source, api_version="v2")
     lose(minimax_emulator, sold=sold)
@@ -263,7 +259,7 @@ def test_airflows_own_store_is_receipt_enough(generate, minimax_emulator):
 
 
 def test_the_wait_for_the_list_is_in_the_triggerer_if_that_of_the_clip_is(generate, minimax_emulator, monkeypatch):
-    """No worker slot is held, and what resumes the task looks again."""
+    """No worker slot is held, and what resumes the task checks again."""
     monkeypatch.setattr(adoption, "OTHERS_WRITE_WITHIN", timedelta(seconds=20))
     lose(minimax_emulator, sold=True)
     with pytest.raises(TaskDeferred) as deferral:
@@ -278,17 +274,20 @@ def test_that_wait_is_neither_too_short_for_airflow_nor_without_end(asked, waits
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS | {"deferrable": True, "timeout": 600})
     before = datetime.now(UTC)
     with pytest.raises(TaskDeferred) as deferral:
-        operator._new_job({"ti": FakeTaskInstance()})._settle(asked)
+        with operator._opened_job({"ti": FakeTaskInstance()}) as job:
+            defer(operator, job._until_listed(asked))
     assert waits <= (deferral.value.trigger.moment - before).total_seconds() < waits + 30
     assert deferral.value.timeout == timedelta(seconds=600 + 120)
 
 
-def test_who_is_killed_while_the_list_is_asked_is_told_of_the_doubt(log_of, mocker):
+def test_a_task_that_is_killed_while_it_asks_the_list_reports_the_doubt(log_of, mocker):
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS)
     mocker.patch("time.sleep", side_effect=lambda _: operator.on_kill())
-    operator._job = operator._new_job({"ti": FakeTaskInstance()})
-    operator._job._settle(5)
+    context = {"ti": FakeTaskInstance()}
+    with operator._opened_job(context) as job:
+        job._resolver = LostSubmissionResolver(job.hook, job._ledger, order(), context, waits=True, log=LOG)
+        job._resolver._wait(5)
     assert "it may have been bought and may be billed" in log.said()
 
 
@@ -386,7 +385,7 @@ def test_nor_if_nothing_was_bought_here(generate, minimax_emulator, output):
     assert len(minimax_emulator.purchases) == 2
 
 
-def test_a_lone_clip_that_may_be_a_neighbours_is_nobodys(generate, minimax_emulator, output):
+def test_a_single_clip_that_may_be_another_tasks_is_not_adopted(generate, minimax_emulator, output):
     beside(output, "other.mp4", like(lost_at=datetime.now(UTC)))
     lose(minimax_emulator, sold=True)
     with pytest.raises(
@@ -403,7 +402,7 @@ def test_a_clip_that_another_task_of_the_run_published_is_not_taken(generate, mi
     assert generate(ti)["task_id"] == minimax_emulator.purchases[-1]["task_id"]
 
 
-def test_a_neighbour_that_cannot_be_read_may_own_what_is_listed(generate, minimax_emulator, output):
+def test_another_receipt_that_cannot_be_read_may_own_what_is_listed(generate, minimax_emulator, output):
     (output.parent / "other.mp4.receipt.json").write_text("{")
     lose(minimax_emulator, sold=True)
     with pytest.raises(MinimaxReceiptError, match="A clip may have been bought and may be billed"):
@@ -411,17 +410,17 @@ def test_a_neighbour_that_cannot_be_read_may_own_what_is_listed(generate, minima
 
 
 def test_two_that_adopt_the_same_at_the_same_time_both_let_go(generate, minimax_emulator, output, mocker):
-    """The other one's receipt appears between the look and the writing; each sees the other's afterwards."""
+    """The other one's receipt appears between the check and the write; each sees the other's afterwards."""
     lose(minimax_emulator, sold=True)
     seen = []
 
-    def neighbours(output_path, since):
+    def siblings(output_path, since):
         seen.append(receipt_of(output)["phase"])
         if seen[-1] == "submitted":
             beside(output, "other.mp4", like(minimax_emulator.purchases[0]["task_id"]))
         return sibling_receipts_of(output_path, since)
 
-    mocker.patch.object(search, "sibling_receipts_of", neighbours)
+    mocker.patch.object(search, "sibling_receipts_of", siblings)
     facts = generate()
     assert "submitted" in seen
     assert facts["task_id"] == minimax_emulator.purchases[1]["task_id"] != minimax_emulator.purchases[0]["task_id"]
@@ -434,7 +433,7 @@ def test_old_receipts_of_a_folder_are_not_read(output):
     assert sibling_receipts_of(str(output), datetime.now(UTC) + timedelta(minutes=1)) == ()
 
 
-def test_neighbours_are_found_on_object_storage_too(s3_bucket):
+def test_other_receipts_are_found_on_object_storage_too(s3_bucket):
     from airflow_provider_minimax.purchases.stores import SidecarStore
 
     for name in ("clip.mp4", "other [3].mp4", "below/other.mp4"):
@@ -505,7 +504,7 @@ def test_a_model_that_is_known_later_is_refused_before_anything_is_bought(platfo
     assert minimax_emulator.requests == []
 
 
-def test_who_can_keep_no_receipt_is_refused_before_anything_is_bought(generate, minimax_emulator):
+def test_a_task_that_can_keep_no_receipt_is_refused_before_anything_is_bought(generate, minimax_emulator):
     with pytest.raises(MinimaxRequestError, match="before Airflow 3.3 that takes an output_path"):
         generate(output_path=None)
     assert minimax_emulator.requests == []
@@ -515,7 +514,7 @@ def test_who_can_keep_no_receipt_is_refused_before_anything_is_bought(generate, 
 
 
 @pytest.mark.parametrize("what", ["went on", "asks the list"])
-def test_who_stood_still_before_its_request_does_not_send_it_if_another_one_acted_meanwhile(what):
+def test_a_worker_that_froze_before_its_request_does_not_send_it_if_another_one_acted_meanwhile(what):
     """A retry took this process for dead, and concluded or is about to that it bought nothing."""
     home, now = MemoryHome(), [NOW]
 
@@ -542,18 +541,19 @@ def test_who_stood_still_before_its_request_does_not_send_it_if_another_one_acte
                 purchases.pop()()
             return done
 
+    sent = []
     buyer = Buyer(
         Overtaken([home], log=LOG, sleep=lambda _: None),
         order(owner=ME),
         Policy(),
-        lambda _: OutputState.MISSING,
+        NoOutput(),
+        FakeSubmission(lambda: sent.append(1) or "T2"),
         log=LOG,
         clock=lambda: now[0],
     )
-    sent = []
     if what == "went on":
-        assert buyer.obtain(lambda: sent.append(1) or "T2").receipt.minimax_task_id == "T1"
+        assert buyer.obtain().receipt.minimax_task_id == "T1"
     else:
         with pytest.raises(MinimaxSubmissionUnknownError):
-            buyer.obtain(lambda: sent.append(1) or "T2")
+            buyer.obtain()
     assert sent == []

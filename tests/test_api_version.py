@@ -23,7 +23,6 @@ from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperato
 from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
-from tests.fakes import FakeTaskInstance
 
 HAILUO = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 H3 = VideoRequest.of(
@@ -40,17 +39,6 @@ def buy(connect):
             return hook.submit(request)
 
     return bought
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
 
 
 @pytest.fixture
@@ -88,7 +76,7 @@ async def test_it_is_the_same_on_an_event_loop(connect, buy, asked):
     await hook.aclose()
 
 
-def test_who_bought_the_clip_knows_its_version(hook, asked):
+def test_the_task_that_bought_the_clip_knows_its_api_version(hook, asked):
     assert hook.get_task(hook.submit(H3)).api_version == "v2"
     assert asked() == ["v2"]
 
@@ -208,8 +196,8 @@ def trigger(minimax_task_id: str) -> MinimaxTaskTrigger:
     )
 
 
-async def test_a_trigger_asks_the_wrong_version_once_in_all_its_looks(buy, minimax_emulator, asked, looks_over):
-    minimax_emulator.configure(lifecycle="looks", looks=5)
+async def test_a_trigger_asks_the_wrong_version_once_in_all_its_polls(buy, minimax_emulator, asked, polls_over):
+    minimax_emulator.configure(lifecycle="polls", polls=5)
     waiting = trigger(buy())
     (event,) = [event async for event in waiting.run()]
     assert Outcome.from_event(event.payload).result().api_version == "v2"
@@ -219,7 +207,7 @@ async def test_a_trigger_asks_the_wrong_version_once_in_all_its_looks(buy, minim
 
 @pytest.mark.parametrize("version", [None, "None", ""])
 def test_a_poking_sensor_finds_a_task_of_h3(version, buy, minimax_emulator, context, asked):
-    minimax_emulator.configure(lifecycle="looks", looks=3)
+    minimax_emulator.configure(lifecycle="polls", polls=3)
     sensor = MinimaxTaskSensor(task_id="wait", minimax_task_id=buy(), poke_interval=0.01, deferrable=False)
     # As a template renders that found no XCom.
     sensor.api_version = version
@@ -241,7 +229,7 @@ def test_a_deferring_sensor_passes_on_what_its_first_status_check_found_out(requ
 async def test_a_sensor_that_was_resumed_delivers_without_asking_the_wrong_version(
     buy, minimax_emulator, context, asked, tmp_path
 ):
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     output = tmp_path / "boat.mp4"
     bought = buy()
     (event,) = [event async for event in trigger(bought).run()]

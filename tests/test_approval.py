@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import EXAMPLE_DAGS, HAS_APPROVALS, load_dags, load_file
 
 NAME = "minimax_approval"
-PATIENCE = 60
+TIMEOUT = 60
 
 asks = pytest.mark.skipif(
     not hasattr(airflow.sdk.exceptions, "TaskAwaitingInput"), reason="before Airflow 3.3 dag.test() cannot ask anybody"
@@ -42,7 +42,7 @@ class Approver:
 
     def answer(self, option: str) -> str:
         """Answer the one question that is open, when there is one, and return what it showed."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not (asked := self._open()):
             assert time.monotonic() < deadline, "nobody asked"
             time.sleep(0.2)
@@ -64,7 +64,7 @@ class Approver:
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         """Ask the server; again, as long as it finds its SQLite database locked, which is an error of its own."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while (answer := self._api.request(method, path, **more)).is_server_error and time.monotonic() < deadline:
             time.sleep(0.5)
         return answer.raise_for_status().json()
@@ -80,10 +80,10 @@ def approver(airflow_db, monkeypatch) -> Approver:
 def decide(approver, connect, minimax_emulator) -> Iterator[Any]:
     """Run the example into a folder, with an answer; return the states of its tasks, and what was shown."""
     connect()
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
     with ThreadPoolExecutor(1) as person:
 
-        def answer_or_give_up(option: str) -> str:
+        def answer_or_time_out(option: str) -> str:
             try:
                 return approver.answer(option)
             except Exception:
@@ -91,7 +91,7 @@ def decide(approver, connect, minimax_emulator) -> Iterator[Any]:
                 raise
 
         def run(folder: str, option: str, prompts: list[str] | None = None) -> tuple[dict[str, str], str]:
-            answer = person.submit(answer_or_give_up, option)
+            answer = person.submit(answer_or_time_out, option)
             dag = load_dags(NAME)[NAME]
             generate = dag.get_task("generate")
             # The emulator is faster than the platforms.
@@ -103,7 +103,7 @@ def decide(approver, connect, minimax_emulator) -> Iterator[Any]:
                 answer.result()
             assert str(done.state) == "success"
             states = {ti.task_id: str(ti.state) for ti in done.get_task_instances() if ti.map_index < 0}
-            return states, answer.result(PATIENCE)
+            return states, answer.result(TIMEOUT)
 
         yield run
 

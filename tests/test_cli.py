@@ -132,7 +132,7 @@ def test_what_cannot_be_read_is_listed_whatever_is_picked(said, tmp_path):
     assert code == 1
     assert (row["phase"], row["output"]) == ("unreadable", f"{tmp_path}/b.mp4")
     assert "is not whole" in row["note"]
-    assert err == "1 of these cannot be read, so what was bought under them is unknown.\n"
+    assert err == "1 of these cannot be read, so it is not known what was bought.\n"
 
 
 def test_a_folder_that_may_not_be_read_is_not_passed_over(said, tmp_path, monkeypatch):
@@ -192,7 +192,7 @@ def test_a_path_may_be_relative(said, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("place", "what"),
-    [("/no/such/folder", "there is no such folder"), ("nowhere://a/b", "cannot be reached: ValueError")],
+    [("/no/such/folder", "no such folder"), ("nowhere://a/b", "cannot be reached: ValueError")],
 )
 def test_a_place_that_is_not_there_is_one_line(place, what, said):
     code, out, err = said("list", place)
@@ -209,7 +209,7 @@ PROMPT = "A lighthouse in a storm, waves against the rocks, gulls in the wind; [
 def made(connect, minimax_emulator):
     """Buy a clip as a DAG would, checked and with pictures; return what the operator returns."""
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def make(output: str, **changes):
         options = {"prompt": PROMPT, "duration": 6, "resolution": "768P", "check": "full", "preview": True} | changes
@@ -231,19 +231,19 @@ def rows(out: str) -> dict[str, str]:
     return {line[:15].rstrip(): line[15:] for line in out.splitlines() if line}
 
 
-def test_one_look_tells_where_a_clip_came_from(made, shown, clip):
+def test_one_command_shows_where_a_clip_came_from(made, shown, clip):
     facts = made(clip)
     code, out, err = shown(clip)
-    told = rows(out)
-    times = {label: told.pop(label) for label in ("Requested", "Submitted", "Ready", "Delivered")}
+    printed = rows(out)
+    times = {label: printed.pop(label) for label in ("Requested", "Submitted", "Ready", "Delivered")}
     assert (code, err) == (0, "")
-    assert told == {
+    assert printed == {
         "Prompt": PROMPT,
         "Model": "MiniMax-Hailuo-2.3",
         "Asked for": "768P, 6 s",
         "Got": f"1366x768, 5.875 s, 24 fps, h264, no sound, {facts['size'] / 1000:.1f} kB",
-        "Cost": "0.28 USD (estimate: list price, read 2026-07-10)",
-        "Clip": f"whole and unchanged: {clip}",
+        "Cost": "0.28 USD (estimate from the list price of 2026-07-10)",
+        "Clip": f"unchanged since delivery: {clip}",
         "Poster": f"{clip}.poster.jpg",
         "Contact sheet": f"{clip}.contact-sheet.jpg",
         "Receipt": f"{clip}{SUFFIX}",
@@ -260,11 +260,11 @@ def test_one_look_tells_where_a_clip_came_from(made, shown, clip):
 def test_so_it_does_on_s3(made, shown, s3_bucket):
     url = s3_bucket.url("a/clip.mp4")
     made(url)
-    told = rows(shown(url + SUFFIX)[1])
-    assert told["Clip"] == f"whole and unchanged: {url}"
-    assert told["Contact sheet"] == f"{url}.contact-sheet.jpg"
+    printed = rows(shown(url + SUFFIX)[1])
+    assert printed["Clip"] == f"unchanged since delivery: {url}"
+    assert printed["Contact sheet"] == f"{url}.contact-sheet.jpg"
     s3_bucket.put("a/clip.mp4", b"another")
-    assert rows(shown(url)[1])["Clip"] == f"the file is not the one that was delivered: {url}"
+    assert rows(shown(url)[1])["Clip"] == f"not the file that was delivered: {url}"
 
 
 def test_what_is_not_known_is_left_out(shown, clip):
@@ -282,16 +282,16 @@ def test_what_is_not_known_is_left_out(shown, clip):
 @pytest.mark.parametrize(
     ("facts", "got"),
     [
-        ({"width": 1366, "height": 768, "duration": 6.0}, "1366x768, 6 s as the platform told, 3.1 MB"),
+        ({"width": 1366, "height": 768, "duration": 6.0}, "1366x768, 6 s as the platform reports, 3.1 MB"),
         ({"width": None, "height": None, "duration": None}, "3.1 MB"),
     ],
 )
-def test_what_nobody_measured_is_told_as_hearsay(facts, got, shown, clip):
+def test_unmeasured_facts_are_marked_as_reported_by_the_platform(facts, got, shown, clip):
     keep(clip, delivered(facts=facts, size=3_100_000))
     assert rows(shown(clip)[1])["Got"] == got
 
 
-def test_pictures_and_options_are_told_in_short(shown, clip):
+def test_images_and_options_are_shown_in_short(shown, clip):
     request = {
         "model": "MiniMax-Hailuo-2.3",
         "prompt": "A cat.",
@@ -306,28 +306,28 @@ def test_pictures_and_options_are_told_in_short(shown, clip):
 
 
 @pytest.mark.parametrize(
-    ("cost", "told"),
+    ("cost", "printed"),
     [
-        ({"amount": 0.5, "currency": "USD", "kind": "list price", "read": "2026-07-10"}, "0.50 USD (estimate:"),
+        ({"amount": 0.5, "currency": "USD", "kind": "list price", "read": "2026-07-10"}, "0.50 USD (estimate from"),
         ({"amount": 0.252, "unit": "USD", "kind": "billed"}, "0.252 USD (billed)"),
         ({"amount": 140000, "unit": "quota", "kind": "billed"}, "140000 quota (billed)"),
     ],
 )
-def test_a_bill_and_an_estimate_are_told_apart(cost, told, shown, clip):
+def test_a_bill_and_an_estimate_can_be_told_apart(cost, printed, shown, clip):
     keep(clip, delivered(cost=cost))
-    assert rows(shown(clip)[1])["Cost"].startswith(told)
+    assert rows(shown(clip)[1])["Cost"].startswith(printed)
 
 
 def test_a_clip_that_failed_costs_nothing_that_we_know_of(shown, clip):
     estimate = {"amount": 0.28, "currency": "USD", "kind": "list price", "read": "2026-07-10"}
     keep(clip, failed("1027", cost=estimate))
-    told = rows(shown(clip)[1])
-    assert "Cost" not in told
-    assert told["Phase"] == "failed: the remote task ended without a clip"
-    assert told["Failure"].startswith("the remote task failed")
+    printed = rows(shown(clip)[1])
+    assert "Cost" not in printed
+    assert printed["Phase"] == "failed: the remote task ended without a clip"
+    assert printed["Failure"].startswith("the remote task failed")
 
 
-def test_times_are_told_with_what_lies_between(shown, clip):
+def test_times_are_shown_with_the_time_between_them(shown, clip):
     start = datetime(2026, 11, 21, 6, tzinfo=UTC)
     receipt = delivered(
         intended_at=start,
@@ -337,29 +337,29 @@ def test_times_are_told_with_what_lies_between(shown, clip):
         delivered_at=start + timedelta(hours=2, minutes=3, seconds=12.5),
     )
     keep(clip, receipt)
-    told = rows(shown(clip)[1])
-    assert told["Submitted"] == "2026-11-21 06:00:00 UTC"
-    assert told["Started"] == "2026-11-21 05:59:58 UTC"
-    assert told["Ready"] == "2026-11-21 06:03:12 UTC, 3 min 14 s later"
-    assert told["Delivered"] == "2026-11-21 08:03:12 UTC, 2 h later"
+    printed = rows(shown(clip)[1])
+    assert printed["Submitted"] == "2026-11-21 06:00:00 UTC"
+    assert printed["Started"] == "2026-11-21 05:59:58 UTC"
+    assert printed["Ready"] == "2026-11-21 06:03:12 UTC, 3 min 14 s later"
+    assert printed["Delivered"] == "2026-11-21 08:03:12 UTC, 2 h later"
 
 
 def test_a_clip_that_was_adopted_says_when_its_answer_was_lost(shown, clip):
     start = datetime(2026, 11, 21, 6, tzinfo=UTC)
     lost, adopted = start + timedelta(minutes=1), start + timedelta(minutes=1, seconds=15)
     keep(clip, intent(intended_at=start).lost(lost).submitted("T1", adopted))
-    told = rows(shown(clip)[1])
-    assert told["Answer lost"] == "2026-11-21 06:01:00 UTC, 1 min later"
-    assert told["Adopted"] == "2026-11-21 06:01:15 UTC, 15 s later"
+    printed = rows(shown(clip)[1])
+    assert printed["Response lost"] == "2026-11-21 06:01:00 UTC, 1 min later"
+    assert printed["Adopted"] == "2026-11-21 06:01:15 UTC, 15 s later"
 
 
 @pytest.mark.parametrize("receipt", [intent(), submitted(replaced=("T0",)), failed("1"), delivered()])
 def test_a_clip_that_is_still_to_come_says_how_far_it_is(receipt, shown, clip):
     keep(clip, receipt)
-    told = rows(shown(clip)[1])
-    assert ("Phase" in told) == (receipt.phase is not Phase.DELIVERED)
-    assert ("Bought before" in told) == bool(receipt.replaced)
-    assert told["Clip"] == f"there is no file at {clip}"
+    printed = rows(shown(clip)[1])
+    assert ("Phase" in printed) == (receipt.phase is not Phase.DELIVERED)
+    assert ("Bought before" in printed) == bool(receipt.replaced)
+    assert printed["Clip"] == f"no file at {clip}"
 
 
 def test_a_clip_that_was_moved_with_its_receipt_says_from_where(made, shown, clip, tmp_path):
@@ -367,18 +367,18 @@ def test_a_clip_that_was_moved_with_its_receipt_says_from_where(made, shown, cli
     moved = str(tmp_path / "moved.mp4")
     for suffix in ("", SUFFIX):
         Path(clip + suffix).rename(moved + suffix)
-    told = rows(shown(moved)[1])
-    assert told["Clip"] == f"whole and unchanged: {moved}"
-    assert told["Delivered to"] == clip
-    assert told["Receipt"] == moved + SUFFIX
+    printed = rows(shown(moved)[1])
+    assert printed["Clip"] == f"unchanged since delivery: {moved}"
+    assert printed["Delivered to"] == clip
+    assert printed["Receipt"] == moved + SUFFIX
 
 
 def test_a_file_url_is_the_place_that_it_was_for_the_operator(made, shown, tmp_path):
     url = f"file://{tmp_path}/a%20clip#2?.mp4"
     made(url)
-    told = rows(shown(url)[1])
-    assert told["Clip"] == f"whole and unchanged: {tmp_path}/a%20clip#2?.mp4"
-    assert "Delivered to" not in told
+    printed = rows(shown(url)[1])
+    assert printed["Clip"] == f"unchanged since delivery: {tmp_path}/a%20clip#2?.mp4"
+    assert "Delivered to" not in printed
 
 
 def test_the_manifest_as_json_is_the_receipt(shown, clip):
@@ -388,11 +388,15 @@ def test_the_manifest_as_json_is_the_receipt(shown, clip):
 
 
 def test_a_clip_without_a_receipt_is_one_line(shown, clip):
-    assert shown(clip) == (1, "", f"there is neither {clip} nor its receipt. Name a clip or its {SUFFIX}.\n")
+    assert shown(clip) == (
+        1,
+        "",
+        f"there is neither {clip} nor its receipt. Give the path of a clip or of its {SUFFIX}.\n",
+    )
     Path(clip).write_bytes(b"a clip")
     code, out, err = shown(clip)
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert err.startswith(f"{clip} is there, but not its receipt {clip}{SUFFIX}, so nothing tells where it came from.")
+    assert err.startswith(f"{clip} has no receipt {clip}{SUFFIX}, so it is not known where it came from.")
 
 
 @pytest.mark.parametrize("columns", [40, 80])
@@ -413,24 +417,24 @@ def test_in_a_terminal_words_wrap_and_places_stay_whole(columns, prompt, shown, 
 # -- receipts show -----------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_told_with_a_look_at_its_clip(said, tmp_path):
+def test_showing_a_receipt_checks_its_clip(said, tmp_path):
     path = tmp_path / "clip.mp4"
     keep(str(path), delivered_to(path))
     code, out, _ = said("show", str(path))
     assert code == 0
-    assert f"Clip           whole and unchanged: {path}\n" in out
+    assert f"Clip           unchanged since delivery: {path}\n" in out
     assert "Remote task    T1\n" in out
-    assert "Nothing is left to do." in out
+    assert "Nothing to do." in out
     path.write_bytes(b"another")
-    assert f"the file is not the one that was delivered: {path}" in said("show", str(path))[1]
+    assert f"not the file that was delivered: {path}" in said("show", str(path))[1]
     path.unlink()
-    assert f"there is no file at {path}" in said("show", f"{path}{SUFFIX}")[1]
+    assert f"no file at {path}" in said("show", f"{path}{SUFFIX}")[1]
 
 
 def test_so_it_is_on_any_storage(said, memory):
     memory.pipe_file("/bucket/clip.mp4", b"a clip")
     keep("memory://bucket/clip.mp4", delivered(sha256=hashlib.sha256(b"a clip").hexdigest()))
-    assert "whole and unchanged" in said("show", "memory://bucket/clip.mp4")[1]
+    assert "unchanged since delivery" in said("show", "memory://bucket/clip.mp4")[1]
 
 
 def test_json_is_the_receipt_as_it_is(said, clip):
@@ -451,19 +455,20 @@ def test_every_phase_says_what_to_do_next(receipt, said, clip):
 
 @pytest.mark.parametrize(
     ("max_tries", "what"),
-    [(3, "and so does a clear unless on_clear='resubmit'."), (None, "and so does a clear.")],
+    [(3, " (a clear buys a new clip if on_clear='resubmit')."), (None, ".")],
 )
 def test_what_a_clear_does_is_said_as_it_is(max_tries, what, said, clip):
     keep(clip, submitted(max_tries=max_tries))
-    assert (
-        said("show", clip)[1].splitlines()[-1] == f"Next           A retry of the Airflow task goes on with it, {what}"
+    step = (
+        f"If the Airflow task is not running, retry or clear it: it waits for this remote task and buys nothing{what}"
     )
+    assert said("show", clip)[1].splitlines()[-1] == f"Next           {step}"
 
 
 def test_a_receipt_that_is_not_there_is_one_line(said, clip):
     code, out, err = said("show", clip)
     assert (code, out) == (1, "")
-    assert err == f"there is no receipt {clip}{SUFFIX}. Name the clip or its {SUFFIX}.\n"
+    assert err == f"there is no receipt {clip}{SUFFIX}. Give the path of a clip or of its {SUFFIX}.\n"
 
 
 # -- adopt -------------------------------------------------------------------------------------------------------------
@@ -500,8 +505,8 @@ def test_an_adopted_task_is_gone_on_with_and_not_bought_again(fields, connect, m
 
     code, out, _ = said("adopt", clip, job["task_id"])
     assert code == 0
-    assert f"MiniMax task {job['task_id']} is known at minimax:" in out
-    assert "goes on with it, and buys nothing" in out
+    assert f"minimax knows MiniMax task {job['task_id']}:" in out
+    assert "it waits for this remote task, and buys nothing" in out
     assert (home.read().phase, home.read().minimax_task_id, home.read().max_tries) == (
         Phase.SUBMITTED,
         job["task_id"],
@@ -519,11 +524,11 @@ def test_an_id_that_the_platform_does_not_know_is_not_adopted(connect, said, cli
     home = keep(clip, intent(intended_at=LONG_AGO))
     code, out, err = said("adopt", clip, "123")
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "Nothing was changed. With --no-check the platform is not asked." in err
+    assert "Nothing was changed. Use --no-check to skip this check." in err
     assert home.read().phase is Phase.INTENT
 
 
-def test_the_version_that_the_receipt_tells_is_the_one_that_is_asked(connect, said, clip, minimax_emulator):
+def test_the_api_version_in_the_receipt_is_the_one_that_is_asked(connect, said, clip, minimax_emulator):
     connect()
     of_h3 = {"model": "MiniMax-H3", "prompt": "A lighthouse.", "resolution": "768P", "duration": 5, "ratio": "1:1"}
     minimax_task_id = MinimaxHook().submit(VideoRequest.of(of_h3))
@@ -542,7 +547,7 @@ def test_nobody_is_asked_if_that_is_not_wanted(minimax_emulator, said, clip):
     assert "there is no connection 'not_here'" in said("adopt", clip, "123")[2]
     code, out, _ = said("adopt", clip, "123", "--no-check")
     assert code == 0
-    assert "The platform was not asked about MiniMax task 123." in out
+    assert "Not checked whether the platform knows MiniMax task 123." in out
     assert home.read().minimax_task_id == "123"
     assert minimax_emulator.requests == []
 
@@ -550,13 +555,13 @@ def test_nobody_is_asked_if_that_is_not_wanted(minimax_emulator, said, clip):
 def test_a_connection_that_leads_elsewhere_by_now_is_not_asked(connect, said, clip):
     connect("bltcy")
     keep(clip, intent(intended_at=LONG_AGO))
-    assert "leads to bltcy now, and the clip was submitted to minimax" in said("adopt", clip, "123")[2]
+    assert "is for bltcy now, but the clip was submitted to minimax" in said("adopt", clip, "123")[2]
 
 
 @pytest.mark.parametrize(
     ("receipt", "what"),
     [
-        (submitted(), "MiniMax task T1 is written down in it already"),
+        (submitted(), "MiniMax task T1 is known"),
         (failed("1"), "MiniMax task T1 ended without a clip"),
         (delivered(), "the clip of MiniMax task T1 was delivered"),
     ],
@@ -573,7 +578,7 @@ def test_a_submission_that_may_be_under_way_is_left_alone(said, clip):
     home = keep(clip, fresh)
     code, _, err = said("adopt", clip, "123", "--no-check")
     assert (code, home.read()) == (1, fresh)
-    assert "may still be waiting for its answer. Nothing was changed. Look again 3 minutes after that." in err
+    assert "may still be waiting for the response. Nothing was changed. Try again 3 minutes after that." in err
 
 
 @pytest.mark.parametrize("nothing", ["", "  ", "12\u200e3", "\ufeff123", "1\x1b[2J", "1\n2"])
@@ -597,7 +602,7 @@ def test_an_answer_that_came_meanwhile_is_kept(connect, said, clip, mocker):
     mocker.patch.object(MinimaxHook, "get_task", meanwhile)
     code, _, err = said("adopt", clip, minimax_task_id)
     assert (code, home.read()) == (1, answered)
-    assert "was changed by somebody else meanwhile" in err
+    assert "was changed by another process in the meantime" in err
 
 
 # -- forget ------------------------------------------------------------------------------------------------------------
@@ -606,21 +611,27 @@ def test_an_answer_that_came_meanwhile_is_kept(connect, said, clip, mocker):
 @pytest.mark.parametrize(
     ("receipt", "what"),
     [
-        (intent(), "it may have been bought and billed"),
-        (submitted(), "It goes on and is billed; note its id. Without the receipt the next run buys anew."),
+        (intent(), "it may have been bought, and may be billed"),
+        (
+            submitted(),
+            "It keeps running and will be billed; note its id. Without the receipt, the next run buys a new clip.",
+        ),
         (failed("1"), "MiniMax task T1 at minimax ended without a clip."),
-        (delivered(), "was delivered. Without the receipt the next run buys anew."),
+        (delivered(), "was delivered. Without the receipt, the next run buys a new clip."),
     ],
 )
-def test_what_is_given_up_is_said_before_it_is(receipt, what, said, clip, mocker):
+def test_forgetting_a_receipt_says_what_will_be_lost_first(receipt, what, said, clip, mocker):
     home = keep(clip, receipt)
     mocker.patch("builtins.input", return_value="n")
     code, out, err = said("forget", clip)
     assert what in out
-    assert "the task state store may hold a copy for dag.generate of run today" in out
+    assert (
+        "the task state store may have a copy, which this command does not delete and which dag.generate of run today"
+        in out
+    )
     assert "delete the key minimax_receipt" in out
     assert (code, home.read()) == (1, receipt)
-    assert err == f"{clip}{SUFFIX} is left as it is.\n"
+    assert err == "Nothing was deleted.\n"
     mocker.patch("builtins.input", return_value="y")
     assert said("forget", clip)[0] == 0
     assert home.read() is None
@@ -631,14 +642,14 @@ def test_the_clip_is_left_and_its_being_in_the_way_is_said(said, tmp_path):
     home = keep(str(path), delivered_to(path))
     code, out, _ = said("forget", str(path), "--yes")
     assert (code, home.read(), path.read_bytes()) == (0, None, b"a clip")
-    assert "does not know the file at the clip's place: it stops there, or with overwrite=True buys anew" in out
+    assert "does not recognize the file at output_path: it fails, or with overwrite=True buys a new clip" in out
 
 
-def test_a_damaged_receipt_can_be_given_up_too(said, clip):
+def test_a_damaged_receipt_can_be_forgotten_too(said, clip):
     Path(clip + SUFFIX).write_text("{")
     code, out, _ = said("forget", clip, "-y")
     assert code == 0
-    assert "so what was bought under it is unknown. Without it the next run buys anew." in out
+    assert "so what was bought under it is unknown. Without it, the next run buys a new clip." in out
     assert not Path(clip + SUFFIX).exists()
 
 
@@ -649,18 +660,18 @@ def test_no_answer_is_no(said, clip, mocker):
     assert home.read() is not None
 
 
-def test_what_changed_while_one_thought_about_it_is_not_given_up(said, clip, mocker):
+def test_a_receipt_that_changed_during_the_question_is_not_forgotten(said, clip, mocker):
     home = keep(clip, intent())
     mocker.patch("builtins.input", side_effect=lambda _: (home.write(submitted()), "y")[1])
     code, _, err = said("forget", clip)
     assert (code, home.read().phase) == (1, Phase.SUBMITTED)
-    assert "was changed by somebody else meanwhile" in err
+    assert "was changed by another process in the meantime" in err
 
 
 # -- balance -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_left_in_an_account_is_told(said, connect, minimax_emulator):
+def test_the_balance_of_an_account_is_shown(said, connect, minimax_emulator):
     minimax_emulator.configure(balance=12.5)
     connect("minimax-cn", conn_id="mainland")
     code, out, err = said("balance", "--conn-id", "mainland", group=())
@@ -676,19 +687,19 @@ def test_what_is_left_in_an_account_is_told(said, connect, minimax_emulator):
 
 
 @pytest.mark.parametrize(
-    ("remains", "told"),
+    ("remains", "printed"),
     [
         ([{"model_name": "video", "current_interval_remaining_percent": 40}], "video 40 %"),
-        ([{"model_name": "video"}], "video, of which nothing is told"),
-        ([], "nothing that the platform names"),
+        ([{"model_name": "video"}], "video, of which nothing is known"),
+        ([], "the platform lists nothing"),
     ],
 )
-def test_what_is_left_of_a_plan_is_told(remains, told, said, connect, minimax_emulator):
+def test_the_rest_of_a_plan_is_shown(remains, printed, said, connect, minimax_emulator):
     connect(password="sk-cp-1")
     minimax_emulator.configure(key="sk-cp-1")
     minimax_emulator.fault("http", operation="account", status=200, body={"model_remains": remains})
     code, out, _ = said("balance", group=())
-    assert (code, rows(out)["Left of plan"]) == (0, told)
+    assert (code, rows(out)["Left in plan"]) == (0, printed)
     assert "sk-cp" not in out
 
 
@@ -752,7 +763,7 @@ def test_uploads_are_deleted_once_somebody_confirms_it(uploads, said, mocker, mi
     mocker.patch("builtins.input", side_effect=["y"])
     assert said("delete", uploads[0], uploads[0], group=("files",))[0] == 0
     code, out, _ = said("delete", uploads[1].removeprefix("mm_file://"), "--yes", group=("files",))
-    assert (code, out.splitlines()[-1]) == (0, f"{uploads[1]} is deleted.")
+    assert (code, out.splitlines()[-1]) == (0, f"{uploads[1]} was deleted.")
     assert minimax_emulator.uploads == []
 
 
@@ -778,7 +789,7 @@ def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
 
 
-def test_airflow_is_told_of_the_commands():
+def test_airflow_knows_the_commands():
     assert get_provider_info()["cli"] == ["airflow_provider_minimax.cli.definition.get_cli_commands"]
 
 
@@ -829,7 +840,7 @@ def test_every_airflow_has_them_as_a_module(tmp_path):
 
 @pytest.mark.slow
 def test_a_connection_in_airflows_database_is_found(airflow_db, minimax_emulator, connect, tmp_path):
-    """Outside of tasks Airflow looks only at the environment, unless it is told otherwise."""
+    """Outside of tasks Airflow reads only the environment, unless it is configured otherwise."""
     minimax_task_id = bought(connect)
     connection = json.dumps(minimax_emulator.connection("minimax"))
     airflow_command = Path(sys.executable).with_name("airflow")
@@ -840,7 +851,7 @@ def test_a_connection_in_airflows_database_is_found(airflow_db, minimax_emulator
         sys.executable, "-m", "airflow_provider_minimax", "receipts", "adopt", f"{tmp_path}/a.mp4", minimax_task_id
     )
     assert done.returncode == 0, done.stderr
-    assert f"MiniMax task {minimax_task_id} is known" in done.stdout
+    assert f"knows MiniMax task {minimax_task_id}" in done.stdout
 
 
 @pytest.mark.slow

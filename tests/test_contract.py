@@ -74,21 +74,21 @@ def test_what_our_rules_let_through_is_sold_and_nothing_else_is_sent(platform, c
     assert ("v2" in {purchase["api"] for purchase in minimax_emulator.purchases}) is (platform in SELL_H3)
 
 
-TELLS_TIMES = {"chainhub", "vtrix", "novita"}
-TELLS_ITS_BILL = {"vtrix"}
+REPORTS_TIMES = {"chainhub", "vtrix", "novita"}
+REPORTS_ITS_BILL = {"vtrix"}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_the_times_and_the_bill_that_a_platform_tells_are_read(platform, connect, minimax_emulator):
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+def test_the_times_and_the_bill_that_a_platform_reports_are_read(platform, connect, minimax_emulator):
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     before = datetime.now(UTC).replace(microsecond=0)
     with closing(MinimaxHook(connect(platform))) as hook:
         sold = VideoRequest.of({"model": "I2V-01", "prompt": "a cat", "first_frame_image": FRAME})
         task = hook.get_task(hook.submit(sold))
         file = hook.get_file(task)
-    tells = platform in TELLS_TIMES
-    assert (task.created_at is not None, task.finished_at is not None) == (tells, tells)
-    assert (task.billed is not None) == (platform in TELLS_ITS_BILL)
+    reports = platform in REPORTS_TIMES
+    assert (task.created_at is not None, task.finished_at is not None) == (reports, reports)
+    assert (task.billed is not None) == (platform in REPORTS_ITS_BILL)
     times = [before, task.created_at, task.finished_at, file.created_at, datetime.now(UTC)]
     known = [time for time in times if time is not None]
     assert known == sorted(known)

@@ -68,7 +68,7 @@ def test_one_task_buys_waits_and_fetches(dag_id, connect, minimax_emulator, tmp_
     assert len(minimax_emulator.purchases) == 1
 
 
-@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "made_anew", "better_prompt"])
+@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "re_rendered", "better_prompt"])
 def test_a_failed_task_is_not_bought_again_and_its_id_stays(dag_id, connect, minimax_emulator, tmp_path):
     connect()
     minimax_emulator.configure(outcome="failed")
@@ -95,7 +95,7 @@ def test_values_of_other_tasks_and_templates_reach_the_request(connect, minimax_
     assert (bought["prompt"], bought["duration"], bought["prompt_optimizer"]) == ("a horse", 10, False)
 
 
-@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "made_anew", "better_prompt"])
+@pytest.mark.parametrize("dag_id", ["one_step_deferrable", "one_step_waiting", "re_rendered", "better_prompt"])
 def test_a_submission_whose_answer_was_lost_is_not_tried_again(dag_id, connect, minimax_emulator, tmp_path):
     connect()
     minimax_emulator.fault("lost_answer", operation="submit")
@@ -116,7 +116,7 @@ def test_a_download_that_fails_is_not_bought_again(dag_id, connect, minimax_emul
 
 def test_a_clip_can_be_fetched_by_its_file_id(connect, minimax_emulator, tmp_path):
     hook = MinimaxHook(connect())
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
     request = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
     file_id = hook.get_task(hook.submit(request)).file_id
     done = run("by_file_id", tmp_path, file_id=file_id)
@@ -126,10 +126,10 @@ def test_a_clip_can_be_fetched_by_its_file_id(connect, minimax_emulator, tmp_pat
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_runs(name, connect, minimax_emulator, tmp_path, monkeypatch):
-    # The pace of the examples is that for real clips, whose first look may be after a quarter of a minute.
+    # The examples' schedule is for real clips: the first poll may be after a quarter of a minute.
     monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
     done = run(name, tmp_path)
     assert str(done.state) == "success"
     clips = list(tmp_path.glob("*.mp4"))
@@ -141,7 +141,7 @@ def test_every_example_runs(name, connect, minimax_emulator, tmp_path, monkeypat
 @pytest.fixture
 def docs_example(monkeypatch):
     """Put an example of the docs into Airflow's DAG folder, and return its DAG."""
-    # The pace of the examples is that for real clips, whose first look may be after a quarter of a minute.
+    # The examples' schedule is for real clips: the first poll may be after a quarter of a minute.
     monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
 
     def load(name: str) -> Any:
@@ -161,7 +161,7 @@ def test_the_clip_of_each_row_is_found_by_it_though_another_row_was_refused(
     docs_example, connect, minimax_emulator, tmp_path
 ):
     connect()
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
     minimax_emulator.fault("base_resp", operation="submit", code=1026, containing="Dawn")
     done = docs_example("mapped").test(run_conf={"folder": str(tmp_path)})
     assert mapped_states(done, "generate") == ["failed", "success", "success"]
@@ -176,7 +176,7 @@ def test_the_clip_of_each_row_is_found_by_it_though_another_row_was_refused(
 
 def test_a_row_that_was_refused_stops_its_own_steps_alone(docs_example, connect, minimax_emulator, tmp_path):
     connect()
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
     minimax_emulator.fault("base_resp", operation="submit", code=1026, containing="Dawn")
     done = docs_example("mapped_steps").test(run_conf={"folder": str(tmp_path)})
     assert mapped_states(done, "clip.submit") == ["failed", "success", "success"]
@@ -187,7 +187,7 @@ def test_a_row_that_was_refused_stops_its_own_steps_alone(docs_example, connect,
 def test_a_better_prompt_is_what_the_clip_and_its_2k_are_made_of(connect, minimax_emulator, tmp_path, monkeypatch):
     monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
     done = run("minimax_h3_2k", tmp_path)
     prompt = result(done, "rewrite")
     assert [one["task_type"] for one in minimax_emulator.purchases] == ["h3_context_ir", "generation", "regeneration"]

@@ -153,7 +153,7 @@ def pasted(connect, minimax_emulator, s3_bucket, tmp_path, monkeypatch) -> Calla
     connect()
     # Nobody listens where callbacks would go.
     monkeypatch.setenv("AIRFLOW__MINIMAX__CALLBACK_BASE_URL", "http://127.0.0.1:9")
-    minimax_emulator.configure(looks=1, callbacks="ignored")
+    minimax_emulator.configure(polls=1, callbacks="ignored")
     monkeypatch.delitem(_STORE_CACHE, "s3-my_aws_conn", raising=False)
     storage = s3_bucket.server.storage
     attach("s3", "my_aws_conn", fs=storage)
@@ -365,6 +365,29 @@ def test_every_example_says_what_it_does_and_writes_where_airflows_starter_wants
     assert dag.description
     assert "needs" in dag.doc_md.lower() or "buys" in dag.doc_md.lower()
     assert dag.params["folder"].startswith(str(tmp_path))
+
+
+def test_the_architecture_names_files_and_classes_that_exist():
+    page = (DOCS / "architecture.rst").read_text()
+    package = ROOT / "airflow_provider_minimax"
+    tree = re.findall(r"^ {5}( *)(\S+(?:  \S+)*)(?: {2,}[^ ].*)?$", page[: page.index(".. image::")], re.MULTILINE)
+    listed = {f"api/{name}" if indent else name for indent, names in tree for name in names.split("  ")}
+    named = set(re.findall(r"``([\w./]+(?:/|\.py|\.toml|\.rst|\.md))``", page))
+    assert len(listed) > 15
+    assert len(named) > 30
+    assert [name for name in listed | named if not ((package / name).exists() or (ROOT / name).exists())] == []
+    code = "\n".join(path.read_text() for path in package.rglob("*.py"))
+    met = re.findall(r"``([A-Z]\w+)``", page[page.index("with a debugger") : page.index("Where a change goes")])
+    assert len(met) == 10
+    assert [name for name in met if f"class {name}" not in code] == []
+
+
+@pytest.mark.parametrize("path", [".ci/run", ".github/workflows/ci.yml", "CONTRIBUTING.md"])
+def test_every_make_target_that_is_called_exists(path):
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    called = re.findall(r"(?:run: |step |^|`)make ([a-z-]+)", (ROOT / path).read_text(), re.MULTILINE)
+    assert len(called) > 4
+    assert [target for target in called if target not in targets] == []
 
 
 def test_every_promise_of_never_pay_twice_names_a_test_that_is_there():

@@ -104,22 +104,22 @@ def test_a_reference_to_an_asset_gets_the_facts_too():
 
 
 @pytest.mark.usefixtures("boat")
-def test_whoever_delivers_a_clip_tells_where_it_is_and_what_it_is(connect, tmp_path):
+def test_every_task_that_delivers_a_clip_says_where_and_what_it_is(connect, tmp_path):
     connect()
-    told = {
+    facts = {
         Path(uri).name: extra for uri, _, extra in events(run("announced_by_all_who_deliver", folder=str(tmp_path)))
     }
-    assert set(told) == {"generated.mp4", "waited-for.mp4", "downloaded.mp4"}
-    for name, extra in told.items():
+    assert set(facts) == {"generated.mp4", "waited-for.mp4", "downloaded.mp4"}
+    for name, extra in facts.items():
         assert (extra["output_path"], extra["platform"]) == (str(tmp_path / name), "minimax")
         assert extra["size"] == (tmp_path / name).stat().st_size
-    generated = told["generated.mp4"]
+    generated = facts["generated.mp4"]
     assert (generated["model"], generated["prompt"]) == ("MiniMax-Hailuo-2.3", "a cat")
     assert (generated["cost.amount"], generated["cost.kind"]) == (0.28, "list price")
 
 
 @pytest.mark.usefixtures("boat")
-def test_the_result_of_a_task_tells_what_its_clip_was_made_from(connect, tmp_path):
+def test_the_result_of_a_task_says_what_its_clip_was_made_from(connect, tmp_path):
     connect()
     done = run("announced_by_all_who_deliver", folder=str(tmp_path))
     results = {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in done.get_task_instances()}
@@ -154,20 +154,20 @@ def test_a_long_prompt_is_shortened_and_its_hash_is_that_of_all_of_it(tmp_path):
     prompt = "船" * 7000
     poster = tmp_path / "boat.mp4.poster.jpg"
     poster.touch()
-    told = DeliveredClip.from_receipt(
+    facts = DeliveredClip.from_receipt(
         receipt(request={"prompt": prompt}), LocalDestination(tmp_path / "boat.mp4")
     ).facts_with_origin()
-    assert told["prompt"] == "船" * 1999 + "…"
-    assert told["prompt_sha256"] == hashlib.sha256(prompt.encode()).hexdigest()
-    assert told["previews"] == {"poster": str(poster)}
+    assert facts["prompt"] == "船" * 1999 + "…"
+    assert facts["prompt_sha256"] == hashlib.sha256(prompt.encode()).hexdigest()
+    assert facts["previews"] == {"poster": str(poster)}
 
 
 @pytest.mark.parametrize("prompt", [5, None, ["a cat"]])
 def test_a_receipt_that_somebody_edited_does_not_fail_the_task_of_a_delivered_clip(prompt, tmp_path):
-    told = DeliveredClip.from_receipt(
+    facts = DeliveredClip.from_receipt(
         receipt(request={"prompt": prompt}), LocalDestination(tmp_path / "boat.mp4")
     ).facts_with_origin()
-    assert (told["prompt"], told["prompt_sha256"]) == (None, None)
+    assert (facts["prompt"], facts["prompt_sha256"]) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def operator(mocker):
     return mocker.Mock(outlets=[Asset("boat"), AssetAlias("clips")])
 
 
-def test_no_trouble_with_assets_fails_the_task_and_each_is_told(operator):
+def test_no_problem_with_assets_fails_the_task_and_each_is_logged(operator):
     announce(Broken(), operator, Delivered("s3://bucket/boat.mp4", FACTS))
     said = [call.args[0] % call.args[1:] for call in operator.log.warning.call_args_list]
     assert said == [
@@ -249,7 +249,7 @@ def test_a_name_too_long_for_the_database_has_no_event_and_that_is_a_warning(ope
     assert events.__getitem__.return_value.add.mock_calls == []
 
 
-def test_hook_lineage_is_told_once(operator, mocker):
+def test_hook_lineage_is_reported_once(operator, mocker):
     collector = mocker.patch("airflow.providers.common.compat.lineage.hook.get_hook_lineage_collector").return_value
     context = {"outlet_events": mocker.MagicMock(), "ti": SimpleNamespace(map_index=-1)}
     announce(context, operator, Delivered("s3://c@bucket/boat.mp4", FACTS))

@@ -28,7 +28,7 @@ BOAT = VideoRequest(model="MiniMax-Hailuo-02", prompt="A paper boat")
 def quickly(connect, minimax_emulator, monkeypatch):
     monkeypatch.setattr("airflow_provider_minimax.delivery.download._backoff", lambda state: 0.0)
     connect(extra={"max_retries": 0})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
 
 @pytest.fixture
@@ -129,9 +129,9 @@ def test_outside_airflow_the_platforms_list_settles_a_lost_answer_too(minimax_em
     assert [purchase["task_id"] for purchase in minimax_emulator.purchases] == [made["task_id"]]
 
 
-def test_a_clip_that_nobody_can_be_told_about_is_delivered_all_the_same(clip, monkeypatch):
-    def broken(landed):
+def test_a_clip_that_cannot_be_announced_is_delivered_all_the_same(clip, monkeypatch):
+    def broken(clip):
         raise TypeError("odd")
 
-    monkeypatch.setattr(DeliveredClip, "told", broken)
+    monkeypatch.setattr(DeliveredClip, "facts_with_origin", broken)
     assert MinimaxHook().generate(BOAT, output_path=str(clip), poll_interval=0.05)["output_path"] == str(clip)

@@ -32,17 +32,6 @@ H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "du
 REQUEST = VideoRequest.of(H3)
 
 
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
 def generate(**changes) -> MinimaxVideoGenerationOperator:
     options = H3 | {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01} | changes
     return MinimaxVideoGenerationOperator(task_id="generate", **options)
@@ -118,13 +107,13 @@ def test_what_a_version_cannot_do_is_said_and_not_tried(call, hook, minimax_emul
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-async def test_what_reference_videos_cost_is_in_the_receipt_once_the_platform_tells_their_seconds(
+async def test_the_cost_of_reference_videos_is_in_the_receipt_once_the_platform_reports_their_seconds(
     deferrable, connect, minimax_emulator, context, tmp_path
 ):
     """The emulator counts five seconds for each."""
     connect()
     output = tmp_path / "boat.mp4"
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     operator = generate(deferrable=deferrable, output_path=str(output), reference_videos="https://files.example/a.mp4")
     try:
         facts = operator.execute(context)
@@ -138,7 +127,7 @@ async def test_what_reference_videos_cost_is_in_the_receipt_once_the_platform_te
 def test_a_sensor_that_delivers_completes_the_price_in_the_receipt(connect, minimax_emulator, context, tmp_path):
     connect()
     output = str(tmp_path / "boat.mp4")
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     bought = generate(
         wait_for_completion=False, output_path=output, reference_videos="https://files.example/a.mp4"
     ).execute(context)
@@ -155,7 +144,7 @@ def test_a_sensor_that_delivers_completes_the_price_in_the_receipt(connect, mini
 @pytest.mark.parametrize("deferrable", [True, False])
 async def test_a_clip_is_bought_waited_for_and_delivered(deferrable, connect, minimax_emulator, context, tmp_path):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=2)
+    minimax_emulator.configure(lifecycle="polls", polls=2)
     output = tmp_path / "boat.mp4"
     operator = generate(deferrable=deferrable, output_path=str(output))
     try:
@@ -188,7 +177,7 @@ async def test_a_sensor_and_a_download_learn_the_version_from_the_xcom(
     deferrable, connect, minimax_emulator, context, tmp_path
 ):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=2)
+    minimax_emulator.configure(lifecycle="polls", polls=2)
     generate(wait_for_completion=False).execute(context)
     known = {"minimax_task_id": context["ti"].xcoms["task_id"], "api_version": context["ti"].xcoms["api_version"]}
     wait = MinimaxTaskSensor(task_id="wait", deferrable=deferrable, poke_interval=0.01, timeout=60, **known)
@@ -202,9 +191,9 @@ async def test_a_sensor_and_a_download_learn_the_version_from_the_xcom(
     assert download.execute(context)["size"] == (tmp_path / "boat.mp4").stat().st_size
 
 
-def test_a_refused_clip_is_told_by_its_code(connect, minimax_emulator, context):
+def test_a_refused_clip_is_recognised_by_its_code(connect, minimax_emulator, context):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1, outcome="failed", failure_code=1026)
+    minimax_emulator.configure(lifecycle="polls", polls=1, outcome="failed", failure_code=1026)
     with pytest.raises(MinimaxModerationError, match="code 1026"):
         generate().execute(context)
 
@@ -302,20 +291,20 @@ def killed(connect, minimax_emulator, context, state="preparing", **changes) -> 
     connect()
     minimax_emulator.configure(lifecycle="manual")
     operator = generate(**changes)
-    look = MinimaxHook.get_task
+    get_task = MinimaxHook.get_task
 
     class Kill(BaseException):
         pass
 
-    def look_and_die(self, minimax_task_id, **options):
+    def get_task_and_die(self, minimax_task_id, **options):
         if options.get("retries") != 0:
-            return look(self, minimax_task_id, **options)
+            return get_task(self, minimax_task_id, **options)
         minimax_emulator.set_job(minimax_task_id, state)
         operator.on_kill()
         raise Kill
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MinimaxHook, "get_task", look_and_die)
+        patch.setattr(MinimaxHook, "get_task", get_task_and_die)
         with pytest.raises(Kill):
             operator.execute(context)
     return operator
@@ -325,7 +314,7 @@ def killed(connect, minimax_emulator, context, state="preparing", **changes) -> 
     ("state", "said"),
     [
         ("preparing", "was cancelled while it was queued, which is free of charge"),
-        ("processing", "cannot be cancelled: it goes on and is billed"),
+        ("processing", "cannot be cancelled: it keeps running and is billed"),
         ("success", "succeeded meanwhile and is billed"),
     ],
 )
@@ -344,10 +333,10 @@ def test_that_is_so_whatever_a_clear_does_because_the_next_try_buys_another_free
     assert minimax_emulator.jobs[0]["state"] == "cancelled"
 
 
-def test_a_retry_after_a_cancellation_buys_anew(connect, minimax_emulator, tmp_path):
+def test_a_retry_after_a_cancellation_buys_again(connect, minimax_emulator, tmp_path):
     output = {"output_path": str(tmp_path / "boat.mp4")}
     killed(connect, minimax_emulator, {"ti": FakeTaskInstance()}, **output)
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     facts = generate(**output).execute({"ti": FakeTaskInstance(try_number=2)})
     first, second = (purchase["task_id"] for purchase in minimax_emulator.purchases)
     assert facts["task_id"] == second
@@ -367,7 +356,7 @@ def test_a_retry_after_a_cancellation_needs_its_pictures(connect, minimax_emulat
 
 
 @pytest.mark.parametrize(("on_clear", "cancels"), [("resubmit", True), ("reuse", False)])
-def test_a_deferred_operator_tells_the_trigger_when_it_may_cancel(
+def test_a_deferred_operator_lets_the_trigger_know_when_it_may_cancel(
     on_clear, cancels, connect, minimax_emulator, context, tmp_path
 ):
     connect()
@@ -553,18 +542,18 @@ async def test_a_killed_trigger_speaks_before_airflow_ends_it(
     queued, minimax_emulator, supervisor, log_of, monkeypatch
 ):
     minimax_emulator.fault("slow", operation="query", seconds=5)
-    monkeypatch.setattr("airflow_provider_minimax.polling.cancel._PATIENCE", 0.2)
+    monkeypatch.setattr("airflow_provider_minimax.polling.cancel._CANCEL_WITHIN", 0.2)
     log, supervisor.attempt = log_of(MinimaxTaskTrigger), "first"
     await waiting_trigger(queued).on_kill()
     assert (
-        f"Task {queued} could not be cancelled (the platform did not answer within 0.2 s), so it may go on"
+        f"Task {queued} could not be cancelled (the platform did not answer within 0.2 s), so it may keep running"
         in log.said()
     )
 
 
 @pytest.mark.parametrize(
     ("state", "said"),
-    [("preparing", "was cancelled while it was queued"), ("processing", "it goes on and is billed")],
+    [("preparing", "was cancelled while it was queued"), ("processing", "it keeps running and is billed")],
 )
 def test_a_wait_that_timed_out_cancels_if_asked_to(state, said, connect, minimax_emulator, context, tmp_path):
     connect()
@@ -582,7 +571,7 @@ def test_a_wait_that_timed_out_leaves_a_task_alone_that_another_one_bought(conne
     minimax_emulator.configure(lifecycle="manual")
     options = {"timeout": 0.05, "output_path": str(tmp_path / "boat.mp4")}
     for run_id, cancels in (("one", False), ("other", True)):
-        with pytest.raises(MinimaxTaskTimeoutError, match="goes on and will be billed"):
+        with pytest.raises(MinimaxTaskTimeoutError, match="keeps running and will be billed"):
             generate(cancel_on_timeout=cancels, **options).execute({"ti": FakeTaskInstance(run_id=run_id)})
     assert minimax_emulator.jobs[0]["state"] == "preparing"
 

@@ -19,10 +19,9 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
-from airflow_provider_minimax.polling import shared_poller as hubs
-from airflow_provider_minimax.polling.shared_poller import get_shared_poller
+from airflow_provider_minimax.polling import task_lists
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
-from tests.fakes import FakeTaskInstance
+from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 from tests.hostile.server import HostileServer, whole
 from tests.samples import reply
 
@@ -31,11 +30,6 @@ REQUEST = VideoRequest.of(H3)
 SELLERS = {"novita": "/novita/v3/minimax/v2", "ai302": "/ai302/minimaxi/v2"}
 OTHERS = ["bltcy", "chainhub", "vtrix"]
 FRAME = "https://files.example/frame.png"
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
 
 
 @pytest.fixture
@@ -70,7 +64,7 @@ async def test_a_clip_is_bought_waited_for_and_delivered(
     platform, deferrable, connect, minimax_emulator, context, tmp_path
 ):
     connect(platform)
-    minimax_emulator.configure(lifecycle="looks", looks=3)
+    minimax_emulator.configure(lifecycle="polls", polls=3)
     output = tmp_path / "boat.mp4"
     operator = generate(output_path=str(output), deferrable=deferrable)
     try:
@@ -95,13 +89,13 @@ async def test_many_tasks_are_asked_for_one_by_one_where_no_list_is_known(platfo
     with closing(MinimaxHook(connect(platform))) as hook:
         bought = [hook.submit(REQUEST) for _ in range(10)]
     async with get_shared_poller("minimax_default") as hub:
-        seen = await asyncio.gather(*(hub.look(it, "v2", after=0, patience=30) for it in bought))
+        seen = await asyncio.gather(*(hub.poll(it, "v2", after=0, within=30) for it in bought))
     assert [task.minimax_task_id for task in seen] == bought
     assert {request["operation"] for request in minimax_emulator.requests} == {"submit", "query"}
 
 
 @pytest.mark.parametrize("platform", SELLERS)
-def test_a_wrong_key_and_an_empty_account_are_told_in_the_gateways_words(platform, connect, minimax_emulator):
+def test_a_wrong_key_and_an_empty_account_are_reported_in_the_gateways_words(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform, password="sk-wrong"))) as hook, pytest.raises(MinimaxAuthError):
         hook.submit(REQUEST)
     minimax_emulator.configure(balance=0.01)
@@ -170,7 +164,7 @@ def test_a_wait_that_took_too_long_says_that_nothing_can_be_cancelled(
     connect(platform)
     minimax_emulator.configure(lifecycle="manual")
     operator = generate(output_path=str(tmp_path / "boat.mp4"), timeout=0.1, cancel_on_timeout=True)
-    with pytest.raises(AirflowSensorTimeout, match=r"could not be cancelled .*so it may go on and be billed"):
+    with pytest.raises(AirflowSensorTimeout, match=r"could not be cancelled .*so it may keep running and be billed"):
         operator.execute(context)
     wait = MinimaxTaskSensor(
         task_id="wait",
@@ -181,7 +175,7 @@ def test_a_wait_that_took_too_long_says_that_nothing_can_be_cancelled(
         timeout=0.1,
         cancel_on_timeout=True,
     )
-    with pytest.raises(AirflowSensorTimeout, match=r"could not be cancelled .*so it may go on and be billed"):
+    with pytest.raises(AirflowSensorTimeout, match=r"could not be cancelled .*so it may keep running and be billed"):
         wait.execute(context)
     assert sent(minimax_emulator, "DELETE") == []
     assert minimax_emulator.jobs[0]["state"] == "preparing"
@@ -229,7 +223,7 @@ def test_a_lost_answer_that_nobody_could_find_out_about_is_refused_before_paying
 
 
 def test_a_gateway_behind_a_host_sells_h3(unknown_gateway, minimax_emulator, tmp_path):
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     with closing(MinimaxHook(unknown_gateway)) as hook:
         task = hook.get_task(hook.submit(REQUEST), api_version="v2")
         assert hook.download(task, str(tmp_path / "boat.mp4"))["size"] > 0
@@ -237,7 +231,7 @@ def test_a_gateway_behind_a_host_sells_h3(unknown_gateway, minimax_emulator, tmp
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_purchase_at_an_address_that_has_no_such_call_says_where_to_look(is_async, connect, minimax_emulator):
+def test_a_purchase_at_an_address_without_that_call_says_what_to_check(is_async, connect, minimax_emulator):
     connect(host=minimax_emulator.base_url("novita"), extra={"path_prefix": "/nowhere"})
     with closing(MinimaxHook()) as hook, pytest.raises(MinimaxRequestError) as raised:
         asyncio.run(hook.asubmit(REQUEST)) if is_async else hook.submit(REQUEST)
@@ -261,7 +255,7 @@ def test_a_onehub_gateway_is_asked_by_its_own_id_of_the_task(connect):
     assert asked == ["/minimaxi/v2/video_generation", f"/minimaxi/v2/query/video_generation/{bought}"]
 
 
-def test_the_price_of_minimax_is_not_told_of_a_gateway_behind_a_prefix(unknown_gateway):
+def test_minimaxs_price_is_not_reported_for_a_gateway_behind_a_prefix(unknown_gateway):
     with closing(MinimaxHook(unknown_gateway)) as hook:
         assert hook.list_price(REQUEST) is None
 
@@ -282,7 +276,7 @@ async def test_a_list_that_is_not_there_is_asked_for_once(unknown_gateway, minim
         bought = [hook.submit(REQUEST) for _ in range(6)]
     async with get_shared_poller(unknown_gateway) as hub:
         for _ in range(3):
-            seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
+            seen = await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
             assert [task.minimax_task_id for task in seen] == bought
     asked = sent(minimax_emulator, "GET")
     assert asked.count("GET /novita/v3/minimax/v2/query/video_generation") == 1
@@ -297,9 +291,9 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
     with closing(MinimaxHook(unknown_gateway)) as hook:
         bought = [hook.submit(REQUEST) for _ in range(3)]
     if changed == "time":
-        monkeypatch.setattr(hubs, "NO_LIST_FOR", 0.0)
+        monkeypatch.setattr(task_lists, "WITHOUT_FOR", 0.0)
     async with get_shared_poller(unknown_gateway) as hub:
-        await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
+        await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
         if changed == "connection":
             minimax_emulator.configure(key="a-new-key")
             connect(
@@ -308,7 +302,7 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
                 extra={"path_prefix": "/v3/minimax", "max_retries": 0},
             )
             await hub.hook.areload()
-        await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
+        await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 2
 
 
@@ -320,7 +314,7 @@ async def test_whether_there_is_a_list_is_found_out_by_one_request_though_many_c
         bought = [hook.submit(REQUEST) for _ in range(120)]
     minimax_emulator.fault("slow", operation="any", seconds=0.3, times=8)
     async with get_shared_poller(unknown_gateway) as hub:
-        seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=60) for it in bought))
+        seen = await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=60) for it in bought))
     assert [task.minimax_task_id for task in seen] == bought
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 1
 
@@ -336,7 +330,7 @@ async def test_a_list_that_is_refused_whatever_it_is_asked_for_is_not_asked_for_
         bought = [hook.submit(REQUEST) for _ in range(4)]
     async with get_shared_poller("minimax_default") as hub:
         for _ in range(3):
-            seen = await asyncio.gather(*(hub.look(it, "v2", after=0.1, patience=30) for it in bought))
+            seen = await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
             assert [task.minimax_task_id for task in seen] == bought
     assert [request["operation"] for request in minimax_emulator.requests].count("list") == 1
 
@@ -347,15 +341,15 @@ async def test_a_list_that_only_ever_fails_holds_up_nobody(connect, minimax_emul
     with closing(MinimaxHook(connect(extra={"max_retries": 0}))) as hook:
         bought = [hook.submit(REQUEST) for _ in range(4)]
     async with get_shared_poller("minimax_default") as hub:
-        for _ in range(hubs.LISTS_FAILED + 1):
+        for _ in range(task_lists.MAX_FAILURES + 1):
             seen = await asyncio.gather(
-                *(hub.look(it, "v2", after=0.1, patience=30) for it in bought), return_exceptions=True
+                *(hub.poll(it, "v2", after=0.1, within=30) for it in bought), return_exceptions=True
             )
     assert [task.minimax_task_id for task in seen] == bought
-    assert [request["operation"] for request in minimax_emulator.requests].count("list") == hubs.LISTS_FAILED
+    assert [request["operation"] for request in minimax_emulator.requests].count("list") == task_lists.MAX_FAILURES
 
 
-def test_calls_that_the_address_does_not_have_are_told_as_such(unknown_gateway, minimax_emulator, tmp_path):
+def test_calls_that_the_address_does_not_have_are_reported_as_such(unknown_gateway, minimax_emulator, tmp_path):
     minimax_emulator.configure(lifecycle="manual")
     (tmp_path / "boat.mp4").write_bytes(b"\x00\x00\x00\x20ftypisom" + bytes(64))
     with closing(MinimaxHook(unknown_gateway)) as hook:

@@ -1,10 +1,9 @@
-"""A clip made anew in 2K and a better prompt, as a DAG author meets them."""
+"""A clip re-rendered in 2K and a better prompt, as a DAG author meets them."""
 
 from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
@@ -31,17 +30,6 @@ needs_store = pytest.mark.skipif(not HAS_STORE, reason="this Airflow has no task
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 REWRITING = {"prompt": "a paper boat", "duration": 5, "ratio": "16:9"}
 QUICK = {"deferrable": False, "poll_interval": 0.01}
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
 
 
 @pytest.fixture
@@ -73,12 +61,12 @@ def bought(minimax_emulator) -> list[str]:
     return [purchase["task_type"] for purchase in minimax_emulator.purchases]
 
 
-# -- a clip made anew --------------------------------------------------------------------------------------------------
+# -- a re-rendered clip -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-async def test_a_clip_is_made_anew_in_2k_and_delivered(deferrable, source, minimax_emulator, context, tmp_path):
-    minimax_emulator.configure(lifecycle="looks", looks=2)
+async def test_a_clip_is_re_rendered_in_2k_and_delivered(deferrable, source, minimax_emulator, context, tmp_path):
+    minimax_emulator.configure(lifecycle="polls", polls=2)
     output = tmp_path / "boat-2k.mp4"
     operator = regenerate(source_task_id=source, deferrable=deferrable, output_path=str(output), check="basic")
     facts = await run(operator, context)
@@ -99,7 +87,7 @@ async def test_a_clip_is_made_anew_in_2k_and_delivered(deferrable, source, minim
 def test_a_clip_on_disk_is_sent_with_what_it_was_made_of_and_is_an_input_of_the_new_one(
     hook, minimax_emulator, context, tmp_path
 ):
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     (tmp_path / "boat.mp4").write_bytes(film_v2("768P", 8))
     operator = regenerate(
         base_video=str(tmp_path / "boat.mp4"),
@@ -116,7 +104,7 @@ def test_a_clip_on_disk_is_sent_with_what_it_was_made_of_and_is_an_input_of_the_
 
 
 def test_a_large_clip_is_uploaded_first_and_known_by_its_bytes(hook, minimax_emulator, context, tmp_path):
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     large = clip_of("boat", 9_000_000, film_v2("768P", 8))
     (tmp_path / "boat.mp4").write_bytes(b"".join(large.pieces(0, large.size)))
     operator = regenerate(
@@ -129,7 +117,7 @@ def test_a_large_clip_is_uploaded_first_and_known_by_its_bytes(hook, minimax_emu
     assert receipt["request"]["base_video"].startswith("sha256:")
 
 
-def test_a_clip_that_cannot_be_made_anew_buys_nothing(hook, minimax_emulator, context, tmp_path):
+def test_a_clip_that_cannot_be_re_rendered_buys_nothing(hook, minimax_emulator, context, tmp_path):
     (tmp_path / "boat.mp4").write_bytes(film_v2("480P", 8))
     with pytest.raises(MinimaxRequestError, match="it is 832 x 480 px, and its area must be from 768 x 768"):
         regenerate(base_video=str(tmp_path / "boat.mp4"), prompt="a boat").execute(context)
@@ -197,7 +185,7 @@ def test_a_gateway_is_refused_before_anything_is_sent(platform, connect, minimax
 
 @pytest.mark.parametrize("deferrable", [True, False])
 async def test_a_better_prompt_is_bought_waited_for_and_returned(deferrable, hook, minimax_emulator, context):
-    minimax_emulator.configure(lifecycle="looks", looks=2)
+    minimax_emulator.configure(lifecycle="polls", polls=2)
     prompt = await run(rewrite(deferrable=deferrable), context)
     assert "a paper boat" in prompt
     assert "\noverall_soundscape:" in prompt
@@ -207,7 +195,7 @@ async def test_a_better_prompt_is_bought_waited_for_and_returned(deferrable, hoo
 
 
 def test_the_pictures_of_the_clip_go_with_it(hook, minimax_emulator, context):
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     rewrite(first_frame_image="https://files.example/boat.png", ratio=None).execute(context)
     content = minimax_emulator.purchases[0]["body"]["content"]
     assert content[1] == {
@@ -243,7 +231,7 @@ def test_a_retry_after_a_lost_answer_says_what_may_have_been_bought(connect, min
 @needs_store
 async def test_a_prompt_that_cannot_be_fetched_just_now_is_not_bought_again(connect, minimax_emulator, log_of):
     connect(extra={"max_retries": 0})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     context = {"ti": FakeTaskInstance(), "task_state_store": FakeStore()}
     operator = rewrite(deferrable=True)
     log_of(MinimaxPromptRewriteOperator)
@@ -263,7 +251,7 @@ async def test_where_no_receipt_can_be_kept_a_failure_after_the_purchase_is_fina
 ):
     connect(extra={"max_retries": 0})
     log = log_of(MinimaxPromptRewriteOperator)
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     operator = rewrite(deferrable=True, retries=2)
     with pytest.raises(TaskDeferred) as deferral:
         operator.execute(context)
@@ -275,13 +263,13 @@ async def test_where_no_receipt_can_be_kept_a_failure_after_the_purchase_is_fina
     assert "MinimaxTaskSensor returns it for this id" in str(raised.value)
 
 
-def test_a_refused_prompt_is_told_by_its_code(hook, minimax_emulator, context):
-    minimax_emulator.configure(lifecycle="looks", looks=1, outcome="failed", failure_code=1026)
+def test_a_refused_prompt_is_recognised_by_its_code(hook, minimax_emulator, context):
+    minimax_emulator.configure(lifecycle="polls", polls=1, outcome="failed", failure_code=1026)
     with pytest.raises(MinimaxModerationError, match="code 1026"):
         rewrite().execute(context)
 
 
-def test_a_purchase_of_either_kind_waits_for_its_turn(connect, minimax_emulator, context):
+def test_a_purchase_of_either_kind_waits_for_a_slot(connect, minimax_emulator, context):
     connect(extra={"rate_limit_per_minute": 60})
     for operator in (regenerate(source_task_id="1", deferrable=True), rewrite(deferrable=True)):
         with pytest.raises(TaskDeferred) as deferral:
@@ -295,7 +283,7 @@ def test_a_purchase_of_either_kind_waits_for_its_turn(connect, minimax_emulator,
 
 @pytest.mark.parametrize("deferrable", [True, False])
 async def test_a_sensor_returns_the_prompt_of_a_rewriting(deferrable, hook, minimax_emulator, context):
-    minimax_emulator.configure(lifecycle="looks", looks=3)
+    minimax_emulator.configure(lifecycle="polls", polls=3)
     minimax_task_id = hook.submit(PromptRewriteRequest.of({"model": "MiniMax-H3"} | REWRITING))
     wait = MinimaxTaskSensor(
         task_id="wait",
@@ -310,10 +298,10 @@ async def test_a_sensor_returns_the_prompt_of_a_rewriting(deferrable, hook, mini
     assert facts["task_id"] == minimax_task_id
 
 
-async def test_a_sensor_and_a_download_take_a_clip_that_was_made_anew_for_any_other(
+async def test_a_sensor_and_a_download_treat_a_re_rendered_clip_like_any_other(
     source, hook, minimax_emulator, context, tmp_path
 ):
-    minimax_emulator.configure(lifecycle="looks", looks=2)
+    minimax_emulator.configure(lifecycle="polls", polls=2)
     request = RegenerationRequest.of({"model": "MiniMax-H3", "source_task_id": source})
     known = {"minimax_task_id": hook.submit(request), "api_version": "v2"}
     wait = MinimaxTaskSensor(task_id="wait", deferrable=False, poke_interval=0.01, timeout=60, **known)
@@ -323,7 +311,7 @@ async def test_a_sensor_and_a_download_take_a_clip_that_was_made_anew_for_any_ot
 
 
 def test_a_download_of_a_rewriting_says_that_it_has_no_clip(hook, minimax_emulator, context, tmp_path):
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     minimax_task_id = hook.submit(PromptRewriteRequest.of({"model": "MiniMax-H3"} | REWRITING))
     download = MinimaxVideoDownloadOperator(
         task_id="download",
@@ -380,7 +368,7 @@ def test_a_rendered_clip_shows_no_signature_and_no_bytes():
     operator = regenerate(base_video="https://files.example/a.mp4?sig={{ params.sig }}", prompt="a boat")
     operator.render_template_fields({"params": {"sig": "SIGNATURE"}})
     assert "SIGNATURE" not in str({field: getattr(operator, field) for field in operator.template_fields})
-    assert operator._request().base_video == "https://files.example/a.mp4?sig=SIGNATURE"
+    assert operator.make_request().base_video == "https://files.example/a.mp4?sig=SIGNATURE"
 
 
 def test_a_trigger_learns_how_long_each_kind_takes_by_itself(source, minimax_emulator, context):

@@ -14,7 +14,7 @@ from email.utils import formatdate
 
 import pytest
 
-from airflow_provider_minimax.api.http import exchange
+from airflow_provider_minimax.api.http import failures
 from airflow_provider_minimax.api.http.message import HttpReply
 from airflow_provider_minimax.api.inputs.content import FileBytes
 from airflow_provider_minimax.api.request import VideoRequest
@@ -48,17 +48,6 @@ PLAN = {
     ],
     "base_resp": {"status_code": 0, "status_msg": "success"},
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(exchange, "backoff", lambda attempt: 0.0)
-
-
-@pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
 
 
 def finished(hook, request=REQUEST):
@@ -101,7 +90,7 @@ def test_a_task_that_nobody_knows_is_gone_on_every_platform(platform, connect):
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_a_wrong_key_is_told_on_every_platform_and_never_shown(platform, connect, minimax_emulator):
+def test_a_wrong_key_is_recognised_on_every_platform_and_never_shown(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform, password="sk-wrong-key"))) as hook:
         with pytest.raises(MinimaxAuthError) as raised:
             hook.submit(REQUEST)
@@ -125,7 +114,7 @@ def test_a_key_that_the_platform_repeats_is_not_passed_on(hook, minimax_emulator
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_failed_task_says_so_on_every_platform(platform, connect, minimax_emulator):
-    minimax_emulator.configure(outcome="failed", looks=1)
+    minimax_emulator.configure(outcome="failed", polls=1)
     with closing(MinimaxHook(connect(platform))) as hook:
         task = hook.get_task(hook.submit(REQUEST))
     assert task.state is TaskState.FAILED
@@ -257,13 +246,13 @@ def test_a_submission_that_reached_nobody_is_repeated_and_says_so(connect):
         ("base_resp", {"code": 1002}),
     ],
 )
-def test_a_look_that_failed_is_repeated(hook, minimax_emulator, kind, details):
+def test_a_failed_status_check_is_repeated(hook, minimax_emulator, kind, details):
     minimax_task_id = hook.submit(REQUEST)
     minimax_emulator.fault(kind, operation="query", times=2, **details)
     assert hook.get_task(minimax_task_id).minimax_task_id == minimax_task_id
 
 
-def test_repeating_a_look_has_an_end(hook, minimax_emulator):
+def test_status_checks_are_not_repeated_without_end(hook, minimax_emulator):
     minimax_task_id = hook.submit(REQUEST)
     minimax_emulator.fault("http", operation="query", status=503, html=True, times=-1)
     with pytest.raises(MinimaxUnavailableError, match="503"):
@@ -273,14 +262,14 @@ def test_repeating_a_look_has_an_end(hook, minimax_emulator):
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_success_that_names_no_clip_yet_is_looked_at_again(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform))) as hook:
-        minimax_emulator.configure(looks=1, looks_without_file=2, chainhub_file_inline=False)
+        minimax_emulator.configure(polls=1, polls_without_file=2, chainhub_file_inline=False)
         assert hook.get_task(hook.submit(REQUEST)).has_output
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_success_that_never_names_a_clip_is_a_clear_failure(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform))) as hook:
-        minimax_emulator.configure(looks=1, looks_without_file=-1)
+        minimax_emulator.configure(polls=1, polls_without_file=-1)
         minimax_task_id = hook.submit(REQUEST)
         with pytest.raises(MinimaxUnavailableError, match="does not name its clip") as raised:
             hook.get_task(minimax_task_id)
@@ -306,7 +295,7 @@ def test_a_success_that_never_names_a_clip_is_a_clear_failure(platform, connect,
 )
 def test_retry_after_is_read_as_seconds_and_as_a_date(value, seconds):
     reply = HttpReply(429, {"retry-after": value})
-    assert exchange.retry_after(reply, now=lambda: 1_800_000_000.0) == seconds
+    assert failures.retry_after(reply, now=lambda: 1_800_000_000.0) == seconds
 
 
 def test_a_wait_that_the_platform_asked_for_is_kept(connect, minimax_emulator):
@@ -491,7 +480,7 @@ CALLS_ABOUT_A_TASK = {
     "cancel_v1": lambda hook: hook.cancel("900", api_version="v1"),
     "unknown_version": lambda hook: hook.get_task("900", api_version="v3"),
     "download": lambda hook: hook.download(ABOUT, "/dev/null/clip.mp4"),
-    "look": lambda hook: poll_once(hook, "900"),
+    "poll": lambda hook: poll_once(hook, "900"),
     "aget_task": lambda hook: hook.aget_task("900"),
     "aget_file": lambda hook: hook.aget_file(ABOUT),
     "aget_file_without_file": lambda hook: hook.aget_file(replace(ABOUT, file_id=None)),
@@ -583,7 +572,7 @@ def test_a_connection_that_cannot_work_says_which_field_and_why(connect, changes
     assert "'minimax_default'" in str(raised.value)
 
 
-def test_a_password_in_an_address_that_no_proxy_has_is_not_told(connect):
+def test_the_password_in_a_wrong_proxy_address_is_not_shown(connect):
     with pytest.raises(MinimaxConfigurationError) as raised:
         MinimaxHook(connect(extra={"proxy": "socks9://me:hush@proxy.example"})).submit(REQUEST)
     assert "hush" not in str(raised.value)
@@ -656,7 +645,7 @@ def test_an_endpoint_does_not_show_its_key(hook):
 
 
 @pytest.mark.parametrize(("platform", "left"), [("minimax", "9.72 USD"), ("minimax-cn", "8.00 CNY")])
-def test_what_a_purchase_left_in_the_account_is_told_for_free(platform, left, connect, minimax_emulator):
+def test_the_balance_after_a_purchase_is_reported_for_free(platform, left, connect, minimax_emulator):
     minimax_emulator.configure(balance=10.0)
     with closing(MinimaxHook(connect(platform))) as hook:
         hook.submit(REQUEST)
@@ -664,14 +653,14 @@ def test_what_a_purchase_left_in_the_account_is_told_for_free(platform, left, co
     assert len(minimax_emulator.purchases) == 1
 
 
-async def test_the_balance_is_told_on_an_event_loop(connect, minimax_emulator):
+async def test_the_balance_is_reported_on_an_event_loop(connect, minimax_emulator):
     minimax_emulator.configure(balance=10.0)
     hook = MinimaxHook(connect())
     assert (await hook.aget_balance()).available == 10
     await hook.aclose()
 
 
-def test_a_key_of_a_plan_is_told_what_its_plan_has_left(connect, minimax_emulator):
+def test_the_key_of_a_plan_gets_the_rest_of_its_plan(connect, minimax_emulator):
     minimax_emulator.configure(key="sk-cp-1")
     minimax_emulator.fault("http", operation="account", status=200, body=PLAN)
     with closing(MinimaxHook(connect(password="sk-cp-1"))) as hook:
@@ -813,8 +802,8 @@ def test_a_broken_connection_fails_its_test_with_the_field(connect):
 # -- clients and files -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("told_by", ["connection", "environment", "nobody"])
-async def test_a_look_on_an_event_loop_goes_through_a_proxy_if_there_is_one(connect, monkeypatch, told_by):
+@pytest.mark.parametrize("named_by", ["connection", "environment", "nobody"])
+async def test_a_status_check_on_an_event_loop_goes_through_a_proxy_if_there_is_one(connect, monkeypatch, named_by):
     lines = []
 
     async def answer(reader, writer):
@@ -824,14 +813,14 @@ async def test_a_look_on_an_event_loop_goes_through_a_proxy_if_there_is_one(conn
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        if told_by == "environment":
+        if named_by == "environment":
             monkeypatch.setenv("http_proxy", proxy)
-        extra = {"proxy": proxy} if told_by == "connection" else {}
-        host = proxy if told_by == "nobody" else "http://platform.example"
+        extra = {"proxy": proxy} if named_by == "connection" else {}
+        host = proxy if named_by == "nobody" else "http://platform.example"
         hook = MinimaxHook(connect(host=host, extra=extra))
         assert (await hook.aget_task("1")).status == "Processing"
         await hook.aclose()
-    before = b"" if told_by == "nobody" else b"http://platform.example"
+    before = b"" if named_by == "nobody" else b"http://platform.example"
     assert lines == [b"GET " + before + b"/v1/query/video_generation?task_id=1 HTTP/1.1"]
 
 
@@ -839,10 +828,10 @@ async def test_a_client_is_not_closed_under_those_who_wait_for_an_answer(connect
     hook = MinimaxHook(connect())
     minimax_task_id = await hook.asubmit(REQUEST)
     minimax_emulator.fault("slow", operation="query", seconds=0.5)
-    look = asyncio.create_task(hook.aget_task(minimax_task_id, retries=0))
+    check = asyncio.create_task(hook.aget_task(minimax_task_id, retries=0))
     await asyncio.sleep(0.2)
     await hook.aclose()
-    assert (await look).minimax_task_id == minimax_task_id
+    assert (await check).minimax_task_id == minimax_task_id
 
 
 def test_a_file_is_fetched_without_the_key_and_its_signature_is_not_logged(hook, minimax_emulator, caplog):
@@ -876,7 +865,7 @@ def test_a_file_behind_redirects_is_fetched(hook, minimax_emulator):
         assert next(stream.chunks)
 
 
-def test_redirects_without_end_are_given_up(hook, minimax_emulator):
+def test_endless_redirects_are_not_followed(hook, minimax_emulator):
     minimax_emulator.configure(redirects=50)
     with pytest.raises(MinimaxDownloadError), hook.get_conn().fetch(hook.get_file(finished(hook)).url):
         pass

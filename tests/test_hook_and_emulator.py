@@ -38,7 +38,7 @@ def test_our_error_says_what_a_receiver_must_do_and_that_nothing_was_bought(conn
 
 
 def test_over_tls_our_own_hook_buys_and_fetches_by_the_connection_that_it_is_given(tmp_path, monkeypatch):
-    with Emulator(tls=True, lifecycle="looks", looks=1) as secure:
+    with Emulator(tls=True, lifecycle="polls", polls=1) as secure:
         monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", json.dumps(secure.connection()))
         hook = MinimaxHook()
         task = hook.get_task(hook.submit(VideoRequest.of(TEXT_ORDER)))

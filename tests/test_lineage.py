@@ -48,9 +48,9 @@ def test_pictures_from_storage_are_inputs_and_those_of_the_web_are_not():
 
 def test_the_facts_are_sent_without_the_prompt():
     facts = FACTS | {"prompt": "a secret product", "prompt_sha256": "580766c"}
-    told = lineage_of(Delivered("/data/boat.mp4", facts)).run_facets["minimax_clip"].clip
-    assert "a secret product" not in str(told)
-    assert told["prompt_sha256"] == "580766c"
+    sent = lineage_of(Delivered("/data/boat.mp4", facts)).run_facets["minimax_clip"].clip
+    assert "a secret product" not in str(sent)
+    assert sent["prompt_sha256"] == "580766c"
 
 
 def test_a_name_that_is_no_utf_8_can_be_sent():
@@ -75,7 +75,7 @@ def emitted(folder: Path, dag_id: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("airflow_db")
-def test_the_event_that_airflow_sends_after_a_deferral_tells_of_the_clip(tmp_path):
+def test_the_event_that_airflow_sends_after_a_deferral_describes_the_clip(tmp_path):
     event = emitted(tmp_path, "announced_local_clip")
     assert [(it["namespace"], it["name"]) for it in event["outputs"]] == [("file", "/data/boat.mp4")]
     assert [(it["namespace"], it["name"]) for it in event["inputs"]] == [("s3://pictures", "boat.png")]

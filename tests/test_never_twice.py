@@ -25,6 +25,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxSubmissionUnknownError,
     MinimaxTaskTimeoutError,
 )
+from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.polling.poller import terminal_outcome
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
@@ -50,7 +51,7 @@ def receipt_of():
 def generate(connect, minimax_emulator, output):
     """Run the operator once, as one try of one task."""
     connect(extra={"max_retries": 0, "timeout": 0.3})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def run(ti: FakeTaskInstance | None = None, store: FakeStore | None = None, **changes):
         options = CONTENT | WAITING | {"output_path": str(output)} | changes
@@ -60,7 +61,7 @@ def generate(connect, minimax_emulator, output):
     return run
 
 
-def test_the_receipt_next_to_the_clip_tells_where_it_comes_from(generate, minimax_emulator, output, receipt_of):
+def test_the_receipt_next_to_the_clip_says_where_it_comes_from(generate, minimax_emulator, output, receipt_of):
     facts = generate()
     receipt = receipt_of(output)
     assert receipt["phase"] == "delivered"
@@ -260,7 +261,7 @@ def test_a_clear_says_what_it_leaves_behind(generate, minimax_emulator, log_of, 
     with pytest.raises(MinimaxError):
         generate(timeout=0.05)
     left = minimax_emulator.purchases[0]["task_id"]
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     log = log_of(MinimaxVideoGenerationOperator)
     generate(FakeTaskInstance(max_tries=7), on_clear="resubmit")
     assert f"MiniMax task {left}, which was bought before, is left alone; it was or will be billed." in log.said()
@@ -338,7 +339,7 @@ def test_a_queued_task_that_somebody_cancelled_is_left_to_a_retry_that_buys_anot
     with pytest.raises(AirflowException, match="A retry buys another") as raised:
         operator.execute_complete({"ti": FakeTaskInstance()}, terminal_outcome(cancelled).as_event())
     assert not isinstance(raised.value, AirflowFailException)
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     waiting = MinimaxVideoGenerationOperator(
         task_id="generate", **options | {"deferrable": False, "poll_interval": 0.05}
     )
@@ -353,7 +354,7 @@ def test_what_was_refused_after_generation_is_not_bought_by_the_next_run(generat
     minimax_emulator.set_job(minimax_emulator.purchases[0]["task_id"], "failed", code=1027)
     with pytest.raises(MinimaxModerationError):
         generate(FakeTaskInstance(run_id="monday", try_number=2))
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     tuesday = {"run_id": "tuesday"}
     with pytest.raises(MinimaxModerationError, match="Nothing was bought"):
         generate(FakeTaskInstance(**tuesday), retries=3)
@@ -417,7 +418,7 @@ def test_a_retry_does_not_need_the_picture_of_a_clip_that_is_delivered(generate,
         pytest.param(FakeTaskInstance(run_id="another"), {}, id="in another run"),
     ],
 )
-def test_any_other_task_is_told_that_its_picture_is_gone(
+def test_any_other_task_learns_that_its_image_is_gone(
     ti, changes, generate, minimax_emulator, unfinished, picture, output
 ):
     with pytest.raises(MinimaxRequestError, match="first_frame_image="):
@@ -433,7 +434,7 @@ def test_a_picture_that_was_spoilt_is_no_picture_that_is_gone(spoil, generate, m
         generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
 
 
-def test_receipts_that_cannot_be_read_either_are_what_is_told(generate, minimax_emulator, unfinished, picture, output):
+def test_receipts_that_cannot_be_read_either_are_reported(generate, minimax_emulator, unfinished, picture, output):
     Path(f"{output}.receipt.json").write_text("{")
     with pytest.raises(MinimaxReceiptError, match="is not whole"):
         generate(FakeTaskInstance(try_number=2), first_frame_image=str(picture))
@@ -482,7 +483,7 @@ def test_a_refusal_is_repeated_also_if_the_picture_is_gone(generate, minimax_emu
     assert len(minimax_emulator.purchases) == 1
 
 
-def test_who_keeps_no_receipt_is_warned_if_there_are_retries(generate, log_of):
+def test_a_task_without_a_receipt_warns_if_it_has_retries(generate, log_of):
     log = log_of(MinimaxVideoGenerationOperator)
     generate(output_path=None, retries=2)
     assert "a retry after the death of the worker would buy again" in log.said()
@@ -500,12 +501,12 @@ def test_without_a_receipt_every_failure_after_the_purchase_is_final(generate, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_somebody_who_is_killed_while_submitting_is_told_so(log_of):
+def test_a_task_that_is_killed_while_submitting_says_so(log_of, connect, monkeypatch):
+    connect()
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **CONTENT)
-    operator._job = operator._new_job({"ti": FakeTaskInstance()})
-    operator._job.is_submitting = True
-    operator.on_kill()
+    monkeypatch.setattr(MinimaxHook, "submit", lambda *_, **__: operator.on_kill() or "T1")
+    operator.execute({"ti": FakeTaskInstance()})
     assert "may have been bought and may be billed" in log.said()
 
 

@@ -287,7 +287,7 @@ def test_no_task_lets_a_key_or_a_signature_out(end, way, platform, logs, tmp_pat
 
 
 @in_all_ways("Fail", "Unauthorized", "Page", "Broken", "Cut", "Header")
-@pytest.mark.usefixtures("looks_over")
+@pytest.mark.usefixtures("polls_over")
 async def test_no_trigger_lets_a_key_or_a_signature_out(end, way, platform, logs):
     platform.end, platform.way = end, way
     trigger = MinimaxTaskTrigger(

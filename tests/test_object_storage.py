@@ -17,7 +17,7 @@ RECEIPT = "a/clip.mp4.receipt.json"
 
 @pytest.fixture
 def home(s3_bucket):
-    """Receipts of one clip, as each process finds them anew."""
+    """Receipts of one clip, as each process finds them."""
     return lambda: SidecarStore(s3_bucket.url("a/clip.mp4"))
 
 

@@ -25,7 +25,7 @@ def night(connect, minimax_emulator, tmp_path, monkeypatch) -> Callable[[Path], 
     """Run one night for a catalogue; return what each task returned, and the names of the mapped ones."""
     monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
-    minimax_emulator.configure(looks=1)
+    minimax_emulator.configure(polls=1)
 
     def run(catalogue: Path) -> dict[str, Any]:
         params = {"folder": str(tmp_path), "catalogue": str(catalogue)}

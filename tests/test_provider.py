@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from packaging.version import Version
 
-from airflow_provider_minimax import __version__
+from airflow_provider_minimax import __version__, exceptions
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.get_provider_info import get_provider_info
 from airflow_provider_minimax.hooks.connection import Extra
@@ -33,14 +33,15 @@ def schema(name: str) -> dict:
     return json.loads(files("airflow").joinpath(name).read_text("utf-8"))
 
 
-def test_the_description_keeps_airflows_schema():
-    jsonschema.validate(INFO, schema("provider_info.schema.json"))
+def test_the_provider_info_matches_airflows_schema():
+    validator = jsonschema.Draft7Validator(schema("provider_info.schema.json"))
+    assert list(validator.iter_errors(INFO)) == []
 
 
 @pytest.mark.skipif(Version(airflow.__version__) < Version("3.2"), reason="forms as data came with Airflow 3.2")
-def test_the_connection_form_keeps_airflows_schema():
+def test_the_connection_form_matches_airflows_schema():
     connection_types = schema("provider.yaml.schema.json")["properties"]["connection-types"]
-    jsonschema.validate(INFO["connection-types"], connection_types)
+    assert list(jsonschema.Draft7Validator(connection_types).iter_errors(INFO["connection-types"])) == []
 
 
 def test_the_package_is_named_as_it_is_installed():
@@ -52,11 +53,34 @@ def test_airflow_finds_the_provider_by_its_entry_point():
     assert found[0].load()() == INFO
 
 
-def test_every_module_that_is_named_can_be_imported():
-    for kind in ("operators", "sensors", "hooks", "triggers"):
-        for group in INFO[kind]:
-            for module in group["python-modules"]:
-                importlib.import_module(module)
+ERRORS = {
+    name
+    for name, value in vars(exceptions).items()
+    if isinstance(value, type) and issubclass(value, exceptions.MinimaxError)
+}
+
+
+def test_every_error_is_exported_and_so_stands_in_the_reference():
+    assert set(exceptions.__all__) == ERRORS
+    reference = (ROOT / "docs" / "reference" / "exceptions.rst").read_text("utf-8")
+    assert ".. automodule:: airflow_provider_minimax.exceptions\n   :members:\n" in reference
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS - {"MinimaxError"}))
+def test_every_error_has_its_row_in_the_page_on_errors(name):
+    assert f"``{name}``" in (ROOT / "docs" / "errors.rst").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+def test_every_error_of_a_trigger_arrives_as_what_it_is(name):
+    sent = getattr(exceptions, name)("it went wrong", platform="minimax")
+    assert type(exceptions.error_from_event(sent.as_event())) is type(sent)
+
+
+@pytest.mark.parametrize("kind", ["operators", "sensors", "hooks", "triggers"])
+def test_every_listed_module_can_be_imported(kind):
+    modules = [module for group in INFO[kind] for module in group["python-modules"]]
+    assert [importlib.import_module(module).__name__ for module in modules] == modules != []
 
 
 def test_the_hook_is_the_one_that_the_form_belongs_to():

@@ -26,10 +26,11 @@ from airflow_provider_minimax.delivery.destination import LocalDestination
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError
 from airflow_provider_minimax.purchases.matching import SubmissionWindow, TaskSignature
 from airflow_provider_minimax.purchases.receipt import LARGEST, Receipt, read_receipt
-from airflow_provider_minimax.purchases.rules import OutputState, Policy, decide
+from airflow_provider_minimax.purchases.rules import OutputState, decide
 from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
+from airflow_provider_minimax.purchases.spec import Policy
 from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarStore
-from tests.receipts.samples import NOW, delivered, failed, intent, order, submitted
+from tests.receipts.samples import NOW, FakeOutput, delivered, failed, intent, order, submitted
 
 OBEYED = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 HOSTILE = (
@@ -118,7 +119,7 @@ def test_no_receipt_trips_a_command_and_none_reaches_the_terminal(content, comma
     command("receipts", "adopt", str(clip), "123", "--no-check")
     receipt.write_bytes(content)
     code, _, err = command("receipts", "forget", str(clip))
-    assert (code, err) == (1, f"{receipt} is left as it is.\n")
+    assert (code, err) == (1, "Nothing was deleted.\n")
 
 
 @given(
@@ -139,14 +140,14 @@ def test_a_task_that_finds_any_receipt_goes_on_or_says_why_not(content, seen, po
     except MinimaxReceiptError:
         return
     with suppress(MinimaxError):
-        decide(receipt, order(), policy, lambda sha256: seen, where="here", now=NOW)
-    assert TaskSignature.of(receipt).is_like(TaskSignature.of(receipt))
-    assert SubmissionWindow.of(receipt).begin < SubmissionWindow.of(receipt).end
-    landed = DeliveredClip.from_receipt(receipt, LocalDestination(Path("/clips/clip.mp4")))
-    delivered_clip = Delivered("/clips/clip.mp4", landed.facts_with_origin())
+        decide(receipt, order(), policy, FakeOutput(seen), where="here", now=NOW)
+    assert TaskSignature.from_receipt(receipt).is_like(TaskSignature.from_receipt(receipt))
+    assert SubmissionWindow.from_receipt(receipt).begin < SubmissionWindow.from_receipt(receipt).end
+    clip = DeliveredClip.from_receipt(receipt, LocalDestination(Path("/clips/clip.mp4")))
+    delivered_clip = Delivered("/clips/clip.mp4", clip.facts_with_origin())
     assert json.dumps(delivered_clip.as_extra())
-    told = {name: value for name, value in landed.facts_with_origin().items() if name != "prompt"}
-    assert not OBEYED.search(json.dumps(told, ensure_ascii=False))
+    shown = {name: value for name, value in clip.facts_with_origin().items() if name != "prompt"}
+    assert not OBEYED.search(json.dumps(shown, ensure_ascii=False))
     rewritten = read_receipt(receipt.as_json(), "here")
     assert read_receipt(rewritten.as_json(), "here") == rewritten
 
@@ -250,7 +251,7 @@ def test_what_is_no_file_is_an_error_at_once(other, tmp_path, monkeypatch, comma
 def test_a_pipe_in_the_place_of_a_clip_is_another_file(tmp_path, command):
     SidecarStore(f"{tmp_path}/clip.mp4").write(delivered())
     os.mkfifo(tmp_path / "clip.mp4")
-    assert "the file is not the one that was delivered" in command("receipts", "show", f"{tmp_path}/clip.mp4")[1]
+    assert "not the file that was delivered" in command("receipts", "show", f"{tmp_path}/clip.mp4")[1]
 
 
 def test_of_an_object_no_more_is_read_than_a_receipt_can_have(monkeypatch):
@@ -287,4 +288,4 @@ def test_a_list_is_bounded_and_links_lead_nowhere(tmp_path, command, monkeypatch
     SidecarStore(f"{tmp_path}/b.mp4").write(submitted())
     code, out, err = command("receipts", "list", str(tmp_path), "-o", "plain")
     assert (code, out) == (1, "")
-    assert "has more than 3 receipts below it; name a folder in it" in err
+    assert "has more than 3 receipts; choose a subfolder" in err

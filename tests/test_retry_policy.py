@@ -85,14 +85,14 @@ def test_nor_is_it_as_the_cause_of_something_else(kind):
 def test_an_unknown_purchase_waits_for_a_person():
     decision = decided(MinimaxSubmissionUnknownError("no answer came"))
     assert decision.action is RetryAction.FAIL
-    assert decision.reason.startswith("A person has to look, because a clip may have been bought: no answer came.")
+    assert decision.reason.startswith("Somebody has to check, because a clip may have been bought: no answer came.")
 
 
 @since_3_3
 @pytest.mark.parametrize(
     "kind", [MinimaxRateLimitError, MinimaxUnavailableError, MinimaxUnreachableError, MinimaxReceiptStoreError]
 )
-def test_what_may_pass_is_waited_for_longer_each_time(kind):
+def test_a_temporary_failure_is_waited_for_longer_each_time(kind):
     waits = [minutes(decided(kind("not now"), try_number, shortest=60)) for try_number in (1, 2, 3, 4)]
     for wait, least in zip(waits, (1, 2, 4, 8), strict=True):
         assert least <= wait <= least * 1.25
@@ -138,7 +138,7 @@ def test_what_a_receipt_holds_is_gone_on_with_soon(error):
     decision = decided(error, try_number=5)
     assert decision.action is RetryAction.RETRY
     assert 0.5 <= minutes(decision) <= 0.5 * 1.25
-    assert decision.reason.startswith("The clip is bought, and a retry goes on with it:")
+    assert decision.reason.startswith("The clip is bought, and a retry resumes with it:")
 
 
 @since_3_3
@@ -166,7 +166,7 @@ def test_whatever_fails_after_a_bare_submission_is_not_retried(error, mocker):
     bought("77")
     decision = decided(error, context={"ti": ti, "task": SimpleNamespace(retries=3)})
     assert decision.action is RetryAction.FAIL
-    assert "MiniMax task 77 is bought, and no receipt holds it" in decision.reason
+    assert "MiniMax task 77 is bought, but no receipt records it" in decision.reason
     written_down("77")
     after = decided(error, context={"ti": ti, "task": SimpleNamespace(retries=3)})
     assert after.action is not RetryAction.FAIL
@@ -280,7 +280,7 @@ def test_airflow_goes_by_it(retried, connect, minimax_emulator, tmp_path):
 
 
 @since_3_3
-def test_airflow_gives_up_at_once_where_it_says_so(retried, connect):
+def test_airflow_fails_at_once_where_it_says_so(retried, connect):
     connect(password="another key")
     done = retried["wrapped"].test()
     (ti,) = done.get_task_instances()

@@ -79,17 +79,12 @@ def deferral_of(operator: Any, context: Any) -> TaskDeferred:
     return raised.value
 
 
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
-
-
 @pytest.mark.parametrize("output", [True, False], ids=["delivering", "waiting"])
 def test_an_older_triggerer_watches_for_a_newer_operator(
     output, previous, connect, minimax_emulator, context, tmp_path
 ):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=2)
+    minimax_emulator.configure(lifecycle="polls", polls=2)
     operator = MinimaxVideoGenerationOperator(
         task_id="generate",
         model="MiniMax-Hailuo-2.3",
@@ -130,11 +125,11 @@ def test_an_older_triggerer_takes_a_newer_sensors_wait(api_version, previous, co
 def test_a_newer_triggerer_takes_an_older_workers_wait(options, previous):
     required = {"minimax_task_id": "T", "minimax_conn_id": "c", "deadline": 10.0}
     path, kwargs = previous("serialize", TASK_TRIGGER, required | options)
-    # What the older one had as a default, a newer one is told.
+    # The older version's default is explicit in a newer one.
     assert MinimaxTaskTrigger(**kwargs).serialize() == (path, required | {"api_version": "v1"} | options)
 
 
-def test_turns_to_buy_are_waited_for_across_versions(previous):
+def test_submission_slots_are_waited_for_across_versions(previous):
     options = {"minimax_conn_id": "c", "asked_at": 1.0, "deadline": 10.0}
     for more in ({}, {"rate_limit_per_minute": 5, "not_before": 2.0, "refusals": 1}):
         stored = MinimaxTurnTrigger(**options, **more).serialize()

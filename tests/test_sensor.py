@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_minimax.api.http import exchange, transport
+from airflow_provider_minimax.api.http import transport
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import (
     MinimaxConnectionUnusableError,
@@ -27,19 +27,8 @@ from airflow_provider_minimax.hooks import lookup
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
-from tests.test_operators import FakeTaskInstance
 
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(exchange, "backoff", lambda attempt: 0.0)
-
-
-@pytest.fixture
-def context():
-    return {"ti": FakeTaskInstance()}
 
 
 @pytest.fixture
@@ -122,7 +111,7 @@ async def test_a_wait_without_end_times_out_or_skips(bought, context, minimax_em
         await ended(sensor(bought, deferrable=deferrable, timeout=0.2, **options), context)
     if error is AirflowSensorTimeout:
         assert isinstance(raised.value, MinimaxTaskTimeoutError)
-        assert f"Task {bought} goes on and will be billed" in str(raised.value)
+        assert f"Task {bought} keeps running and will be billed" in str(raised.value)
 
 
 @WAYS
@@ -239,7 +228,7 @@ def test_a_poking_sensor_keeps_one_client_and_closes_it(bought, context, minimax
     assert closed == opened
 
 
-def test_rescheduling_gives_the_slot_back_between_looks(bought, context, minimax_emulator):
+def test_rescheduling_frees_the_worker_slot_between_polls(bought, context, minimax_emulator):
     minimax_emulator.set_job(bought, state="processing")
     context["ti"].get_first_reschedule_date = lambda context: None
     with pytest.raises(Exception) as raised:
@@ -252,7 +241,7 @@ def test_rescheduling_gives_the_slot_back_between_looks(bought, context, minimax
 async def test_a_key_that_was_replaced_is_looked_up_by_a_sensor_that_waits(
     bought, context, connect, minimax_emulator, deferrable
 ):
-    minimax_emulator.configure(lifecycle="looks", looks=3)
+    minimax_emulator.configure(lifecycle="polls", polls=3)
     it = sensor(bought, deferrable=deferrable)
     assert it.poke(context).is_done is False
     minimax_emulator.configure(key="a-new-key")
@@ -263,7 +252,7 @@ async def test_a_key_that_was_replaced_is_looked_up_by_a_sensor_that_waits(
 def test_a_key_that_is_replaced_between_two_checks_of_one_wait_does_not_end_it(
     bought, context, connect, minimax_emulator, monkeypatch
 ):
-    minimax_emulator.configure(lifecycle="looks", looks=4)
+    minimax_emulator.configure(lifecycle="polls", polls=4)
     it, poke, checks = sensor(bought), MinimaxTaskSensor.poke, []
 
     def poke_and_replace(self, context):
@@ -298,7 +287,7 @@ async def test_a_connection_that_the_worker_cannot_use_is_retried_by_airflow(
     with pytest.raises(MinimaxConnectionUnusableError) as raised:
         await ended(sensor(bought, deferrable=deferrable, soft_fail=True), context)
     assert not raised.value.is_final
-    assert "the worker cannot use the connection just now" in str(raised.value)
+    assert "the worker cannot use the connection right now" in str(raised.value)
     assert (raised.value.minimax_task_id, raised.value.resumable) == (bought, True)
 
 

@@ -25,7 +25,7 @@ from airflow_provider_minimax.polling.poller import FixedInterval, Outcome
 from airflow_provider_minimax.polling.schedule import PollTimetable
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
-pytestmark = pytest.mark.usefixtures("looks_over")
+pytestmark = pytest.mark.usefixtures("polls_over")
 
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 
@@ -116,7 +116,7 @@ async def test_trouble_on_the_way_is_tolerated(bought, minimax_emulator):
     assert (await outcome(trigger(bought))).error is None
 
 
-async def test_too_much_trouble_in_a_row_is_an_event_that_gives_up_only_on_looking(bought, minimax_emulator):
+async def test_too_many_failed_polls_in_a_row_end_the_wait_and_not_the_purchase(bought, minimax_emulator):
     minimax_emulator.fault("http", operation="query", status=502, html=True, times=-1)
     error = (await outcome(trigger(bought, max_failures=3))).error
     assert isinstance(error, MinimaxUnavailableError)
@@ -149,9 +149,11 @@ async def test_a_connection_that_cannot_be_used_for_a_while_ends_no_wait(
     else:
         minimax_emulator.fault("base_resp", operation="query", code=1008, times=-1)
     waiting = asyncio.create_task(outcome(trigger(bought, max_failures=3)))
-    await soon(lambda: "the triggerer cannot use the connection just now" in log.said())
+    await soon(lambda: "the triggerer cannot use the connection right now" in log.said())
     await asyncio.sleep(0.5)
     minimax_emulator.clear_faults()
+    # A lookup that is under way would find the connection missing, and yet see its variable when it says why.
+    await soon(lambda: not lookup._lookups)
     connect()
     assert (await waiting).error is None
     assert log.said().count("cannot use the connection") == 1
@@ -164,8 +166,8 @@ async def test_a_connection_that_cannot_be_used_until_the_deadline_is_a_time_out
     connect(conn_id="refused", password="sk-wrong")
     error = (await outcome(trigger(bought, minimax_conn_id=conn_id, deadline=time.time() + 0.5))).error
     assert isinstance(error, MinimaxTaskTimeoutError)
-    assert "the triggerer cannot use the connection just now" in str(error)
-    assert f"Task {bought} goes on and will be billed" in str(error)
+    assert "the triggerer cannot use the connection right now" in str(error)
+    assert f"Task {bought} keeps running and will be billed" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ async def test_a_status_that_nobody_documents_is_waited_on(bought, minimax_emula
     minimax_emulator.configure(statuses={"processing": "Polishing"})
     minimax_emulator.set_job(bought, state="processing")
     waiting = asyncio.create_task(outcome(trigger(bought)))
-    await asyncio.sleep(0.2)
+    await soon(lambda: "Polishing" in log.said())
     minimax_emulator.set_job(bought, state="success")
     assert (await waiting).error is None
     assert log.said().count("Polishing") == 1
@@ -221,7 +223,7 @@ async def test_a_status_that_nobody_documents_is_waited_on(bought, minimax_emula
 
 async def test_triggers_of_one_connection_share_one_client(bought, minimax_emulator):
     await asyncio.gather(*(outcome(trigger(bought)) for _ in range(50)))
-    assert not hub._hubs.get(asyncio.get_running_loop())
+    assert not hub._pollers.get(asyncio.get_running_loop())
 
 
 async def test_a_trigger_that_is_cancelled_gives_its_client_back(bought, minimax_emulator):
@@ -231,7 +233,7 @@ async def test_a_trigger_that_is_cancelled_gives_its_client_back(bought, minimax
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert not hub._hubs.get(asyncio.get_running_loop())
+    assert not hub._pollers.get(asyncio.get_running_loop())
 
 
 def test_a_trigger_is_rebuilt_from_what_it_serialises():
@@ -248,23 +250,24 @@ def test_what_has_its_default_is_not_stored_so_that_an_older_triggerer_can_build
 
 
 def test_a_trigger_of_an_older_version_is_still_understood():
-    """The first version's arguments; whatever is added later must have a default."""
-    MinimaxTaskTrigger(minimax_task_id="T", minimax_conn_id="c", deadline=1.0)
+    """The first version's arguments; new ones must have defaults."""
+    first_version = {"minimax_task_id": "T", "minimax_conn_id": "c", "deadline": 1.0}
+    assert MinimaxTaskTrigger(**first_version).serialize()[1].items() >= first_version.items()
 
 
 def test_a_clip_in_the_arguments_survives_and_may_have_what_a_later_version_adds():
     clip = {"model": "m", "resolution": "768P", "duration": 6, "bought_at": 1.0, "seed": 7}
     it = trigger("T", poll_interval=None, clip=clip)
-    assert MinimaxTaskTrigger(**json.loads(json.dumps(it.serialize()[1])))._pace() == it._pace()
+    assert MinimaxTaskTrigger(**json.loads(json.dumps(it.serialize()[1])))._schedule() == it._schedule()
 
 
 def test_the_pace_that_the_author_sets_holds_whatever_is_known_of_the_clip():
     it = trigger("T", poll_interval=3.0, clip={"model": "MiniMax-Hailuo-02", "bought_at": 1.0})
-    assert it._pace() == FixedInterval(3.0)
+    assert it._schedule() == FixedInterval(3.0)
 
 
 async def test_with_a_pace_of_its_own_it_learns_how_long_the_clip_took(bought, mocker):
-    known = mocker.patch.object(foresight, "experience").return_value
+    known = mocker.patch.object(foresight, "duration_stats").return_value
     known.timetable = PollTimetable([0.0, 100.0], [0.0, 1000.0])
     clip = {"model": "m", "bought_at": time.time() - 60}
     assert (await outcome(trigger(bought, poll_interval=None, clip=clip))).error is None
@@ -273,7 +276,7 @@ async def test_with_a_pace_of_its_own_it_learns_how_long_the_clip_took(bought, m
 
 
 async def test_nothing_is_learnt_from_a_task_that_failed(bought, minimax_emulator, mocker):
-    known = mocker.patch.object(foresight, "experience").return_value
+    known = mocker.patch.object(foresight, "duration_stats").return_value
     known.timetable = PollTimetable([0.0, 100.0], [0.0, 1000.0])
     minimax_emulator.set_job(bought, state="failed", code=1027)
     clip = {"model": "m", "bought_at": time.time()}
@@ -287,8 +290,9 @@ def test_airflow_does_not_overwrite_the_remote_id():
     assert it.serialize()[1]["minimax_task_id"] == "remote-1"
 
 
-def test_building_a_trigger_looks_nothing_up():
-    MinimaxTaskTrigger(minimax_task_id="", minimax_conn_id="nowhere", deadline=-1.0, poll_interval=-1.0)
+def test_creating_a_trigger_checks_nothing_and_reads_no_connection():
+    it = MinimaxTaskTrigger(minimax_task_id="", minimax_conn_id="nowhere", deadline=-1.0, poll_interval=-1.0)
+    assert it.minimax_conn_id == "nowhere"
 
 
 async def test_a_killed_trigger_says_what_goes_on(log_of):

@@ -34,12 +34,6 @@ FILM = b"\x00\x00\x00\x20ftypisom" + b"film" * 2_250_000
 
 
 @pytest.fixture
-def hook(connect):
-    with closing(MinimaxHook(connect())) as hook:
-        yield hook
-
-
-@pytest.fixture
 def film(tmp_path):
     """A video of nine megabytes."""
     path = tmp_path / "film.mp4"
@@ -127,7 +121,7 @@ def test_a_large_picture_of_a_hailuo_clip_travels_inside_the_request(hook, minim
     assert operations(minimax_emulator) == ["submit"]
 
 
-def test_a_clip_that_is_to_be_made_anew_is_uploaded_too(hook, minimax_emulator, film):
+def test_a_clip_that_is_to_be_re_rendered_is_uploaded_too(hook, minimax_emulator, film):
     fields = {"model": "MiniMax-H3", "resolution": "2K", "base_video": str(film), "prompt": "a paper boat"}
     hook.submit(RegenerationRequest.of(fields), validate=False)
     assert operations(minimax_emulator) == ["upload", "submit"]
@@ -232,7 +226,7 @@ def test_a_relative_path_begins_where_the_worker_runs(hook, film, tmp_path, monk
     assert hook.upload(film.name).startswith("mm_file://")
 
 
-def test_a_film_that_is_none_is_told_what_a_film_must_be(hook, minimax_emulator, tmp_path):
+def test_a_file_that_is_no_video_is_refused_with_what_a_video_must_be(hook, minimax_emulator, tmp_path):
     (tmp_path / "boat.webm").write_bytes(b"\x1a\x45\xdf\xa3" * 99)
     with pytest.raises(MinimaxRequestError, match=r"Nothing was bought.*takes MP4 and MOV as video"):
         hook.upload(str(tmp_path / "boat.webm"))
@@ -324,7 +318,7 @@ def test_a_retry_that_goes_on_with_a_clip_uploads_nothing(connect, minimax_emula
 
 def test_a_receipt_knows_the_file_by_its_bytes_and_not_by_its_upload(connect, minimax_emulator, film, tmp_path):
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     receipts = []
     for run in ("one", "two"):
         (tmp_path / run).mkdir()
@@ -338,7 +332,7 @@ def test_a_receipt_knows_the_file_by_its_bytes_and_not_by_its_upload(connect, mi
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_an_upload_that_fails_leaves_no_receipt_so_a_retry_buys(deferrable, connect, minimax_emulator, film, tmp_path):
     connect(extra={"max_retries": 0})
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     minimax_emulator.fault("http", operation="upload", status=503)
     with pytest.raises(MinimaxUnavailableError, match="Nothing was bought") as raised:
         generate(film, tmp_path, deferrable=deferrable).execute({"ti": FakeTaskInstance()})
@@ -368,7 +362,7 @@ def test_a_worker_that_ends_while_it_uploads_has_bought_nothing_so_its_retry_buy
 ):
     log = log_of(MinimaxVideoGenerationOperator)
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     operator = generate(film, tmp_path)
 
     def die(self, start, size):

@@ -39,7 +39,7 @@ class AsyncClient:
 
     async def submit(self, request: PaidRequest) -> str:
         """Buy what is asked for; upload its large files first."""
-        return await self._run(calls.submit(self.platform, request))
+        return await self._run(calls.submit(self.platform, self._versions, request))
 
     async def upload_files(self, request: R) -> R:
         """Upload what a request carries that is too large to travel inside it."""
@@ -64,7 +64,15 @@ class AsyncClient:
     async def get_tasks(
         self, minimax_task_ids: Sequence[str], api_version: str, known: Mapping[str, VideoTask]
     ) -> dict[str, VideoTask]:
-        """Poll several remote tasks with one request."""
+        """
+        Poll several remote tasks with one request, on platforms that have a list of tasks.
+
+        :param minimax_task_ids: their ids, at most as many as one page of the list has.
+        :param api_version: which version of MiniMax's API knows them.
+        :param known: tasks as they were last seen, by their ids; one whose status has not changed is returned as it is.
+        :return: those that the platform says enough about, by their ids; the others have to be polled one by one.
+        :raises MinimaxError: the status check failed, by what to do about it.
+        """
         return await self._run(calls.get_tasks(self.platform, minimax_task_ids, api_version, known))
 
     async def get_file(self, task: VideoTask) -> VideoFile:

@@ -1,4 +1,4 @@
-"""What is left in an account: what the platform told, as it told it. What it did not tell is ``None``."""
+"""What is left in an account: what the platform reported, as it is. What it did not report is ``None``."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class PlanShare:
             ("", self.percent_left, self.resets_at),
             (" of the week", self.weekly_percent_left, self.weekly_resets_at),
         )
-        told = [f"{left:f} %{what}{_until(end)}" for what, left, end in windows if left is not None]
-        return f"{self.name} {', '.join(told)}" if told else f"{self.name}, of which nothing is told"
+        shares = [f"{left:f} %{what}{_until(end)}" for what, left, end in windows if left is not None]
+        return f"{self.name} {', '.join(shares)}" if shares else f"{self.name}, of which nothing is known"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -58,7 +58,7 @@ class Balance:
     :param credit: of that, credit.
     :param owed: what the account owes.
     :param currency: of all amounts: ``USD``, or ``CNY`` in the region ``cn``. It follows from the region, because the
-        platform tells bare numbers.
+        platform reports bare numbers.
     :param plan: the parts that the key's plan has; ``None`` for a key that pays as it goes.
     """
 

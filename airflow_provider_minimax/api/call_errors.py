@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 
+from airflow_provider_minimax.api.http.message import NO_SUCH_CALL
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
@@ -13,9 +13,6 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxUnavailableError,
 )
-
-NO_SUCH_CALL = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
-"""What an address answers to a call that it does not have."""
 
 
 @contextmanager

@@ -55,30 +55,31 @@ class Call(Generic[T]):
     retries: int | None = None
     after_refusals: bool = True
 
-    def __iter__(self) -> Steps[T]:
-        """Let ``yield from`` return the answer with its type."""
-        answer: T = yield self
-        return answer
-
 
 Steps = Generator[Call[Any], Any, T]
 """The requests of one call, one after the other, and in the end its result."""
 
 
-def submit(platform: Platform, request: PaidRequest, *, after_refusals: bool = True) -> Steps[str]:
+def submit(
+    platform: Platform, versions: TaskVersions, request: PaidRequest, *, after_refusals: bool = True
+) -> Steps[str]:
     """
     Buy what is asked for; upload its large files first.
 
     :param platform: the platform, by the first version of its API.
+    :param versions: notes which version of the API knows the task.
     :param request: the request, with the contents of its files.
     :param after_refusals: whether to submit again when there are too many requests.
     :return: the remote task id.
     """
     version = platform.for_request(request)
     ready = yield from upload_files(platform, request)
-    order = version.order(ready)
     with doubting_address():
-        return (yield from Call(order, version.read_submission, after_refusals=after_refusals))
+        minimax_task_id: str = yield Call(
+            version.submission(ready), version.read_submission, after_refusals=after_refusals
+        )
+    versions.remember(minimax_task_id, version.api_version)
+    return minimax_task_id
 
 
 def upload_files(platform: Platform, request: R) -> Steps[R]:
@@ -93,7 +94,7 @@ def upload_files(platform: Platform, request: R) -> Steps[R]:
     if version.upload is None:
         return request
     # What the platform cannot be sent is refused before anything is uploaded.
-    version.order(request)
+    version.submission(request)
     addresses = {}
     for name, file in to_upload(request).items():
         addresses[file] = yield from upload(version, file, name)
@@ -112,7 +113,7 @@ def upload(version: Platform, file: FileContent, name: str) -> Steps[str]:
     """
     make, read = upload_call(version)
     with uploading(name), may_be_missing(version, "a call that uploads a file"):
-        address = yield from Call(make(file), read)
+        address: str = yield Call(make(file), read)
     log.info("Uploaded %s (%.1f MB) as %s, free of charge", name, file.data.length / 1_000_000, address)
     return address
 
@@ -145,7 +146,8 @@ def list_files(platform: Platform) -> Steps[tuple[UploadedFile, ...]]:
     if version.upload is None or version.list_files is None or version.read_files is None:
         raise _no_call_for_files(version)
     with may_be_missing(version, "a call that lists uploads"):
-        return (yield from Call(version.list_files(), version.read_files))
+        files: tuple[UploadedFile, ...] = yield Call(version.list_files(), version.read_files)
+    return files
 
 
 def delete_file(platform: Platform, file: str) -> Steps[None]:
@@ -161,7 +163,7 @@ def delete_file(platform: Platform, file: str) -> Steps[None]:
         raise _no_call_for_files(version)
     with may_be_missing(version, "a call that deletes uploads"):
         # Sent again after a lost answer, it would be refused, because the file is gone.
-        yield from Call(version.delete_file(file_id_of(file)), version.read_deletion, retries=0)
+        yield Call(version.delete_file(file_id_of(file)), version.read_deletion, retries=0)
 
 
 def _no_call_for_files(version: Platform) -> MinimaxRequestError:
@@ -189,7 +191,9 @@ def get_task(
     search = versions.search(platform, minimax_task_id, api_version)
     for version in search.versions:
         try:
-            task = yield from Call(version.query(minimax_task_id), _task_reader(version, minimax_task_id), retries)
+            task: VideoTask = yield Call(
+                version.query(minimax_task_id), _task_reader(version, minimax_task_id), retries
+            )
         except MinimaxError as error:
             search.failed(error)
         else:
@@ -224,14 +228,14 @@ def get_tasks(
     :param platform: the platform, by the first version of its API.
     :param minimax_task_ids: the tasks, at most ``page_size`` of them.
     :param api_version: which version of the API knows them.
-    :param known: tasks as they were last seen, by their ids; one that goes on as it did is returned as it is here.
+    :param known: tasks as they were last seen, by their ids; one whose status has not changed is returned as it is.
     :return: those that the platform says enough about, by their ids; the others have to be polled one by one.
     """
     version = platform.of_version(api_version)
     if version.list_tasks is None or version.read_list is None:
         return {}
     request = version.list_tasks(1, len(minimax_task_ids), None, minimax_task_ids, "")
-    page = yield from Call(request, partial(version.read_list, known=known), retries=0)
+    page: TaskPage = yield Call(request, partial(version.read_list, known=known), retries=0)
     return {
         task.minimax_task_id: task for task in page.tasks if task.state is not TaskState.SUCCEEDED or task.has_output
     }
@@ -259,7 +263,8 @@ def list_tasks(
             hint="Look for them in its console.",
         )
     with may_be_missing(version, "a list of tasks"):
-        return (yield from Call(version.list_tasks(page, page_size, model, (), task_type), version.read_list))
+        tasks: TaskPage = yield Call(version.list_tasks(page, page_size, model, (), task_type), version.read_list)
+    return tasks
 
 
 def get_file(platform: Platform, task: VideoTask) -> Steps[VideoFile]:
@@ -272,7 +277,8 @@ def get_file(platform: Platform, task: VideoTask) -> Steps[VideoFile]:
     version = platform.of_version(task.api_version)
     if version.locate is None or version.read_file is None or task.file_id is None:
         return _own_file(version, task)
-    return (yield from Call(version.locate(task), version.read_file))
+    file: VideoFile = yield Call(version.locate(task), version.read_file)
+    return file
 
 
 def _own_file(version: Platform, task: VideoTask) -> VideoFile:
@@ -321,7 +327,7 @@ def cancel(
         return task
     version = platform.of_version(task.api_version)
     with may_be_missing(version, "a call that cancels a task"):
-        became = yield from _cancellation(version, minimax_task_id)
+        became: str = yield _cancellation(version, minimax_task_id)
     if became != "cancelled":
         # "deleted" means that the task ended since it was polled, and that its record is gone.
         raise MinimaxUnavailableError(
@@ -337,7 +343,7 @@ def _cancellation(version: Platform, minimax_task_id: str) -> Call[str]:
             "documentation goes",
             platform=version.name,
             minimax_task_id=minimax_task_id,
-            hint="The task goes on and is billed; wait for it with MinimaxTaskSensor.",
+            hint="The task keeps running and will be billed; wait for it with MinimaxTaskSensor.",
         )
     return Call(version.cancel(minimax_task_id), version.read_cancellation, retries=0)
 
@@ -357,4 +363,5 @@ def get_balance(platform: Platform, api_key: str, region: str) -> Steps[Balance]
             platform=platform.name,
             hint="Check its console.",
         )
-    return (yield from Call(platform.balance(api_key), partial(platform.read_balance, region)))
+    balance: Balance = yield Call(platform.balance(api_key), partial(platform.read_balance, region))
+    return balance

@@ -13,7 +13,7 @@ class Billed:
     """
     What a platform says it charged for a clip.
 
-    :param amount: how much, as it was told.
+    :param amount: how much, as it was reported.
     :param unit: of what: ``USD`` at Vtrix; at ChainHub ``quota``, the gateway's own unit, whose worth it sets itself.
     """
 

@@ -1,5 +1,5 @@
 """
-What ``MiniMax-H3`` has besides clips: a clip made anew in 2K, and a better prompt. Types only, as in ``request.py``.
+What ``MiniMax-H3`` has besides clips: a clip re-rendered in 2K, and a better prompt. Types only, as in ``request.py``.
 
 https://platform.minimax.io/docs/api-reference/video-generation-v2-regeneration and
 https://platform.minimax.io/docs/api-reference/video-generation-v2-h3-context-ir
@@ -39,7 +39,7 @@ class _AboutAClip(PaidRequest):
 
 class RegenerationRequest(_AboutAClip):
     """
-    A request for a clip of 768P to be made anew in 2K.
+    A request to re-render a clip of 768P in 2K.
 
     Either ``source_task_id`` is given and nothing that describes the clip, or ``base_video`` and all that the clip was
     made of, exactly as it was sent then. What is not listed here is as in

@@ -31,6 +31,10 @@ _ENCODED_USER = re.compile(
 )
 _QUERY = re.compile(r"\?[\w.~%-]{1,80}=[^\s\"'<>]*", re.ASCII)
 _BEARER = re.compile(r"bearer(?:\s|\+|%20)+[\w.~+/=\\%-]+", re.IGNORECASE)
+# Most texts of a reply: an id, a state, a model, a ratio. No secret is recognised without another character.
+_PLAIN = re.compile(r"[\w.:-]*", re.ASCII)
+# How HTML writes a character of a key.
+_ENTITY = re.compile(r"&(?:#|amp|lt|gt|quot|apos)")
 _JSON_ESCAPE = re.compile(r"\\{1,15}(?:/|u([0-9a-f]{4}))", re.IGNORECASE)
 
 
@@ -48,7 +52,7 @@ def without_key(text: str, api_key: str) -> str:
         return text
     for encoded in _in_base64(api_key):
         text = text.replace(encoded, "…")
-    if api_key[:SHORTEST_KEY] not in text and "\\" not in text and "%" not in text and "&" not in text:
+    if not (api_key[:SHORTEST_KEY] in text or "\\" in text or "%" in text or _ENTITY.search(text)):
         return text
     kept, end = [], 0
     for begin, stop in _mentions(text, api_key):
@@ -146,8 +150,7 @@ def redact(text: str, *, limit: int = LIMIT) -> str:
     :param text: any text, such as an error page or a field's value.
     :param limit: the longest text to return, in characters; what is cut is marked with an ellipsis.
     """
-    if len(text) <= limit and text.isascii() and text.isalnum():
-        # Most are an id, a state or a code, of which every reply has some.
+    if len(text) <= limit and _PLAIN.fullmatch(text):
         return text
     text = storable_text(_unescaped(text))
     text = printable(" ".join(without_secrets(text).split()))
@@ -161,12 +164,17 @@ def _unescaped(text: str) -> str:
     return html.unescape(text) if "&#" in text else text
 
 
+def described(error: BaseException) -> str:
+    """Return the kind of an error and its message, fit to be shown."""
+    return redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+
 def harmless_cause(error: BaseException | None, api_key: str = "") -> BaseException | None:
     """
     Return what caused an error, for a traceback to show; ``None`` if its words, or its own causes', hold a secret.
 
     :param error: the cause.
-    :param api_key: the key that it may have been told.
+    :param api_key: the key that it may contain.
     """
     seen: set[int] = set()
     links = [error] if error is not None else []

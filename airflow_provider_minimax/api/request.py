@@ -87,7 +87,7 @@ def as_address(value: Any) -> Any:
         return value
     if scheme[0] != scheme[0].lower():
         value = scheme[0].lower() + value[scheme.end() :]
-    # As browsers do; in a data URL they are left to whoever reads it, for the sake of memory.
+    # As browsers do; in a data URL they are left to the reader, to save memory.
     return value if value.startswith("data:") else value.translate(_LINE_BREAKS)
 
 
@@ -122,7 +122,7 @@ Name = Annotated[Text, AfterValidator(_stripped)]
 Id = Annotated[Name, BeforeValidator(_as_id)]
 Url = Annotated[Text, BeforeValidator(as_address)]
 Count = Annotated[int, BeforeValidator(_as_count)]
-# A text for whoever makes a request; what a path leads to takes its place when the file is read.
+# A text in the author's request; the file's content replaces it when the file is read.
 Source = Annotated[
     str | FileContent,
     GetPydanticSchema(lambda _, handler: handler(str)),
@@ -192,7 +192,7 @@ class VideoRequest(PaidRequest):
 
     Field names are those of the official API (https://platform.minimax.io/docs/api-reference/video-generation-t2v);
     each platform translates them. ``None`` means: not sent, the platform's default holds. "H3" stands for
-    ``MiniMax-H3`` and its kin, which are reached through the second version of the API.
+    the H3 models, which are reached through the second version of the API.
 
     :param model: the model's name, e.g. ``MiniMax-Hailuo-2.3`` or ``MiniMax-H3``, or a gateway's own name for it.
     :param prompt: what to show, at most 2000 characters (H3: 7000, and always needed); for Hailuo models camera moves
@@ -217,7 +217,7 @@ class VideoRequest(PaidRequest):
     :param aigc_watermark: whether to mark the clip as made by a machine.
     :param callback_url: where the platform may post state changes; its receiver is yours and must echo the platform's
         challenge within 3 seconds, or the request is refused.
-    :param extra: further wishes that a model has a name for; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is
+    :param extra: further options that a model has a name for; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is
         ``disabled``, ``balanced`` or ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.
     """

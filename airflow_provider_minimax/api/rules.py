@@ -1,8 +1,8 @@
 """
-What each kind of request is held against before paying, and what it lists at.
+What is checked about each kind of request before paying, and what it lists at.
 
-The rules of clips are in ``catalogue.py``; here is what is different for what ``MiniMax-H3`` has besides. Pure, and the
-facts are data in ``catalogue.toml``.
+The rules of clips are in ``clip_rules.py``; here is what differs for the other things that ``MiniMax-H3`` has. Pure;
+the facts are data in ``catalogue.toml``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from airflow_provider_minimax.api import catalogue
-from airflow_provider_minimax.api.catalogue import Findings, Model
+from airflow_provider_minimax.api import catalogue, clip_rules
+from airflow_provider_minimax.api.catalogue import Model
+from airflow_provider_minimax.api.clip_rules import ValidationReport
 from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
 from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest
@@ -33,30 +34,30 @@ _OF_THE_CLIP = (
 )
 
 
-def check(
+def validate(
     request: PaidRequest,
     *,
     model_name: str | None = None,
     own_names: Collection[str] = (),
-    later: frozenset[str] = frozenset(),
-) -> Findings:
+    unresolved: frozenset[str] = frozenset(),
+) -> ValidationReport:
     """
-    Hold a request against the catalogue.
+    Check a request by the catalogue.
 
     :param request: what to check.
     :param model_name: the official name of the model, where the request uses a gateway's own.
     :param own_names: the names that gateways have of their own, and that are no misspellings of others.
-    :param later: fields that are given but whose values are not known yet, such as templates before rendering; rules
-        that need them are left for when they are.
+    :param unresolved: fields whose values are not known yet, such as templates before rendering; rules that need them
+        are not applied.
     :return: all that was found; nothing is raised.
     """
     match request:
         case RegenerationRequest():
-            return _check_regeneration(request, later)
+            return _check_regeneration(request, unresolved)
         case PromptRewriteRequest():
-            return _check_rewriting(request, later)
+            return _check_rewriting(request, unresolved)
         case VideoRequest():
-            return catalogue.check(request, model_name=model_name, own_names=own_names, later=later)
+            return clip_rules.validate(request, model_name=model_name, own_names=own_names, unresolved=unresolved)
     raise TypeError(f"no rules for {type(request).__name__}")
 
 
@@ -73,7 +74,7 @@ def list_price(
     :param request: the request; what it leaves unset counts as the API's defaults.
     :param currency: ``usd`` (global accounts) or ``cny`` (mainland accounts).
     :param seconds: the length of the clip, where the request does not say it and the platform did.
-    :param input_seconds: how long its reference videos are together, where the platform told.
+    :param input_seconds: how long its reference videos are together, where the platform reported it.
     :return: the price with its date, or ``None`` where none is published, or a part of it is not known.
     """
     match request:
@@ -107,51 +108,55 @@ def list_price_at(
     return list_price(request, currency=currency, seconds=seconds, input_seconds=input_seconds)
 
 
-def _check_rewriting(request: PromptRewriteRequest, later: frozenset[str]) -> Findings:
+def _check_rewriting(request: PromptRewriteRequest, unresolved: frozenset[str]) -> ValidationReport:
     model = catalogue.models().get(request.model)
-    if problem := _lacking(request, model, later):
-        return Findings([problem])
-    return _check_description(request, model, later | {"resolution"}, "say what the clip shall show")
+    if problem := _lacking(request, model, unresolved):
+        return ValidationReport([problem])
+    return _check_description(request, model, unresolved | {"resolution"}, "say what the clip shall show")
 
 
-def _check_regeneration(request: RegenerationRequest, later: frozenset[str]) -> Findings:
+def _check_regeneration(request: RegenerationRequest, unresolved: frozenset[str]) -> ValidationReport:
     model, facts = catalogue.models().get(request.model), catalogue.facts_of(request.task_type)
-    if problem := _lacking(request, model, later):
-        return Findings([problem])
-    given = [name for name in type(request).model_fields if name in later or request.get(name) is not None]
-    findings = Findings()
+    if problem := _lacking(request, model, unresolved):
+        return ValidationReport([problem])
+    given = [name for name in type(request).model_fields if name in unresolved or request.get(name) is not None]
+    report = ValidationReport()
     match "source_task_id" in given, "base_video" in given:
         case True, False:
-            findings.problems += [
+            report.problems += [
                 f"{name}: goes with base_video; the platform knows it of source_task_id, so leave it out"
                 for name in given
                 if name in _OF_THE_CLIP
             ]
-            findings.problems += catalogue.callback_problems(request.callback_url)
+            report.problems += clip_rules.callback_problems(request.callback_url)
         case False, True:
             # Clips are made of prompts that may have been made longer.
             lenient = model and replace(model, prompt_limit=facts["prompt_limit"])
-            needless = later | {"resolution", "duration", "ratio"}
+            needless = unresolved | {"resolution", "duration", "ratio"}
             missing = "give all that the clip was made of, exactly as it was sent then"
-            findings = _check_description(request, lenient, needless, missing)
+            report = _check_description(request, lenient, needless, missing)
         case both, _:
-            findings.problems.append(
+            report.problems.append(
                 "source_task_id and base_video: exclude each other; keep one of them"
                 if both
                 else "source_task_id: missing; give the task that made the clip, or the clip itself as base_video"
             )
-    if "resolution" not in later and request.resolution not in facts["resolutions"]:
-        findings.problems.append(f"resolution={request.resolution!r}: must be {' or '.join(facts['resolutions'])}")
-    return findings
+    if "resolution" not in unresolved and request.resolution not in facts["resolutions"]:
+        report.problems.append(f"resolution={request.resolution!r}: must be {' or '.join(facts['resolutions'])}")
+    return report
 
 
-def _check_description(request: PaidRequest, model: Model | None, later: frozenset[str], missing: str) -> Findings:
-    """Hold what describes a clip against the model that makes or made it."""
-    has_prompt = "prompt" in later or request.get("prompt") is not None
-    findings = catalogue.hold_against(model, _as_clip(request), later | {"prompt"} if not has_prompt else later)
+def _check_description(
+    request: PaidRequest, model: Model | None, unresolved: frozenset[str], missing: str
+) -> ValidationReport:
+    """Check what describes a clip by the model that makes or made it."""
+    has_prompt = "prompt" in unresolved or request.get("prompt") is not None
+    report = clip_rules.validate_for(
+        model, _as_clip(request), unresolved | {"prompt"} if not has_prompt else unresolved
+    )
     if not has_prompt:
-        findings.problems.append(f"prompt: missing; {missing}")
-    return findings
+        report.problems.append(f"prompt: missing; {missing}")
+    return report
 
 
 def _as_clip(request: PaidRequest) -> VideoRequest:
@@ -160,12 +165,14 @@ def _as_clip(request: PaidRequest) -> VideoRequest:
     return VideoRequest.model_construct(**{name: request.get(name) for name in shared})
 
 
-def _lacking(request: PaidRequest, model: Model | None, later: frozenset[str]) -> str | None:
-    """Say that a known model has nothing of the kind, or that its name is misspelt; others may have it."""
-    if "model" in later or (model is not None and request.task_type in model.also):
+def _lacking(request: PaidRequest, model: Model | None, unresolved: frozenset[str]) -> str | None:
+    """Say that a known model has nothing of the kind, or that its name is misspelt."""
+    if "model" in unresolved or (model is not None and request.task_type in model.other_task_types):
         return None
     if model is None:
         question = did_you_mean(request.model, catalogue.models())
         return f"model={request.model!r}: is not known{question}" if question else None
-    having = " or ".join(name for name, other in catalogue.models().items() if request.task_type in other.also)
+    having = " or ".join(
+        name for name, other in catalogue.models().items() if request.task_type in other.other_task_types
+    )
     return f"model={request.model!r}: has no {request.task_type}; use {having}"

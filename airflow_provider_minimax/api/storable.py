@@ -56,7 +56,9 @@ def storable_text(text: str) -> str:
 
     :param text: any text.
     """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\0", "\\x00")
 
 
 def printable(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -71,29 +71,29 @@ class VideoFile:
 @dataclass(frozen=True, slots=True)
 class VideoTask:
     """
-    One look at a remote task.
+    A remote task, as one status check found it.
 
     :param minimax_task_id: the id that the submission returned.
     :param state: where it stands.
     :param status: the platform's own word for it.
     :param file_id: the id of the clip's file, on platforms that have one, once the task succeeded.
     :param file: the clip itself, on platforms that answer with it at once.
-    :param width: the clip's width in pixels, where the platform tells.
-    :param height: the clip's height in pixels, where the platform tells.
-    :param duration: the clip's length in seconds, where the platform tells; MiniMax's v2 tells what was asked for, and
-        its clips are a little longer.
+    :param width: the clip's width in pixels, where the platform reports it.
+    :param height: the clip's height in pixels, where the platform reports it.
+    :param duration: the clip's length in seconds, where the platform reports it; MiniMax's v2 reports what was asked
+        for, and its clips are a little longer.
     :param code: the platform's error code of a failed task.
     :param reason: the platform's words on a failed task, already redacted.
-    :param created_at: when the task was queued, where the platform tells: MiniMax's v2, ChainHub, Vtrix and Novita do.
-    :param started_at: when the work on it began, where the platform tells: ChainHub (often 0 there) and Novita.
-    :param finished_at: when it ended, where the platform tells: MiniMax's v2, ChainHub, Vtrix and Novita.
-    :param billed: what was charged for a finished task, where the platform tells: Vtrix, and ChainHub if its software
-        is new enough.
+    :param created_at: when the task was queued, where the platform reports it: MiniMax's v2, ChainHub, Vtrix, Novita.
+    :param started_at: when the work on it began, where the platform reports it: ChainHub (often 0 there) and Novita.
+    :param finished_at: when it ended, where the platform reports it: MiniMax's v2, ChainHub, Vtrix and Novita.
+    :param billed: what was charged for a finished task, where the platform reports it: Vtrix, and ChainHub if its
+        software is new enough.
     :param api_version: which version of MiniMax's API knows the task: ``v1``, or ``v2`` for H3.
-    :param model: the model, where the platform tells: only v2 does, as with the next two.
+    :param model: the model, where the platform reports it: only v2 does, as with the next two.
     :param resolution: the clip's resolution in the API's words.
     :param ratio: the clip's width to height in the API's words.
-    :param task_type: what the task is for, where the platform tells: v2 has ``generation``, ``regeneration`` and
+    :param task_type: what the task is for, where the platform reports it: v2 has ``generation``, ``regeneration`` and
         ``h3_context_ir``, which is the rewriting of a prompt.
     :param input_seconds: how long the reference videos were together, for which v2 charges.
     :param prompt: the prompt that such a task has written. Not shown by ``repr``, and in no event: it may be long.
@@ -138,7 +138,10 @@ class VideoTask:
 
     def as_result(self) -> dict[str, Any]:
         """Return the facts that are worth an XCom: small, JSON, and without any URL."""
-        facts = {
+        return self._facts() if self.prompt is None else self._facts() | {"prompt": self.prompt}
+
+    def _facts(self) -> dict[str, Any]:
+        return {
             "task_id": self.minimax_task_id or None,
             "state": str(self.state),
             "file_id": self.file_id,
@@ -146,11 +149,10 @@ class VideoTask:
             "height": self.height,
             "duration": self.duration,
         }
-        return facts if self.prompt is None else facts | {"prompt": self.prompt}
 
     def as_event(self) -> dict[str, Any]:
-        """Return what a trigger's event carries: the result's facts, and the times and the bill if they were told."""
-        told = {
+        """Return what a trigger's event carries: the result's facts, and the times and the bill if they are known."""
+        details = {
             "created_at": self.created_at and self.created_at.isoformat(),
             "started_at": self.started_at and self.started_at.isoformat(),
             "finished_at": self.finished_at and self.finished_at.isoformat(),
@@ -158,9 +160,8 @@ class VideoTask:
             "task_type": self.task_type,
             "input_seconds": self.input_seconds,
         }
-        known = {name: value for name, value in told.items() if value is not None}
-        facts = replace(self, prompt=None).as_result()
-        return facts | {"status": self.status, "api_version": self.api_version} | known
+        known = {name: value for name, value in details.items() if value is not None}
+        return self._facts() | {"status": self.status, "api_version": self.api_version} | known
 
     @classmethod
     def from_event(cls, values: Mapping[str, Any]) -> VideoTask:

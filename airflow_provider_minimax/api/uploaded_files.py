@@ -1,4 +1,4 @@
-"""A file that lies in an account, for requests to name it: what the platform tells of it."""
+"""An uploaded file, which requests can name: what the platform reports about it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class UploadedFile:
 
     :param file_id: its id.
     :param filename: the name that it was uploaded by.
-    :param size: its bytes, if they were told.
-    :param created_at: when it was uploaded, if that was told.
+    :param size: its bytes, if they were reported.
+    :param created_at: when it was uploaded, if that was reported.
     """
 
     file_id: str
@@ -39,7 +39,7 @@ class UploadedFile:
 
     @property
     def kept_until(self) -> datetime | None:
-        """When the platform deletes it by itself, if it was told when it came."""
+        """When the platform deletes it by itself, if it said when it came."""
         return self.created_at and self.created_at + KEPT_FOR
 
     def as_dict(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _REMEMBERED = 10_000
 
 
 class TaskVersions:
-    """The versions that were found out, or that a submission told."""
+    """The versions that were found out, or that a submission used."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
@@ -32,20 +32,21 @@ class TaskVersions:
             del self._known[next(iter(self._known))]
         self._known[minimax_task_id] = api_version
 
-    def search(self, family: Platform, minimax_task_id: str, api_version: str | None) -> VersionSearch:
+    def search(self, platform: Platform, minimax_task_id: str, api_version: str | None) -> VersionSearch:
         """
-        Begin to look for a task.
+        Begin to search for a task.
 
-        :param family: the platform, by the first version of its API.
+        :param platform: the platform, by the first version of its API.
         :param minimax_task_id: the task.
         :param api_version: the version that knows it; ``None`` if nobody said it.
         :raises MinimaxRequestError: the platform has no such version.
         """
         if api_version is not None:
-            return VersionSearch(self, minimax_task_id, [family.of_version(api_version)], is_all=family.newer is None)
-        versions = [version for version in (family, family.newer) if version is not None]
-        known = [version for version in versions if version.api_version == self._known.get(minimax_task_id)]
-        return VersionSearch(self, minimax_task_id, known or versions, is_all=True)
+            return VersionSearch(
+                self, minimax_task_id, [platform.of_version(api_version)], is_all=platform.next_version is None
+            )
+        known = [version for version in platform.versions if version.api_version == self._known.get(minimax_task_id)]
+        return VersionSearch(self, minimax_task_id, known or platform.versions, is_all=True)
 
 
 class VersionSearch:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import httpx
 
-from airflow_provider_minimax.api.http.exchange import ssl_context
+from airflow_provider_minimax.api.http.certificates import ssl_context
 from airflow_provider_minimax.api.http.library_logs import KeptOutOfLogs
 
 PLATFORMS_WAIT = 3.0

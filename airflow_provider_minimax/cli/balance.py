@@ -1,4 +1,4 @@
-"""``balance``: what is left in a connection's account."""
+"""``balance``: the remaining balance of a connection's account."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @command
 def show_balance(options: Namespace) -> None:
-    """Show what is left in a connection's account."""
+    """
+    Show the remaining balance of a connection's account.
+
+    :param options: ``conn_id`` and ``output``.
+    """
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
     with closing(MinimaxHook(options.conn_id)) as hook:
@@ -26,10 +30,10 @@ def show_balance(options: Namespace) -> None:
     if options.output == "json":
         print(escaped_json(json.dumps(account | balance.as_dict(), indent=2)))
     else:
-        print_rows(_told(balance, account))
+        print_rows(_rows(balance, account))
 
 
-def _told(balance: Balance, account: dict[str, str]) -> Iterator[Row]:
+def _rows(balance: Balance, account: dict[str, str]) -> Iterator[Row]:
     amounts = {
         "Available": balance.available,
         "Cash": balance.cash,
@@ -41,7 +45,7 @@ def _told(balance: Balance, account: dict[str, str]) -> Iterator[Row]:
         if amount is not None:
             yield label, f"{amount:f} {balance.currency}"
     for share in balance.plan or ():
-        yield "Left of plan", str(share)
+        yield "Left in plan", str(share)
     if balance.plan == ():
-        yield "Left of plan", "nothing that the platform names"
+        yield "Left in plan", "the platform lists nothing"
     yield "Account", f"{account['platform']} at {account['base_url']}, connection {account['minimax_conn_id']}"

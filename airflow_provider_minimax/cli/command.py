@@ -1,4 +1,4 @@
-"""What all commands share: errors are one line, Airflow's connections are found, and facts are labelled lines."""
+"""What all commands share: one-line errors, access to Airflow's connections, and printing."""
 
 from __future__ import annotations
 
@@ -16,31 +16,35 @@ from typing import NoReturn
 from airflow.utils.cli import suppress_logs_and_warning
 
 from airflow_provider_minimax.api.storable import printable
-from airflow_provider_minimax.cli.storage import clip_of
+from airflow_provider_minimax.cli.storage import clip_path_of
 from airflow_provider_minimax.cli.text import Row
 from airflow_provider_minimax.exceptions import MinimaxError
 from airflow_provider_minimax.purchases.stores import SidecarStore
 
 _LABEL = 15
-# Into a file or a pipe each fact is one line, so that it can be searched for.
-_UNBROKEN = 1_000_000
+# In a file or a pipe each fact stays on one line, so that grep finds it.
+_UNLIMITED_WIDTH = 1_000_000
 
 
 def command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
-    """Make a command of a function."""
+    """
+    Make a command of a function: a ``MinimaxError`` ends it with one line on stderr and exit code 1.
+
+    :param function: takes the parsed command line.
+    """
 
     @wraps(function)
     def run(options: Namespace) -> None:
-        # As Airflow's own commands for connections do; without it, those in its database are not found.
+        # Airflow's own commands for connections set this too; without it, connections in the database are not found.
         os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
         for stream in (sys.stdout, sys.stderr):
-            # A terminal that knows no Chinese gets it written out.
+            # A terminal that cannot print Chinese gets escape sequences.
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         try:
             function(options)
         except MinimaxError as error:
-            error.billing = None  # commands do not buy
+            error.billing = None  # no command buys anything
             fail(str(error))
 
     quiet: Callable[[Namespace], None] = suppress_logs_and_warning(run)
@@ -48,18 +52,31 @@ def command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None
 
 
 def say(message: str) -> None:
-    """Print a line."""
+    """
+    Print a line on stdout.
+
+    :param message: the line; control characters are escaped.
+    """
     print(printable(message))
 
 
 def fail(message: str) -> NoReturn:
-    """End the command: one line on stderr, exit code 1."""
+    """
+    End the command with exit code 1.
+
+    :param message: is printed on stderr, as one line.
+    """
     print(printable(" ".join(message.split())), file=sys.stderr)
     raise SystemExit(1)
 
 
 def confirmed(question: str) -> bool:
-    """Ask a person; no answer is no."""
+    """
+    Ask the person at the terminal.
+
+    :param question: the question.
+    :return: whether the answer was y; without a terminal it is no.
+    """
     try:
         return input(printable(question)).strip().upper() == "Y"
     except EOFError:
@@ -67,15 +84,23 @@ def confirmed(question: str) -> bool:
         return False
 
 
-def named(path: str) -> tuple[str, SidecarStore]:
-    """Return the clip's place, and its receipt's, for the path that was given of either."""
-    clip = clip_of(path)
+def clip_and_receipt(path: str) -> tuple[str, SidecarStore]:
+    """
+    Return a clip's path and the store of its receipt.
+
+    :param path: the path or URL of either.
+    """
+    clip = clip_path_of(path)
     return clip, SidecarStore(clip)
 
 
 def print_rows(rows: Iterable[Row]) -> None:
-    """Print facts as wide as the terminal, labels on the left; one without label and value is a blank line."""
-    width = max(shutil.get_terminal_size((_UNBROKEN, 0)).columns - _LABEL, _LABEL)
+    """
+    Print labelled facts, wrapped to the width of the terminal.
+
+    :param rows: labels and values; a row of two empty strings is a blank line.
+    """
+    width = max(shutil.get_terminal_size((_UNLIMITED_WIDTH, 0)).columns - _LABEL, _LABEL)
     for label, value in rows:
         for left, line in zip_longest([printable(label)], _lines(printable(value), width), fillvalue=""):
             print(f"{left:<{_LABEL}}{line}".rstrip())
@@ -87,18 +112,18 @@ def _lines(text: str, width: int) -> list[str]:
     from rich.text import Text
 
     if cell_len(text) > len(text):
-        # Chinese has no spaces to break at, and its characters are as wide as two others.
+        # Chinese has no spaces to wrap at, and its characters are two columns wide.
         return [line.plain for line in Text(text).wrap(Console(), width, overflow="fold")]
-    # A place stays whole, so that it can be copied.
+    # Paths stay on one line, so that they can be copied.
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def print_list(rows: Sequence[dict[str, str]], output: str) -> None:
     """
-    Print the lines of a list, as Airflow's commands do, but for its reading of markup and numbers in texts.
+    Print a list as Airflow's commands do, except that markup and numbers in texts are printed as they are.
 
     :param rows: the lines, all with the same columns.
-    :param output: Airflow's name of a format: ``table``, ``plain``, ``json`` or ``yaml``.
+    :param output: the format: ``table``, ``plain``, ``json`` or ``yaml``.
     """
     from airflow.cli.simple_table import AirflowConsole, SimpleTable
     from rich.text import Text

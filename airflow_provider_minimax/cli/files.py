@@ -1,4 +1,4 @@
-"""``files list`` and ``files delete``: what was uploaded to an account for clips to go by. They never touch a clip."""
+"""``files list`` and ``files delete``: files that were uploaded to an account as inputs. They never touch a clip."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING
 from rich.filesize import decimal
 
 from airflow_provider_minimax.cli.command import command, confirmed, fail, print_list, say
-from airflow_provider_minimax.cli.text import time_of
+from airflow_provider_minimax.cli.text import format_time
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.uploaded_files import UploadedFile
 
-# Nobody reads more, and MiniMax lists all that there are.
+# MiniMax returns all uploads at once; nobody reads more lines than this.
 MOST_SHOWN = 1000
 
 
 @command
 def list_files(options: Namespace) -> None:
-    """List the files that were uploaded to an account."""
+    """
+    List the files that were uploaded to an account.
+
+    :param options: ``conn_id`` and ``output``.
+    """
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
     with closing(MinimaxHook(options.conn_id)) as hook:
@@ -34,7 +38,11 @@ def list_files(options: Namespace) -> None:
 
 @command
 def delete_files(options: Namespace) -> None:
-    """Delete files that were uploaded to an account."""
+    """
+    Delete files that were uploaded to an account.
+
+    :param options: ``files``, ``conn_id`` and ``yes``.
+    """
     from airflow_provider_minimax.api.uploaded_files import file_id_of
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
@@ -42,14 +50,14 @@ def delete_files(options: Namespace) -> None:
     with closing(MinimaxHook(options.conn_id)) as hook:
         listed = {file.file_id: file for file in hook.list_files()}
         if missing := [file_id for file_id in wanted if file_id not in listed]:
-            fail(f"{', '.join(missing)}: not among the uploads of connection {options.conn_id!r}; nothing was deleted.")
+            fail(f"{', '.join(missing)}: not among the uploads of connection {options.conn_id!r}. Nothing was deleted.")
         for file_id in wanted:
-            say(_described(listed[file_id]))
+            say(_describe(listed[file_id]))
         if not (options.yes or confirmed("Delete? Requests that name these files will fail. (y/n) ")):
             fail("Nothing was deleted.")
         for file_id in wanted:
             hook.delete_file(file_id)
-            say(f"{listed[file_id].address} is deleted.")
+            say(f"{listed[file_id].address} was deleted.")
 
 
 def _row(file: UploadedFile) -> dict[str, str]:
@@ -57,20 +65,18 @@ def _row(file: UploadedFile) -> dict[str, str]:
         "address": file.address,
         "filename": file.filename,
         "size": _size(file),
-        "uploaded": _moment(file.created_at),
-        "kept_until": _moment(file.kept_until),
+        "uploaded": _time(file.created_at),
+        "kept_until": _time(file.kept_until),
     }
 
 
-def _described(file: UploadedFile) -> str:
-    return (
-        f"{file.address}  {file.filename}  {_size(file)}  uploaded {_moment(file.created_at) or 'at an unknown time'}"
-    )
+def _describe(file: UploadedFile) -> str:
+    return f"{file.address}  {file.filename}  {_size(file)}  uploaded {_time(file.created_at) or 'at an unknown time'}"
 
 
 def _size(file: UploadedFile) -> str:
     return "" if file.size is None else decimal(file.size)
 
 
-def _moment(when: datetime | None) -> str:
-    return "" if when is None else time_of(when)
+def _time(when: datetime | None) -> str:
+    return "" if when is None else format_time(when)

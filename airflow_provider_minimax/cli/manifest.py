@@ -1,4 +1,4 @@
-"""What ``show`` tells of a clip, in words for people. Pure; what is not known is left out."""
+"""What ``show`` prints about a clip. Pure; what is not known is left out."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from airflow_provider_minimax.purchases.receipt import Phase, Receipt
 from airflow_provider_minimax.purchases.rules import OutputState
 
 _BLANK = ("", "")
-_FILM = {"duration": "{:g} s", "fps": "{:g} fps", "codec": "{}"}
+_MEASURED = {"duration": "{:g} s", "fps": "{:g} fps", "codec": "{}"}
 _LONGEST_OPTION = 60
-_TOLD_ELSEWHERE = ("model", "prompt", "resolution", "duration")
+_PRINTED_ELSEWHERE = ("model", "prompt", "resolution", "duration")
 
 
-def manifest(where: str, clip: str, receipt: Receipt, seen: OutputState) -> Iterator[Row]:
+def manifest(where: str, clip: str, receipt: Receipt, state: OutputState) -> Iterator[Row]:
     """
-    Tell where a clip came from, in labelled lines.
+    Describe where a clip came from, in labelled lines.
 
-    :param where: the receipt's place.
-    :param clip: the clip's place.
-    :param receipt: what it says.
-    :param seen: what is at the clip's place.
+    :param where: the receipt's path or URL.
+    :param clip: the clip's path or URL.
+    :param receipt: the receipt.
+    :param state: what is at the clip's path.
     """
-    groups = (_content(receipt), text.times(receipt), _places(where, clip, receipt, seen), _purchase(receipt))
+    groups = (_content(receipt), text.times(receipt), _locations(where, clip, receipt, state), _purchase(receipt))
     for number, group in enumerate(filter(None, map(list, groups))):
         if number:
             yield _BLANK
@@ -51,12 +51,12 @@ def _content(receipt: Receipt) -> Iterator[Row]:
         yield "Cost", _cost(receipt.cost)
 
 
-def _places(where: str, clip: str, receipt: Receipt, seen: OutputState) -> Iterator[Row]:
-    yield text.clip_row(clip, receipt, seen)
+def _locations(where: str, clip: str, receipt: Receipt, state: OutputState) -> Iterator[Row]:
+    yield text.clip_row(clip, receipt, state)
     if receipt.output_path not in (None, clip):
         yield "Delivered to", str(receipt.output_path)
-    for name, place in (receipt.previews or {}).items():
-        yield name.replace("_", " ").capitalize(), place
+    for name, path in (receipt.previews or {}).items():
+        yield name.replace("_", " ").capitalize(), path
     yield "Receipt", where
     if receipt.sha256:
         yield "SHA-256", receipt.sha256
@@ -75,7 +75,7 @@ def _asked(request: Mapping[str, Any]) -> Iterator[str]:
     if duration := request.get("duration"):
         yield f"{_short(duration)} s"
     for name, value in request.items():
-        if name not in _TOLD_ELSEWHERE:
+        if name not in _PRINTED_ELSEWHERE:
             yield f"{_short(name)}={_short(value)}"
 
 
@@ -87,7 +87,7 @@ def _short(value: Any) -> str:
 
 
 def _formatted(form: str, value: Any) -> str:
-    """Return a value in its form; a receipt is a file that people may edit, so it may be of any kind."""
+    """Format a value; it may be of any type, because people may edit a receipt."""
     try:
         return form.format(value)
     except (ValueError, TypeError, OverflowError):
@@ -95,22 +95,22 @@ def _formatted(form: str, value: Any) -> str:
 
 
 def _got(receipt: Receipt) -> list[str]:
-    """Tell what was measured; of a clip that was not checked, what the platform said."""
-    film = receipt.media or receipt.facts or {}
-    known = [_formatted(form, film[name]) for name, form in _FILM.items() if film.get(name) is not None]
-    if film.get("width") and film.get("height"):
-        known.insert(0, f"{_short(film['width'])}x{_short(film['height'])}")
+    """Return what was measured; for a clip that was not checked, what the platform reports."""
+    media = receipt.media or receipt.facts or {}
+    known = [_formatted(form, media[name]) for name, form in _MEASURED.items() if media.get(name) is not None]
+    if media.get("width") and media.get("height"):
+        known.insert(0, f"{_short(media['width'])}x{_short(media['height'])}")
     if receipt.media:
-        known.append("with sound" if film.get("has_sound") else "no sound")
+        known.append("with sound" if media.get("has_sound") else "no sound")
     elif known:
-        known[-1] += " as the platform told"
+        known[-1] += " as the platform reports"
     if receipt.size is not None:
         known.append(decimal(receipt.size))
     return known
 
 
 def _may_be_due(receipt: Receipt) -> bool:
-    """Whether the cost says something: what lists at a price may well be free if it failed."""
+    """Whether the cost may have to be paid: a failed task is probably free, whatever its list price."""
     return receipt.phase is not Phase.FAILED or (receipt.cost or {}).get("kind") == "billed"
 
 
@@ -119,4 +119,4 @@ def _cost(cost: Mapping[str, Any]) -> str:
     if cost.get("kind") == "billed":
         return f"{_short(amount)} {_short(cost.get('unit'))} (billed)"
     price = f"{_formatted('{:.2f}', amount)} {_short(cost.get('currency'))}"
-    return f"{price} (estimate: list price, read {_short(cost.get('read'))})"
+    return f"{price} (estimate from the list price of {_short(cost.get('read'))})"

@@ -5,16 +5,24 @@ from __future__ import annotations
 from argparse import Namespace
 from contextlib import closing
 
-from airflow_provider_minimax.arguments import checked_id
 from airflow_provider_minimax.cli import text
-from airflow_provider_minimax.cli.command import command, confirmed, fail, named, print_list, print_rows, say
-from airflow_provider_minimax.cli.storage import find_receipts, look_at_clip
+from airflow_provider_minimax.cli.command import (
+    clip_and_receipt,
+    command,
+    confirmed,
+    fail,
+    print_list,
+    print_rows,
+    say,
+)
+from airflow_provider_minimax.cli.storage import clip_state, find_receipts
 from airflow_provider_minimax.exceptions import (
     MinimaxConfigurationError,
     MinimaxError,
     MinimaxReceiptError,
     MinimaxRequestError,
 )
+from airflow_provider_minimax.options import checked_id
 from airflow_provider_minimax.purchases.purchase import now
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
 from airflow_provider_minimax.purchases.rules import OTHERS_SUBMIT_WITHIN
@@ -23,10 +31,14 @@ from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarStore
 
 @command
 def list_receipts(options: Namespace) -> None:
-    """List the receipts in a folder."""
+    """
+    List the receipts in a folder.
+
+    :param options: ``folder``, ``phase`` and ``output``.
+    """
     listing = find_receipts(options.folder)
     if listing is None:
-        raise MinimaxRequestError(f"folder={options.folder!r}: there is no such folder, and no receipt of such a clip")
+        raise MinimaxRequestError(f"folder={options.folder!r}: no such folder, and no receipt of a clip with that path")
     rows = [text.unreadable_row(folder, reason) for folder, reason in listing.unread]
     for clip in listing.clips:
         try:
@@ -34,68 +46,82 @@ def list_receipts(options: Namespace) -> None:
         except MinimaxError as error:
             rows.append(text.unreadable_row(clip, error.message))
             continue
-        # One that is gone by now was taken away while we looked.
+        # It is None if it was deleted since the folder was listed.
         if receipt is not None and options.phase in (None, receipt.phase):
             rows.append(text.row(clip, receipt))
     print_list(rows, options.output)
     if unreadable := sum(row["phase"] == "unreadable" for row in rows):
-        fail(f"{unreadable} of these cannot be read, so what was bought under them is unknown.")
+        fail(f"{unreadable} of these cannot be read, so it is not known what was bought.")
 
 
 @command
 def show_receipt(options: Namespace) -> None:
-    """Show how far a purchase is."""
-    clip, home = named(options.path)
-    receipt = _read(home, clip)
+    """
+    Show the state of a purchase.
+
+    :param options: ``path`` and ``output``.
+    """
+    clip, store = clip_and_receipt(options.path)
+    receipt = _read(store, clip)
     if options.output == "json":
         print(receipt.as_json().decode(), end="")
     else:
-        print_rows(text.story(home.where, clip, receipt, look_at_clip(clip, receipt.sha256)))
+        print_rows(text.report(store.where, clip, receipt, clip_state(clip, receipt.sha256)))
 
 
 @command
 def adopt_task(options: Namespace) -> None:
-    """Write down the remote task of an intent."""
-    clip, home = named(options.path)
+    """
+    Record the remote task of a submission whose response was lost.
+
+    :param options: ``path``, ``minimax_task_id`` and ``no_check``.
+    """
+    clip, store = clip_and_receipt(options.path)
     minimax_task_id = _checked(options.minimax_task_id)
-    intent = _read(home, clip)
-    _refuse_unless_orphaned(intent, home.where, clip)
+    intent = _read(store, clip)
+    _refuse_unless_orphaned(intent, store.where, clip)
     if options.no_check:
-        say(f"The platform was not asked about MiniMax task {minimax_task_id}.")
+        say(f"Not checked whether the platform knows MiniMax task {minimax_task_id}.")
     else:
         _ask_platform(intent, minimax_task_id)
-    _refuse_if_changed(home, intent)
-    # max_tries is unknown so that the owner's next try goes on with it, be it a retry or after a clear.
-    home.write(intent.submitted(minimax_task_id, now()).model_copy(update={"max_tries": None}))
+    _refuse_if_changed(store, intent)
+    # Without max_tries, the owner's next try resumes with it, whether it is a retry or comes after a clear.
+    store.write(intent.submitted(minimax_task_id, now()).model_copy(update={"max_tries": None}))
     say(
-        f"{home.where}: MiniMax task {minimax_task_id} is written down. Clear the Airflow task: {intent.owner} goes on "
-        "with it, and buys nothing."
+        f"{store.where}: MiniMax task {minimax_task_id} was recorded. Now clear the Airflow task {intent.owner}: it "
+        "waits for this remote task, and buys nothing."
     )
 
 
 @command
 def forget_receipt(options: Namespace) -> None:
-    """Take a receipt away."""
-    clip, home = named(options.path)
+    """
+    Delete a receipt.
+
+    :param options: ``path`` and ``yes``.
+    """
+    clip, store = clip_and_receipt(options.path)
     receipt: Receipt | None = None
     try:
-        receipt = _read(home, clip)
-        say(text.given_up(receipt, look_at_clip(clip, None)))
-        say(text.copy_in_store(receipt))
+        receipt = _read(store, clip)
+        say(text.consequences(receipt, clip_state(clip, None)))
+        say(text.copy_in_task_state(receipt))
     except MinimaxReceiptError as error:
-        say(f"{error.message}. Without it the next run buys anew.")
-    if not (options.yes or confirmed(f"Take {home.where} away? (y/n) ")):
-        fail(f"{home.where} is left as it is.")
+        say(f"{error.message}. Without it, the next run buys a new clip.")
+    if not (options.yes or confirmed(f"Delete {store.where}? (y/n) ")):
+        fail("Nothing was deleted.")
     if receipt is not None:
-        _refuse_if_changed(home, receipt)
-    home.erase()
-    say(f"{home.where} is gone.")
+        _refuse_if_changed(store, receipt)
+    store.erase()
+    say(f"{store.where} was deleted.")
 
 
-def _read(home: SidecarStore, clip: str) -> Receipt:
-    receipt = home.read()
+def _read(store: SidecarStore, clip: str) -> Receipt:
+    receipt = store.read()
     if receipt is None:
-        raise MinimaxRequestError(f"there is no receipt {home.where}", hint=f"Name the clip or its {SUFFIX}.")
+        raise MinimaxRequestError(
+            f"there is no receipt {store.where}", hint=f"Give the path of a clip or of its {SUFFIX}."
+        )
     return receipt
 
 
@@ -109,16 +135,16 @@ def _checked(minimax_task_id: str) -> str:
 
 def _refuse_unless_orphaned(receipt: Receipt, where: str, clip: str) -> None:
     if receipt.phase is not Phase.INTENT:
-        instead = text.next_step(receipt, look_at_clip(clip, receipt.sha256))
+        instead = text.next_step(receipt, clip_state(clip, receipt.sha256))
         raise MinimaxReceiptError(
-            f"the receipt {where} is no submission without an answer: {text.why_not_adopted(receipt)}",
+            f"the response to this submission was not lost: {text.why_not_adopted(receipt)} (receipt {where})",
             hint=f"Nothing was changed. {instead}",
         )
     if now() - receipt.intended_at < OTHERS_SUBMIT_WITHIN:
         raise MinimaxReceiptError(
-            f"the receipt {where} was written at {text.time_of(receipt.intended_at)}, so {receipt.owner} may still be "
-            "waiting for its answer",
-            hint=f"Nothing was changed. Look again {OTHERS_SUBMIT_WITHIN.seconds // 60} minutes after that.",
+            f"the receipt {where} was written at {text.format_time(receipt.intended_at)}, so {receipt.owner} may "
+            "still be waiting for the response",
+            hint=f"Nothing was changed. Try again {OTHERS_SUBMIT_WITHIN.seconds // 60} minutes after that.",
         )
 
 
@@ -130,19 +156,19 @@ def _ask_platform(intent: Receipt, minimax_task_id: str) -> None:
             platform = hook.account()["platform"]
             if platform != intent.platform:
                 raise MinimaxConfigurationError(
-                    f"the connection {intent.minimax_conn_id!r} leads to {platform} now, and the clip was submitted to "
+                    f"the connection {intent.minimax_conn_id!r} is for {platform} now, but the clip was submitted to "
                     f"{intent.platform}"
                 )
             task = hook.get_task(minimax_task_id, api_version=intent.api_version)
     except MinimaxError as error:
-        ways_on = (error.hint, "Nothing was changed. With --no-check the platform is not asked.")
-        error.hint = " ".join(filter(None, ways_on))
+        ways_out = (error.hint, "Nothing was changed. Use --no-check to skip this check.")
+        error.hint = " ".join(filter(None, ways_out))
         raise
-    say(f"MiniMax task {minimax_task_id} is known at {platform}: {task.status} ({task.state}).")
+    say(f"{platform} knows MiniMax task {minimax_task_id}: {task.status} ({task.state}).")
 
 
-def _refuse_if_changed(home: SidecarStore, receipt: Receipt) -> None:
-    if home.read() != receipt:
+def _refuse_if_changed(store: SidecarStore, receipt: Receipt) -> None:
+    if store.read() != receipt:
         raise MinimaxReceiptError(
-            f"the receipt {home.where} was changed by somebody else meanwhile", hint="Look at it again."
+            f"the receipt {store.where} was changed by another process in the meantime", hint="Show it again first."
         )

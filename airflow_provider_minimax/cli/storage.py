@@ -1,4 +1,4 @@
-"""Where receipts and their clips lie, on any storage that Airflow knows. It reads, and never writes."""
+"""Finds receipts and clips on any storage that Airflow knows. Never writes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from airflow_provider_minimax.purchases.rules import OutputState
 from airflow_provider_minimax.purchases.stores import SUFFIX, storage_errors
 
 MOST = 10_000
-"""As many receipts are listed at once."""
+"""The most receipts that are listed at once."""
 
 
-def clip_of(path: str) -> str:
+def clip_path_of(path: str) -> str:
     """
-    Return the clip's place.
+    Return a clip's absolute path or URL.
 
-    :param path: the clip's, or its receipt's; relative to the current folder if it is a local one.
+    :param path: the path or URL of the clip or of its receipt; local paths may be relative to the current folder.
     """
-    # As the delivery reads it; Airflow before 3.2 takes a relative path for one from the root.
+    # As operators read it; Airflow before 3.2 takes relative paths as absolute.
     return read_path(path.removesuffix(SUFFIX), name="path")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """
-    What a folder holds.
+    The receipts in a folder.
 
-    :param clips: the places of the clips that have receipts, whether they are there or not.
+    :param clips: the paths of the clips that have receipts, whether the clips exist or not.
     :param unread: folders that could not be read, each with the reason.
     """
 
@@ -45,50 +45,50 @@ def find_receipts(folder: str) -> Listing | None:
     """
     Find the receipts in a folder and all below it.
 
-    :param folder: a path or URL; that of one clip or receipt finds just that one.
-    :return: what there is; ``None`` if there is neither such a folder nor such a receipt.
+    :param folder: the path or URL of a folder, or of one clip or receipt.
+    :return: the receipts; ``None`` if there is neither such a folder nor such a receipt.
     :raises MinimaxReceiptStoreError: the storage cannot be reached.
     :raises MinimaxRequestError: there are too many to list.
     """
-    place = clip_of(folder)
-    with storage_errors(f"storage of {place}", "reached"):
-        storage, path = storage_of(place)
-        if storage.isdir(path):
-            return _below(place, storage, path)
-        return Listing((place,)) if storage.exists(f"{path}{SUFFIX}") else None
+    path = clip_path_of(folder)
+    with storage_errors(f"storage of {path}", "reached"):
+        storage, key = storage_of(path)
+        if storage.isdir(key):
+            return _below(path, storage, key)
+        return Listing((path,)) if storage.exists(f"{key}{SUFFIX}") else None
 
 
 def _below(folder: str, storage: Any, path: str) -> Listing:
     unread: list[tuple[str, str]] = []
-    # Links to folders are not followed, so none leads round in circles.
+    # os.walk does not follow links to folders, so there are no endless loops.
     files = _local_files(path, unread) if "file" in storage.protocol else iter(storage.find(path))
     found = sorted(islice((file for file in files if file.endswith(SUFFIX)), MOST + 1))
     if len(found) > MOST:
-        raise MinimaxRequestError(f"folder={folder!r}: has more than {MOST} receipts below it; name a folder in it")
+        raise MinimaxRequestError(f"folder={folder!r}: has more than {MOST} receipts; choose a subfolder")
     root = storage._strip_protocol(path).rstrip("/")
     below = (file.removeprefix(root).lstrip("/").removesuffix(SUFFIX) for file in found)
     return Listing(tuple(sorted(f"{folder.rstrip('/')}/{name}" for name in below)), tuple(unread))
 
 
 def _local_files(path: str, unread: list[tuple[str, str]]) -> Iterator[str]:
-    # fsspec's own search passes over folders that may not be read.
+    # fsspec's own search silently skips unreadable folders.
     for parent, _, names in os.walk(path, onerror=lambda error: unread.append((error.filename, str(error)))):
         yield from (f"{parent}/{name}" for name in names)
 
 
-def look_at_clip(place: str, sha256: str | None) -> OutputState:
+def clip_state(clip: str, sha256: str | None) -> OutputState:
     """
-    Say what is at a clip's place; reads all of it if there is a hash to compare.
+    Compare the file at a clip's path with a hash; reads all of it.
 
-    :param place: its path or URL.
-    :param sha256: the hash that it should have, if one is known.
+    :param clip: the path or URL.
+    :param sha256: the hash that it should have; ``None`` only finds out whether there is a file.
     :raises MinimaxReceiptStoreError: the storage cannot be read.
     """
-    with storage_errors(f"clip {place}", "read"):
-        storage, path = storage_of(place)
+    with storage_errors(f"clip {clip}", "read"):
+        storage, path = storage_of(clip)
         if not storage.exists(path):
             return OutputState.MISSING
-        # Reading a pipe may never end.
+        # Reading from a pipe may block forever.
         if sha256 is None or not storage.isfile(path):
             return OutputState.DIFFERS
         with storage.open(path, "rb") as file:

@@ -39,34 +39,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.task import VideoFile, VideoTask
     from airflow_provider_minimax.delivery.source import ClipSource
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryOptions:
-    """
-    How the author wants a clip delivered.
-
-    :param overwrite: whether another file at the destination may be replaced.
-    :param check: how closely to check the clip first: ``none``, ``basic`` or ``full``.
-    :param preview: whether to put pictures of it next to it.
-    """
-
-    overwrite: bool = False
-    check: str = "none"
-    preview: bool = False
-
-    def check_dependencies(self) -> None:
-        """
-        Make sure that this worker has the packages that the options need.
-
-        :raises MinimaxRequestError: it does not; nothing was bought.
-        """
-        from airflow_provider_minimax.media.check import ensure_available
-
-        if self.check != "none":
-            ensure_available("check", self.check)
-        if self.preview:
-            ensure_available("preview", str(self.preview))
+    from airflow_provider_minimax.options import DeliveryOptions
 
 
 def deliver_clip(
@@ -102,7 +75,7 @@ def deliver_clip(
         log.info("The clip of MiniMax task %s is complete and delivered: %s", receipt.minimax_task_id, destination)
         delivery.remove_part_files()
         return already_delivered(receipt, destination, ledger)
-    if not options.overwrite and destination.exists():
+    if not options.may_replace and destination.exists():
         raise _taken(destination)
     delivered = delivery.run(ledger, receipt, instead_of)
     delivery.remove_part_files()
@@ -202,7 +175,7 @@ class _Delivery:
             )
             previews = {}
             if options.preview:
-                previews = write_previews(part.path, destination, receipt, overwrite=options.overwrite, log=log)
+                previews = write_previews(part.path, destination, receipt, overwrite=options.may_replace, log=log)
             if receipt is not None:
                 receipt = self._with_actual_price(receipt).finished(task, file, now())
                 receipt = receipt.fetched(destination.url, part.sha256, part.size, media=media, previews=previews)
@@ -233,7 +206,7 @@ class _Delivery:
         return file
 
     def _put(self, part: PartFile) -> None:
-        if self.destination.put(part.path, overwrite=self.options.overwrite):
+        if self.destination.put(part.path, overwrite=self.options.may_replace):
             return
         # Another try of this task may have delivered the same clip in the meantime.
         if self.destination.output_state(part.sha256) is not OutputState.MATCHES:

@@ -1,9 +1,9 @@
-"""An offline emulator of the MiniMax video APIs, MiniMax's own two and five resellers', for tests and development.
+"""An offline emulator of the MiniMax video APIs, MiniMax's own two and five gateways', for tests and development.
 
-It keeps the documented contract strictly, counts what was bought, and makes trouble on demand. Run it with
+It enforces the documented contract, counts purchases, and produces errors on demand. Run it with
 ``python -m airflow_provider_minimax.emulator``, or in a test::
 
-    with Emulator(lifecycle="looks", looks=2) as emulator:
+    with Emulator(lifecycle="polls", polls=2) as emulator:
         emulator.base_url("bltcy"), emulator.api_key("bltcy")
 
 It shares no code with the provider, only the catalogue's data, and it needs Starlette and uvicorn, not Airflow.

@@ -1,4 +1,4 @@
-"""Which platforms the emulator serves, under which prefix, and with which key: a table that imports nothing heavy."""
+"""The emulated platforms, their path prefixes and keys. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KEY_CN = "emulator-key-cn"
 
 @dataclass(frozen=True)
 class Address:
-    """Where one emulated platform is found and what a connection to it needs."""
+    """The address of one emulated platform, and what a connection to it needs."""
 
     name: str
     title: str
@@ -34,8 +34,8 @@ ADDRESSES = {
 
 
 def address_of(name: str) -> Address:
-    """The address of a platform; an unknown name is answered with the known ones."""
+    """Return the address of a platform; ValueError with the known names if there is none."""
     try:
         return ADDRESSES[name]
     except KeyError:
-        raise ValueError(f"no platform {name!r} here; the emulator has {', '.join(ADDRESSES)}") from None
+        raise ValueError(f"no platform {name!r}; the emulator has {', '.join(ADDRESSES)}") from None

@@ -1,7 +1,7 @@
-"""Answers that no framework offers: a connection that ends without one, a clip in parts.
+"""Responses that no framework offers: a dropped connection, a clip generated while it is sent.
 
-They reach through to the server's socket, which ``WithSocket`` puts into the scope of each request. Under a server
-that shows no socket those that break a connection raise instead of pretending.
+They use the server's socket, which ``WithSocket`` puts into the scope of each request. Under a server that does not
+expose its socket, responses that break the connection raise RuntimeError.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SOCKET = "airflow_provider_minimax.emulator.socket"
 
 
 class WithSocket:
-    """Outermost ASGI layer: keeps the server's transport at hand for the answers that break off."""
+    """Outermost ASGI layer: puts the server's transport into the scope, for responses that break the connection."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -33,22 +33,22 @@ class WithSocket:
 
 
 def server_socket(scope: Scope) -> asyncio.Transport:
-    """The connection of a request, for answers that break it."""
+    """Return the connection of a request, for responses that break it."""
     transport: asyncio.Transport | None = scope.get(SOCKET)
     if transport is None:
-        raise RuntimeError("This answer breaks the connection, which needs the emulator to run under uvicorn.")
+        raise RuntimeError("This response breaks the connection, so the emulator must run under uvicorn.")
     return transport
 
 
 async def until_gone(receive: Receive) -> None:
-    """Wait until the client is gone, or has the whole answer."""
-    # uvicorn answers 500 for an app that returns in silence, unless it knows that the client is gone.
+    """Wait until the client has disconnected or received the whole response."""
+    # uvicorn responds with 500 if an app returns without a response, unless the client has disconnected.
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 class Dropped(Response):
-    """The connection is closed and not a byte is answered."""
+    """Closes the connection without a response."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Close the connection."""
@@ -57,7 +57,7 @@ class Dropped(Response):
 
 
 class ClipResponse(Response):
-    """A clip or a part of it, made while it is sent, in constant memory; chunked, it does not tell its length."""
+    """A clip or a part of it, generated while it is sent, in constant memory; without Content-Length if chunked."""
 
     def __init__(
         self, clip: Clip, start: int, stop: int, status_code: int, headers: Mapping[str, str], *, chunked: bool
@@ -72,7 +72,7 @@ class ClipResponse(Response):
         self.clip, self.start, self.stop = clip, start, stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the part, and stop when the client is gone."""
+        """Send the part; stop if the client disconnects."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         transport = scope.get(SOCKET)
         for piece in self.clip.pieces(self.start, self.stop):
@@ -83,7 +83,7 @@ class ClipResponse(Response):
 
 
 def download_refused(status: int, code: str, message: str) -> Response:
-    """The way in which an object storage says no."""
+    """Return an error in the format of an object storage."""
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error>\n  <Code>{escape(code)}</Code>\n  <Message>{escape(message)}</Message>\n</Error>\n"

@@ -1,4 +1,4 @@
-"""The ASGI application: sends each request to its platform, past the faults, and keeps the journal."""
+"""The ASGI application: routes each request to its platform, applies faults, and keeps the journal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from airflow_provider_minimax.emulator import control, page
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
 from airflow_provider_minimax.emulator.answers import Dropped, WithSocket
+from airflow_provider_minimax.emulator.bodies import MIB, BodyTooLargeError, with_limited_body
 from airflow_provider_minimax.emulator.browser_guard import Answerer, BrowserGuard
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
 from airflow_provider_minimax.emulator.faults import Work, perform
@@ -25,12 +26,14 @@ from airflow_provider_minimax.emulator.storage import download, file_id_in
 from airflow_provider_minimax.emulator.world import World
 
 EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+LARGEST_BODY = 128 * MIB
+"""The largest body of a request to a platform. It is above every limit that a platform has and words itself."""
 
 
 def create_app(world: World, guard: BrowserGuard, root: str | None = None) -> ASGIApp:
-    """The emulator as an ASGI application over one world, with one platform also at the root, without its prefix."""
+    """Return the emulator as an ASGI application; the platform ``root`` is also served without its prefix."""
     signer = LinkSigner()
-    routes = [Route("/", guard.over(page.overview(world))), *control.routes(world, guard)]
+    routes = [Route("/", guard.protect(page.overview(world))), *control.routes(world, guard)]
     routes += [Route("/files/{name:path}", _storage(world, signer), methods=["GET", "HEAD"])]
     at_root = [platform for platform in PLATFORMS if platform.name == root]
     for prefix, platform in [("", one) for one in at_root] + [(f"/{one.name}", one) for one in PLATFORMS]:
@@ -38,22 +41,22 @@ def create_app(world: World, guard: BrowserGuard, root: str | None = None) -> AS
             Route(f"{prefix}{endpoint.path}", _api(world, signer, platform, endpoint), methods=[endpoint.method])
             for endpoint in platform.endpoints
         ]
-    # Last, because two modules may serve different paths of one platform.
-    routes += [Route(f"/{name}/{{path:path}}", _nowhere(world, name), methods=EVERY_METHOD) for name in ADDRESSES]
+    # Last, because several modules may serve different paths of one platform.
+    routes += [Route(f"/{name}/{{path:path}}", _unknown_path(world, name), methods=EVERY_METHOD) for name in ADDRESSES]
     if root is not None:
-        routes.append(Route("/{path:path}", _nowhere(world, root), methods=EVERY_METHOD))
+        routes.append(Route("/{path:path}", _unknown_path(world, root), methods=EVERY_METHOD))
     return WithSocket(Starlette(routes=routes))
 
 
 def _api(world: World, signer: LinkSigner, platform: Platform, endpoint: Endpoint) -> Answerer:
     async def answer(request: Request) -> Response:
-        exchange = Exchange(world, signer, platform, request)
-        return await _answered(exchange, platform.name, endpoint.operation, partial(_worked, exchange, endpoint))
+        exchange = Exchange(world, signer, platform, with_limited_body(request, LARGEST_BODY))
+        return await _answered(exchange, platform.name, endpoint.operation, partial(_handle, exchange, endpoint))
 
     return answer
 
 
-async def _worked(exchange: Exchange, endpoint: Endpoint) -> Response:
+async def _handle(exchange: Exchange, endpoint: Endpoint) -> Response:
     try:
         exchange.check_key()
         return await endpoint.handler(exchange)
@@ -77,7 +80,7 @@ def _storage(world: World, signer: LinkSigner) -> Answerer:
     return answer
 
 
-def _nowhere(world: World, platform: str) -> Answerer:
+def _unknown_path(world: World, platform: str) -> Answerer:
     async def answer(request: Request) -> Response:
         note = _note(world, request, platform, "unknown")
         note["status"] = 404
@@ -87,16 +90,19 @@ def _nowhere(world: World, platform: str) -> Answerer:
 
 
 async def _answered(exchange: Exchange, owner: str | None, operation: str, work: Work) -> Response:
-    """Do the work, or whatever a waiting fault makes of it, and write down how it went."""
+    """Handle a request, with the fault that applies to it if there is one, and complete its line in the journal."""
     note = _note(exchange.world, exchange.request, owner, operation)
-    # Only then, because making a text of an upload takes longer than the rest of the answer.
-    subject = await exchange.subject() if exchange.world.faults else ""
-    fault = exchange.world.take_fault(operation, owner, subject, exchange.link)
-    if fault is None:
-        response = await work()
-    else:
-        note["fault"] = fault.kind
-        response = await perform(exchange, fault, work)
+    try:
+        # Only if there are faults: decoding an upload takes longer than the rest of the request.
+        subject = await exchange.subject() if exchange.world.faults else ""
+        fault = exchange.world.take_fault(operation, owner, subject, exchange.link)
+        if fault is None:
+            response = await work()
+        else:
+            note["fault"] = fault.kind
+            response = await perform(exchange, fault, work)
+    except BodyTooLargeError as error:
+        response = PlainTextResponse(f"413 {error}", 413)
     note["refused"] = getattr(exchange.request.state, "refused", None)
     if not isinstance(response, Dropped):
         note["status"] = response.status_code
@@ -104,7 +110,7 @@ async def _answered(exchange: Exchange, owner: str | None, operation: str, work:
 
 
 def _note(world: World, request: Request, platform: str | None, operation: str) -> dict[str, Any]:
-    """A line of the journal; it is there while the answer is still being made, with no status."""
+    """Add a line to the journal and return it; it has no status until the response is ready."""
     note: dict[str, Any] = {
         "method": request.method,
         "path": request.url.path,

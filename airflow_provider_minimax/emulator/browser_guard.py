@@ -1,7 +1,7 @@
-"""Keeps web pages away from the control endpoint, which asks for no key.
+"""Keeps web pages of other sites away from the control endpoint, which needs no key.
 
-A page of any site may send requests to this machine, and one whose name is made to lead here ("DNS rebinding") may read
-the answers too. A browser says in ``Origin`` and ``Host`` which page it was.
+A page of any site can send requests to this machine, and one that uses DNS rebinding can read the responses too.
+Browsers say in ``Origin`` and ``Host`` which page sent a request.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ Answerer = Callable[[Request], Awaitable[Response]]
 
 
 class BrowserGuard:
-    """Takes only requests to this machine's addresses, to ``localhost``, or to one of these names."""
+    """Accepts only requests to this machine's addresses, to ``localhost``, or to one of the given names."""
 
     def __init__(self, names: Collection[str]) -> None:
         self.names = {"localhost", *(name.lower() for name in names)}
 
-    def over(self, answer: Answerer) -> Answerer:
-        """The same answers, and HTTP 403 for pages of other sites."""
+    def protect(self, answer: Answerer) -> Answerer:
+        """Return the same handler, with HTTP 403 for pages of other sites."""
 
         async def guarded(request: Request) -> Response:
             host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
             if not self._is_own(host, request.scope.get("server")):
                 return _refusal(
-                    f"Host {host!r} is not known here: use an address of this machine, or start the emulator with "
+                    f"Host {host!r} is not allowed: use an address of this machine, or start the emulator with "
                     "--allow-host and that name, without a port"
                 )
             if origin is not None and urlsplit(origin).netloc != host:
-                return _refusal(f"Origin {origin!r}: pages of other sites may not use this")
+                return _refusal(f"Origin {origin!r}: pages of other sites may not use the control endpoint")
             return await answer(request)
 
         return guarded

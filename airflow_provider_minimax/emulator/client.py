@@ -1,6 +1,6 @@
-"""The control surface in Python: sets and reads an emulator over HTTP, wherever it runs.
+"""Controls an emulator over HTTP, wherever it runs.
 
-Uses only the standard library, so that a test which replaces an HTTP client cannot get between it and the emulator.
+Uses only the standard library, so that tests which replace an HTTP client do not affect it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ from urllib.parse import quote, urlsplit
 
 from airflow_provider_minimax.emulator.addresses import address_of
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 class EmulatorClient:
-    """Controls the emulator at ``url``; ``ca_file`` is what one that was started with TLS names as its authority."""
+    """
+    Controls an emulator.
+
+    :param url: its address.
+    :param ca_file: the certificate authority of an emulator that serves HTTPS.
+    """
 
     def __init__(self, url: str, *, ca_file: str | os.PathLike[str] | None = None) -> None:
         self._url = url.rstrip("/")
@@ -28,19 +33,19 @@ class EmulatorClient:
 
     @property
     def url(self) -> str:
-        """Where the emulator listens, without a platform's prefix."""
+        """The emulator's address, without a platform's prefix."""
         return self._url
 
     def base_url(self, platform: str = "minimax") -> str:
-        """The host to put into a connection for this platform."""
+        """Return the host of a connection to this platform."""
         return f"{self.url}/{address_of(platform).name}"
 
     def api_key(self, platform: str = "minimax") -> str:
-        """The one key that this platform accepts."""
+        """Return the key that this platform accepts."""
         return address_of(platform).key
 
     def connection(self, platform: str = "minimax") -> dict[str, Any]:
-        """An Airflow connection to this platform, ready for ``json.dumps`` into ``AIRFLOW_CONN_...``."""
+        """Return an Airflow connection to this platform, for ``json.dumps`` into ``AIRFLOW_CONN_...``."""
         trust = {} if self._ca_file is None else {"verify": self._ca_file}
         return {
             "conn_type": "minimax",
@@ -50,9 +55,13 @@ class EmulatorClient:
         }
 
     def configure(self, *, film_file: str | os.PathLike[str] | EllipsisType | None = ..., **settings: Any) -> None:
-        """Change some settings; ValueError when one does not exist or cannot have that value.
+        """
+        Change settings.
 
-        ``film_file`` is an MP4 on this machine that every clip shows from now on; ``None``: what fits its order.
+        :param film_file: an MP4 file on this machine that every clip shows from now on; ``None``: the bundled film that
+            fits the request.
+        :param settings: the settings to change, see :class:`~airflow_provider_minimax.emulator.settings.Settings`.
+        :raises ValueError: a setting does not exist or cannot have that value.
         """
         film = None if film_file is None or film_file is ... else read_film(film_file)
         self._ask("POST", "settings", settings)
@@ -64,36 +73,36 @@ class EmulatorClient:
     def fault(
         self, kind: str, *, operation: str = "any", platform: str | None = None, times: int = 1, **details: Any
     ) -> None:
-        """Let the next ``times`` requests of an operation (and platform) meet this trouble."""
+        """Apply a fault to the next ``times`` requests of an operation (and platform)."""
         self._ask(
             "POST", "faults", {"kind": kind, "operation": operation, "platform": platform, "times": times, **details}
         )
 
     def clear_faults(self) -> None:
-        """Take back all faults that have not happened yet."""
+        """Remove all faults that have not been applied yet."""
         self._ask("DELETE", "faults")
 
     def release(self) -> int:
-        """Let go the answers that are held or slow at this moment; says how many they were."""
+        """Send the responses that are being held or delayed now, and return how many they were."""
         released: int = self._ask("POST", "release")["released"]
         return released
 
     def set_job(self, task_id: str, state: str, code: int | None = None) -> None:
-        """Put a job into a state by hand, where it stays."""
+        """Put a job into a state, in which it stays."""
         self._ask("POST", f"jobs/{quote(task_id, safe='')}", {"state": state, "code": code})
 
     def reset(self) -> None:
-        """Forget jobs, purchases, requests and faults, and go back to the settings of the start."""
+        """Forget jobs, purchases, requests and faults, and restore the initial settings."""
         self._ask("POST", "reset")
 
     @property
     def state(self) -> dict[str, Any]:
-        """Everything that the emulator tells of itself."""
+        """The emulator's whole state."""
         return self._ask("GET", "state")
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings of this moment."""
+        """The current settings."""
         settings: dict[str, Any] = self.state["settings"]
         return settings
 
@@ -123,7 +132,7 @@ class EmulatorClient:
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """Every request to a platform or for a clip, oldest first; those to the control endpoint are left out."""
+        """Every request to a platform or for a clip, oldest first, without those to the control endpoint."""
         requests: list[dict[str, Any]] = self.state["requests"]
         return requests
 
@@ -149,13 +158,13 @@ class EmulatorClient:
 
     def _connection(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
         if scheme != "https":
-            return http.client.HTTPConnection(netloc, timeout=PATIENCE)
+            return http.client.HTTPConnection(netloc, timeout=TIMEOUT)
         trusted = ssl.create_default_context(cafile=self._ca_file)
-        return http.client.HTTPSConnection(netloc, timeout=PATIENCE, context=trusted)
+        return http.client.HTTPSConnection(netloc, timeout=TIMEOUT, context=trusted)
 
 
 def read_film(path: str | os.PathLike[str]) -> bytes:
-    """The content of a file that clips are to show; ValueError when it cannot be read."""
+    """Return the content of a film file; ValueError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:

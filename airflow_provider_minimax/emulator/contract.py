@@ -1,9 +1,9 @@
-"""Reads a create request as strictly as the documents allow and says what was ordered.
+"""Parses the body of a create request as strictly as the documentation allows.
 
-A second, independent reading of the contract: it shares the catalogue's data with the provider, but none of its code.
-A platform describes each of its create pages as a ``Page``; everything that a page does not name is refused.
+A second, independent reading of the contract: it shares the catalogue's data with the provider, but no code. Each
+platform describes its create endpoints as ``Page``; fields that a page does not name are refused.
 
-Two words in a prompt play the moderators: "forbidden" is refused at once with 1026 (input sensitive), and a job whose
+Two words in a prompt trigger moderation: "forbidden" is refused at once with 1026 (input sensitive), and a job whose
 prompt says "censored" runs and then fails with 1027 (output sensitive).
 """
 
@@ -35,7 +35,7 @@ OFFICIAL_FIELDS = (
 )
 
 SECONDS_OF_A_REFERENCE = 5
-"""What each reference counts for: nobody looks behind its address."""
+"""The assumed length of each reference video: its address is not fetched."""
 
 IMAGE_LIMIT = 20 * 1024 * 1024
 DATA_URL = re.compile(r"data:image/(?:jpeg|jpg|png|webp);base64,", re.ASCII)
@@ -44,22 +44,22 @@ WEB_URL = re.compile(r"https?://[^\s/]+\S*", re.ASCII)
 
 @dataclass(frozen=True)
 class Page:
-    """One create page of a platform."""
+    """The documentation of one create endpoint of a platform."""
 
     fields: Mapping[str, str]
     """Name on this page -> name in MiniMax's own contract."""
     required: frozenset[str] = frozenset()
-    """Names (of this page) that must be there."""
+    """Required names (of this page)."""
     modes: frozenset[str] = MODES
     models: Mapping[str, str] | None = None
-    """Mode -> MiniMax's model, where the page stands for a model; None: the field ``model`` names it."""
+    """Mode -> MiniMax's model, if the endpoint implies the model; None: the field ``model`` names it."""
     resolutions: frozenset[str] | None = None
-    """What the page offers, where that is less than the catalogue."""
+    """The resolutions that the endpoint offers, if fewer than in the catalogue."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a request asks for, with the defaults filled in."""
+    """What a request asks for, with defaults filled in."""
 
     model: str
     mode: str
@@ -71,24 +71,24 @@ class Order:
     ratio: str = ""
     """As the query shows it."""
     frame_ratio: str | None = None
-    """That of the picture or clip that the new one is made from, where its size is known here."""
+    """The ratio of the picture or clip that the new one is made from, if its size is known."""
     images: int = 0
     videos: int = 0
     audios: int = 0
 
     @property
     def shape(self) -> str:
-        """The ratio of the film that shows the clip."""
+        """The ratio of the film that the clip shows."""
         return self.ratio if self.ratio in RATIOS else self.frame_ratio or WIDE
 
     @property
     def duration_in_all(self) -> int:
-        """The seconds that are made and those that were sent along as reference videos."""
+        """The length of the clip plus that of the reference videos, in seconds."""
         return (self.duration or 0) + self.videos * SECONDS_OF_A_REFERENCE
 
 
 def own_names(*names: str) -> dict[str, str]:
-    """Fields that are called as in MiniMax's own contract."""
+    """Return fields that have the same names as in MiniMax's own contract."""
     return {name: name for name in names}
 
 
@@ -100,7 +100,7 @@ def catalogue() -> dict[str, Any]:
 
 
 def list_price(order: Order) -> dict[str, float] | None:
-    """What MiniMax itself asks for such a clip, where a price is listed."""
+    """Return MiniMax's list price for an order, if there is one."""
     for row in catalogue()["prices"]:
         if (order.resolution, order.duration) == (row["resolution"], row["duration"]) and order.model in row["models"]:
             return {"usd": row["usd"], "cny": row["cny"]}
@@ -123,7 +123,7 @@ def _price_by_the_second(order: Order, row: Mapping[str, Any]) -> dict[str, floa
 
 
 def read_order(page: Page, body: Mapping[str, object]) -> Order:
-    """What the body orders on this page; raises a Refusal where the contract is broken."""
+    """Return what a body orders on this page; raises Refusal if it breaks the contract."""
     fields = _in_official_names(page, body)
     for name, value in fields.items():
         if complaint := FIELD_CHECKS[name](value):
@@ -195,7 +195,7 @@ def _size(
                 raise invalid(f"model {model} does not support {name}")
         return None, None
     resolution = fields.get("resolution", next(iter(matrix)))
-    # A page's list is about what may be asked for; a model whose own default is not on it still makes that.
+    # The page lists what may be requested; a model's default is allowed even if it is not on the list.
     offered = page.resolutions is None or "resolution" not in fields or resolution in page.resolutions
     if resolution not in matrix or not offered:
         raise invalid(f"model {model} does not support resolution {resolution}")

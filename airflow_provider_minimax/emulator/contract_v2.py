@@ -1,8 +1,8 @@
-"""Reads the bodies of MiniMax's second API, v2, and says what was ordered.
+"""Parses the bodies of create requests to MiniMax's second API, v2.
 
-Like ``contract``, it refuses whatever the pages do not name. Files behind public addresses are not fetched, and those
-that come with the request are measured in bytes alone: pixels and seconds of what is sent are not checked. A PNG or
-JPEG as the first frame gives the clip its ratio, as on the real platform.
+Like ``contract``, it refuses fields that the documentation does not name. Files behind public addresses are not
+fetched, and for files in the request only the size in bytes is checked, not pixels and seconds. A PNG or JPEG as the
+first frame gives the clip its ratio, as on the real platform.
 """
 
 from __future__ import annotations
@@ -66,19 +66,19 @@ KIND_OF_ROLE: dict[str, FileKind] = {
 }
 
 KindOfFile = Callable[[str], FileKind | None]
-"""What the account has under a file id."""
+"""Returns the kind of the account's file with an id."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a content array says."""
+    """A parsed content array."""
 
     text: str
     roles: Counter[str]
 
     @property
     def mode(self) -> str:
-        """The scene that the roles make."""
+        """The mode that the roles imply."""
         if not self.roles:
             return "text"
         if not FRAMES & self.roles.keys():
@@ -86,12 +86,12 @@ class Content:
         return "first_and_last_frame" if "last_frame" in self.roles else "first_frame"
 
     def count(self, kind: FileKind) -> int:
-        """How many files of this kind there are."""
+        """Return how many files of this kind there are."""
         return sum(number for role, number in self.roles.items() if KIND_OF_ROLE[role] == kind)
 
 
 def read_generation(body: Mapping[str, Any], kind_of_file: KindOfFile) -> Order:
-    """What a body of ``/v2/video_generation`` orders; raises a Refusal where the contract is broken."""
+    """Return what a body of ``/v2/video_generation`` orders; raises Refusal if it breaks the contract."""
     _check_fields(body, CREATE_FIELDS, ("model", "content", "resolution", "duration"))
     model, resolution = body["model"], body["resolution"]
     entry = _catalogue_entry(model)
@@ -107,7 +107,7 @@ def read_generation(body: Mapping[str, Any], kind_of_file: KindOfFile) -> Order:
 
 
 def read_context_ir(body: Mapping[str, Any], kind_of_file: KindOfFile) -> Order:
-    """What a body of ``/v2/h3_context_ir`` orders: a better prompt, and no clip."""
+    """Return what a body of ``/v2/h3_context_ir`` orders: an improved prompt, not a clip."""
     _check_fields(body, CONTEXT_IR_FIELDS, ("model", "content", "duration"))
     _check_is_h3(body["model"])
     entry = _catalogue_entry(H3)
@@ -119,10 +119,10 @@ def read_context_ir(body: Mapping[str, Any], kind_of_file: KindOfFile) -> Order:
 
 
 def read_regeneration(body: Mapping[str, Any], kind_of_file: KindOfFile, order_of: Callable[[str], Order]) -> Order:
-    """What a body of ``/v2/video_regeneration`` orders: a clip of 768P made anew in 2K.
+    """Return what a body of ``/v2/video_regeneration`` orders: a 768P clip re-rendered in 2K.
 
-    ``order_of`` tells what a task that succeeded was. The other way is to send the clip, and with it all that it was
-    made of; whether that is what it was made of, nobody can see.
+    The body names the task of the clip, whose order ``order_of`` returns, or it has the clip itself with all its
+    inputs, which cannot be verified.
     """
     _check_fields(body, REGENERATION_FIELDS, ("model", "resolution"))
     _check_is_h3(body["model"])
@@ -281,7 +281,7 @@ def _base_video_and_content(items: object, kind_of_file: KindOfFile) -> tuple[Ma
 
 
 def _seconds_of(url: str) -> int:
-    """How long a clip is that was sent; one that lies elsewhere is not fetched, and counts as a reference does."""
+    """Return the length of a clip in the request; one behind an address has the assumed length of a reference."""
     start = DATA_URL.match(url)
     seconds = seconds_of(base64.b64decode(url[start.end() :])) if start else None
     return min(max(int(seconds), 4), 15) if seconds else SECONDS_OF_A_REFERENCE

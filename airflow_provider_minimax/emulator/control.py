@@ -1,4 +1,4 @@
-"""The control endpoint under ``/_emulator``: reads and sets everything, asks for no key, speaks plain JSON."""
+"""The control endpoint under ``/_emulator``: reads and changes everything; plain JSON, no key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from airflow_provider_minimax.emulator.bodies import MIB, BodyTooLargeError, with_limited_body
 from airflow_provider_minimax.emulator.browser_guard import Answerer, BrowserGuard
 from airflow_provider_minimax.emulator.clips import begins_as_film
 from airflow_provider_minimax.emulator.faults import Fault
@@ -17,30 +18,29 @@ from airflow_provider_minimax.emulator.settings import State
 from airflow_provider_minimax.emulator.world import World
 
 PREFIX = "/_emulator"
-MIB = 1024 * 1024
 LARGEST_BODY = MIB
 LARGEST_FILM = 256 * MIB
 
 
 def routes(world: World, guard: BrowserGuard) -> list[Route]:
-    """The control endpoint over one world."""
-    desk = _Desk(world)
+    """Return the routes of the control endpoint."""
+    control = _Control(world)
     answers: list[tuple[str, str, Answerer]] = [
-        ("GET", "state", desk.state),
-        ("POST", "settings", desk.change_settings),
-        ("PUT", "film", desk.show_film),
-        ("DELETE", "film", desk.show_own_films),
-        ("POST", "faults", desk.add_fault),
-        ("DELETE", "faults", desk.clear_faults),
-        ("POST", "jobs/{task_id}", desk.move_job),
-        ("POST", "reset", desk.reset),
-        ("POST", "release", desk.release),
+        ("GET", "state", control.state),
+        ("POST", "settings", control.change_settings),
+        ("PUT", "film", control.show_film),
+        ("DELETE", "film", control.show_own_films),
+        ("POST", "faults", control.add_fault),
+        ("DELETE", "faults", control.clear_faults),
+        ("POST", "jobs/{task_id}", control.move_job),
+        ("POST", "reset", control.reset),
+        ("POST", "release", control.release),
     ]
-    return [Route(f"{PREFIX}/{path}", guard.over(answer), methods=[method]) for method, path, answer in answers]
+    return [Route(f"{PREFIX}/{path}", guard.protect(answer), methods=[method]) for method, path, answer in answers]
 
 
 class Move(BaseModel):
-    """The state into which a job is put by hand, with the code of a failure."""
+    """The state to put a job into, with the code of a failure."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -48,8 +48,8 @@ class Move(BaseModel):
     code: int | None = None
 
 
-class _Desk:
-    """Where each control request is handled."""
+class _Control:
+    """Handles control requests."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -68,7 +68,7 @@ class _Desk:
         try:
             film = await _body(request, LARGEST_FILM)
             if not begins_as_film(film):
-                raise ValueError("film: must begin as an MP4 does, be it broken behind that")
+                raise ValueError("film: must begin like an MP4; the rest may be broken")
         except ValueError as error:
             return _bad(error)
         self.world.film = film
@@ -99,7 +99,7 @@ class _Desk:
         except ValueError as error:
             return _bad(error)
         if move.state == "cancelled" and job.order.api == "v1":
-            return _bad(ValueError("state: only a job of v2 can be cancelled"))
+            return _bad(ValueError("state: only jobs of v2 can be cancelled"))
         self.world.move(job, move.state, move.code)
         return JSONResponse(job.as_dict())
 
@@ -112,12 +112,10 @@ class _Desk:
 
 
 async def _body(request: Request, largest: int) -> bytes:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > largest:
-            raise ValueError(f"the body must not be larger than {largest // MIB} MiB")
-    return bytes(body)
+    try:
+        return await with_limited_body(request, largest).body()
+    except BodyTooLargeError as error:
+        raise ValueError(str(error)) from None
 
 
 async def _object(request: Request) -> dict[str, Any]:

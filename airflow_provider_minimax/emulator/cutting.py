@@ -1,8 +1,8 @@
-"""Shortens a film by writing its index anew: no picture is decoded, and no encoder is needed.
+"""Shortens a film by rewriting its index: no frame is decoded, and no encoder is needed.
 
-Cutting is made for the films of v2 and no others: each track has one chunk, samples of one length and none that depends
-on a later one, and the pictures are the last thing in the file. There are 24 of them a second. Tables keep their room,
-of which players read as much as the tables count; so nothing in the file has to move.
+This works for the bundled films of v2 only: each track has one chunk, samples of one length and none that depends on a
+later one, and the frames are the last thing in the file, 24 per second. Tables keep their size; only their counts
+change, so nothing in the file has to move.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-FRAMES_A_SECOND = 24
+FRAMES_PER_SECOND = 24
 
 INSIDE = frozenset({b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"})
 
 DURATION_IN_BOX = {b"mvhd": 24, b"tkhd": 28, b"elst": 16}
-"""Where a box of the index tells the film's length, in the unit of ``mvhd``."""
+"""The offset of the film's length in each box of the index, in the unit of ``mvhd``."""
 
 
 def cut(film: bytes, frames: int) -> bytes:
-    """The beginning of a film, so many pictures long."""
+    """Return the first frames of a film."""
     whole = bytearray(film)
     boxes = list(_boxes(whole, 0, len(whole)))
     (unit,) = (_number(whole, at + 20) for kind, at, _ in boxes if kind == b"mvhd")
     for kind, at, _ in boxes:
         if kind in DURATION_IN_BOX:
-            _write(whole, at + DURATION_IN_BOX[kind], -(-frames * unit // FRAMES_A_SECOND))
+            _write(whole, at + DURATION_IN_BOX[kind], -(-frames * unit // FRAMES_PER_SECOND))
     end = max(_shorten(whole, at, size, frames) for kind, at, size in boxes if kind == b"trak")
     (data,) = (at for kind, at, _ in boxes if kind == b"mdat")
     _write(whole, data, end - data)
@@ -33,7 +33,7 @@ def cut(film: bytes, frames: int) -> bytes:
 
 
 def seconds_of(film: bytes) -> float | None:
-    """How long any film says that it is; None where it is none, or does not say."""
+    """Return the length that a film states; None if there is none."""
     content = bytearray(film)
     try:
         for kind, at, _ in _boxes(content, 0, len(content)):
@@ -45,10 +45,10 @@ def seconds_of(film: bytes) -> float | None:
 
 
 def _shorten(film: bytearray, track: int, size: int, frames: int) -> int:
-    """Leave in a track's tables what goes with so many pictures, and say where its last sample ends."""
+    """Shorten a track's tables to so many frames, and return where its last sample ends."""
     at = {kind: start for kind, start, _ in _boxes(film, track, track + size)}
     unit, length = _number(film, at[b"mdhd"] + 20), _number(film, at[b"stts"] + 20)
-    samples = frames * unit // (FRAMES_A_SECOND * length)
+    samples = frames * unit // (FRAMES_PER_SECOND * length)
     _write(film, at[b"mdhd"] + 24, samples * length)
     _write(film, at[b"stts"] + 16, samples)
     _write(film, at[b"stsc"] + 20, samples)
@@ -60,7 +60,7 @@ def _shorten(film: bytearray, track: int, size: int, frames: int) -> int:
 
 
 def _boxes(film: bytearray, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """Type, place and size of each box, and of those inside the boxes of the index."""
+    """Yield type, offset and size of each box, and of the boxes inside the index."""
     while start < stop:
         size, kind = struct.unpack_from(">I4s", film, start)
         yield kind, start, size

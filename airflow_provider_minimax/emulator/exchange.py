@@ -1,4 +1,4 @@
-"""One request to an emulated platform, with what a platform needs to answer it."""
+"""One request to an emulated platform, and what the platform needs to answer it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_minimax.emulator.callbacks import Update, echoes_challenge
 from airflow_provider_minimax.emulator.contract import Order
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.forwarded import public_origin
-from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job, Sight, glance_at
+from airflow_provider_minimax.emulator.jobs import ON_THE_WAY, Job, Sight, peek
 from airflow_provider_minimax.emulator.links import BACKUP, Link, LinkSigner, link_of
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 from airflow_provider_minimax.emulator.settings import Settings
@@ -25,7 +25,7 @@ from airflow_provider_minimax.emulator.world import World
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and the world in which it is answered."""
+    """A request to a platform, and the emulator's state."""
 
     world: World
     signer: LinkSigner
@@ -34,28 +34,28 @@ class Exchange:
 
     @property
     def settings(self) -> Settings:
-        """The settings of this moment."""
+        """The current settings."""
         return self.world.settings
 
     @property
     def link(self) -> Link | None:
-        """Which of a clip's links was followed, if the request is a download."""
+        """Which of a clip's links was used, if the request is a download."""
         name = self.request.path_params.get("name")
         return None if name is None else link_of(name)
 
     async def subject(self) -> str:
-        """What the request is about: the body of an order, or the prompt of the job that the URL names."""
+        """Return what faults are matched with: the prompt of the job that the URL names, or the request's body."""
         url = self.request.url
         job = self.world.job_named_in({*url.path.split("/"), *self.request.query_params.values()})
         return job.order.prompt if job else (await self.request.body()).decode(errors="replace")
 
     def refuse(self, refusal: Refusal) -> Response:
-        """A refusal in the platform's own words; the journal tells its code."""
+        """Return a refusal in the platform's own words; its code is in the journal."""
         self.request.state.refused = refusal.code
         return self.platform.refuse(self, refusal)
 
     def check_key(self) -> None:
-        """Refuse a request that does not carry this platform's key."""
+        """Refuse a request without this platform's key."""
         scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
         address = self.platform.address
         if scheme == "Bearer" and key == (self.settings.key or address.key):
@@ -63,7 +63,7 @@ class Exchange:
         raise Refusal(1004 if scheme != "Bearer" or key in ("", address.foreign_key) else 2049)
 
     async def json_object(self) -> dict[str, Any]:
-        """The request body, which must be declared as JSON and be an object."""
+        """Return the request body, which must be declared as JSON and be an object."""
         if self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
             raise invalid("Content-Type must be application/json")
         try:
@@ -75,14 +75,14 @@ class Exchange:
         return body
 
     def parameter(self, name: str) -> str:
-        """A query parameter that must be there."""
+        """Return a required query parameter."""
         value = self.request.query_params.get(name)
         if not value:
             raise invalid(f"{name} is required")
         return value
 
     def kind_of_file(self, file_id: str) -> FileKind | None:
-        """What the account has under a file id."""
+        """Return the kind of the account's file with this id."""
         return self.world.kind_of_file(self.platform.name, file_id)
 
     async def buy(
@@ -94,7 +94,7 @@ class Exchange:
         callback_url: str | None = None,
         update: Updates | None = None,
     ) -> Job:
-        """Make the job that was ordered; from here on it is paid for.
+        """Make the job that was ordered, which is then paid for.
 
         ``callback_url`` has to echo a challenge first, and gets the job's ``update`` whenever its status changes.
         """
@@ -106,11 +106,11 @@ class Exchange:
             raise Refusal(1008)
         job = self.world.buy(self.platform.name, order, shown_model or order.model, body)
         if receiver is not None and update is not None:
-            self.world.report(receiver, job, lambda: update(self, glance_at(job, self.settings)))
+            self.world.report(receiver, job, lambda: update(self, peek(job, self.settings)))
         return job
 
     def _check_limits(self, api: str) -> None:
-        """Refuse one more job than the account may begin in a minute, or have under way."""
+        """Refuse a job beyond the limits per minute or in flight."""
         settings, name = self.settings, self.platform.name
         made = [job for job in self.world.jobs.values() if (job.platform, job.order.api) == (name, api)]
         per_minute = settings.v2_requests_per_minute if api == "v2" else settings.v1_requests_per_minute
@@ -122,7 +122,7 @@ class Exchange:
             raise Refusal(1002, "too many tasks in flight, please retry later")
 
     def sign_link(self, job: Job, *, backup: bool = False) -> str:
-        """A fresh signed link to the job's clip."""
+        """Return a fresh signed link to the job's clip."""
         name = f"{BACKUP if backup else ''}{job.file_id}/output_aigc.mp4"
         return f"{public_origin(self.request)}/files/{name}?{self.signer.sign(name, self.settings.url_seconds)}"
 
@@ -144,7 +144,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Platform:
-    """What an emulated platform offers and how it says no."""
+    """The endpoints of an emulated platform, and how it words refusals."""
 
     address: Address
     endpoints: tuple[Endpoint, ...]

@@ -1,6 +1,6 @@
-"""A pytest fixture for those who test DAGs against MiniMax.
+"""Pytest fixtures for tests of DAGs that use MiniMax.
 
-Switch it on in ``conftest.py``::
+Enable them in ``conftest.py``::
 
     pytest_plugins = ["airflow_provider_minimax.emulator.fixtures"]
 """
@@ -16,14 +16,14 @@ from airflow_provider_minimax.emulator.server import Emulator
 
 @pytest.fixture(scope="session")
 def minimax_emulator_server() -> Iterator[Emulator]:
-    """The one emulator of a test session; its jobs are done at the second query."""
-    with Emulator(lifecycle="looks", looks=2) as emulator:
+    """The emulator of the test session; its jobs are finished at the second query."""
+    with Emulator(lifecycle="polls", polls=2) as emulator:
         yield emulator
 
 
 @pytest.fixture
 def minimax_emulator(minimax_emulator_server: Emulator) -> Iterator[Emulator]:
-    """An emulator that remembers nothing of other tests; its jobs are done at the second query."""
+    """An emulator without traces of other tests; its jobs are finished at the second query."""
     minimax_emulator_server.reset()
     yield minimax_emulator_server
     minimax_emulator_server.reset()

@@ -1,4 +1,4 @@
-"""Where a client sees the emulator: also behind a front that ends TLS, or listens under another name."""
+"""The emulator's address as the client sees it, also behind a reverse proxy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HOST = re.compile(r"[\w.-]+(?::\d+)?|\[[0-9a-f:.]+\](?::\d+)?", re.ASCII | re.IG
 
 
 def public_origin(request: Request) -> str:
-    """Scheme and host for links, as ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` say, or as the request came."""
+    """Return scheme and host for links, from ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` or the request itself."""
     scheme, host = _first(request, "X-Forwarded-Proto").lower(), _first(request, "X-Forwarded-Host")
     if scheme not in ("http", "https"):
         scheme = request.url.scheme
@@ -20,5 +20,5 @@ def public_origin(request: Request) -> str:
 
 
 def _first(request: Request, name: str) -> str:
-    """What the front nearest to the client wrote; each further one adds its own behind a comma."""
+    """Return the value of the proxy nearest to the client; further proxies append theirs after a comma."""
     return request.headers.get(name, "").partition(",")[0].strip()

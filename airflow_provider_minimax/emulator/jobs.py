@@ -1,4 +1,4 @@
-"""A job's life: which state it is in by the clock, by the number of looks, or by hand.
+"""A job's life: which state it is in by the clock, by the number of queries, or by hand.
 
 Pure values and arithmetic; it knows no platform and sends nothing.
 """
@@ -32,8 +32,8 @@ class Job:
     order: Order
     life: Settings
     made_at: float = field(default_factory=time.time)
-    looks: int = 0
-    looks_at_success: int = 0
+    polls: int = 0
+    polls_at_success: int = 0
     last_seen: State = "preparing"
     changed_at: float = field(default_factory=time.time)
     started_at: float | None = None
@@ -48,19 +48,19 @@ class Job:
             return self.pinned
         if self.life.lifecycle == "manual":
             return "preparing"
-        if self.life.lifecycle == "looks":
-            return self._state_by_looks()
+        if self.life.lifecycle == "polls":
+            return self._state_by_polls()
         age = time.time() - self.made_at
         for state, end in zip(ON_THE_WAY, ENDS_OF_STATES, strict=True):
             if age < end * self.life.seconds:
                 return state
         return self._end()
 
-    def _state_by_looks(self) -> State:
-        if self.looks >= self.life.looks:
+    def _state_by_polls(self) -> State:
+        if self.polls >= self.life.polls:
             return self._end()
-        seen_before = max(self.looks - 1, 0)
-        return ON_THE_WAY[seen_before * len(ON_THE_WAY) // max(self.life.looks - 1, 1)]
+        seen_before = max(self.polls - 1, 0)
+        return ON_THE_WAY[seen_before * len(ON_THE_WAY) // max(self.life.polls - 1, 1)]
 
     def _end(self) -> State:
         return "failed" if self._is_censored() else self.life.outcome
@@ -98,7 +98,7 @@ class Job:
             "task_type": self.order.task_type,
             "state": self.state(),
             "code": self.code,
-            "looks": self.looks,
+            "polls": self.polls,
             "deleted": self.deleted,
             "made_at": self.made_at,
         }
@@ -123,18 +123,18 @@ class Sight:
         return self.state in ENDS
 
 
-def look_at(job: Job, settings: Settings) -> Sight:
-    """Count one look at the job and say what it shows."""
-    job.looks += 1
+def poll(job: Job, settings: Settings) -> Sight:
+    """Count one poll of the job, and return what it shows."""
+    job.polls += 1
     state = _noted_state(job)
     if state == "success":
-        job.looks_at_success += 1
-    return _sight(job, state, settings, job.looks_at_success)
+        job.polls_at_success += 1
+    return _sight(job, state, settings, job.polls_at_success)
 
 
-def glance_at(job: Job, settings: Settings) -> Sight:
-    """What a list shows of the job, which does not count as a look at it."""
-    return _sight(job, _noted_state(job), settings, job.looks_at_success + 1)
+def peek(job: Job, settings: Settings) -> Sight:
+    """Return what a list shows of the job; it does not count as a poll."""
+    return _sight(job, _noted_state(job), settings, job.polls_at_success + 1)
 
 
 def _noted_state(job: Job) -> State:
@@ -148,6 +148,6 @@ def _noted_state(job: Job) -> State:
     return state
 
 
-def _sight(job: Job, state: State, settings: Settings, looks_at_success: int) -> Sight:
-    hidden = settings.looks_without_file
-    return Sight(job, state, state == "success" and hidden != FOR_EVER and looks_at_success > hidden)
+def _sight(job: Job, state: State, settings: Settings, polls_at_success: int) -> Sight:
+    hidden = settings.polls_without_file
+    return Sight(job, state, state == "success" and hidden != FOR_EVER and polls_at_success > hidden)

@@ -1,4 +1,4 @@
-"""Signed links that expire, as an object storage hands them out: each one is new, and none survives a changed byte."""
+"""Signed links that expire, as an object storage makes them: each is unique, and any change makes it invalid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BACKUP = "backup/"
 
 
 class LinkRefusedError(Exception):
-    """The link is not, or no longer, good; ``code`` is the storage's word for why."""
+    """The link is not valid, or has expired; ``code`` is the storage's word for why."""
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -26,24 +26,24 @@ class LinkRefusedError(Exception):
 
 
 def link_of(name: str) -> Link:
-    """Which of a clip's links leads to the stored object of this name."""
+    """Return which of a clip's links leads to the object of this name."""
     return "backup" if name.startswith(BACKUP) else "first"
 
 
 class LinkSigner:
-    """Signs links with a secret that no other run of the emulator knows."""
+    """Signs links, with a new secret for each run."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._nonces = itertools.count(1)
 
     def sign(self, name: str, life: int) -> str:
-        """The query string that opens ``name`` for so many seconds."""
+        """Return the query string that makes a link to ``name`` valid for so many seconds."""
         expires, nonce = str(int(time.time()) + life), str(next(self._nonces))
         return urlencode({"Expires": expires, "Nonce": nonce, "Signature": self._signature(name, expires, nonce)})
 
     def check(self, name: str, query: Mapping[str, str]) -> None:
-        """Raise LinkRefusedError unless the query opens ``name`` now."""
+        """Raise LinkRefusedError unless the link to ``name`` is valid."""
         expires, nonce = query.get("Expires", ""), query.get("Nonce", "")
         wanted = self._signature(name, expires, nonce)
         if not hmac.compare_digest(wanted.encode(), query.get("Signature", "").encode()):

@@ -1,4 +1,4 @@
-"""The page at ``/``, for people: what this server is, where its platforms are, and what it made."""
+"""The page at ``/`` for people: what this server is, its platforms and its jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: left; p
 th {{ border-bottom: 1px solid #999 }} code {{ font-size: .9em }}
 </style></head><body>
 <h1>MiniMax video emulator</h1>
-<p>An offline stand-in for the MiniMax (Hailuo) video APIs. Nothing here costs money, and every clip shows the same
+<p>An offline emulator of the MiniMax (Hailuo) video APIs. Nothing here costs money, and every clip shows the same
 sunrise.</p>
 <h2>Platforms</h2>
 <table><tr><th>Platform</th><th>Base URL</th><th>Key</th></tr>
@@ -40,7 +40,7 @@ sunrise.</p>
 
 
 def overview(world: World) -> Callable[[Request], Awaitable[Response]]:
-    """The page over one world."""
+    """Return the handler of the page."""
 
     async def answer(request: Request) -> Response:
         here = public_origin(request)

@@ -1,4 +1,4 @@
-"""How large a picture is, by its header; the emulator has nothing to decode it with."""
+"""Reads the size of a picture from its header, without decoding it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import struct
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
-# Those of the frame header, with its kinds of Huffman and arithmetic coding; the three that are left out are tables.
+# The markers of frame headers, for all kinds of coding; the three that are left out are tables.
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def size_of(picture: bytes) -> tuple[int, int] | None:
-    """Width and height of a PNG or JPEG; None for anything else."""
+    """Return width and height of a PNG or JPEG; None for anything else."""
     try:
         if picture.startswith(PNG):
             width, height = struct.unpack_from(">II", picture, 16)

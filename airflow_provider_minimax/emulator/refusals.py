@@ -1,7 +1,7 @@
-"""The ways in which a platform says no, before any platform has worded it.
+"""Why a request can be refused, before any platform words it.
 
-A refusal carries MiniMax's own number for what is wrong; each module in ``platforms`` turns it into the reply that its
-platform documents. A refused request makes no job and is never counted as bought.
+A refusal has MiniMax's own code; each module in ``platforms`` turns it into the reply that its platform documents. A
+refused request makes no job, and is not counted as a purchase.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ MESSAGES = {
 
 
 def message_for(code: int) -> str:
-    """The text that goes with a code when nothing more exact is known."""
+    """Return the default message of a code."""
     return MESSAGES.get(code, f"error {code}")
 
 
-class Refusal(Exception):  # noqa: N818 - nothing went wrong here, the answer is no
-    """The request is turned down with one of MiniMax's codes."""
+class Refusal(Exception):  # noqa: N818 - it is a regular answer, not an error
+    """The request is refused with one of MiniMax's codes."""
 
     def __init__(self, code: int, message: str | None = None) -> None:
         self.code = code
@@ -46,26 +46,26 @@ class Refusal(Exception):  # noqa: N818 - nothing went wrong here, the answer is
 
 
 class UnknownTask(Refusal):
-    """The account has no task or file of that id."""
+    """The account has no task or file with that id."""
 
     def __init__(self, what: str) -> None:
         super().__init__(2013, f"invalid params, {what} not found")
 
 
 class NoChannel(Refusal):
-    """A gateway has nobody behind it that serves this model."""
+    """A gateway has no supplier for this model."""
 
     def __init__(self, model: str) -> None:
         super().__init__(2013, f"分组 default 下模型 {model} 无可用渠道（distributor）")
 
 
 class Saturated(Refusal):
-    """A gateway turned the request away because its suppliers are busy; nothing was started."""
+    """A gateway's suppliers are busy; nothing was started."""
 
     def __init__(self) -> None:
         super().__init__(1002, "当前分组上游负载已饱和，请稍后再试")
 
 
 def invalid(complaint: str) -> Refusal:
-    """A refusal of the request body, with what is wrong in it."""
+    """Return a refusal of the request body that says what is wrong."""
     return Refusal(2013, f"invalid params, {complaint}")

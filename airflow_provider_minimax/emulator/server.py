@@ -1,4 +1,4 @@
-"""Runs the emulator in a thread of this process: uvicorn with its own event loop, bound before anybody is told."""
+"""Runs the emulator in a thread of this process: uvicorn with its own event loop; listens before it returns."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from airflow_provider_minimax.emulator.client import EmulatorClient, read_film
 if TYPE_CHECKING:
     import uvicorn
 
-PATIENCE = 20.0
+SHUTDOWN_TIMEOUT = 20.0
 
 
 class Emulator(EmulatorClient):
     """
-    An emulator that lives as long as the ``with`` block.
+    An emulator that runs as long as the ``with`` block.
 
-    :param port: where it listens; 0 means any free port.
+    :param port: the port to listen on; 0 means any free port.
     :param host: the address to listen on.
-    :param tls: whether it speaks HTTPS, with a certificate made at its start; clients have to trust ``ca_file``.
-    :param root: a platform that is served at the root too, for clients that can be given a host but no path.
-    :param allowed_hosts: names by which the control endpoint may be called, besides this machine's addresses.
+    :param tls: whether to serve HTTPS, with a new certificate; clients have to trust ``ca_file``.
+    :param root: a platform that is also served without its prefix, for clients that take a host but no path.
+    :param allowed_hosts: host names under which the control endpoint may be used, besides this machine's addresses.
     :param on_purchase: called with each purchase.
-    :param film_file: an MP4 that every clip shows, in place of the film that fits its order.
-    :param settings: what to change in the settings of the start.
+    :param film_file: an MP4 file that every clip shows instead of the bundled film that fits the request.
+    :param settings: initial settings that differ from the defaults.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Emulator(EmulatorClient):
         self._settings = Settings().changed(settings)
         self._film = None if film_file is None else read_film(film_file)
         if self._film is not None and not begins_as_film(self._film):
-            raise ValueError(f"film_file={str(film_file)!r}: must begin as an MP4 does, be it broken behind that")
+            raise ValueError(f"film_file={str(film_file)!r}: must begin like an MP4; the rest may be broken")
         self._root = None if root is None else address_of(root).name
         self._tls = tls
         self._names = [host, *allowed_hosts]
@@ -68,24 +68,24 @@ class Emulator(EmulatorClient):
 
     @property
     def url(self) -> str:
-        """Where the emulator listens, without a platform's prefix."""
+        """The emulator's address, without a platform's prefix."""
         if self._server is None:
             raise RuntimeError("The emulator is not running; use it in a with block.")
         return self._url
 
     @property
     def ca_file(self) -> str | None:
-        """The authority that signed this run's certificate, a PEM file; None without TLS."""
+        """The PEM file of the authority that signed this run's certificate; None without TLS."""
         return self._ca_file
 
     def base_url(self, platform: str = "minimax") -> str:
-        """The host to put into a connection for this platform."""
+        """Return the host of a connection to this platform."""
         return self.url if platform == self._root else super().base_url(platform)
 
     def __enter__(self) -> Self:
         if self._server is not None:
             raise RuntimeError("The emulator is running already.")
-        listener = _bound(self._host, self._port)
+        listener = _listener(self._host, self._port)
         self._server = self._make_server()
         self._thread = threading.Thread(
             target=_serve, args=(self._server, listener), name="minimax-emulator", daemon=True
@@ -103,11 +103,11 @@ class Emulator(EmulatorClient):
     ) -> None:
         if self._server is None or self._thread is None:
             return
-        with suppress(OSError):  # a server that is gone holds nothing back
+        with suppress(OSError):  # a server that has stopped holds no responses
             self.clear_faults()
             self.release()
         self._server.should_exit = True
-        self._thread.join(PATIENCE)
+        self._thread.join(SHUTDOWN_TIMEOUT)
         self._server = self._thread = None
         if self._folder is not None:
             self._folder.cleanup()
@@ -123,7 +123,7 @@ class Emulator(EmulatorClient):
         world = World(self._settings, self._film)
         if self._on_purchase is not None:
             world.on_purchase = self._on_purchase
-        # Plain asyncio and h11 are always there and always the same. No log configuration: it would be the user's.
+        # Plain asyncio and h11 are always available and behave the same. Logging is left as the user configured it.
         config = uvicorn.Config(
             create_app(world, BrowserGuard(self._names), self._root),
             loop="asyncio",
@@ -138,11 +138,11 @@ class Emulator(EmulatorClient):
             timeout_graceful_shutdown=1,
         )
         if self._tls:
-            self._speak_tls(config)
+            self._enable_tls(config)
         return uvicorn.Server(config)
 
-    def _speak_tls(self, config: uvicorn.Config) -> None:
-        """Make a certificate and have the server use it; its key does not stay on the disk."""
+    def _enable_tls(self, config: uvicorn.Config) -> None:
+        """Make a certificate and have the server use it; its key is deleted from the disk."""
         from airflow_provider_minimax.emulator import tls
 
         self._folder = tempfile.TemporaryDirectory(prefix="minimax-emulator-")
@@ -154,10 +154,10 @@ class Emulator(EmulatorClient):
         self._ca_file = str(folder / tls.AUTHORITY)
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A listening socket, so that a port which is taken is known at once."""
+def _listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket; fails at once if the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle's delay off only for sockets that name TCP; with it, each answer takes 40 ms.
+    # asyncio sets TCP_NODELAY only on sockets created with IPPROTO_TCP; without it, each response takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -170,7 +170,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _reachable(host: str) -> str:
-    """A host that a client on this machine can connect to."""
+    """Return a host that a client on this machine can connect to."""
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host

@@ -1,7 +1,7 @@
-"""What a user of the emulator may choose: one frozen value, checked when it is set.
+"""The emulator's settings: one frozen value, validated when it is set.
 
-The life of a job (``lifecycle``, ``seconds``, ``looks``, ``outcome``, ``failure_code``) is fixed when the job is made.
-Everything else is read when an answer is given, so it also changes jobs that exist already.
+The life of a job (``lifecycle``, ``seconds``, ``polls``, ``outcome``, ``failure_code``) is fixed when the job is made.
+All other settings are read for each response, so they also affect existing jobs.
 """
 
 from __future__ import annotations
@@ -20,69 +20,69 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    lifecycle: Literal["time", "looks", "manual"] = "time"
-    """What moves a job on: the clock, the number of queries, or only the control endpoint."""
+    lifecycle: Literal["time", "polls", "manual"] = "time"
+    """What advances a job: the clock, the number of queries, or only the control endpoint."""
     seconds: float = Field(10.0, ge=0)
     """``time``: how long a job takes."""
-    looks: int = Field(3, ge=1)
-    """``looks``: which query is the first to see the end."""
+    polls: int = Field(3, ge=1)
+    """``polls``: the number of the first query that shows the job's end."""
     outcome: Literal["success", "failed"] = "success"
     failure_code: int = 1027
-    """The code of a job that ends failed because of ``outcome``."""
+    """The code of jobs that fail because of ``outcome``."""
 
     statuses: dict[Literal["preparing", "queueing", "processing", "success", "failed", "cancelled", "*"], str] = {}
-    """Raw status to show in place of the platform's own word for a state; ``*`` stands for every state."""
+    """Raw status to show instead of the platform's own word for a state; ``*`` stands for every state."""
     failure_reply: Literal["status_and_code", "status_only", "code_only"] = "status_and_code"
-    """How the query of MiniMax's v1 tells of a failed job: ``Fail`` and a code, ``Fail`` and code 0, or only a code."""
-    looks_without_file: int = Field(0, ge=FOR_EVER)
-    """How many queries after the end say success but name no file or URL; -1: all of them."""
+    """How MiniMax's v1 reports a failed job: ``Fail`` and a code, ``Fail`` and code 0, or only a code."""
+    polls_without_file: int = Field(0, ge=FOR_EVER)
+    """How many queries after the end report success but no file or URL; -1: all of them."""
     file_id_as_number: bool = False
 
     callbacks: Literal["sent", "ignored"] = "sent"
-    """Whether a ``callback_url`` has to echo a challenge and then gets each status; ``ignored``: it is taken as it is
-    and nothing is sent to it."""
+    """Whether a ``callback_url`` has to echo a challenge and then gets each status; ``ignored``: it is accepted
+    unchecked, and nothing is sent to it."""
     key: str | None = Field(None, min_length=1)
-    """The one key that all platforms take from now on, in place of their own; ``api_key()`` still tells the old one."""
+    """The key that all platforms accept from now on instead of their own; ``api_key()`` still returns the old one."""
     url_seconds: int = 3600
-    """Life of a signed link; 0 or less: links that are expired when they are handed out."""
+    """Lifetime of signed links; 0 or less: links are expired from the start."""
     backup_links: bool | None = None
     """Whether the file objects of v1 have a second link; None: BLTCY's and ChainHub's do, as in real replies."""
     clip_bytes: int | None = Field(None, ge=0)
-    """Least size of the clip: filled up with a ``free`` box that is made while it is sent."""
+    """Minimum size of the clip: padded with a ``free`` box that is generated while it is sent."""
     clip_chunked: bool = False
-    """Clips come in chunks, without a Content-Length."""
+    """Clips are sent chunked, without a Content-Length."""
     clip_validators: Literal["both", "weak", "etag", "date", "none"] = "both"
-    """What tells one version of a clip from another: a strong ``ETag`` and ``Last-Modified``, a weak ``ETag`` and
+    """What identifies the version of a clip: a strong ``ETag`` and ``Last-Modified``, a weak ``ETag`` and
     ``Last-Modified``, only the ``ETag``, only the date, or nothing."""
     clip_rendition: int = Field(0, ge=0)
-    """Another number is another file behind the same link, with another ETag and date."""
+    """Changing it puts another file behind the same link, with another ETag and date."""
     ranges: Literal["served", "ignored", "shifted", "untold", "other_size"] = "served"
-    """What becomes of a ``Range``: the part; the whole clip with 200; a part that begins a byte later, as its
-    ``Content-Range`` tells; the part without ``Content-Range``; one whose ``Content-Range`` tells another size."""
+    """The response to a ``Range``: the part; the whole clip with 200; a part that begins a byte later, as its
+    ``Content-Range`` says; the part without ``Content-Range``; one whose ``Content-Range`` has another size."""
     redirects: int = Field(0, ge=0, le=100)
-    """How many redirects stand before the clip."""
+    """How many redirects lead to the clip."""
     redirect_to: str | None = None
-    """Send every download to this address instead."""
+    """Redirect every download to this address."""
 
     balance: float | None = None
-    """What each account had at the start, in its own currency; list prices are taken from it, and what it does not
-    cover is refused with 1008. None: it is never used up."""
+    """The initial balance of each account, in its own currency. List prices are deducted; requests that it does not
+    cover are refused with 1008. None: unlimited."""
     v1_requests_per_minute: int | None = Field(None, ge=0)
-    """How many jobs v1 takes in any minute, 20 on the real platform; gateways count their own. None: any number."""
+    """How many jobs v1 accepts in any minute; 20 on the real platform. Gateways count separately. None: any number."""
     v2_requests_per_minute: int | None = Field(None, ge=0)
-    """How many jobs v2 takes in any minute, 300 on the real platform; None: any number."""
+    """How many jobs v2 accepts in any minute; 300 on the real platform. None: any number."""
     minute_seconds: float = Field(60.0, gt=0)
-    """How long a minute is for these two; less makes tests quick."""
+    """The length of a minute for these two; a short one makes tests quick."""
     v2_tasks_in_flight: int | None = Field(None, ge=0)
-    """How many jobs of v2 may be waiting or running at once, 30 on the real platform; None: any number."""
+    """How many jobs of v2 may be queued or running at once; 30 on the real platform. None: any number."""
     v2_window_seconds: int = Field(SEVEN_DAYS, ge=0)
-    """How long after it was made a job of v2 can be seen, listed and deleted."""
+    """How long a job of v2 can be queried, listed and deleted."""
     v2_list_lag_seconds: float = Field(0.0, ge=0)
-    """How long after it was made a job of v2 is first listed."""
+    """How long it takes until a new job of v2 is listed."""
 
     chainhub_submit: Literal["plain", "wrapped"] = "plain"
     chainhub_file_inline: bool = True
-    """ChainHub puts the file with its link into the query; False: only the file id."""
+    """ChainHub's query includes the file with its link; False: only the file id."""
     vtrix_flat_body: bool = False
     """Vtrix also accepts the parameters flat next to ``model``."""
     vtrix_error: Literal["object", "message", "integer", "string"] = "object"
@@ -93,5 +93,5 @@ class Settings(BaseModel):
     novita_ttl_as_number: bool = False
 
     def changed(self, changes: dict[str, Any]) -> Settings:
-        """These settings with some of them replaced; an unknown name or a wrong value raises ValueError."""
+        """Return the settings with some of them replaced; ValueError for an unknown name or a wrong value."""
         return Settings.model_validate({**self.model_dump(), **changes})

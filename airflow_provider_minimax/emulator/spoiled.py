@@ -1,4 +1,4 @@
-"""Good answers that go bad on their way: each sends another answer and changes its length, its body or its pace."""
+"""Spoiled responses: each sends another response, but changes its length, its body or its speed."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from airflow_provider_minimax.emulator.answers import server_socket, until_gone
 
 ZEROS = bytes(64 * 1024)
 DROP = 1024
-"""How many bytes of a dripping answer come at a time."""
+"""The size of the pieces of a slow response, in bytes."""
 
 
 class _EnoughError(Exception):
-    """Stops the answer that is being spoiled."""
+    """Ends the response that is being spoiled."""
 
 
 class Spoiled(Response):
-    """Another answer with a body of its own making."""
+    """Another response, whose body is changed."""
 
-    tells_length: ClassVar[bool] = True
+    has_length: ClassVar[bool] = True
 
     def __init__(self, whole: Response) -> None:
         super().__init__(status_code=whole.status_code)
         self.whole = whole
-        if not self.tells_length:
+        if not self.has_length:
             del whole.headers["Content-Length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the other answer until there is enough of it."""
+        """Send the other response, until :meth:`_spoil` has enough of it."""
         socket = server_socket(scope)
 
         async def pass_on(message: Message) -> None:
@@ -47,12 +47,12 @@ class Spoiled(Response):
             await until_gone(receive)
 
     async def _spoil(self, message: Message, send: Send, socket: asyncio.Transport) -> None:
-        """Send a piece of the body in this answer's way; raise ``_EnoughError`` after the last."""
+        """Send a piece of the body, changed; raise ``_EnoughError`` after the last."""
         raise NotImplementedError
 
 
 class _CutShort(Spoiled):
-    """The first so many bytes of another answer, and an end."""
+    """The first bytes of another response, then an end."""
 
     def __init__(self, whole: Response, after_bytes: int) -> None:
         super().__init__(whole)
@@ -68,12 +68,12 @@ class _CutShort(Spoiled):
         raise _EnoughError
 
     async def _end(self, last: bytes, beyond: bytes, send: Send, socket: asyncio.Transport) -> None:
-        """Send the last bytes; ``beyond`` are those of the same piece that should have followed."""
+        """Send the last bytes; ``beyond`` are the bytes of the same piece that should have followed."""
         raise NotImplementedError
 
 
 class Truncated(_CutShort):
-    """The connection ends before all the bytes that Content-Length told."""
+    """The connection ends before all bytes that Content-Length announced."""
 
     async def _end(self, last: bytes, beyond: bytes, send: Send, socket: asyncio.Transport) -> None:
         await send({"type": "http.response.body", "body": last, "more_body": True})
@@ -81,32 +81,32 @@ class Truncated(_CutShort):
 
 
 class Cut(_CutShort):
-    """No Content-Length, and an end in the middle that looks like the end."""
+    """No Content-Length, and a regular end in the middle of the body."""
 
-    tells_length = False
+    has_length = False
 
     async def _end(self, last: bytes, beyond: bytes, send: Send, socket: asyncio.Transport) -> None:
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 class Overlong(_CutShort):
-    """Content-Length tells fewer bytes than are sent."""
+    """More bytes are sent than Content-Length announced."""
 
-    def __init__(self, whole: Response, told: int) -> None:
-        super().__init__(whole, told)
-        whole.headers["Content-Length"] = str(told)
+    def __init__(self, whole: Response, announced: int) -> None:
+        super().__init__(whole, announced)
+        whole.headers["Content-Length"] = str(announced)
 
     async def _end(self, last: bytes, beyond: bytes, send: Send, socket: asyncio.Transport) -> None:
         await send({"type": "http.response.body", "body": last, "more_body": True})
-        # Past the server, which would refuse to send more than it told.
+        # Bypasses the server, which refuses to send more than it announced.
         socket.write(beyond)
         socket.close()
 
 
 class Endless(Spoiled):
-    """No Content-Length, and zeros after the other answer until the client goes away."""
+    """No Content-Length, and zeros after the other response until the client disconnects."""
 
-    tells_length = False
+    has_length = False
 
     async def _spoil(self, message: Message, send: Send, socket: asyncio.Transport) -> None:
         await send({**message, "more_body": True})
@@ -114,12 +114,12 @@ class Endless(Spoiled):
             return
         while not socket.is_closing():
             await send({"type": "http.response.body", "body": ZEROS, "more_body": True})
-            await asyncio.sleep(0)  # a fast reader never makes the server wait, and others want to be served too
+            await asyncio.sleep(0)  # lets other requests run, even if the client reads fast
         raise _EnoughError
 
 
 class Dripping(Spoiled):
-    """The other answer, a KiB at a time."""
+    """The other response, a KiB at a time."""
 
     def __init__(self, whole: Response, pause: Callable[[], Awaitable[None]]) -> None:
         super().__init__(whole)

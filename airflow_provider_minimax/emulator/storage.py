@@ -1,6 +1,6 @@
-"""The object storage that serves the clips: signed links, Range, If-Range, redirects. It asks for no key.
+"""The object storage that serves the clips: signed links, Range, If-Range, redirects. It needs no key.
 
-Like the real one it signs for GET only, so a HEAD request is refused with 403.
+Like the real one, its links are signed for GET only, so a HEAD request is refused with 403.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ STEP = "Step"
 
 
 class OutOfRangeError(Exception):
-    """No byte of the file lies in the range that was asked for."""
+    """The requested range is outside the file."""
 
 
 def file_id_in(name: str) -> str:
-    """The file id in the name of a stored object, such as ``900/output_aigc.mp4`` or ``backup/900/...``."""
+    """Return the file id in the name of an object, such as ``900/output_aigc.mp4`` or ``backup/900/...``."""
     return name.removeprefix(BACKUP).partition("/")[0]
 
 
 def download(
     request: Request, signer: LinkSigner, settings: Settings, job: Job | None, film_for_all: bytes | None
 ) -> Response:
-    """Answer a request for a stored object; ``film_for_all`` is what every clip shows, if it is not its own film."""
+    """Answer a request for an object; ``film_for_all`` is shown by every clip, unless it is None."""
     name = request.path_params["name"]
     try:
         if request.method != "GET":
@@ -118,7 +118,7 @@ def _is_same(condition: str | None, validators: Mapping[str, str]) -> bool:
 
 
 def range_of(header: str, size: int) -> tuple[int, int] | None:
-    """The half-open part that one range asks for; None where the header is to be ignored."""
+    """Return the requested part as a half-open range; None if the header must be ignored."""
     match = ONE_RANGE.fullmatch(header.strip())
     if match is None or match.groups() == ("", ""):
         return None

@@ -1,7 +1,7 @@
-"""A certificate made when the emulator starts, signed by an authority of its own.
+"""Makes a certificate when the emulator starts, signed by its own authority.
 
-An authority beside it, and not a certificate signed by itself, because some TLS libraries trust no server whose
-certificate is also an authority's. Nobody keeps the authority's key, so it can sign nothing else.
+It is not self-signed, because some TLS libraries do not trust a server whose certificate is also an authority's. The
+authority's key is not kept, so it can sign nothing else.
 """
 
 from __future__ import annotations

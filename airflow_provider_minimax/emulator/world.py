@@ -1,6 +1,6 @@
-"""All that changes while the emulator runs: settings, jobs, purchases, faults, and the journal of requests.
+"""The emulator's state: settings, jobs, purchases, faults, and the journal of requests.
 
-One object, touched only from the server's event loop, so nothing in here takes a lock.
+It is used only from the server's event loop, so it needs no locks.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from airflow_provider_minimax.emulator.callbacks import Update, report
 from airflow_provider_minimax.emulator.contract import Order, list_price
 from airflow_provider_minimax.emulator.contract_v2 import FileKind
 from airflow_provider_minimax.emulator.faults import Fault
-from airflow_provider_minimax.emulator.jobs import ENDS, Job, Sight, look_at
+from airflow_provider_minimax.emulator.jobs import ENDS, Job, Sight, poll
 from airflow_provider_minimax.emulator.links import Link
 from airflow_provider_minimax.emulator.refusals import UnknownTask
 from airflow_provider_minimax.emulator.settings import FOR_EVER, SEVEN_DAYS, Settings, State
 
 LONGEST_JOURNAL = 20_000
 MOST_REPORTS = 1_000
-"""How many jobs have their changes sent at once; those beyond are left out."""
+"""How many jobs can have their changes sent at once; further jobs send none."""
 DATA_URL = re.compile(r"data:[a-z]+/[a-z0-9.+-]+;base64,", re.ASCII)
 
 
@@ -46,15 +46,15 @@ class Upload:
     time: float = field(default_factory=time.time)
 
     def as_dict(self) -> dict[str, Any]:
-        """The file as the control endpoint shows it."""
+        """Return the upload as the control endpoint shows it."""
         return asdict(self)
 
 
 class World:
-    """The emulator's memory."""
+    """The emulator's state."""
 
     def __init__(self, settings: Settings, film: bytes | None = None) -> None:
-        self._settings_of_the_start, self._film_of_the_start = settings, film
+        self._initial_settings, self._initial_film = settings, film
         self.settings, self.film = settings, film
         self.jobs: dict[str, Job] = {}
         self.purchases: list[dict[str, Any]] = []
@@ -66,12 +66,12 @@ class World:
         self.on_purchase: Callable[[dict[str, Any]], None] = lambda purchase: None
         self._held: set[asyncio.Event] = set()
         self._reports: set[asyncio.Task[None]] = set()
-        # Ids grow from one run to the next, so that a receipt kept from yesterday never meets another job's id.
+        # Ids grow from one run to the next, so that an old receipt never has the id of a new job.
         self._numbers = itertools.count(time.time_ns() // 1_000_000 * 100)
 
     def reset(self) -> None:
-        """Back to the beginning: nothing made, nothing written down, the settings of the start."""
-        self.settings, self.film = self._settings_of_the_start, self._film_of_the_start
+        """Forget everything, and restore the initial settings."""
+        self.settings, self.film = self._initial_settings, self._initial_film
         for memory in (self.jobs, self.purchases, self.removals, self.uploads, self.faults, self.journal, self.pushes):
             memory.clear()
         for under_way in self._reports:
@@ -79,7 +79,7 @@ class World:
         self.release()
 
     def buy(self, platform: str, order: Order, shown_model: str, body: Mapping[str, Any]) -> Job:
-        """Make a job and write down that it was paid for."""
+        """Make a job and record the purchase."""
         number = next(self._numbers)
         task_id = str(uuid.uuid4()) if platform in ("vtrix", "novita") else str(number)
         job = Job(task_id, str(next(self._numbers)), platform, shown_model, order, self.settings)
@@ -103,7 +103,7 @@ class World:
         return job
 
     def report(self, url: str, job: Job, current: Callable[[], Update]) -> None:
-        """Send a job's changes to an address while everything else goes on."""
+        """Send a job's changes to an address, in the background."""
         if len(self._reports) < MOST_REPORTS:
 
             def note(status: str, answer: int | None) -> None:
@@ -122,25 +122,25 @@ class World:
             self._reports.add(task)
             task.add_done_callback(self._reports.discard)
 
-    def look(self, platform: str, task_id: str) -> Sight:
-        """What a query of this account sees of the task."""
-        return look_at(self.job_of(platform, task_id), self.settings)
+    def poll(self, platform: str, task_id: str) -> Sight:
+        """Return what a query of this account shows of a task, and count the query."""
+        return poll(self.job_of(platform, task_id), self.settings)
 
     def job_of(self, platform: str, task_id: str, api: str = "v1") -> Job:
-        """The job of this account that one of its APIs knows by this id."""
+        """Return the account's job with this id at one of the APIs."""
         job = self.jobs.get(task_id)
         if job is None or (job.platform, job.order.api) != (platform, api) or job.deleted:
             raise UnknownTask(f"task_id {task_id!r}")
         return job
 
     def move(self, job: Job, state: State, code: int | None = None) -> None:
-        """Put a job into a state in which it stays; one that is cancelled costs nothing."""
+        """Put a job into a state in which it stays; a cancelled job costs nothing."""
         job.pin(state, code)
         purchase = next(purchase for purchase in self.purchases if purchase["task_id"] == job.task_id)
         purchase["charged"] = state != "cancelled"
 
     def remove(self, job: Job) -> str:
-        """Cancel a job that has not begun, which then costs nothing, or delete the record of one that is over."""
+        """Cancel a job that has not started, which then costs nothing, or delete the record of one that has ended."""
         action = "deleted" if job.state() in ENDS else "cancelled"
         if action == "deleted":
             job.deleted = True
@@ -150,18 +150,18 @@ class World:
         return action
 
     def store(self, platform: str, filename: str, kind: FileKind, content: bytes) -> Upload:
-        """Keep in mind that an account uploaded a file; its content is forgotten."""
+        """Record an account's upload, without its content."""
         file_id, digest = str(next(self._numbers)), hashlib.sha256(content).hexdigest()[:16]
         upload = self.uploads[file_id] = Upload(file_id, platform, filename, kind, len(content), f"sha256:{digest}")
         return upload
 
     def uploads_of(self, platform: str) -> list[Upload]:
-        """What an account uploaded in the last seven days."""
+        """Return what an account uploaded in the last seven days."""
         since = time.time() - SEVEN_DAYS
         return [upload for upload in self.uploads.values() if upload.platform == platform and upload.time > since]
 
     def kind_of_file(self, platform: str, file_id: str) -> FileKind | None:
-        """What an account has under a file id: what it uploaded in the last seven days, or a clip that was made."""
+        """Return the kind of an account's file: an upload of the last seven days, or a finished clip."""
         own = {upload.file_id: upload for upload in self.uploads_of(platform)}
         if file_id in own:
             return own[file_id].kind
@@ -169,31 +169,31 @@ class World:
         return "video" if job is not None and job.platform == platform and job.state() == "success" else None
 
     def balance_left(self, platform: str) -> float | None:
-        """What is left of the account's balance, in its own currency; None: it is never used up."""
+        """Return what is left of the account's balance, in its own currency; None if it is unlimited."""
         if self.settings.balance is None:
             return None
         bought = [one["price"] for one in self.purchases if one["platform"] == platform and one["charged"]]
         return self.settings.balance - sum(_in_currency_of(platform, price) for price in bought)
 
     def can_pay(self, platform: str, order: Order) -> bool:
-        """Whether what is left of the balance covers the list price; an empty account buys nothing at all."""
+        """Return whether the balance covers the list price; an empty account can buy nothing."""
         left = self.balance_left(platform)
         return left is None or 0 < left >= _in_currency_of(platform, list_price(order))
 
     def job_of_file(self, file_id: str) -> Job | None:
-        """The job whose clip has this file id."""
+        """Return the job whose clip has this file id."""
         return next((job for job in self.jobs.values() if job.file_id == file_id), None)
 
     def job_named_in(self, words: Container[str]) -> Job | None:
-        """The job whose id, or whose file's id, is among these words."""
+        """Return the job whose id, or whose file's id, is among these words."""
         return next((job for job in self.jobs.values() if job.task_id in words or job.file_id in words), None)
 
     def replace_clips(self) -> None:
-        """From now on other files are behind the links, as if each clip had been made anew."""
+        """Put other files behind the links, as if each clip had been rendered again."""
         self.settings = self.settings.changed({"clip_rendition": self.settings.clip_rendition + 1})
 
     def take_fault(self, operation: str, platform: str | None, subject: str, link: Link | None) -> Fault | None:
-        """The fault that this request meets, counted down; None when it meets none."""
+        """Return the fault that applies to this request, and count it; None if there is none."""
         for fault in self.faults:
             if not fault.concerns(operation, platform, subject, link):
                 continue
@@ -208,7 +208,7 @@ class World:
         return None
 
     async def pause(self, seconds: float | None) -> None:
-        """Hold an answer for some seconds (None: as long as it takes) or until answers are released."""
+        """Wait for some seconds (None: without limit) or until held responses are released."""
         released = asyncio.Event()
         self._held.add(released)
         try:
@@ -219,13 +219,13 @@ class World:
             self._held.discard(released)
 
     def release(self) -> int:
-        """Let go all answers that are held now; says how many they were."""
+        """Release all held responses, and return how many they were."""
         for released in self._held:
             released.set()
         return len(self._held)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, as the control endpoint shows it."""
+        """Return everything, as the control endpoint shows it."""
         return {
             "settings": self.settings.model_dump(),
             "film_bytes": None if self.film is None else len(self.film),
@@ -246,7 +246,7 @@ def _in_currency_of(platform: str, price: Mapping[str, float] | None) -> float:
 
 
 def without_files(value: Any) -> Any:
-    """A request body with each data URL replaced by a short digest of the file in it."""
+    """Return a request body with each data URL replaced by a short digest of its file."""
     if isinstance(value, Mapping):
         return {name: without_files(part) for name, part in value.items()}
     if isinstance(value, list):

@@ -12,7 +12,7 @@ from airflow_provider_minimax.api.async_client import AsyncClient
 from airflow_provider_minimax.api.client import Client
 from airflow_provider_minimax.api.http.exchange import IN_FLIGHT, Endpoint
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
+from airflow_provider_minimax.api.redaction import described, harmless_cause
 from airflow_provider_minimax.api.versions import TaskVersions
 from airflow_provider_minimax.exceptions import MinimaxConfigurationError, MinimaxRequestError
 from airflow_provider_minimax.hooks.lookup import ConnectionLookup
@@ -34,7 +34,7 @@ class Clients:
 
     def __init__(self, hook: BaseHook, minimax_conn_id: str, account: Account | None = None) -> None:
         self.connection = ConnectionLookup(hook, minimax_conn_id, account)
-        self.versions = TaskVersions()
+        self._versions = TaskVersions()
         self._minimax_conn_id = minimax_conn_id
         self._client: Client | None = None
         self._async_client: AsyncClient | None = None
@@ -73,12 +73,11 @@ class Clients:
 
     def _open(self, kind: Callable[[Platform, Endpoint, TaskVersions], C], account: Account) -> C:
         try:
-            return kind(*account, self.versions)
+            return kind(*account, self._versions)
         except (ImportError, OSError, ValueError) as error:
             # A package, a file of certificates or a proxy that the environment names, and that cannot be used.
             raise MinimaxConfigurationError(
-                f"no HTTP client can be made for connection {self._minimax_conn_id!r}: "
-                + redact(f"{type(error).__name__}: {error}"),
+                f"no HTTP client can be made for connection {self._minimax_conn_id!r}: " + described(error),
                 hint="Check its extra fields proxy and verify, and SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables "
                 "in the environment of this process.",
             ) from harmless_cause(error)

@@ -57,7 +57,7 @@ class Extra(BaseModel):
     :param path_prefix: what comes between host and path, where a gateway differs from its platform's default.
     :param timeout: seconds to wait for an answer.
     :param max_retries: how often a request that may be repeated is repeated.
-    :param rate_limit_per_minute: how many clips may be submitted in a minute; unset: nobody waits for a turn.
+    :param rate_limit_per_minute: how many clips may be submitted in a minute; unset: no limit.
     :param proxy: URL of a proxy; unset leaves it to the environment.
     :param verify: whether to check certificates, or the path of a bundle of authorities.
     """

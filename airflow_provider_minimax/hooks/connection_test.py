@@ -10,13 +10,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple, TypeVar
 
-from airflow_provider_minimax.api.call_errors import NO_SUCH_CALL
 from airflow_provider_minimax.api.http.exchange import Endpoint
-from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.http.message import NO_SUCH_CALL, HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import excerpt
-from airflow_provider_minimax.api.redaction import redact, without_key
+from airflow_provider_minimax.api.redaction import described, without_key
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
@@ -26,7 +25,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.lookup import ConnectionLookup
 
-# No platform gives this id to a task. The look is free, and its answer shows whether the key was accepted.
+# No platform gives this id to a task. The status check is free, and its answer shows whether the key was accepted.
 _NO_TASK = "0"
 _TIMEOUT = 10.0
 _MODELS = {"v1": "Hailuo (API v1)", "v2": "H3 (API v2)"}
@@ -59,7 +58,7 @@ def test_connection(lookup: ConnectionLookup, minimax_conn_id: str) -> tuple[boo
         works, sentence = False, " ".join(filter(None, (f"{error.message}.", error.hint)))
     except Exception as error:
         # Any failure is an answer to the person who pressed the button.
-        works, sentence = False, redact(f"{type(error).__name__}: {error}")
+        works, sentence = False, described(error)
     sentence = sentence.replace(f"connection {minimax_conn_id!r}", "this connection")
     return works, without_key(sentence, lookup.account[1].api_key) if lookup.account else sentence
 
@@ -74,9 +73,8 @@ def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:
     :raises MinimaxConfigurationError: nothing can be sent with this connection in this environment.
     """
     where = endpoint.base_url
-    versions = [version for version in (platform, platform.newer) if version is not None]
     try:
-        found = [_found(version, endpoint) for version in versions]
+        found = [_found(version, endpoint) for version in platform.versions]
     except MinimaxConfigurationError:
         raise
     except MinimaxError as error:
@@ -164,7 +162,7 @@ def _send(endpoint: Endpoint, request: HttpRequest, read: Callable[[HttpReply], 
 
 
 def _what_is_left(platform: Platform, endpoint: Endpoint) -> str:
-    """Say what is left in the account, or nothing: a connection works whether that can be told or not."""
+    """Say what is left in the account, or nothing: a connection works whether that is known or not."""
     if platform.balance is None or platform.read_balance is None:
         return ""
     try:

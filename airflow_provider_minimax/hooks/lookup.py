@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
+from airflow_provider_minimax.api.redaction import described, harmless_cause
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxConfigurationError,
@@ -157,7 +157,7 @@ class ConnectionLookup:
                 "it is down, of which Airflow says the same",
                 hint=f"Add it in the UI (Admin, Connections), with `airflow connections add`, or as {variable}.",
             )
-        what = type(error).__name__ if _may_hold_the_key(error) else redact(f"{type(error).__name__}: {error}")
+        what = type(error).__name__ if _may_hold_the_key(error) else described(error)
         return MinimaxConnectionLookupError(f"connection {self._minimax_conn_id!r} could not be looked up ({what})")
 
 

@@ -18,19 +18,20 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_minimax.api import rules
 from airflow_provider_minimax.api.call_errors import about_task
 from airflow_provider_minimax.api.http.transport import Transport
+from airflow_provider_minimax.api.platforms.base import NO_TASKS
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
-from airflow_provider_minimax.arguments import (
-    at_least_one,
-    check_delivery,
-    check_overwrite,
-    checked_id,
-    one_of,
-    seconds,
-)
 from airflow_provider_minimax.hooks.clients import Clients
 from airflow_provider_minimax.hooks.connection_test import test_connection
 from airflow_provider_minimax.hooks.preparation import prepare, prepare_upload
+from airflow_provider_minimax.options import (
+    DeliveryOptions,
+    PurchaseOptions,
+    WaitOptions,
+    check_changed,
+    check_output_path,
+    checked_id,
+)
 from airflow_provider_minimax.purchases.unrecorded import bought
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.paths import AnyPath
 
 R = TypeVar("R", bound=PaidRequest)
-T = TypeVar("T")
 
 
 class MinimaxHook(BaseHook):
@@ -64,8 +64,6 @@ class MinimaxHook(BaseHook):
         super().__init__(**kwargs)
         self.minimax_conn_id = minimax_conn_id
         self.clients = Clients(self, minimax_conn_id)
-
-    # -- buying a clip -------------------------------------------------------------------------------------------------
 
     def prepare(self, request: R, *, validate: bool = True) -> R:
         """
@@ -110,12 +108,10 @@ class MinimaxHook(BaseHook):
 
     def _note_purchase(self, minimax_task_id: str, request: PaidRequest) -> str:
         bought(minimax_task_id)
-        platform, endpoint = self.clients.platform, self.clients.endpoint
-        self.clients.versions.remember(minimax_task_id, platform.for_request(request).api_version)
-        price = rules.list_price_at(request, endpoint)
+        price = self.list_price(request)
         self.log.info(
             "Bought at %s: MiniMax task %s, %s%s%s",
-            endpoint.platform,
+            self.clients.endpoint.platform,
             minimax_task_id,
             request.model,
             "" if request.task_type == "generation" else f" {request.task_type}",
@@ -142,28 +138,28 @@ class MinimaxHook(BaseHook):
         """
         Buy a clip once, wait for it and deliver it, with the same receipt as the operators: safe in a ``@task``.
 
-        A retry of the task goes on with what an earlier try bought, whatever that one died of. The context of the task
-        is found by itself. The wait holds the worker slot; ``MinimaxVideoGenerationOperator`` can wait without one.
-        Outside Airflow it works likewise: the receipt next to the output is found by the next call.
+        A retry of the task continues with what an earlier try bought, whatever ended that one. The task's context is
+        found automatically. The wait holds the worker slot; ``MinimaxVideoGenerationOperator`` can wait without one.
+        Outside Airflow it works the same way: the next call finds the receipt next to the output.
 
         .. seealso:: :doc:`/never-pay-twice`
 
         :param request: what to make: a :class:`~airflow_provider_minimax.api.request.VideoRequest`, or a
             ``RegenerationRequest``. What it carries may be paths, which are read here.
-        :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows; one that
+        :param output_path: where to deliver the clip: a path, or any URL that Airflow's object storage knows; one that
             ends with a slash is a folder, in which the clip gets a name made of the Airflow task's. Several calls in
             one Airflow task need a path each.
         :param overwrite: whether a file that is already there may be replaced: ``False``, ``True`` (every run buys
             another clip) or ``"changed"`` (a changed request does).
-        :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``.
+        :param check: how thoroughly to check the clip first: ``"none"``, ``"basic"`` or ``"full"``.
         :param preview: whether to make a poster frame and a contact sheet next to the clip.
-        :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"`` goes on
-            with it, ``"resubmit"`` buys another.
+        :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"``
+            continues with it, ``"resubmit"`` buys another.
         :param on_orphaned_intent: what to do if the answer to an earlier submission was lost: ``"fail"``,
             ``"resubmit"`` or ``"adopt"``.
         :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
             one a try; 1 or more.
-        :param poll_interval: seconds between status checks, more than 0; by default as such clips' times suggest.
+        :param poll_interval: seconds between status checks, more than 0; by default as long as such clips usually take.
         :param timeout: seconds until the wait ends, more than 0; the remote task keeps running and will be billed.
         :param cancel_on_timeout: whether to cancel the remote task then if it is still queued; H3 only.
         :param validate: whether to check the request before paying.
@@ -173,27 +169,21 @@ class MinimaxHook(BaseHook):
         :raises MinimaxReceiptError: the receipt cannot be read, or is that of another request; nothing was bought.
         :raises MinimaxSubmissionUnknownError: no usable answer came, now or in an earlier try, so a clip may have been
             bought.
-        :raises MinimaxError: what else went wrong, and what became of the money.
+        :raises MinimaxError: anything else; it says what was billed.
         """
-        from airflow_provider_minimax.purchases.generate import generate
-        from airflow_provider_minimax.purchases.options import PurchaseOptions
+        from airflow_provider_minimax.jobs.generate import generate
 
-        options = PurchaseOptions(
-            minimax_conn_id=self.minimax_conn_id,
-            output_path=output_path,
-            overwrite=check_overwrite(overwrite, output_path, durable=True),
-            check=check,
-            preview=preview,
-            on_clear=one_of("on_clear", on_clear, ("resubmit", "reuse")),
-            on_orphaned_intent=one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit", "adopt")),
-            max_submissions=at_least_one("max_submissions", max_submissions),
-            poll_interval=None if poll_interval is None else seconds("poll_interval", poll_interval),
-            timeout=seconds("timeout", timeout),
-            cancel_on_timeout=cancel_on_timeout,
+        purchase = PurchaseOptions(
+            on_clear=on_clear,
+            on_orphaned_intent=on_orphaned_intent,
+            max_submissions=max_submissions,
             validate=validate,
         )
-        check_delivery(check, preview, output_path, delivers=True)
-        return generate(self, request, options)
+        wait = WaitOptions(poll_interval=poll_interval, timeout=timeout, cancel_on_timeout=cancel_on_timeout)
+        delivery = DeliveryOptions(output_path=output_path, overwrite=overwrite, check=check, preview=preview)
+        check_output_path(output_path)
+        check_changed(delivery, purchase)
+        return generate(self, request, purchase=purchase, wait=wait, delivery=delivery)
 
     def list_price(
         self, request: PaidRequest, *, seconds: float | None = None, input_seconds: float | None = None
@@ -209,18 +199,8 @@ class MinimaxHook(BaseHook):
         """
         return rules.list_price_at(request, self.clients.endpoint, seconds, input_seconds)
 
-    # -- files that clips are made from --------------------------------------------------------------------------------
-
     def upload_files(self, request: R) -> R:
-        """
-        Upload what a request carries that is too large to travel inside it, where the platform takes uploads.
-
-        :meth:`submit` does so by itself. To keep a receipt, upload before it is written: an upload buys nothing.
-
-        :param request: the request, as :meth:`prepare` returns it.
-        :return: the request with addresses in the place of those files; itself if there are none.
-        :raises MinimaxError: an upload failed, by what to do about it; nothing was bought.
-        """
+        """Upload the large files of a request, as :meth:`submit` does by itself: see :meth:`.Client.upload_files`."""
         return self.clients.get().upload_files(request)
 
     async def aupload_files(self, request: R) -> R:
@@ -248,13 +228,7 @@ class MinimaxHook(BaseHook):
         return await client.upload(*await asyncio.to_thread(prepare_upload, client.platform, path, validate=validate))
 
     def list_files(self) -> tuple[UploadedFile, ...]:
-        """
-        List what was uploaded to the account for clips to be made from, the newest first. It costs nothing.
-
-        :return: the files that MiniMax has, each with its address; clips are not among them.
-        :raises MinimaxRequestError: the platform is a gateway.
-        :raises MinimaxError: the list could not be read, by what to do about it.
-        """
+        """List what was uploaded to the account, the newest first: see :meth:`.Client.list_files`."""
         return self.clients.get().list_files()
 
     async def alist_files(self) -> tuple[UploadedFile, ...]:
@@ -262,20 +236,12 @@ class MinimaxHook(BaseHook):
         return await (await self.clients.aget()).list_files()
 
     def delete_file(self, file: str) -> None:
-        """
-        Delete what was uploaded to the account. Requests that name it fail from then on; clips made from it stay.
-
-        :param file: its address, as :meth:`upload` returned it, or its id.
-        :raises MinimaxRequestError: it is neither, the account has no such upload, or the platform is a gateway.
-        :raises MinimaxError: whether it was deleted is not known; see :meth:`list_files`.
-        """
+        """Delete what was uploaded to the account, by its address or id: see :meth:`.Client.delete_file`."""
         self.clients.get().delete_file(file)
 
     async def adelete_file(self, file: str) -> None:
         """Do what :meth:`delete_file` does, on an event loop."""
         await (await self.clients.aget()).delete_file(file)
-
-    # -- remote tasks --------------------------------------------------------------------------------------------------
 
     def get_task(
         self,
@@ -285,19 +251,7 @@ class MinimaxHook(BaseHook):
         retries: int | None = None,
         within: float = math.inf,
     ) -> VideoTask:
-        """
-        Poll a remote task.
-
-        :param minimax_task_id: its id.
-        :param api_version: which version of MiniMax's API knows it: ``v1``, or ``v2`` for H3. Left out, that is found
-            out with one more request at most, and remembered for this id.
-        :param retries: how often to repeat a status check that failed; the connection's ``max_retries`` by default.
-        :param within: how many seconds all of that may take, however long the connection's ``timeout`` is.
-        :return: its state, and what is known of its clip.
-        :raises MinimaxTaskGoneError: the platform does not know the id.
-        :raises MinimaxRequestError: the platform has no such version.
-        :raises MinimaxError: the status check failed, by what to do about it.
-        """
+        """Poll a remote task: see :meth:`.Client.get_task`."""
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
             return self.clients.get().get_task(minimax_task_id, api_version, retries, within)
@@ -311,17 +265,9 @@ class MinimaxHook(BaseHook):
             return await (await self.clients.aget()).get_task(minimax_task_id, api_version, retries)
 
     async def aget_tasks(
-        self, minimax_task_ids: Sequence[str], *, api_version: str, known: Mapping[str, VideoTask]
+        self, minimax_task_ids: Sequence[str], *, api_version: str, known: Mapping[str, VideoTask] = NO_TASKS
     ) -> dict[str, VideoTask]:
-        """
-        Poll several remote tasks with one request, where :meth:`page_size` is more than 1.
-
-        :param minimax_task_ids: their ids, at most ``page_size``.
-        :param api_version: which version of MiniMax's API knows them.
-        :param known: tasks as they were last seen, by their ids; one that goes on as it did is returned as it is here.
-        :return: those that the platform says enough about, by their ids; the others have to be polled one by one.
-        :raises MinimaxError: the status check failed, by what to do about it.
-        """
+        """Poll several remote tasks with one request: see :meth:`.AsyncClient.get_tasks`."""
         return await (await self.clients.aget()).get_tasks(minimax_task_ids, api_version, known)
 
     def list_tasks(
@@ -333,32 +279,13 @@ class MinimaxHook(BaseHook):
         task_type: str = "generation",
         api_version: str = "v2",
     ) -> TaskPage:
-        """
-        List the account's remote tasks of the last seven days, on platforms that can.
-
-        :param model: of which model; all by default.
-        :param page: which page, from 1.
-        :param page_size: how many a page.
-        :param task_type: what the tasks are for: ``generation``, ``regeneration`` or ``h3_context_ir``.
-        :param api_version: of which version of MiniMax's API; ``v1`` has no list.
-        :return: the tasks of that page, and how many there are in all.
-        :raises MinimaxRequestError: the platform has no list.
-        """
+        """List the account's remote tasks of the last seven days: see :meth:`.Client.list_tasks`."""
         return self.clients.get().list_tasks(
             api_version, model=model, page=page, page_size=page_size, task_type=task_type
         )
 
     def cancel(self, minimax_task_id: str, *, api_version: str | None = None, within: float = math.inf) -> VideoTask:
-        """
-        Cancel a remote task that is still queued, which is free of charge; leave any other alone.
-
-        :param minimax_task_id: its id.
-        :param api_version: which version of MiniMax's API knows it; ``v1`` cannot cancel. Left out, that is found out.
-        :param within: how many seconds that may take, however long the connection's ``timeout`` is.
-        :return: the task as it is now; its state says whether it was cancelled, now or before.
-        :raises MinimaxRequestError: the platform cannot cancel, or the task began just now.
-        :raises MinimaxError: the status check before it or the cancellation failed, by what to do about it.
-        """
+        """Cancel a remote task that is still queued, free of charge: see :meth:`.Client.cancel`."""
         minimax_task_id = checked_id(minimax_task_id)
         with about_task(minimax_task_id):
             return self.clients.get().cancel(minimax_task_id, api_version, within)
@@ -369,17 +296,8 @@ class MinimaxHook(BaseHook):
         with about_task(minimax_task_id):
             return await (await self.clients.aget()).cancel(minimax_task_id, api_version)
 
-    # -- clips ---------------------------------------------------------------------------------------------------------
-
     def get_file(self, task: VideoTask) -> VideoFile:
-        """
-        Ask where a finished task's clip is; each call gives a fresh URL, which lives for about an hour.
-
-        :param task: the finished task, or any task with a ``file_id``.
-        :return: the clip's URL at the file host.
-        :raises MinimaxUnavailableError: the task has no clip, or not yet.
-        :raises MinimaxError: the call failed, by what to do about it.
-        """
+        """Ask for a fresh link to a finished task's clip: see :meth:`.Client.get_file`."""
         with about_task(task.minimax_task_id):
             return self.clients.get().get_file(task)
 
@@ -402,24 +320,17 @@ class MinimaxHook(BaseHook):
         :raises MinimaxDownloadError: the clip could not be fetched whole; the next call resumes where it broke off.
         :raises MinimaxStorageError: its destination cannot be read or written just now.
         """
-        from airflow_provider_minimax.delivery.deliver import DeliveryOptions, deliver_clip
+        from airflow_provider_minimax.delivery.deliver import deliver_clip
         from airflow_provider_minimax.delivery.destination import destination_of
         from airflow_provider_minimax.purchases.ledger import Ledger
 
         with about_task(task.minimax_task_id):
             place, no_receipt = destination_of(output_path, None), Ledger((), log=self.log)
-            return deliver_clip(self, task, place, no_receipt, None, DeliveryOptions(overwrite), log=self.log).facts
-
-    # -- the account ---------------------------------------------------------------------------------------------------
+            options = DeliveryOptions(output_path=output_path, overwrite=overwrite)
+            return deliver_clip(self, task, place, no_receipt, None, options, log=self.log).facts
 
     def get_balance(self) -> Balance:
-        """
-        Ask what is left in the account, which is free of charge. Best effort: the call is on no page of the API.
-
-        :return: the amounts, or what is left of the key's plan; ``None`` for what the platform does not report.
-        :raises MinimaxRequestError: the platform is a gateway, which cannot be asked.
-        :raises MinimaxError: the call failed, by what to do about it.
-        """
+        """Ask what is left in the account, free of charge: see :meth:`.Client.get_balance`."""
         return self.clients.get().get_balance()
 
     async def aget_balance(self) -> Balance:
@@ -437,12 +348,7 @@ class MinimaxHook(BaseHook):
         return self.clients.endpoint.rate_limit_per_minute
 
     def api_version(self, model: str) -> str:
-        """
-        Return which version of the API has a model here: ``v1`` or ``v2``.
-
-        :param model: the model's name.
-        :raises MinimaxRequestError: the platform is not known to have the version that sells the model.
-        """
+        """Return which version of the API has a model here, ``v1`` or ``v2``; raise MinimaxRequestError if none has."""
         return self.clients.platform.for_model(model).api_version
 
     def has_list(self, api_version: str) -> bool:
@@ -462,18 +368,12 @@ class MinimaxHook(BaseHook):
         """
         return test_connection(self.clients.connection, self.minimax_conn_id)
 
-    # -- the connection ------------------------------------------------------------------------------------------------
-
     def get_conn(self) -> Transport:
         """Return the transport to the connection's endpoint, opened at the first call."""
         return self.clients.get().transport
 
     def reload(self) -> bool:
-        """
-        Look the connection up again, for instance after its key was refused.
-
-        :return: whether anything in it changed; if so, the next request uses it.
-        """
+        """Look the connection up again, as after a refused key; return whether it changed, and use it from now on."""
         return self.clients.reload()
 
     async def areload(self) -> bool:

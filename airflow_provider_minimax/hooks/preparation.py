@@ -44,13 +44,13 @@ def prepare(platform: Platform, request: R, *, validate: bool, log: Any) -> R:
 
 def _check(version: Platform, request: PaidRequest, log: Any) -> None:
     own_names = frozenset(version.model_names.values())
-    findings = rules.check(request, model_name=version.official_model(request), own_names=own_names)
-    if problems := findings.problems + version.problems(request):
+    report = rules.validate(request, model_name=version.official_model(request), own_names=own_names)
+    if problems := report.problems + version.problems(request):
         raise invalid(problems, hint=UNCHECKED)
     if isinstance(request, VideoRequest):
         # What the platform has no name for is not sent unchecked either.
         version.own_model(request)
-    for warning in (*findings.warnings, *version.warnings(request)):
+    for warning in (*report.warnings, *version.warnings(request)):
         log.warning("%s", warning)
 
 

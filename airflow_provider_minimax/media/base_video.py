@@ -1,4 +1,4 @@
-"""Whether a clip can be made anew in 2K: only what ``MiniMax-H3`` made in 768P can, as its maker left it."""
+"""Whether a clip can be re-rendered in 2K: only unedited 768P clips of ``MiniMax-H3`` can."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from airflow_provider_minimax.api.catalogue import facts_of
 from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError
 from airflow_provider_minimax.media.decoder import facts_of_clip
 
-# Files tell the pictures a second as a fraction that need not be exact.
+# Files store the frame rate as a fraction, which may be slightly off.
 _FPS_TOLERANCE = 0.1
 
 
 def unfit_for_regeneration(file: BinaryIO) -> list[str]:
     """
-    Say what keeps a clip from being made anew.
+    Return why a clip cannot be re-rendered.
 
     :param file: the clip's file, open for reading; it stays open.
-    :return: one clause a rule that is broken: what it is, and what it must be. None if nothing is known against it.
+    :return: one clause for each broken rule: what the clip is, and what it must be. Empty if no broken rule is known.
     :raises ImportError: PyAV is not installed.
     """
     try:
@@ -32,12 +32,12 @@ def _broken_rules(clip: MediaFacts) -> Iterator[str]:
     if not clip.has_sound:
         yield "it has no sound track, and must have one"
     if clip.fps is not None and abs(clip.fps - rules["fps"]) > _FPS_TOLERANCE:
-        yield f"it has {clip.fps:g} pictures a second, and must have {rules['fps']}"
+        yield f"it has {clip.fps:g} frames per second, and must have {rules['fps']}"
     if clip.width is not None and clip.height is not None:
         yield from _wrong_sides(clip.width, clip.height, rules)
     least, most, step = rules["least_frames"], rules["most_frames"], rules["frames_step"]
     if clip.frames is not None and clip.frames not in range(least, most + 1, step):
-        yield f"it has {clip.frames} pictures, and must have from {least} to {most} in steps of {step}"
+        yield f"it has {clip.frames} frames, and must have from {least} to {most} in steps of {step}"
 
 
 def _wrong_sides(width: int, height: int, rules: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the sheets are drawn with: one look, one font that comes with Pillow, JPEG."""
+"""Draws the sheets: one style, the font that comes with Pillow, JPEG."""
 
 from __future__ import annotations
 
@@ -16,30 +16,35 @@ if TYPE_CHECKING:
 Box = tuple[int, int]
 
 BACKGROUND = "#14161b"
-MOUNT = "#1f232b"
+FRAME = "#1f232b"
 BRIGHT = "#f4f2ec"
 DIM = "#9aa1ad"
 ALARM = "#ff8f7a"
 MARGIN = 40
 
 _QUALITY = 88
-# By this comment a later picture knows which file it may replace.
+# A JPEG comment that marks files which may be replaced by a later picture.
 _MADE_BY = b"airflow-provider-minimax"
 _COMMENT_WITHIN = 512
-# In characters; a narrow one has 3 pixels.
+# In characters; the narrowest is 3 pixels wide.
 _LONGEST_LINE = 800
-# The font is drawn for ASCII; these are the others that it has and we use.
+# The font has ASCII and these.
 _ALSO_IN_FONT = "·…"
 
 
 def column_width(sheet: int, columns: int, gap: int) -> int:
-    """Return how wide a column is of so many on a sheet, with gaps between them."""
+    """Return the width of a column.
+
+    :param sheet: the width of the sheet.
+    :param columns: how many columns there are.
+    :param gap: between two columns.
+    """
     return (sheet - 2 * MARGIN - (columns - 1) * gap) // columns
 
 
 class Canvas:
     """
-    A picture in the making.
+    A picture to draw on.
 
     :param width: in pixels.
     :param height: in pixels.
@@ -51,16 +56,16 @@ class Canvas:
         self.image = Image.new("RGB", (width, height), BACKGROUND)
         self._pen = ImageDraw.Draw(self.image, "RGBA")
 
-    def mount(self, at: Box, size: Box) -> None:
+    def frame(self, at: Box, size: Box) -> None:
         """
-        Draw the place for pictures.
+        Draw the dark frame in which a clip's pictures are shown.
 
         :param at: its upper left corner.
         :param size: its width and height.
         """
-        self._pen.rounded_rectangle((*at, at[0] + size[0] - 1, at[1] + size[1] - 1), radius=6, fill=MOUNT)
+        self._pen.rounded_rectangle((*at, at[0] + size[0] - 1, at[1] + size[1] - 1), radius=6, fill=FRAME)
 
-    def show(self, picture: Image, at: Box) -> None:
+    def paste(self, picture: Image, at: Box) -> None:
         """
         Paste a picture.
 
@@ -71,24 +76,24 @@ class Canvas:
 
     def write(self, text: str, at: Box, width: int, size: int, colour: str) -> None:
         """
-        Write a line, cut to a width.
+        Write a line of text, shortened to a width.
 
-        :param text: the line; letters that the font lacks lose their accents or become question marks.
+        :param text: the line; characters that the font lacks lose their accents or become question marks.
         :param at: its upper left corner.
         :param width: how wide it may be.
         :param size: of the letters, in pixels.
         :param colour: of the letters.
         """
         font = _font(size)
-        # No line has room for more, and a text from outside may have any length.
+        # A text from outside may have any length, and measuring a very long one takes long.
         self._pen.text(at, _cut(_in_font(_shortened(text)), font, width), font=font, fill=colour)
 
     def label(self, text: str, at: Box, size: int) -> None:
         """
-        Write a few letters onto a picture, on a dark ground.
+        Write a few characters onto a picture, on a dark background.
 
-        :param text: the letters.
-        :param at: the ground's lower left corner.
+        :param text: the characters.
+        :param at: the background's lower left corner.
         :param size: of the letters, in pixels.
         """
         font = _font(size)
@@ -98,7 +103,7 @@ class Canvas:
         self._pen.text((at[0] + pad, at[1] - height // 2), text, font=font, fill=BRIGHT, anchor="lm")
 
     def as_jpeg(self) -> bytes:
-        """Return the picture's file."""
+        """Return the picture as a JPEG file."""
         return jpeg(self.image)
 
 
@@ -115,7 +120,7 @@ def jpeg(image: Image) -> bytes:
 
 def is_made_here(file: BinaryIO) -> bool:
     """
-    Say whether a file is a JPEG that :func:`jpeg` made.
+    Return whether a file is a JPEG that :func:`jpeg` made.
 
     :param file: the file, open at its beginning.
     """
@@ -128,13 +133,13 @@ def _font(size: int) -> FreeTypeFont:
     from PIL import ImageFont
 
     font = ImageFont.load_default(size=size)
-    assert isinstance(font, ImageFont.FreeTypeFont)  # noqa: S101 - it is, with a size
+    assert isinstance(font, ImageFont.FreeTypeFont)  # noqa: S101 - with a size, it is
     return font
 
 
 def has_letters_of(text: str) -> bool:
     """
-    Say whether a text can be read when it is written: whether it has no letters that the font lacks.
+    Return whether the font has all characters of a text.
 
     :param text: the text.
     """
@@ -152,7 +157,7 @@ def _in_font(text: str) -> str:
 
 
 def _cut(text: str, font: FreeTypeFont, width: int) -> str:
-    """Cut a text in its middle: names of files differ at their ends."""
+    """Shorten a text in its middle: file names differ at their ends."""
     text = _shortened(text)
     if font.getlength(text) <= width:
         return text

@@ -1,4 +1,4 @@
-"""Whether a clip is what was bought."""
+"""Checks whether a clip is what was asked for."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 def ensure_available(field: str, value: str) -> None:
     """
-    Make sure, before anything is bought, that clips can be looked at here.
+    Make sure that this worker has the packages that decode clips, before anything is bought.
 
-    :param field: the parameter that asks for it.
-    :param value: what was given.
+    :param field: the parameter that needs them, for the error.
+    :param value: its value.
     :raises MinimaxRequestError: PyAV or Pillow is not installed.
     """
     missing = [name for module, name in (("av", "PyAV"), ("PIL", "Pillow")) if find_spec(module) is None]
@@ -35,25 +35,25 @@ def ensure_available(field: str, value: str) -> None:
         )
 
 
-def check_clip(file: Path | BinaryIO, level: Level, wanted: ExpectedClip) -> MediaFacts | None:
+def check_clip(file: Path | BinaryIO, level: Level, expected: ExpectedClip) -> MediaFacts | None:
     """
     Check whether a clip is what was asked for.
 
     :param file: a path, or a file open for reading that can seek; it stays open.
-    :param level: ``basic``: it opens, its first and last picture can be decoded, and size, length and ratio are
-        what was asked for. ``full``: also every picture can be decoded, they are not all black, and not all the same.
-    :param wanted: what was asked for.
-    :return: what the file says of itself; ``None`` if the check came to no end within 60 s, 4 GB of memory, or the life
-        of its process, which a warning says.
-    :raises MinimaxClipRejectedError: it is not, with all reasons.
+    :param level: ``basic``: it opens, its first and last frame can be decoded, and size, length and ratio are
+        what was asked for. ``full``: also every frame can be decoded, not all are black, and not all are the same.
+    :param expected: what was asked for.
+    :return: what the file says about itself; ``None``, with a warning, if the decoder took more than 60 s or 4 GB of
+        memory, or crashed.
+    :raises MinimaxClipRejectedError: it is not what was asked for; the message lists all reasons.
     :raises OSError: the file itself cannot be read.
     """
     try:
-        found, _ = decode("examine", file, level=level, wanted=asdict(wanted))
+        found, _ = decode("examine", file, level=level, expected=asdict(expected))
     except UnreadableClipError as error:
         raise _rejected([str(error)]) from None
     except DecoderFailedError as error:
-        log.warning("The clip is unchecked: %s.", error)
+        log.warning("The clip could not be checked: %s.", error)
         return None
     for what, why in found["not_compared"]:
         log.warning("The clip's %s cannot be compared with what was asked for: %s.", what, why)

@@ -1,7 +1,7 @@
 """
-A clip, opened with PyAV (the extra ``media``).
+Opens a clip with PyAV (the extra ``media``).
 
-What is in the file decides nothing but pictures: it is read as MP4 whatever it says of itself, and only through the
+A hostile file can affect nothing but its own frames: it is read as MP4 whatever it claims to be, and only through the
 file object, so no playlist or reference in it can lead to another file or host.
 """
 
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The longest clips have some 400. A file with more is not what was bought, and decoding it would take minutes.
+# The longest clips have some 400. A file with more than this is not what was bought, and would take minutes to decode.
 MOST_FRAMES = 10_000
-# Twice those of 8K; decoded, 100 MB each.
+# In a frame. Twice those of 8K; a decoded frame takes 100 MB.
 _MOST_PIXELS = 2**26
-# Of pixels, seconds, pictures or pictures a second.
+# No number of pixels, seconds, frames or frames per second makes sense beyond this.
 _BEYOND_SENSE = 2**31
 
 
 class UnreadableClipError(Exception):
-    """The file is no clip that can be played; says why in a few words."""
+    """The file cannot be played; the message says why in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
     """
-    What a clip's file says of itself; ``None`` where it does not say, or nothing that makes sense.
+    What a clip's file says about itself; ``None`` for values that are missing or make no sense.
 
     :param width: in pixels.
     :param height: in pixels.
     :param duration: in seconds.
-    :param frames: how many pictures there are.
-    :param fps: pictures a second, on average.
-    :param codec: of the pictures, e.g. ``h264``.
+    :param frames: how many frames there are.
+    :param fps: frames per second, on average.
+    :param codec: of the video, such as ``h264``.
     :param has_sound: whether there is a sound track.
     """
 
@@ -63,11 +63,11 @@ class MediaFacts:
 @dataclass(frozen=True, slots=True)
 class OpenClip:
     """
-    A clip whose file is open.
+    An open clip.
 
     :param container: PyAV's reader.
-    :param stream: the pictures.
-    :param facts: what the file says of itself.
+    :param stream: the video track.
+    :param facts: what the file says about itself.
     """
 
     container: InputContainer
@@ -75,11 +75,11 @@ class OpenClip:
     facts: MediaFacts
 
     def shown_ratio(self) -> float | None:
-        """Return width to height of the pictures, whose pixels need not be square; ``None`` if unknown."""
-        return _said(lambda: self.facts.width / self.facts.height * float(self.stream.sample_aspect_ratio or 1))  # type: ignore[operator]
+        """Return width divided by height as players show it (pixels need not be square); ``None`` if unknown."""
+        return _plausible(lambda: self.facts.width / self.facts.height * float(self.stream.sample_aspect_ratio or 1))  # type: ignore[operator]
 
-    def is_turned(self) -> bool:
-        """Whether players show the pictures turned by a quarter; goes back to the beginning to find out."""
+    def is_rotated(self) -> bool:
+        """Return whether players rotate the frames by 90 degrees. Seeks to the beginning."""
         with suppress(Exception):
             self.container.seek(0)
             return next(self.container.decode(self.stream)).rotation % 180 == 90
@@ -87,22 +87,22 @@ class OpenClip:
 
     def frames(self) -> Iterator[VideoFrame]:
         """
-        Decode the pictures, from where the file is.
+        Decode the frames, from the current position.
 
         :raises UnreadableClipError: there are too many of them.
         """
         for number, frame in enumerate(self.container.decode(self.stream)):
             if number >= MOST_FRAMES:
-                raise UnreadableClipError(f"it has more than {MOST_FRAMES} pictures")
+                raise UnreadableClipError(f"it has more than {MOST_FRAMES} frames")
             yield frame
 
     def frames_at(self, times: Sequence[float]) -> Iterator[VideoFrame]:
         """
-        Read the pictures at some times, in one pass.
+        Decode the frames at some times, in one pass.
 
-        :param times: in seconds, ascending; after the end, the last picture stands for all that is missing.
-        :return: as many pictures as times.
-        :raises UnreadableClipError: there is no picture at all.
+        :param times: in seconds, ascending; for times after the end, the last frame is repeated.
+        :return: one frame for each time.
+        :raises UnreadableClipError: there are no frames.
         """
         waiting = list(times)
         frame = None
@@ -113,7 +113,7 @@ class OpenClip:
             if not waiting:
                 return
         if frame is None:
-            raise UnreadableClipError("it has no pictures")
+            raise UnreadableClipError("it has no frames")
         for _ in waiting:
             yield frame
 
@@ -121,10 +121,10 @@ class OpenClip:
 @contextmanager
 def opened(file: BinaryIO) -> Iterator[OpenClip]:
     """
-    Open a clip; errors of PyAV, while it is open too, become ours, whatever they are.
+    Open a clip. All errors of PyAV become ours, also while the clip is open.
 
     :param file: a file open for reading that can seek; it stays open.
-    :raises UnreadableClipError: the file is no MP4, has not exactly one track of pictures, or cannot be decoded.
+    :raises UnreadableClipError: the file is not an MP4, does not have exactly one video track, or cannot be decoded.
     :raises MemoryError: there is not enough memory to decode it.
     :raises OSError: the file itself cannot be read.
     """
@@ -132,12 +132,12 @@ def opened(file: BinaryIO) -> Iterator[OpenClip]:
 
     file.seek(0)
     try:
-        # What a file says of its title or author is nobody's concern here, and need not be UTF-8.
+        # Title and author are not needed, and may not be UTF-8.
         with av.open(
             file, mode="r", format="mp4", metadata_errors="replace", options={"max_pixels": str(_MOST_PIXELS)}
         ) as container:
-            stream = _pictures(container)
-            # Several slices at once, not several frames: no more pictures in memory, and quicker on clips this short.
+            stream = _video_track(container)
+            # Decode slices in parallel, not frames: keeps one frame in memory, and is faster for clips this short.
             stream.thread_type = "SLICE"
             stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
             facts = _facts(container, stream)
@@ -150,56 +150,56 @@ def opened(file: BinaryIO) -> Iterator[OpenClip]:
             raise MemoryError from error
         raise UnreadableClipError(f"it cannot be decoded ({error.strerror or type(error).__name__})") from error
     except OSError as error:
-        # A place in a file that cannot be is what the clip names, and no trouble of the storage.
+        # The clip refers to an impossible offset; the storage is not at fault.
         if error.errno == errno.EINVAL:
-            raise UnreadableClipError("it cannot be decoded (it refers to a place before its beginning)") from error
+            raise UnreadableClipError("it cannot be decoded (it refers to an offset before its beginning)") from error
         raise
     except Exception as error:
-        # PyAV was made for sound files, and stumbles over others in ways of its own.
+        # PyAV expects valid files, and fails on others with all kinds of exceptions.
         raise UnreadableClipError(f"it cannot be decoded ({type(error).__name__}: {error})") from error
 
 
-def _pictures(container: InputContainer) -> VideoStream:
+def _video_track(container: InputContainer) -> VideoStream:
     from av.stream import Disposition
 
-    # A cover is a track of one picture, and no part of the film.
-    films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    if len(films) != 1:
-        raise UnreadableClipError(f"it has {len(films) or 'no'} tracks of pictures")
-    # PyAV has no codec to offer where FFmpeg knows none.
-    if films[0].codec_context is None:
-        raise UnreadableClipError("it cannot be decoded (FFmpeg has no decoder for its pictures here)")
-    return films[0]
+    # A cover is stored as a video track of one picture.
+    tracks = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if len(tracks) != 1:
+        raise UnreadableClipError(f"it has {len(tracks) or 'no'} video tracks")
+    # PyAV has no codec context if FFmpeg has no decoder.
+    if tracks[0].codec_context is None:
+        raise UnreadableClipError("it cannot be decoded (FFmpeg has no decoder for its video here)")
+    return tracks[0]
 
 
 def _check_bounds(facts: MediaFacts) -> None:
     if facts.width is not None and facts.height is not None and facts.width * facts.height > _MOST_PIXELS:
-        raise UnreadableClipError(f"its pictures are {facts.width}x{facts.height} pixels large")
+        raise UnreadableClipError(f"its frames have {facts.width}x{facts.height} pixels")
     if facts.frames is not None and facts.frames > MOST_FRAMES:
-        raise UnreadableClipError(f"it has {facts.frames} pictures, more than {MOST_FRAMES}")
+        raise UnreadableClipError(f"it has {facts.frames} frames, more than {MOST_FRAMES}")
 
 
 def _facts(container: InputContainer, stream: VideoStream) -> MediaFacts:
-    duration = _said(lambda: float(stream.duration * stream.time_base))  # type: ignore[operator]
+    duration = _plausible(lambda: float(stream.duration * stream.time_base))  # type: ignore[operator]
     if duration is None:
-        duration = _said(lambda: container.duration / 1_000_000)  # type: ignore[operator]
-    fps = _said(lambda: float(stream.average_rate or stream.guessed_rate))  # type: ignore[arg-type]
-    frames = _said(lambda: stream.frames)
+        duration = _plausible(lambda: container.duration / 1_000_000)  # type: ignore[operator]
+    fps = _plausible(lambda: float(stream.average_rate or stream.guessed_rate))  # type: ignore[arg-type]
+    frames = _plausible(lambda: stream.frames)
     if frames is None and duration is not None and fps is not None:
-        frames = _said(lambda: round(duration * fps))
+        frames = _plausible(lambda: round(duration * fps))
     return MediaFacts(
-        width=_said(lambda: stream.width),
-        height=_said(lambda: stream.height),
-        duration=_said(lambda: round(duration, 3)),  # type: ignore[arg-type]
+        width=_plausible(lambda: stream.width),
+        height=_plausible(lambda: stream.height),
+        duration=_plausible(lambda: round(duration, 3)),  # type: ignore[arg-type]
         frames=frames,
-        fps=_said(lambda: round(fps, 3)),  # type: ignore[arg-type]
-        codec=_said(lambda: stream.codec_context.name),
+        fps=_plausible(lambda: round(fps, 3)),  # type: ignore[arg-type]
+        codec=_plausible(lambda: stream.codec_context.name),
         has_sound=bool(container.streams.audio),
     )
 
 
-def _said(read: Callable[[], T]) -> T | None:
-    """Return what the file says, and nothing if reading that fails or makes no sense: a fact is no reason to refuse."""
+def _plausible(read: Callable[[], T]) -> T | None:
+    """Return a value that the file states, or None if it cannot be read or makes no sense; that rejects no clip."""
     with suppress(Exception):
         value = read()
         if not isinstance(value, int | float) or 0 < value < _BEYOND_SENSE:
@@ -207,13 +207,13 @@ def _said(read: Callable[[], T]) -> T | None:
     return None
 
 
-def picture_of(frame: VideoFrame, size: tuple[int, int], mode: Literal["RGB", "L"]) -> Image:
+def picture_from(frame: VideoFrame, size: tuple[int, int], mode: Literal["RGB", "L"]) -> Image:
     """
-    Return a frame as a picture of another size.
+    Return a frame as a picture, scaled.
 
     :param frame: the frame.
     :param size: width and height in pixels.
-    :param mode: Pillow's: colours, or grey levels.
+    :param mode: Pillow's name of colours, or of grey levels.
     """
     from PIL import Image
 

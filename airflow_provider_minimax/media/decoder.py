@@ -1,9 +1,9 @@
 """
-Clips are decoded in a process of its own, which may take neither long nor much, and whose death is nobody else's.
+Decodes clips in a separate process, with limits on time and memory, whose crash harms no other process.
 
-What comes from outside goes through half a million lines of C. A film can be made to decode for days, to fill the
-memory, or to crash its reader; none of that may happen to the process that is about to deliver a clip that was paid
-for. The decoder is started when it is first needed, serves one clip at a time, and ends when it has nothing to do.
+Clips come from outside and go through half a million lines of C. A file can be made to decode for days, to fill the
+memory, or to crash its reader; none of that may happen to the process that is about to deliver a paid clip. The decoder
+process starts when it is first needed, handles one clip at a time, and exits when it is idle.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from typing import Any, BinaryIO
 from airflow_provider_minimax.media.clip import MediaFacts, UnreadableClipError
 
 LONGEST = 60.0
-"""Seconds until a clip counts as one that cannot be decoded; any that was bought takes one or two."""
+"""Seconds after which decoding is stopped; a normal clip takes one or two."""
 
 _LENGTHS = struct.Struct(">II")
 _LARGEST_HEAD = 1024**2
-# Of a picture that comes back.
+# Of a picture in an answer.
 _LARGEST_CONTENT = 64 * 1024**2
-# Of a clip that has to be copied here first.
+# Of a clip that must be copied to this machine first.
 _LARGEST_CLIP = 1024**3
 _BLOCK = 1024**2
 _PROGRAM = (
@@ -44,19 +44,19 @@ _PROGRAM = (
 
 
 class DecoderFailedError(Exception):
-    """The decoder did not get to an end with a clip; says why in a few words. It need not be the clip's fault."""
+    """The decoder could not process a clip, which need not be the clip's fault; the message says why in a few words."""
 
 
 def decode(task: str, file: Path | BinaryIO, **options: Any) -> tuple[Any, bytes]:
     """
-    Have something done with a clip.
+    Run a task on a clip in the decoder process.
 
-    :param task: what, by its name in ``decoder_main.py``.
+    :param task: its name in ``decoder_main.py``.
     :param file: a path, or a file open for reading that can seek; it stays open.
-    :param options: what the task needs to know besides, as plain JSON values.
-    :return: a plain JSON value, and bytes.
+    :param options: the task's other arguments, plain JSON values.
+    :return: the task's result: a plain JSON value, and bytes.
     :raises UnreadableClipError: the clip cannot be decoded.
-    :raises DecoderFailedError: it took too long or too much, or the decoder crashed or cannot be started.
+    :raises DecoderFailedError: it took too much time or memory, or the decoder crashed or cannot be started.
     :raises OSError: the file itself cannot be read.
     """
     with _descriptor_of(file) as descriptor, _lock:
@@ -72,11 +72,11 @@ def decode(task: str, file: Path | BinaryIO, **options: Any) -> tuple[Any, bytes
 
 def facts_of_clip(file: Path | BinaryIO) -> MediaFacts:
     """
-    Return what a clip's file says of itself.
+    Return what a clip's file says about itself.
 
     :param file: a path, or a file open for reading that can seek; it stays open.
     :raises ImportError: PyAV is not installed.
-    :raises UnreadableClipError: the clip cannot be decoded here, whatever the reason.
+    :raises UnreadableClipError: the clip cannot be decoded here, for any reason.
     :raises OSError: the file itself cannot be read.
     """
     if sys.modules.get("av", ...) is None or find_spec("av") is None:
@@ -88,7 +88,7 @@ def facts_of_clip(file: Path | BinaryIO) -> MediaFacts:
 
 
 class _Decoder:
-    """The process, while it runs."""
+    """A running decoder process."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -100,7 +100,7 @@ class _Decoder:
             self._process = subprocess.Popen(  # noqa: S603 - nothing in it is from outside
                 [sys.executable, "-I", "-c", _PROGRAM, path, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
-                # Threads with a heap each would use up the memory that it may have.
+                # Separate heaps for each thread would use up its memory limit.
                 env={**os.environ, "MALLOC_ARENA_MAX": "2"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -110,7 +110,7 @@ class _Decoder:
         self.connection = ours
 
     def ask(self, descriptor: int, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Send a file with a request; what comes back is believed no further than it must be."""
+        """Send a file with a request, and return the answer, whose size is limited: the decoder may be under attack."""
         ends_at = time.monotonic() + LONGEST
         text = json.dumps(request).encode()
         self.connection.settimeout(LONGEST)
@@ -118,7 +118,7 @@ class _Decoder:
         self.connection.sendall(struct.pack(">I", len(text)) + text)
         head, content = _LENGTHS.unpack(self._read(_LENGTHS.size, ends_at))
         if head > _LARGEST_HEAD or content > _LARGEST_CONTENT:
-            raise DecoderFailedError("its decoder answered with far too much")
+            raise DecoderFailedError("its decoder sent too long an answer")
         answer = json.loads(self._read(head, ends_at))
         self.is_fresh = False
         return answer, self._read(content, ends_at)
@@ -134,12 +134,12 @@ class _Decoder:
         return bytes(content)
 
     def end(self) -> str:
-        """End the process, and say how it ended if it did so before."""
+        """End the process. If it had ended before, return how."""
         self.connection.close()
         if self.pid != os.getpid():
             return ""
         with suppress(subprocess.TimeoutExpired):
-            # What closed its side is on its way out.
+            # A process that closed its socket is about to exit.
             self._process.wait(0.2)
         code = self._process.poll()
         self._process.kill()
@@ -164,14 +164,14 @@ def _ask(descriptor: int, request: dict[str, Any]) -> tuple[dict[str, Any], byte
             return decoder.ask(descriptor, request)
         except TimeoutError:
             _end()
-            raise DecoderFailedError(f"its pictures cannot be decoded within {LONGEST:g} s") from None
+            raise DecoderFailedError(f"decoding took more than {LONGEST:g} s") from None
         except (EOFError, ConnectionError):
             how = _end()
-            # One that had nothing to do for a while may just have ended.
+            # An idle decoder may just have exited; only a fresh one that ends is a failure.
             if decoder.is_fresh:
-                raise DecoderFailedError(f"its decoder ended early ({how or 'without a word'})") from None
+                raise DecoderFailedError(f"its decoder ended early ({how or 'for an unknown reason'})") from None
         except BaseException:
-            # Half an answer may be left in the line.
+            # The rest of an answer may still be in the socket.
             _end()
             raise
 
@@ -185,7 +185,7 @@ def _end() -> str:
 
 @contextmanager
 def _descriptor_of(file: Path | BinaryIO) -> Iterator[int]:
-    """Give a descriptor of the file, or of a copy where it is on no disk of this machine."""
+    """Yield a descriptor of the file, or of a copy if it is not on a disk of this machine."""
     if isinstance(file, Path):
         with file.open("rb") as opened:
             yield opened.fileno()

@@ -1,8 +1,8 @@
 """
-The process that decodes clips: it is sent a file and what to do with it, and answers; see ``decoder.py``.
+The process that decodes clips: it receives a file and a task, and answers; see ``decoder.py``.
 
-It has neither Airflow nor our errors, so it starts in a fraction of a second. It ends with whoever started it, or when
-nothing was asked of it for a while.
+It imports neither Airflow nor our errors, so it starts in a fraction of a second. It exits when the process that
+started it is gone, or after a while without requests.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from airflow_provider_minimax.media.clip import UnreadableClipError, opened
 from airflow_provider_minimax.media.examine import ExpectedClip, examine
 
 IDLE_TIME = 10.0
-# A clip of 4K takes half of it.
+# A 4K clip takes half of it.
 MEMORY = 4 * 1024**3
-# Whoever asks gives up long before; this is for when nobody is left to do so.
+# The other process stops waiting long before; this limit is for when that process is dead.
 _LONGEST_TASK = 120
 _MOST_PROCESSORS = 4
 LENGTHS = struct.Struct(">II")
 
 
-def _examine(file: BinaryIO, level: Any, wanted: dict[str, Any]) -> tuple[Any, bytes]:
-    return asdict(examine(file, level, ExpectedClip(**wanted))), b""
+def _examine(file: BinaryIO, level: Any, expected: dict[str, Any]) -> tuple[Any, bytes]:
+    return asdict(examine(file, level, ExpectedClip(**expected))), b""
 
 
 def _facts(file: BinaryIO) -> tuple[Any, bytes]:
@@ -50,8 +50,8 @@ def _contact_sheet(file: BinaryIO, name: str, model: str | None) -> tuple[Any, b
     return None, draw.contact_sheet(file, name, model)
 
 
-def _place(file: BinaryIO, size: tuple[int, int], four: bool) -> tuple[Any, bytes]:
-    picture, words = draw.place(file, (size[0], size[1]), four=four)
+def _sheet_item(file: BinaryIO, size: tuple[int, int], four: bool) -> tuple[Any, bytes]:
+    picture, words = draw.sheet_item(file, (size[0], size[1]), four=four)
     return words, picture
 
 
@@ -60,12 +60,12 @@ _TASKS: dict[str, Callable[..., tuple[Any, bytes]]] = {
     "facts": _facts,
     "poster": _poster,
     "contact_sheet": _contact_sheet,
-    "place": _place,
+    "sheet_item": _sheet_item,
 }
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer until the other side is gone or silent."""
+    """Answer requests until the other side is gone or silent."""
     connection.settimeout(IDLE_TIME)
     while True:
         _, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
@@ -106,15 +106,19 @@ def _read(connection: socket.socket, length: int) -> bytes:
 
 
 def main(descriptor: int) -> None:
-    """Serve the socket that this process was started with."""
-    # FFmpeg has as many threads as there are processors, and each takes of the memory.
+    """
+    Serve the socket that this process was started with.
+
+    :param descriptor: the socket's file descriptor.
+    """
+    # FFmpeg starts a thread for each processor, and each takes memory.
     with suppress(AttributeError, OSError):
         processors = os.sched_getaffinity(0)
         os.sched_setaffinity(0, random.sample(sorted(processors), min(_MOST_PROCESSORS, len(processors))))
-    # Loaded before the limits, which are for what a clip makes them do.
+    # Imported before the limits are set, which are meant for decoding.
     for module in ("av", "PIL.Image", "PIL.ImageFont"):
         import_module(module)
-    # Where there are no such limits, the one on time remains.
+    # On systems without this limit, the time limit remains.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):

@@ -1,7 +1,7 @@
 """
-Pictures of a clip, in the process that decodes it: a poster, a sheet of one clip, and its place on a sheet of many.
+Draws a clip in the decoder process: a poster, a contact sheet, and its frame on a sheet of many clips.
 
-Its pictures are shrunk as they are decoded, so memory grows with the sheet alone.
+Frames are scaled down as they are decoded, so memory depends on the size of the sheet only.
 """
 
 from __future__ import annotations
@@ -9,26 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_minimax.media.canvas import BRIGHT, DIM, MARGIN, Box, Canvas, column_width, jpeg
-from airflow_provider_minimax.media.clip import MediaFacts, OpenClip, UnreadableClipError, opened, picture_of
+from airflow_provider_minimax.media.clip import MediaFacts, OpenClip, UnreadableClipError, opened, picture_from
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _POSTER: Box = (1280, 1280)
-# Among so many pictures the poster is chosen.
+# The poster is chosen among so many frames.
 _CANDIDATES = 7
 
 _SHEET_WIDTH = 1600
 _SHEET_FRAMES = 12
 _SHEET_GAP = 12
-# How many times as high as wide a picture's place is at most. What the API takes ends at 2:5; what a file may be, ends
-# beyond what a JPEG can hold.
+# A picture is at most so many times as high as wide. The API's ratios end at 2:5, but a file may have any.
 _SHEET_HIGHEST = 2.5
 
 
 def poster(file: BinaryIO) -> bytes:
     """
-    Draw one telling picture of a clip, as :func:`~airflow_provider_minimax.media.preview.poster` says.
+    Draw one picture of a clip, as :func:`~airflow_provider_minimax.media.preview.poster` says.
 
     :param file: a file open for reading that can seek.
     :raises UnreadableClipError: the clip cannot be decoded.
@@ -62,26 +61,26 @@ def contact_sheet(file: BinaryIO, name: str, model: str | None) -> bytes:
             row, column = divmod(number, columns)
             left = MARGIN + column * (width + _SHEET_GAP) + (width - size[0]) // 2
             at = (left, top + row * (size[1] + _SHEET_GAP))
-            canvas.show(picture_of(frame, size, "RGB"), at)
+            canvas.paste(picture_from(frame, size, "RGB"), at)
             canvas.label(f"{frame.time or 0:.1f} s", (at[0], at[1] + size[1]), 18)
     return canvas.as_jpeg()
 
 
-def place(file: BinaryIO, size: Box, *, four: bool) -> tuple[bytes, str]:
+def sheet_item(file: BinaryIO, size: Box, *, four: bool) -> tuple[bytes, str]:
     """
-    Draw a clip's place on a sheet of many.
+    Draw a clip's frame on a sheet of many clips.
 
     :param file: a file open for reading that can seek.
-    :param size: the width and height of the place.
+    :param size: the width and height of the frame.
     :param four: whether there is room for four pictures; otherwise there is one, chosen as for a poster.
-    :return: three bytes a pixel, and the size and length of the clip in words.
+    :return: three bytes for each pixel, and the size and length of the clip in words.
     :raises UnreadableClipError: the clip cannot be decoded.
     :raises OSError: the file itself cannot be read.
     """
     canvas = Canvas(*size)
-    canvas.mount((0, 0), size)
+    canvas.frame((0, 0), size)
     with opened(file) as clip:
-        (_hang_four if four else _hang_one)(canvas, clip, size)
+        (_draw_four if four else _draw_one)(canvas, clip, size)
         return canvas.image.tobytes(), _size_and_length(clip.facts)
 
 
@@ -97,12 +96,12 @@ def _is_wide(facts: MediaFacts) -> bool:
 
 def _sides(facts: MediaFacts) -> Box:
     if facts.width is None or facts.height is None:
-        raise UnreadableClipError("it does not say how large its pictures are")
+        raise UnreadableClipError("it does not say how large its frames are")
     return facts.width, facts.height
 
 
 def _spread(facts: MediaFacts, count: int) -> list[float]:
-    """The middles of so many equal parts: the very first picture is often black, the very last often a fade."""
+    """Return the middles of equal parts: the first frame is often black, the last often part of a fade."""
     return [(number + 0.5) * (facts.duration or 0.0) / count for number in range(count)]
 
 
@@ -115,24 +114,24 @@ def _fitted(facts: MediaFacts, within: Box, *, enlarge: bool = False) -> Box:
 
 def _most_telling(clip: OpenClip, within: Box) -> Image:
     size = _fitted(clip.facts, within)
-    pictures = (picture_of(frame, size, "RGB") for frame in clip.frames_at(_spread(clip.facts, _CANDIDATES)))
+    pictures = (picture_from(frame, size, "RGB") for frame in clip.frames_at(_spread(clip.facts, _CANDIDATES)))
     return max(pictures, key=lambda picture: picture.convert("L").entropy())
 
 
-def _hang_one(canvas: Canvas, clip: OpenClip, place: Box) -> None:
-    picture = _most_telling(clip, place)
-    canvas.show(picture, ((place[0] - picture.width) // 2, (place[1] - picture.height) // 2))
+def _draw_one(canvas: Canvas, clip: OpenClip, within: Box) -> None:
+    picture = _most_telling(clip, within)
+    canvas.paste(picture, ((within[0] - picture.width) // 2, (within[1] - picture.height) // 2))
 
 
-def _hang_four(canvas: Canvas, clip: OpenClip, place: Box) -> None:
+def _draw_four(canvas: Canvas, clip: OpenClip, within: Box) -> None:
     gap = 4
-    # Two by two; tall ones have more room side by side.
+    # Two by two; upright pictures fit better side by side.
     columns, rows = (2, 2) if _is_wide(clip.facts) else (4, 1)
-    cell = (place[0] - (columns - 1) * gap) // columns, (place[1] - (rows - 1) * gap) // rows
+    cell = (within[0] - (columns - 1) * gap) // columns, (within[1] - (rows - 1) * gap) // rows
     size = _fitted(clip.facts, cell)
-    left = (place[0] - columns * size[0] - (columns - 1) * gap) // 2
-    top = (place[1] - rows * size[1] - (rows - 1) * gap) // 2
+    left = (within[0] - columns * size[0] - (columns - 1) * gap) // 2
+    top = (within[1] - rows * size[1] - (rows - 1) * gap) // 2
     for number, frame in enumerate(clip.frames_at(_spread(clip.facts, columns * rows))):
         row, column = divmod(number, columns)
         corner = (left + column * (size[0] + gap), top + row * (size[1] + gap))
-        canvas.show(picture_of(frame, size, "RGB"), corner)
+        canvas.paste(picture_from(frame, size, "RGB"), corner)

@@ -1,8 +1,8 @@
 """
-What there is to say against a clip, in the process that decodes it.
+Checks a clip in the decoder process.
 
-In doubt for the clip: a paid clip that is refused wrongly is worse than a dull one that passes. What each bound leaves
-room for is said where it stands, and what cannot be measured is not compared.
+In doubt, a clip passes: rejecting a good paid clip is worse than accepting a dull one. The comment at each tolerance
+says what it allows for, and what cannot be measured is not compared.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from airflow_provider_minimax.media.clip import MediaFacts, OpenClip, UnreadableClipError, opened, picture_of
+from airflow_provider_minimax.media.clip import MediaFacts, OpenClip, UnreadableClipError, opened, picture_from
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 Level = Literal["basic", "full"]
 
-# The models draw on a grid of 17 n + 5 frames at 24 a second, so the length asked for is met within one step. Older
-# ones have 141 frames at 25 a second for "6 s".
+# The models make 17 n + 5 frames at 24 per second, so a clip differs from the requested length by one step at most.
+# Older ones make 141 frames at 25 per second for "6 s".
 _LENGTH_TOLERANCE = 18 / 24
 # Codecs want sides that are multiples of 8, 16 or 32 (1088 for 1080); 720P and 768P differ by 6 %.
 _SIDE_TOLERANCE = 0.05
-# Where a wide picture has fewer rows instead (21:9 at 768P is 1536x672), it has the pixels of 16:9.
+# A wider picture has fewer rows instead (21:9 at 768P is 1536x672), but as many pixels as 16:9.
 _AREA_TOLERANCE = 0.1
 _WIDE = 16 / 9
 _SHORT_SIDE = re.compile(r"(\d{3,4})P")
-# What exactly is sold as 2K is not documented.
+# The exact size of 2K is not documented.
 _SHORT_SIDES_OF_2K = (1080, 1536)
 _RATIO = re.compile(r"(\d{1,4}):(\d{1,4})", re.ASCII)
-# Sides are rounded to the codec's grid: 832x480 and 1536x672 are 3 % off 16:9 and 21:9. The ratios that can be ordered
-# are at least 30 % apart.
+# Sides are rounded to the codec's grid: 832x480 and 1536x672 are 3 % off 16:9 and 21:9. The ratios that can be
+# requested are at least 30 % apart.
 _RATIO_TOLERANCE = 0.06
-# The last picture may be shown for longer than the others, and an index may be a little off.
+# The last frame may be shown for longer than the others, and an index may be a little off.
 _END_TOLERANCE = 0.25
 
-# Pictures are compared after shrinking: each grey cell is the mean of 8 by 8 pixels, in which noise cancels out.
+# Frames are compared after scaling down: each grey cell is the mean of 8 by 8 pixels, in which noise cancels out.
 _CELL = 8
-# Of 255. Black with film grain stays below 8; a scene by night in which one can see nothing but shapes reaches 18.
+# Of 255. Black with film grain stays below 8; a night scene that shows only shapes reaches 18.
 _BLACK = 10
-# Of 255. Coding noise on a picture that stands still is 3 at most up to x264's crf=28, whatever the preset. A zoom by
-# 0.3 % over the clip changes some cell by 22, a light of 4 pixels that flickers by 39, a zoom by 1 % into a scene by
-# night by 5. A picture that stands still in worse coding passes.
+# Of 255. Coding noise on a still picture is 3 at most up to x264's crf=28, whatever the preset. A zoom by 0.3 % over
+# the clip changes some cell by 22, a flickering light of 4 pixels by 39, a zoom by 1 % into a night scene by 5. A still
+# picture with worse coding passes.
 _NOISE = 4
 
 
@@ -53,9 +53,9 @@ class ExpectedClip:
     """
     What was asked for.
 
-    :param resolution: such as ``768P`` or ``2K``; ``None``, or a name that is unknown here: any.
+    :param resolution: such as ``768P`` or ``2K``; ``None`` or an unknown name: any.
     :param duration: in seconds; ``None``: any.
-    :param ratio: of width to height, such as ``9:16``; ``None``, or a word such as ``adaptive``: any.
+    :param ratio: of width to height, such as ``9:16``; ``None`` or a word such as ``adaptive``: any.
     """
 
     resolution: str | None = None
@@ -64,12 +64,12 @@ class ExpectedClip:
 
 
 @dataclass(slots=True)
-class Findings:
+class CheckReport:
     """
-    What was found.
+    What a check report.
 
-    :param facts: what the file says of itself; ``None`` if it cannot be opened.
-    :param reasons: why the clip is not what was asked for; none if it is.
+    :param facts: what the file says about itself; ``None`` if it cannot be opened.
+    :param reasons: why the clip is rejected; empty if it passes.
     :param not_compared: what could not be compared with what was asked for, and why.
     """
 
@@ -78,34 +78,34 @@ class Findings:
     not_compared: list[tuple[str, str]] = field(default_factory=list)
 
 
-def examine(file: BinaryIO, level: Level, wanted: ExpectedClip) -> Findings:
+def examine(file: BinaryIO, level: Level, expected: ExpectedClip) -> CheckReport:
     """
-    Hold a clip against what was asked for.
+    Compare a clip with what was asked for.
 
     :param file: a file open for reading that can seek.
-    :param level: how closely, as :func:`~airflow_provider_minimax.media.check.check_clip` says.
-    :param wanted: what was asked for.
+    :param level: ``basic`` or ``full``, as :func:`~airflow_provider_minimax.media.check.check_clip` explains.
+    :param expected: what was asked for.
     :raises OSError: the file itself cannot be read.
     """
-    found = Findings()
+    report = CheckReport()
     try:
         with opened(file) as clip:
-            found.facts = clip.facts
-            found.reasons += _wrong_size(found, clip.facts, wanted.resolution)
-            found.reasons += _wrong_length(found, clip.facts, wanted.duration)
-            found.reasons += _look_at_all(found, clip) if level == "full" else _look_at_ends(clip)
-            found.reasons += _wrong_ratio(found, clip, wanted.ratio)
+            report.facts = clip.facts
+            report.reasons += _wrong_size(report, clip.facts, expected.resolution)
+            report.reasons += _wrong_length(report, clip.facts, expected.duration)
+            report.reasons += _check_every_frame(report, clip) if level == "full" else _check_first_and_last(clip)
+            report.reasons += _wrong_ratio(report, clip, expected.ratio)
     except UnreadableClipError as error:
-        found.reasons.append(str(error))
-    return found
+        report.reasons.append(str(error))
+    return report
 
 
-def _wrong_size(found: Findings, facts: MediaFacts, resolution: str | None) -> Iterator[str]:
+def _wrong_size(report: CheckReport, facts: MediaFacts, resolution: str | None) -> Iterator[str]:
     sides = _short_sides(resolution or "")
     if sides is None:
         return
     if facts.width is None or facts.height is None:
-        found.not_compared.append(("size", "its file does not say how large its pictures are"))
+        report.not_compared.append(("size", "its file does not say how large its frames are"))
         return
     least, most = sides
     short, area = min(facts.width, facts.height), facts.width * facts.height
@@ -123,33 +123,33 @@ def _short_sides(resolution: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[1])) if match else None
 
 
-def _wrong_length(found: Findings, facts: MediaFacts, duration: float | None) -> Iterator[str]:
+def _wrong_length(report: CheckReport, facts: MediaFacts, duration: float | None) -> Iterator[str]:
     if duration is None:
         return
     if facts.duration is None:
-        found.not_compared.append(("length", "its file does not say how long it is"))
+        report.not_compared.append(("length", "its file does not say how long it is"))
     elif abs(facts.duration - duration) > _LENGTH_TOLERANCE:
         yield f"it lasts {facts.duration:.2f} s, and {duration:g} s were asked for"
 
 
-def _wrong_ratio(found: Findings, clip: OpenClip, ratio: str | None) -> Iterator[str]:
+def _wrong_ratio(report: CheckReport, clip: OpenClip, ratio: str | None) -> Iterator[str]:
     match = _RATIO.fullmatch(ratio or "")
     if match is None or not (int(match[1]) and int(match[2])):
         return
     shown = clip.shown_ratio()
     if shown is None:
-        found.not_compared.append(("ratio", "its file does not say how large its pictures are"))
+        report.not_compared.append(("ratio", "its file does not say how large its frames are"))
         return
-    asked = int(match[1]) / int(match[2])
-    if not _is_like(shown, asked) and not (_is_like(1 / shown, asked) and clip.is_turned()):
+    requested = int(match[1]) / int(match[2])
+    if not _is_close(shown, requested) and not (_is_close(1 / shown, requested) and clip.is_rotated()):
         yield f"it is {clip.facts.width}x{clip.facts.height} pixels, shown as {shown:.2f}:1, and {ratio} was asked for"
 
 
-def _is_like(ratio: float, asked: float) -> bool:
-    return asked / (1 + _RATIO_TOLERANCE) <= ratio <= asked * (1 + _RATIO_TOLERANCE)
+def _is_close(ratio: float, requested: float) -> bool:
+    return requested / (1 + _RATIO_TOLERANCE) <= ratio <= requested * (1 + _RATIO_TOLERANCE)
 
 
-def _look_at_ends(clip: OpenClip) -> Iterator[str]:
+def _check_first_and_last(clip: OpenClip) -> Iterator[str]:
     last = next(clip.frames_at([0.0]))
     if clip.stream.duration is not None:
         clip.container.seek((clip.stream.start_time or 0) + clip.stream.duration, stream=clip.stream)
@@ -158,43 +158,43 @@ def _look_at_ends(clip: OpenClip) -> Iterator[str]:
     yield from _cut_off(clip, last)
 
 
-def _look_at_all(found: Findings, clip: OpenClip) -> Iterator[str]:
+def _check_every_frame(report: CheckReport, clip: OpenClip) -> Iterator[str]:
     last: VideoFrame | None = None
-    compared = _Compared()
+    comparison = _FrameComparison()
     for last in clip.frames():
-        compared.add(last)
+        comparison.add(last)
     if last is None:
-        raise UnreadableClipError("it has no pictures")
+        raise UnreadableClipError("it has no frames")
     yield from _cut_off(clip, last)
-    if compared.why_not:
-        found.not_compared.append(("content", compared.why_not))
+    if comparison.why_not:
+        report.not_compared.append(("content", comparison.why_not))
     else:
-        yield from compared.verdict()
+        yield from comparison.verdict()
 
 
-class _Compared:
-    """Compares each picture with the first, not with the one before: a slow zoom changes no two neighbours visibly."""
+class _FrameComparison:
+    """Compares each frame with the first, not with the previous one, from which a slow zoom differs too little."""
 
     def __init__(self) -> None:
         self._brightest = self._largest_change = 0
         self._first: Image | None = None
         self.why_not = ""
-        """Why its pictures cannot be compared, if they cannot."""
+        """Why the frames cannot be compared; empty if they can."""
 
     def add(self, frame: VideoFrame) -> None:
-        """Take the next picture."""
+        """Compare the next frame."""
         if self.why_not:
             return
         try:
             self._add(frame)
         except Exception as error:
-            # It was decoded, so it can be shown; FFmpeg's scaler does not take every form of pixels.
-            self.why_not = f"its pictures cannot be converted ({type(error).__name__}: {error})"
+            # It was decoded, so players can show it; FFmpeg's scaler does not support every pixel format.
+            self.why_not = f"its frames cannot be converted ({type(error).__name__}: {error})"
 
     def _add(self, frame: VideoFrame) -> None:
         from PIL import ImageChops
 
-        cells = picture_of(frame, (max(frame.width // _CELL, 1), max(frame.height // _CELL, 1)), "L")
+        cells = picture_from(frame, (max(frame.width // _CELL, 1), max(frame.height // _CELL, 1)), "L")
         self._brightest = max(self._brightest, _peak(cells))
         if self._first is None:
             self._first = cells
@@ -202,11 +202,11 @@ class _Compared:
             self._largest_change = _peak(ImageChops.difference(self._first, cells))
 
     def verdict(self) -> Iterator[str]:
-        """Say what is wrong with the pictures as a whole."""
+        """Yield what is wrong with the frames as a whole."""
         if self._brightest <= _BLACK:
             yield "it is black from beginning to end"
         elif self._largest_change <= _NOISE:
-            yield "its picture stands still from beginning to end"
+            yield "it shows the same picture from beginning to end"
 
 
 def _cut_off(clip: OpenClip, last: VideoFrame) -> Iterator[str]:
@@ -214,7 +214,7 @@ def _cut_off(clip: OpenClip, last: VideoFrame) -> Iterator[str]:
         return
     end = (last.time or 0.0) + float((last.duration or 0) * (last.time_base or 0))
     if end < clip.facts.duration - _END_TOLERANCE:
-        yield f"its pictures end after {end:.2f} of {clip.facts.duration:.2f} s"
+        yield f"its frames end after {end:.2f} of {clip.facts.duration:.2f} s"
 
 
 def _peak(cells: Image) -> int:

@@ -1,128 +1,220 @@
 """
 The base of the operators that buy: what an author may choose, and how Airflow calls them.
 
-What happens in between is :class:`~airflow_provider_minimax.purchases.job.PurchaseJob`'s.
+What happens in between is :class:`~airflow_provider_minimax.jobs.job.PurchaseJob`'s.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_minimax.arguments import (
-    at_least_one,
-    check_adoption,
-    check_delivery,
-    check_overwrite,
-    one_of,
-    seconds,
-)
 from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, after_purchase
-from airflow_provider_minimax.operators.redacted import Redacted
+from airflow_provider_minimax.options import (
+    DeliveryOptions,
+    OnClear,
+    OnOrphanedIntent,
+    PurchaseOptions,
+    WaitOptions,
+    check_adoption,
+    check_changed,
+)
 from airflow_provider_minimax.paths import as_text
-from airflow_provider_minimax.polling.deferral import SETTLED, resume
-from airflow_provider_minimax.polling.slots import IN_TURN, SubmissionSlot, resume_before_purchase
+from airflow_provider_minimax.version_compat import conf
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
 
     from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
-    from airflow_provider_minimax.paths import AnyPath
+    from airflow_provider_minimax.jobs.job import PurchaseJob
     from airflow_provider_minimax.polling.poller import Outcome
-    from airflow_provider_minimax.purchases.job import PurchaseJob
-    from airflow_provider_minimax.purchases.options import Product, PurchaseOptions
+    from airflow_provider_minimax.polling.slots import SubmissionSlot
     from airflow_provider_minimax.purchases.receipt import Receipt
 
 
-class BuysClips(DeliversClips):
+class PurchaseOperator(DeliversClips):
     """
-    Makes an operator buy a clip once, wait for it if asked to, and deliver it; or what else is bought like one.
+    The options of all operators that buy. A subclass adds the fields of its request.
 
-    The operator says what to ask for in ``_request``, and calls ``_keep_choices`` in its ``__init__``.
+    :param minimax_conn_id: the connection. Templated.
+    :param wait_for_completion: whether to wait for the clip; by default, if there is an ``output_path``. Otherwise a
+        :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` does.
+    :param deferrable: whether that wait, and the one for a submission slot if the connection has a
+        ``rate_limit_per_minute`` or the platform refused, is in the triggerer, without a worker slot; by default what
+        Airflow's option ``[operators] default_deferrable`` says.
+    :param output_path: where to put the clip: a path, or any URL that Airflow's object storage knows, such as
+        ``s3://my_aws_conn@bucket/clips/boat.mp4``. One that ends with a slash is a folder, in which the clip gets a
+        name of its own, made of dag, run, task and map index. The receipt is kept next to it. With
+        ``wait_for_completion=False`` it only says where the receipt goes; give the same (it is pushed to XCom under the
+        key ``output_path``) to the :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` or the
+        :class:`~airflow_provider_minimax.operators.video.MinimaxVideoDownloadOperator`. Templated.
+    :param overwrite: whether a file that is already there may be replaced. ``False``: a clip of the same request that
+        is there already is the result, and any other file is an error; in both cases nothing is bought. ``"changed"``:
+        likewise, but a request that differs from the one in the receipt buys a clip that replaces the delivered one,
+        such as that of a product whose row in a catalogue has changed. ``True``: every run buys a clip and replaces
+        whatever is there.
+    :param check: how closely to examine the clip before it is delivered: ``"none"``: that it is a whole MP4;
+        ``"basic"``: also that it opens, and that size and length are what was asked for; ``"full"``: also that every
+        picture can be decoded, and that they are not all black or all the same. A clip that fails is kept as
+        ``boat.rejected.mp4``, and no other is bought. Needs the extra ``[media]``.
+    :param preview: whether to make a poster frame and a contact sheet next to the clip. Needs the extra ``[media]``.
+    :param durable: whether to keep a receipt. Without one (also on Airflow before 3.3 without ``output_path``) every
+        failure after the purchase is final, and a task whose worker dies buys again when it is retried.
+    :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"`` continues
+        with it, wherever a receipt of it survives (Airflow 3.4 drops what a cleared task had stored, so without
+        ``output_path`` none does), unless the request has changed; ``"resubmit"`` buys another.
+    :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost, so that a clip may have
+        been bought: ``"fail"`` stops and says so, ``"resubmit"`` submits again. ``"adopt"``, H3 only, asks the
+        platform's list for a minute: if exactly one task can be it, that task is used; if there is none, nothing was
+        bought and the request is submitted again; if there may be several, it stops and names them. The list shows no
+        prompts: see :ref:`adopting`.
+    :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
+        one a try; 1 buys none again by itself.
+    :param poll_interval: seconds between status checks, more than 0. By default they are rare before the clip can be
+        done, and most frequent when it is likely to be: about every ten seconds, and that often for a model whose times
+        are unknown.
+    :param timeout: seconds until the wait of each try ends, more than 0; the remote task keeps running and is billed
+        all the same. The task's ``execution_timeout`` ends it too, if that is shorter. A wait for a submission slot may
+        take as long.
+    :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
+        free of charge; H3 only. One that is being made keeps running in either case. When the Airflow task is killed,
+        cleared or marked during the wait, that is done in any case, unless ``on_clear`` is ``"reuse"``.
+    :param validate: whether to check the request against the catalogue of models before paying.
     """
 
     _content_fields: ClassVar[tuple[str, ...]] = ()
     """The parameters that make up the request."""
+    _picture_fields: ClassVar[tuple[str, ...]] = ()
+    """Those of them that are pictures or clips, for lineage."""
     _secret_fields: ClassVar[tuple[str, ...]] = ()
     """Those of them that may hold what Airflow must neither store nor show."""
-    _product: ClassVar[str] = "clip"
-    """What is bought, in a word."""
-    _get_it: ClassVar[str] = (
+
+    product_name: ClassVar[str] = "clip"
+    how_to_get_it: ClassVar[str] = (
         "Get it with MinimaxTaskSensor and MinimaxVideoDownloadOperator and this id, free of charge."
     )
-
-    _without_receipt: ClassVar[str] = "Set output_path, or retries=0."
-    """What to do where no receipt can be kept."""
+    without_receipt: ClassVar[str] = "Set output_path, or retries=0."
 
     buys_clips: ClassVar[bool] = True
-    """By which tasks that buy are told from others of a DAG."""
+    """Marks the tasks of a DAG that buy."""
 
-    model: Any
-    overwrite: Any
-    retries: int | None
-    do_xcom_push: bool
-    execution_timeout: timedelta | None
-    defer: Any
-
+    wait_for_completion: bool = True
     _job: PurchaseJob | None = None
     _prompt_is_lost: bool = False
 
-    def _keep_choices(
+    def __init__(
         self,
         *,
-        minimax_conn_id: str,
-        wait_for_completion: bool | None,
-        deferrable: bool,
-        output_path: AnyPath | None,
-        overwrite: bool | Literal["changed"],
-        check: Literal["none", "basic", "full"],
-        preview: bool,
-        durable: bool,
-        on_clear: Literal["resubmit", "reuse"],
-        on_orphaned_intent: Literal["fail", "resubmit", "adopt"],
-        max_submissions: int,
-        poll_interval: timedelta | float | None,
-        timeout: timedelta | float,
-        cancel_on_timeout: bool,
-        validate: bool,
+        minimax_conn_id: str = "minimax_default",
+        wait_for_completion: bool | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        durable: bool = True,
+        on_clear: OnClear = "reuse",
+        on_orphaned_intent: OnOrphanedIntent = "fail",
+        max_submissions: int = 1,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = 1800.0,
+        cancel_on_timeout: bool = False,
+        validate: bool = True,
+        **kwargs: Any,
     ) -> None:
-        """Take and check what the author chose about buying, waiting and delivery."""
+        super().__init__(**kwargs)
         self.minimax_conn_id = minimax_conn_id
-        # Who names a place for the clip wants it there.
-        self.wait_for_completion = output_path is not None if wait_for_completion is None else wait_for_completion
+        # Who names a destination for the clip wants it there.
+        self.wait_for_completion = self.output_path is not None if wait_for_completion is None else wait_for_completion
         self.deferrable = deferrable
-        self.output_path = output_path
-        self.overwrite = check_overwrite(overwrite, output_path, durable)
-        self.check = check
-        self.preview = preview
         self.durable = durable
-        self.on_clear = one_of("on_clear", on_clear, ("resubmit", "reuse"))
-        self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit", "adopt"))
-        self.max_submissions = at_least_one("max_submissions", max_submissions)
-        self.poll_interval = None if poll_interval is None else seconds("poll_interval", poll_interval)
-        self.timeout = seconds("timeout", timeout)
+        self.on_clear = on_clear
+        self.on_orphaned_intent = on_orphaned_intent
+        self.max_submissions = max_submissions
+        self.poll_interval = poll_interval
+        self.timeout = timeout
         self.cancel_on_timeout = cancel_on_timeout
         self.validate = validate
-        check_delivery(check, preview, output_path, delivers=self.wait_for_completion)
-        if on_orphaned_intent == "adopt":
-            check_adoption(self.model, durable)
+        self._wait_options()
+        check_changed(self._delivery_options(), self._purchase_options())
 
-    def _request(self) -> PaidRequest:
-        """Return what to ask for."""
+    def _check_request(self) -> None:
+        """Check what is known of the request when the DAG is parsed; a subclass calls it when it has its fields."""
+        if self.on_orphaned_intent == "adopt":
+            check_adoption(getattr(self, "model", None))
+        if self.validate:
+            from airflow_provider_minimax.operators.literals import check_literals
+
+            check_literals(self._content(), self._request_class())
+
+    def _purchase_options(self) -> PurchaseOptions:
+        return PurchaseOptions(
+            durable=self.durable,
+            on_clear=self.on_clear,
+            on_orphaned_intent=self.on_orphaned_intent,
+            max_submissions=self.max_submissions,
+            validate=self.validate,
+        )
+
+    def _wait_options(self) -> WaitOptions:
+        return WaitOptions(
+            wait_for_completion=self.wait_for_completion,
+            deferrable=self.deferrable,
+            poll_interval=self.poll_interval,
+            timeout=self.timeout,
+            cancel_on_timeout=self.cancel_on_timeout,
+        )
+
+    def _delivery_options(self) -> DeliveryOptions:
+        return DeliveryOptions(
+            output_path=self.output_path,
+            overwrite=self.overwrite,
+            check=self.check,
+            preview=self.preview,
+            delivers=self.wait_for_completion,
+            written_path=self._written_path,
+        )
+
+    # -- what is bought ------------------------------------------------------------------------------------------------
+
+    def _request_class(self) -> type[PaidRequest]:
+        """Return the kind of request that the fields make up; imported only when it is needed."""
         raise NotImplementedError
 
-    def _pictures(self) -> tuple[str, ...]:
-        """Return where the pictures came from that go into the clip, for lineage."""
-        return ()
+    def make_request(self) -> PaidRequest:
+        """Return what to ask for."""
+        return self._request_class().of(self._content())
+
+    def pictures(self) -> tuple[str, ...]:
+        """Return where the pictures came from that go into the request, for lineage."""
+        given = self._content()
+        values = [given[name] for name in self._picture_fields]
+        lists = [value if isinstance(value, list | tuple) else [value] for value in values]
+        sources = [as_text(source) for listed in lists for source in listed]
+        return tuple(source for source in sources if isinstance(source, str))
+
+    def result_of(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
+        """Return what the Airflow task is for: here, the clip's facts, with the clip delivered."""
+        return job.deliver(receipt, task)
+
+    @property
+    def publishes(self) -> bool:
+        """Whether XComs are pushed before the wait."""
+        return self.do_xcom_push
+
+    def publish(self, context: Context, values: Mapping[str, Any]) -> None:
+        """Push XComs before the wait, so that another task may wait for the clip."""
+        if self.publishes:
+            ti: Any = context["ti"]
+            for key, value in values.items():
+                ti.xcom_push(key=key, value=value)
 
     def _content(self) -> dict[str, Any]:
         """Return the parameters that make up the request."""
+        from airflow_provider_minimax.operators.redacted import Redacted
+
         values = {name: getattr(self, name) for name in self._content_fields}
         if self._prompt_is_lost:
             raise MinimaxRequestError(
@@ -131,14 +223,9 @@ class BuysClips(DeliversClips):
             )
         return {name: value.value if isinstance(value, Redacted) else value for name, value in values.items()}
 
-    def _named(self, *fields: str) -> tuple[str, ...]:
-        """Return where the contents of some of the request's fields came from, for lineage."""
-        given = self._content()
-        listed = [given[name] if isinstance(given[name], list | tuple) else [given[name]] for name in fields]
-        sources = [as_text(source) for some in listed for source in some]
-        return tuple(source for source in sources if isinstance(source, str))
-
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        from airflow_provider_minimax.operators.redacted import Redacted
+
         had_prompt = getattr(self, "prompt", None) is not None
         super()._do_render_template_fields(parent, *args, **kwargs)
         # A clip of pictures can be bought without a prompt, but not instead of one with it.
@@ -148,138 +235,89 @@ class BuysClips(DeliversClips):
             if (value := getattr(self, name)) is not None and not isinstance(value, Redacted):
                 setattr(self, name, Redacted(value))
 
-    def _hook(self) -> MinimaxHook:
-        from airflow_provider_minimax.hooks.minimax import MinimaxHook
-
-        return MinimaxHook(self.minimax_conn_id)
+    # -- how Airflow calls it ------------------------------------------------------------------------------------------
 
     def execute(self, context: Context) -> Any:
-        """Buy the clip unless that was done, then wait for it as asked."""
+        """Buy the clip unless that was done, then wait for it as the options say."""
         return self._run(context)
 
     def execute_in_turn(self, context: Context, event: Any) -> Any:
-        """Do the same once it is this task's turn to buy, or say why that never came."""
-        turn = SubmissionSlot.from_event(event)
-        self.log.info("Submission slot granted after %.0f s.", time.time() - turn.asked_at)
-        return self._run(context, turn)
+        """Do the same once this task has a submission slot, or say why it got none."""
+        from airflow_provider_minimax.polling.slots import SubmissionSlot
+
+        slot = SubmissionSlot.from_event(event)
+        self.log.info("Submission slot granted after %.0f s.", time.time() - slot.asked_at)
+        return self._run(context, slot)
 
     def execute_settled(self, context: Context, event: Any = None) -> Any:
-        """Do the same once the platform's list may tell more of a submission without an answer."""
+        """Do the same once the platform's list may show more of a submission without an answer."""
         return self._run(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Turn the trigger's event into the result, and fetch the clip if asked to."""
+        """Turn the trigger's event into the result, and deliver the clip if the options say so."""
         with self._opened_job(context) as job:
             outcome = _outcome_of(event)
             job.minimax_task_id = _id_of(outcome) or _published_id(context) or job.recorded_id()
             with job.after_purchase(job.minimax_task_id):
                 return job.finish(outcome)
 
-    def _run(self, context: Context, turn: SubmissionSlot | None = None) -> Any:
-        with self._opened_job(context, turn) as job:
-            return job.run()
+    def _run(self, context: Context, slot: SubmissionSlot | None = None) -> Any:
+        from airflow_provider_minimax.purchases.deferral import Deferral
+        from airflow_provider_minimax.triggers.deferring import defer
+
+        with self._opened_job(context, slot) as job:
+            result = job.run()
+        return defer(self, result) if isinstance(result, Deferral) else result
 
     @contextmanager
-    def _opened_job(self, context: Context, turn: SubmissionSlot | None = None) -> Iterator[PurchaseJob]:
-        job = self._job = self._new_job(context, turn)
+    def _opened_job(self, context: Context, slot: SubmissionSlot | None = None) -> Iterator[PurchaseJob]:
+        from airflow_provider_minimax.jobs.job import PurchaseJob
+
+        job = self._job = PurchaseJob(
+            self._hook(),
+            self,
+            context,
+            purchase=self._purchase_options(),
+            wait=self._wait_options(),
+            delivery=self._delivery_options(),
+            task=self,
+            slot=slot,
+            log=self.log,
+        )
         with closing(job):
             try:
                 yield job
             finally:
                 self._delivered = job.delivered
 
-    def _new_job(self, context: Context, turn: SubmissionSlot | None = None) -> PurchaseJob:
-        from airflow_provider_minimax.purchases.job import PurchaseJob
-        from airflow_provider_minimax.triggers.deferring import defer
+    def _hook(self) -> MinimaxHook:
+        from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
-        ti: Any = context["ti"]
-        return PurchaseJob(
-            self._hook(),
-            self._options(),
-            self._bought_product(),
-            context,
-            log=self.log,
-            defer=(lambda deferral: defer(cast("BaseOperator", self), deferral)) if self.deferrable else None,
-            turn=turn,
-            execution_timeout=self.execution_timeout,
-            retries=self.retries,
-            push=(lambda key, value: ti.xcom_push(key=key, value=value)) if self.do_xcom_push else None,
-            announcer=cast("BaseOperator", self),
-        )
-
-    def _options(self) -> PurchaseOptions:
-        # A third of what importing the operators would cost: making data classes takes long.
-        from airflow_provider_minimax.purchases.options import PurchaseOptions
-
-        return PurchaseOptions(
-            minimax_conn_id=self.minimax_conn_id,
-            output_path=self.output_path,
-            written_path=self._written_path,
-            wait_for_completion=self.wait_for_completion,
-            overwrite=self.overwrite,
-            check=self.check,
-            preview=self.preview,
-            durable=self.durable,
-            on_clear=self.on_clear,
-            on_orphaned_intent=self.on_orphaned_intent,
-            max_submissions=self.max_submissions,
-            poll_interval=self.poll_interval,
-            timeout=self.timeout,
-            cancel_on_timeout=self.cancel_on_timeout,
-            validate=self.validate,
-        )
-
-    def _bought_product(self) -> Product:
-        from airflow_provider_minimax.purchases.options import Product
-
-        return Product(
-            request=self._request,
-            hand_over=self._hand_over,
-            sources=self._pictures,
-            name=self._product,
-            how_to_get_it=self._get_it,
-            without_receipt=self._without_receipt,
-        )
-
-    def _hand_over(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
-        """Return what the Airflow task is for: here, the clip's facts, with the clip in its place."""
-        return job.deliver(receipt, task)
+        return MinimaxHook(self.minimax_conn_id)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; whatever becomes of the wait, the clip is bought, unless it was to buy it or to find that out."""
-        if next_method == SETTLED:
+        from airflow_provider_minimax.polling import deferral
+
+        if next_method == deferral.SETTLED:
             return self.execute_settled(context)
-        if next_method == IN_TURN:
+        if next_method == deferral.IN_TURN:
             return self.execute_in_turn(context, (next_kwargs or {}).get("event"))
-        operator = cast("BaseOperator", self)
         if next_method == "execute_complete":
-            return resume(operator, next_method, next_kwargs, context, None)
+            return deferral.resume(self, next_method, next_kwargs, context, None)
         # The trigger broke, or Airflow's own time limit passed; what the task waited for decides what that means.
         with self._opened_job(context) as job:
             minimax_task_id = _published_id(context)
-            if minimax_task_id is None and (billing := job.billing_without_id()):
-                return resume_before_purchase(operator, next_method, next_kwargs, context, billing)
+            if minimax_task_id is None and (billing := job.failures.billing_without_id()):
+                return deferral.resume_before_purchase(self, next_method, next_kwargs, context, billing)
             job.minimax_task_id = minimax_task_id or job.recorded_id()
             with job.after_purchase(job.minimax_task_id):
-                return resume(operator, next_method, next_kwargs, context, job.minimax_task_id)
+                return deferral.resume(self, next_method, next_kwargs, context, job.minimax_task_id)
 
     def on_kill(self) -> None:
-        """Cancel what is still queued, if nobody else waits for it, and say what goes on."""
-        job = self._job
-        if job is None:
-            return
-        if job.is_submitting:
-            self.log.warning(
-                "Killed while a %s was being submitted: it may have been bought and may be billed.", self._product
-            )
-        elif job.cancel is not None:
-            self.log.warning("%s", job.cancel())
-        elif job.minimax_task_id:
-            self.log.warning(
-                "MiniMax task %s is not cancelled: it keeps running and will be billed. %s",
-                job.minimax_task_id,
-                self._get_it,
-            )
+        """Cancel what is still queued, if nobody else waits for it, and say what keeps running."""
+        if self._job is not None and (note := self._job.end_killed()):
+            self.log.warning("%s", note)
 
 
 def _outcome_of(event: Any) -> Outcome:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_minimax.arguments import check_output_path, is_literal
-from airflow_provider_minimax.delivery.operator import RendersPaths
+from airflow_provider_minimax.delivery.operator import rendered_paths
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
+from airflow_provider_minimax.options import check_output_path, is_literal
 from airflow_provider_minimax.paths import as_text
 from airflow_provider_minimax.version_compat import AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_minimax.media.preview import SheetItem
     from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.purchases.receipt import Owner
 
@@ -49,15 +50,15 @@ class _Failure:
         return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
 
 
-class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
+class MinimaxContactSheetOperator(BaseOperator):
     """
     Draw many clips on one sheet, a JPEG, so that a person sees at a glance what came out.
 
     It buys nothing and changes no clip. A sheet that is there already is replaced, so the task may be retried and
-    cleared; any other file is not. A clip that cannot be read has a place on the sheet that says so.
+    cleared; any other file is not. A clip that cannot be read gets a field on the sheet that says so.
 
     It runs when all tasks upstream are done, whatever became of them: by default its ``trigger_rule`` is ``all_done``,
-    so that one refused prompt does not keep the other clips from the sheet. What failed has a place on the sheet too,
+    so that one refused prompt does not keep the other clips from the sheet. What failed gets a field on the sheet too,
     with the name of its task and its map index. If there is no clip at all, the task fails if a task upstream failed;
     if they were all skipped, it is skipped, as Airflow does with a task that is mapped over nothing.
 
@@ -65,21 +66,22 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
 
     :param clips: the clips, 500 at most: what the generation and download operators return, or paths and URLs that
         Airflow's object storage knows, one or a list; ``None`` in the list is left out. The ``output`` of a mapped
-        task is such a list. A clip is called by its map index and prompt where its task told them and the sheet has
+        task is such a list. A clip is called by its map index and prompt where its task reports them and the sheet has
         their letters, otherwise by its path. Templated.
-    :param output_path: where the sheet shall land: a path or URL that ends with ``.jpg``; folders are made. Templated.
+    :param output_path: where to put the sheet: a path or URL that ends with ``.jpg``; folders are made. Templated.
     :param title: the sheet's first line; by default the DAG and the run. Templated.
     :param trigger_rule: Airflow's rule for when the task runs.
     :return: a dict with the sheet's ``output_path``, the number of ``clips`` on it, those that are ``unreadable``, and
         the names of the task instances upstream that ``failed``, such as ``generate[3]``.
     :raises MinimaxRequestError: ``clips`` or ``output_path`` is none; literals are checked when the DAG is parsed. Or
-        another file is in the sheet's place. Or there are no clips, because the tasks that were to make them failed.
+        another file is at the sheet's path. Or there are no clips, because the tasks that were to make them failed.
     :raises MinimaxStorageError: no clip at all can be read, or the sheet cannot be written.
     """
 
     template_fields: Sequence[str] = ("clips", "output_path", "title")
     template_fields_renderers = {"clips": "json"}  # noqa: RUF012 - Airflow reads it from the class
     ui_color = "#ffd0c4"
+    _written_path: str | None = None
 
     def __init__(
         self,
@@ -100,17 +102,25 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         if is_literal(clips) and not _clips_of(clips):
             raise MinimaxRequestError(f"clips={clips!r}: there is no clip in it")
 
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        if parent is not self:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        with rendered_paths(self, seen_oids):
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Draw the sheet."""
-        from airflow_provider_minimax.api.storable import printable
         from airflow_provider_minimax.delivery.destination import destination_of
         from airflow_provider_minimax.delivery.previews import may_be_redrawn
         from airflow_provider_minimax.media.check import ensure_available
-        from airflow_provider_minimax.media.preview import MOST_CLIPS, SheetItem, batch_sheet
+        from airflow_provider_minimax.media.preview import MOST_CLIPS, batch_sheet
         from airflow_provider_minimax.purchases.context import owner_of
 
         _check_output(self.output_path)
-        ensure_available("output_path", self.output_path)
+        ensure_available("output_path", str(self.output_path))
         clips = _clips_of(self.clips)
         if len(clips) > MOST_CLIPS:
             raise MinimaxRequestError(f"clips: {len(clips)} of them, and a sheet has room for {MOST_CLIPS}")
@@ -118,37 +128,35 @@ class MinimaxContactSheetOperator(RendersPaths, BaseOperator):
         if not clips:
             raise _nothing_to_draw(failures)
         owner = owner_of(context)
-        place = destination_of(self.output_path, owner, written=self._written_path)
-        if not may_be_redrawn(place):
+        destination = destination_of(self.output_path, owner, written=self._written_path)
+        if not may_be_redrawn(destination):
             raise MinimaxRequestError(
-                f"output_path={place.url!r}: is a file that is no such sheet; give another path, or take it away"
+                f"output_path={destination.url!r}: is a file that is no such sheet; give another path, or move it away"
             )
         items = _in_order(clips, failures[: MOST_CLIPS - len(clips)])
-        labels = dict(zip(clips, _labels(clips), strict=True))
-        exhibits = [
-            SheetItem(str(item), None, item.reason)
-            if isinstance(item, _Failure)
-            else SheetItem(labels[item], partial(_open, item.path, owner))
-            for item in items
-        ]
-        sheet = batch_sheet(
-            exhibits, str(self.title) if self.title else f"{context['ti'].dag_id} · {context['ti'].run_id}"
-        )
+        title = str(self.title) if self.title else f"{context['ti'].dag_id} · {context['ti'].run_id}"
+        sheet = batch_sheet(_drawn(items, clips, owner), title)
         unreadable = [(cast("_Clip", items[number]).path, reason) for number, reason in sheet.unreadable.items()]
+        self._report(unreadable, clips)
+        destination.put_bytes(sheet.picture, "image/jpeg")
+        self.log.info("A sheet of %s clips: %s (%s bytes)", len(clips), destination, len(sheet.picture))
+        return {
+            "output_path": destination.url,
+            "clips": len(clips),
+            "unreadable": [path for path, _ in unreadable],
+            "failed": [str(failure) for failure in failures],
+        }
+
+    def _report(self, unreadable: Sequence[tuple[str, str]], clips: Sequence[_Clip]) -> None:
+        """Log which clips cannot be read, and fail if that is all of them."""
+        from airflow_provider_minimax.api.storable import printable
+
         for path, reason in unreadable:
             self.log.warning("A clip cannot be read: %s (%s)", printable(path), reason)
         if len(unreadable) == len(clips):
             raise MinimaxStorageError(
                 "none of the clips can be read, so there is no sheet; of {}: {}".format(*unreadable[0])
             )
-        place.put_bytes(sheet.picture, "image/jpeg")
-        self.log.info("A sheet of %s clips: %s (%s bytes)", len(clips), place, len(sheet.picture))
-        return {
-            "output_path": place.url,
-            "clips": len(clips),
-            "unreadable": [path for path, _ in unreadable],
-            "failed": [str(failure) for failure in failures],
-        }
 
     def _failures(self, context: Context, *, is_needed: bool) -> list[_Failure]:
         """Return which task instances just upstream failed; if Airflow cannot say, the sheet can do without."""
@@ -205,6 +213,18 @@ def _in_order(clips: Sequence[_Clip], failures: Sequence[_Failure]) -> list[_Cli
     return items
 
 
+def _drawn(items: Sequence[_Clip | _Failure], clips: Sequence[_Clip], owner: Owner) -> list[SheetItem]:
+    from airflow_provider_minimax.media.preview import SheetItem
+
+    labels = dict(zip(clips, _labels(clips), strict=True))
+    return [
+        SheetItem(str(item), None, item.reason)
+        if isinstance(item, _Failure)
+        else SheetItem(labels[item], partial(_open, item.path, owner))
+        for item in items
+    ]
+
+
 def _open(path: str, owner: Owner) -> AbstractContextManager[BinaryIO]:
     from airflow_provider_minimax.delivery.destination import destination_of
 
@@ -243,7 +263,7 @@ def _clip_of(number: int, clip: Any) -> _Clip:
 
 
 def _labels(clips: Sequence[_Clip]) -> list[str]:
-    """Name each clip by its map index and prompt, or by what tells its path from the others."""
+    """Name each clip by its map index and prompt, or by what its path has that the others have not."""
     from airflow_provider_minimax.media.canvas import has_letters_of
 
     index = [f"[{clip.map_index}] " if clip.map_index >= 0 else "" for clip in clips]

@@ -1,24 +1,19 @@
-"""The operators for what MiniMax-H3 has besides clips: a clip made anew in 2K, and a better prompt."""
+"""The operators for what MiniMax-H3 has besides clips: a clip re-rendered in 2K, and a better prompt."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from airflow_provider_minimax.arguments import check_literals
-from airflow_provider_minimax.operators.base import BuysClips
-from airflow_provider_minimax.version_compat import conf
+from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+from airflow_provider_minimax.operators.base import PurchaseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink
 
     from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
     from airflow_provider_minimax.api.task import VideoTask
-    from airflow_provider_minimax.paths import AnyPath
-    from airflow_provider_minimax.purchases.job import PurchaseJob
+    from airflow_provider_minimax.jobs.job import PurchaseJob
     from airflow_provider_minimax.purchases.receipt import Receipt
 
 _PICTURES = ("first_frame_image", "last_frame_image", "reference_images")
@@ -35,11 +30,20 @@ _REGENERATION = (
     "extra_body",
 )
 _REWRITING = ("model", *_DESCRIPTION, "duration", "ratio", "callback_url", "extra_body")
+# What operators that buy clips take, and what it is for a prompt.
+_FOR_CLIPS: dict[str, Any] = {
+    "wait_for_completion": True,
+    "output_path": None,
+    "overwrite": False,
+    "check": "none",
+    "preview": False,
+    "on_clear": "reuse",
+}
 
 
-class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
+class MinimaxVideoRegenerationOperator(PurchaseOperator):
     """
-    Buy a clip of MiniMax-H3 once more, in 2K: the one of 768P that is worth it, after somebody has seen it.
+    Re-render an approved 768P clip of MiniMax-H3 in 2K.
 
     It buys, waits, cancels and delivers as
     :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator` does, with the same receipts. On
@@ -48,8 +52,8 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
     .. seealso:: :doc:`/h3` and :doc:`/never-pay-twice`
 
     Either ``source_task_id`` is given, or ``base_video`` with all that the clip was made of: ``prompt``, frames and
-    references, exactly as they were sent then. What is not listed here is as in
-    :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator`.
+    references, exactly as they were sent then. The options besides these, such as ``output_path``, are those of
+    :class:`~airflow_provider_minimax.operators.base.PurchaseOperator`.
 
     :param source_task_id: the remote task that made the clip, usually the XCom of the task that submitted it: of the
         same account, succeeded, at most seven days old. MiniMax has to enable an account for it. Templated, like all
@@ -72,23 +76,6 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
         challenge within 3 seconds or the request is refused, and is not needed here.
     :param extra_body: further fields of the request's body, sent as they are.
     :param model: the model's name.
-    :param minimax_conn_id: the connection that the clip of 768P was bought through. Templated.
-    :param wait_for_completion: whether to wait for the clip; by default, if there is an ``output_path``. Otherwise a
-        :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` does.
-    :param deferrable: whether that wait is in the triggerer, without a worker slot.
-    :param output_path: where the clip shall land. Templated.
-    :param overwrite: whether a file that is already there may be replaced: ``False``, ``True`` or ``"changed"``.
-    :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``.
-    :param preview: whether to make a poster frame and a contact sheet next to the clip.
-    :param durable: whether to keep a receipt.
-    :param on_clear: what a person's clearing of the task means for a clip that is bought but not delivered.
-    :param on_orphaned_intent: what to do if the answer to a submission was lost: ``"fail"``, ``"resubmit"`` or
-        ``"adopt"``, as ``MinimaxVideoGenerationOperator``.
-    :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass.
-    :param poll_interval: seconds between looks. By default every ten seconds, until some clips have been seen to end.
-    :param timeout: seconds until the wait of each try ends.
-    :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued.
-    :param validate: whether to check the request before paying.
     :return: as ``MinimaxVideoGenerationOperator``.
     :raises MinimaxRequestError: the request is invalid: literals are checked when the DAG is parsed, the rest before
         anything is sent; or the platform refuses it, such as a ``source_task_id`` of an account that is not enabled.
@@ -99,6 +86,7 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
     template_fields_renderers = {"prompt": "md", "extra_body": "json"}  # noqa: RUF012 - Airflow reads it from the class
     ui_color = "#ffc4d6"
     _content_fields = _REGENERATION
+    _picture_fields = ("base_video", *_PICTURES)
     _secret_fields = ("base_video", *_SECRETS)
 
     def __init__(
@@ -117,21 +105,6 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
         callback_url: str | None = None,
         extra_body: dict[str, Any] | None = None,
         model: str = "MiniMax-H3",
-        minimax_conn_id: str = "minimax_default",
-        wait_for_completion: bool | None = None,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        output_path: AnyPath | None = None,
-        overwrite: bool | Literal["changed"] = False,
-        check: Literal["none", "basic", "full"] = "none",
-        preview: bool = False,
-        durable: bool = True,
-        on_clear: Literal["resubmit", "reuse"] = "reuse",
-        on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail",
-        max_submissions: int = 1,
-        poll_interval: timedelta | float | None = None,
-        timeout: timedelta | float = 1800.0,
-        cancel_on_timeout: bool = False,
-        validate: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -148,62 +121,38 @@ class MinimaxVideoRegenerationOperator(BuysClips, BaseOperator):
         self.aigc_watermark = aigc_watermark
         self.callback_url = callback_url
         self.extra_body = extra_body
-        self._keep_choices(
-            minimax_conn_id=minimax_conn_id,
-            wait_for_completion=wait_for_completion,
-            deferrable=deferrable,
-            output_path=output_path,
-            overwrite=overwrite,
-            check=check,
-            preview=preview,
-            durable=durable,
-            on_clear=on_clear,
-            on_orphaned_intent=on_orphaned_intent,
-            max_submissions=max_submissions,
-            poll_interval=poll_interval,
-            timeout=timeout,
-            cancel_on_timeout=cancel_on_timeout,
-            validate=validate,
-        )
-        if validate:
-            from airflow_provider_minimax.api.h3_requests import RegenerationRequest
+        self._check_request()
 
-            check_literals(self._content(), RegenerationRequest)
-
-    def _request(self) -> RegenerationRequest:
+    def _request_class(self) -> type[RegenerationRequest]:
         from airflow_provider_minimax.api.h3_requests import RegenerationRequest
 
-        return RegenerationRequest.of(self._content())
+        return RegenerationRequest
 
-    def _pictures(self) -> tuple[str, ...]:
-        """Return where the clip and the pictures came from that went into the new one, for lineage."""
-        return self._named("base_video", *_PICTURES)
-
-    def _hand_over(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
+    def result_of(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
         """Deliver the clip; how long it is, and so what it lists at, is known only now."""
         if receipt is not None and receipt.cost is None:
-            price = job.hook.list_price(self._request(), seconds=task.duration)
+            price = job.hook.list_price(self.make_request(), seconds=task.duration)
             receipt = receipt.model_copy(update={"cost": price and price.as_dict()})
         return job.deliver(receipt, task)
 
 
-class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
+class MinimaxPromptRewriteOperator(PurchaseOperator):
     """
-    Buy a better prompt for a clip of MiniMax-H3: a description of shots and sounds, written by MiniMax's own model.
+    Ask MiniMax to improve the prompt for a clip of MiniMax-H3: its own model writes a description of shots and sounds.
 
     It returns the prompt, so that it can be another operator's ``prompt``. A rewriting is charged by the token and
     costs a cent or two; it is bought once all the same: on Airflow 3.3 and later a receipt is kept in the task state
-    store, and a retry goes on with what an earlier try bought. On MiniMax itself only.
+    store, and a retry continues with what an earlier try bought. On MiniMax itself only.
 
     .. seealso:: :doc:`/h3`
 
-    What it shall be written for is described as for a clip; frames and references are looked at too. Give the same ones
-    in the same order to the operator that makes the clip. What is not listed here is as in
-    :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator`.
+    The clip that the prompt is for is described as for the operator that makes it; frames and references are taken into
+    account too. Give the same ones in the same order to that operator. Its options besides these, such as ``timeout``,
+    are those of :class:`~airflow_provider_minimax.operators.base.PurchaseOperator`, without those for a clip's file.
 
     :param prompt: what to show, in any words; at most 7000 characters. Templated, like all fields down to
         ``extra_body``.
-    :param duration: how long the clip shall be that the prompt is for: from 4 to 15 seconds.
+    :param duration: how long the clip is that the prompt is for: from 4 to 15 seconds.
     :param ratio: its width to height: ``21:9``, ``16:9``, ``4:3``, ``1:1``, ``3:4`` or ``9:16``, needed for text alone;
         or ``adaptive``, the default wherever there are pictures to go by.
     :param first_frame_image: the opening frame of the clip.
@@ -215,19 +164,6 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
         challenge within 3 seconds or the request is refused, and is not needed here.
     :param extra_body: further fields of the request's body, sent as they are.
     :param model: the model's name.
-    :param minimax_conn_id: the connection. Templated.
-    :param deferrable: whether to wait in the triggerer, without a worker slot; by default what Airflow's option
-        ``[operators] default_deferrable`` says. A rewriting takes about half a minute.
-    :param durable: whether to keep a receipt. Without one (also on Airflow before 3.3) every failure after the purchase
-        is final, and a task whose worker dies buys again when it is retried.
-    :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost: ``"fail"`` stops and says
-        so, ``"resubmit"`` submits again, ``"adopt"`` asks the platform's list first.
-    :param max_submissions: how many rewritings may be bought in all if the remote task fails for a reason that may
-        pass, one a try.
-    :param poll_interval: seconds between looks. By default every ten seconds, until some have been seen to end.
-    :param timeout: seconds until the wait of each try ends, more than 0.
-    :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued.
-    :param validate: whether to check the request before paying.
     :return: the prompt, a text. The remote task's id is pushed to XCom under the key ``task_id``.
     :raises MinimaxRequestError: the request is invalid.
     :raises MinimaxModerationError: the platform refused the prompt, or what goes with it, as sensitive.
@@ -239,10 +175,11 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
     ui_color = "#e8dcff"
     operator_extra_links: Collection[BaseOperatorLink] = ()
     _content_fields = _REWRITING
+    _picture_fields = ()
     _secret_fields = _SECRETS
-    _product = "prompt"
-    _get_it = "MinimaxTaskSensor returns it for this id, free of charge."
-    _without_receipt = "Set retries=0."
+    product_name = "prompt"
+    how_to_get_it = "MinimaxTaskSensor returns it for this id, free of charge."
+    without_receipt = "Set retries=0."
 
     def __init__(
         self,
@@ -258,18 +195,16 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
         callback_url: str | None = None,
         extra_body: dict[str, Any] | None = None,
         model: str = "MiniMax-H3",
-        minimax_conn_id: str = "minimax_default",
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        durable: bool = True,
-        on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail",
-        max_submissions: int = 1,
-        poll_interval: timedelta | float | None = None,
-        timeout: timedelta | float = 1800.0,
-        cancel_on_timeout: bool = False,
-        validate: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        if meant_for_clips := sorted(_FOR_CLIPS.keys() & kwargs):
+            raise MinimaxRequestError(
+                f"{', '.join(meant_for_clips)}: is for operators that buy clips; a prompt is always waited for, and no "
+                "file",
+                billing=NOTHING_BOUGHT,
+            )
+        # Named here, so that a DAG's default_args for clips do not reach a prompt.
+        super().__init__(**_FOR_CLIPS, **kwargs)
         self.model = model
         self.prompt = prompt
         self.duration = duration
@@ -281,34 +216,14 @@ class MinimaxPromptRewriteOperator(BuysClips, BaseOperator):
         self.reference_audios = reference_audios
         self.callback_url = callback_url
         self.extra_body = extra_body
-        self._keep_choices(
-            minimax_conn_id=minimax_conn_id,
-            wait_for_completion=True,
-            deferrable=deferrable,
-            output_path=None,
-            overwrite=False,
-            check="none",
-            preview=False,
-            durable=durable,
-            on_clear="reuse",
-            on_orphaned_intent=on_orphaned_intent,
-            max_submissions=max_submissions,
-            poll_interval=poll_interval,
-            timeout=timeout,
-            cancel_on_timeout=cancel_on_timeout,
-            validate=validate,
-        )
-        if validate:
-            from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest
+        self._check_request()
 
-            check_literals(self._content(), PromptRewriteRequest)
-
-    def _request(self) -> PromptRewriteRequest:
+    def _request_class(self) -> type[PromptRewriteRequest]:
         from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest
 
-        return PromptRewriteRequest.of(self._content())
+        return PromptRewriteRequest
 
-    def _hand_over(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
+    def result_of(self, job: PurchaseJob, receipt: Receipt | None, task: VideoTask) -> Any:
         """Return the prompt; a trigger's event does not carry it."""
         if task.prompt is None:
             task = job.hook.get_task(task.minimax_task_id, api_version=task.api_version)

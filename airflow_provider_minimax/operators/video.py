@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from airflow_provider_minimax.arguments import (
-    check_api_version,
-    check_delivery,
-    check_literals,
-    checked_id,
-    is_literal,
-    known_version,
-)
 from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, retry_buys_nothing
-from airflow_provider_minimax.operators.base import BuysClips
-from airflow_provider_minimax.version_compat import conf
+from airflow_provider_minimax.operators.base import PurchaseOperator
+from airflow_provider_minimax.options import check_api_version, checked_id, is_literal, known_version
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -51,19 +40,23 @@ _CONTENT = (
 _PICTURES = ("first_frame_image", "last_frame_image", "subject_reference", "reference_images")
 
 
-class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
+class MinimaxVideoGenerationOperator(PurchaseOperator):
     """
-    Buy one clip: submit a request, publish the remote task id, and if asked to, wait for the clip and fetch it.
+    Buy one clip: submit a request, publish the remote task id and, if the options say so, wait for the clip and deliver
+    it.
 
     The id is pushed to XCom under the key ``task_id`` as soon as it is known. What is bought is written down in a
     receipt: next to the output (``clip.mp4.receipt.json``), and on Airflow 3.3 and later in the task state store. So a
-    retry goes on with the clip that an earlier try bought, whatever that one died of, and never buys another.
+    retry continues with the clip that an earlier try bought, whatever that one died of, and never buys another.
 
     .. seealso:: :doc:`/howto/operator` and :doc:`/never-pay-twice`
 
-    "H3" below stands for ``MiniMax-H3`` and its kin, which are on the second version of MiniMax's API; the model
+    "H3" below stands for ``MiniMax-H3`` and the other H3 models, on the second version of MiniMax's API; the model
     decides which version it is, and nothing else has to be said. The version is pushed to XCom under the key
     ``api_version``.
+
+    Its options besides these, such as ``output_path``, ``deferrable`` and ``timeout``, are those of
+    :class:`~airflow_provider_minimax.operators.base.PurchaseOperator`.
 
     :param model: the model's name, e.g. ``MiniMax-Hailuo-2.3`` or ``MiniMax-H3``, or a gateway's own name for it.
         Templated, like all fields down to ``extra_body``; field names and meanings are the API's.
@@ -91,63 +84,21 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
     :param aigc_watermark: whether to mark the clip as made by a machine.
     :param callback_url: where the platform may post state changes; its receiver is yours, must echo the platform's
         challenge within 3 seconds or the request is refused, and is not needed here.
-    :param extra: further wishes; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is ``disabled``, ``balanced`` or
+    :param extra: further settings; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is ``disabled``, ``balanced`` or
         ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.
-    :param minimax_conn_id: the connection. Templated.
-    :param wait_for_completion: whether to wait for the clip; by default, if there is an ``output_path``. Otherwise a
-        :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` does.
-    :param deferrable: whether that wait, and the one for a turn to buy if the connection has a
-        ``rate_limit_per_minute`` or the platform refused, is in the triggerer, without a worker slot; by default what
-        Airflow's option ``[operators] default_deferrable`` says.
-    :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows, such as
-        ``s3://my_aws_conn@bucket/clips/boat.mp4``. One that ends with a slash is a folder, in which the clip gets a
-        name of its own, made of dag, run, task and map index. The receipt is kept next to it. With
-        ``wait_for_completion=False`` it is only the receipt's place; give the same (it is pushed to XCom under the key
-        ``output_path``) to the :class:`~airflow_provider_minimax.sensors.video.MinimaxTaskSensor` or the
-        :class:`MinimaxVideoDownloadOperator`. Templated.
-    :param overwrite: whether a file that is already there may be replaced. ``False``: a clip of the same request that
-        is there already is the result, and any other file is an error; in both cases nothing is bought. ``"changed"``:
-        likewise, but a request that differs from the one in the receipt buys a clip that replaces the delivered one,
-        such as that of a product whose row in a catalogue has changed. ``True``: every run buys a clip and replaces
-        whatever is there.
-    :param check: how closely to look at the clip before it is put in its place: ``"none"``: that it is a whole MP4;
-        ``"basic"``: also that it opens, and that size and length are what was asked for; ``"full"``: also that every
-        picture can be decoded, and that they are not all black or all the same. A clip that fails is kept aside, as
-        ``boat.rejected.mp4``, and no other is bought. Needs the extra ``[media]``.
-    :param preview: whether to make a poster frame and a contact sheet next to the clip. Needs the extra ``[media]``.
-    :param durable: whether to keep a receipt. Without one (also on Airflow before 3.3 without ``output_path``) every
-        failure after the purchase is final, and a task whose worker dies buys again when it is retried.
-    :param on_clear: what clearing the task does about a clip that is bought but not delivered: ``"reuse"`` goes on with
-        it, wherever a receipt of it survives (Airflow 3.4 drops what a cleared task had stored, so without
-        ``output_path`` none does), unless the request has changed; ``"resubmit"`` buys another.
-    :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost, so that a clip may have
-        been bought: ``"fail"`` stops and says so, ``"resubmit"`` submits again. ``"adopt"``, H3 only, asks the
-        platform's list for a minute: the one task that it can be is gone on with; if there is none, nothing was bought
-        and it is submitted again; if it may be several, it stops and names them. The list shows no prompts: see
-        :ref:`adopting`.
-    :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
-        one a try; 1 buys none again by itself.
-    :param poll_interval: seconds between looks, more than 0. By default looks are rare before the clip can be done, and
-        most frequent when it is likely to be: about every ten seconds, and so many for a model whose times are unknown.
-    :param timeout: seconds until the wait of each try ends, more than 0; the remote task goes on and is billed all the
-        same. The task's ``execution_timeout`` ends it too, if that is shorter. A wait for a turn to buy has as much.
-    :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
-        free of charge; H3 only. One that is being made goes on in either case. When the Airflow task is killed, cleared
-        or marked during the wait, that is done anyhow, unless ``on_clear`` is ``"reuse"``.
-    :param validate: whether to check the request against the catalogue of models before paying.
     :return: the remote task id; with ``wait_for_completion`` a dict with ``task_id``, ``state``, ``file_id``,
-        ``width``, ``height``, ``duration`` (each ``None`` where the platform does not tell), and with ``output_path``
-        also ``output_path``, ``size`` in bytes and ``sha256``.
+        ``width``, ``height``, ``duration`` (each ``None`` where the platform does not report it), and with
+        ``output_path`` also ``output_path``, ``size`` in bytes and ``sha256``.
     :raises MinimaxRequestError: the request is invalid: literals are checked when the DAG is parsed, the rest before
         anything is sent.
-    :raises MinimaxRateLimitError: the platform refused, or no turn to buy came in time; nothing was bought.
+    :raises MinimaxRateLimitError: the platform refused, or no submission slot came in time; nothing was bought.
     :raises MinimaxSubmissionUnknownError: no usable answer came, now or in an earlier try, so a clip may have been
         bought.
     :raises MinimaxReceiptError: the receipt cannot be read, or is that of another request; nothing was bought.
     :raises MinimaxReceiptStoreError: receipts cannot be kept just now; nothing was bought.
-    :raises MinimaxStorageError: the clip's place cannot be written just now; it is tried before anything is bought.
-    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry goes on from where it broke.
+    :raises MinimaxStorageError: the destination cannot be written just now; that is tried before anything is bought.
+    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry continues from where it broke.
     :raises MinimaxClipRejectedError: the clip is not what was asked for, by ``check``.
     """
 
@@ -155,6 +106,7 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
     template_fields_renderers = {"prompt": "md", "subject_reference": "json", "extra": "json", "extra_body": "json"}  # noqa: RUF012 - Airflow reads it from the class
     ui_color = "#ffd0c4"
     _content_fields = _CONTENT
+    _picture_fields = _PICTURES
     _secret_fields = (*_PICTURES, "reference_videos", "reference_audios", "callback_url", "extra_body")
 
     def __init__(
@@ -177,21 +129,6 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
         callback_url: str | None = None,
         extra: dict[str, Any] | None = None,
         extra_body: dict[str, Any] | None = None,
-        minimax_conn_id: str = "minimax_default",
-        wait_for_completion: bool | None = None,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        output_path: AnyPath | None = None,
-        overwrite: bool | Literal["changed"] = False,
-        check: Literal["none", "basic", "full"] = "none",
-        preview: bool = False,
-        durable: bool = True,
-        on_clear: Literal["resubmit", "reuse"] = "reuse",
-        on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail",
-        max_submissions: int = 1,
-        poll_interval: timedelta | float | None = None,
-        timeout: timedelta | float = 1800.0,
-        cancel_on_timeout: bool = False,
-        validate: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -212,39 +149,17 @@ class MinimaxVideoGenerationOperator(BuysClips, BaseOperator):
         self.callback_url = callback_url
         self.extra = extra
         self.extra_body = extra_body
-        self._keep_choices(
-            minimax_conn_id=minimax_conn_id,
-            wait_for_completion=wait_for_completion,
-            deferrable=deferrable,
-            output_path=output_path,
-            overwrite=overwrite,
-            check=check,
-            preview=preview,
-            durable=durable,
-            on_clear=on_clear,
-            on_orphaned_intent=on_orphaned_intent,
-            max_submissions=max_submissions,
-            poll_interval=poll_interval,
-            timeout=timeout,
-            cancel_on_timeout=cancel_on_timeout,
-            validate=validate,
-        )
-        if validate:
-            check_literals(self._content())
+        self._check_request()
 
-    def _request(self) -> VideoRequest:
+    def _request_class(self) -> type[VideoRequest]:
         from airflow_provider_minimax.api.request import VideoRequest
 
-        return VideoRequest.of(self._content())
-
-    def _pictures(self) -> tuple[str, ...]:
-        """Return where the pictures came from that went into the clip, for lineage."""
-        return self._named(*_PICTURES)
+        return VideoRequest
 
 
-class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
+class MinimaxVideoDownloadOperator(DeliversClips):
     """
-    Fetch a finished clip to its place. It buys nothing, so it may be retried; it fetches nothing twice either.
+    Download a finished clip. It buys nothing, so it may be retried; it downloads nothing twice either.
 
     .. seealso:: :doc:`/howto/operator` and :doc:`/delivery`
 
@@ -253,21 +168,21 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
     :param api_version: which version of MiniMax's API knows them: ``"v1"``, or ``"v2"`` for H3, which has no file ids.
         Left out, that is found out with one more request at most. The operator that submitted the task pushes this to
         XCom, under the key ``api_version``. Templated.
-    :param output_path: where the clip shall land: a path, or any URL that Airflow's object storage knows; one that ends
+    :param output_path: where to put the clip: a path, or any URL that Airflow's object storage knows; one that ends
         with a slash is a folder, in which the clip gets a name made of this task's. Its receipt is kept next to it.
         Templated.
     :param overwrite: whether a file that is already there, and is not this clip, may be replaced.
-    :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
+    :param check: how closely to examine the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
         :class:`MinimaxVideoGenerationOperator` says.
     :param preview: whether to make a poster frame and a contact sheet next to the clip.
     :param minimax_conn_id: the connection that the clip was bought through. Templated.
     :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height``, ``duration`` (each ``None`` where
-        neither the platform nor ``check`` tells), ``output_path``, ``size`` in bytes and ``sha256``.
+        neither the platform nor ``check`` reports it), ``output_path``, ``size`` in bytes and ``sha256``.
     :raises MinimaxRequestError: not exactly one of the ids, or an ``output_path`` that is none or is taken.
-    :raises MinimaxReceiptError: the output is the place of another clip that is still to come.
-    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry goes on from where it broke.
-    :raises MinimaxStorageError: its place cannot be read or written just now.
-    :raises MinimaxClipRejectedError: the clip is not what was asked for, by ``check``; it is kept aside.
+    :raises MinimaxReceiptError: the output is that of another clip that is still to come.
+    :raises MinimaxDownloadError: the clip could not be fetched whole; a retry continues from where it broke.
+    :raises MinimaxStorageError: the destination cannot be read or written just now.
+    :raises MinimaxClipRejectedError: the clip fails ``check``; it is kept next to the destination.
     """
 
     template_fields: Sequence[str] = ("minimax_task_id", "file_id", "api_version", "output_path", "minimax_conn_id")
@@ -280,21 +195,9 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         minimax_task_id: str | None = None,
         file_id: str | None = None,
         api_version: str | None = None,
-        overwrite: bool = False,
-        check: Literal["none", "basic", "full"] = "none",
-        preview: bool = False,
         minimax_conn_id: str = "minimax_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.minimax_task_id = minimax_task_id
-        self.file_id = file_id
-        self.api_version = api_version
-        self.output_path = output_path
-        self.overwrite = overwrite
-        self.check = check
-        self.preview = preview
-        self.minimax_conn_id = minimax_conn_id
         if (minimax_task_id is None) == (file_id is None):
             raise MinimaxRequestError(
                 f"minimax_task_id={minimax_task_id!r} and file_id={file_id!r}: give exactly one of them",
@@ -303,8 +206,12 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         for name, value in (("minimax_task_id", minimax_task_id), ("file_id", file_id), ("output_path", output_path)):
             if value is not None and is_literal(value) and not str(value).strip():
                 raise MinimaxRequestError(f"{name}={value!r}: must not be empty", billing=NOTHING_BOUGHT)
-        check_delivery(check, preview, output_path, delivers=True)
         check_api_version(api_version)
+        super().__init__(output_path=output_path, **kwargs)
+        self.minimax_task_id = minimax_task_id
+        self.file_id = file_id
+        self.api_version = api_version
+        self.minimax_conn_id = minimax_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the clip, unless that was done."""
@@ -313,9 +220,7 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
 
     def _fetch(self, context: Context) -> dict[str, Any]:
         from airflow_provider_minimax.api.task import TaskState, VideoTask
-        from airflow_provider_minimax.delivery.destination import destination_of
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
-        from airflow_provider_minimax.purchases.context import owner_of
 
         if self.minimax_task_id is None and self.file_id is None:
             raise MinimaxRequestError(
@@ -325,7 +230,9 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
         minimax_task_id = None if self.minimax_task_id is None else checked_id(self.minimax_task_id)
         file_id = None if self.file_id is None else checked_id(self.file_id, "file_id")
         version = known_version(self.api_version)
-        place = destination_of(self.output_path, owner_of(context), written=self._written_path)
+        destination = self._destination(context)
+        if destination is None:
+            raise MinimaxRequestError("output_path=None: must be a path or URL")
         with closing(MinimaxHook(self.minimax_conn_id)) as hook:
 
             def find() -> VideoTask:
@@ -334,4 +241,6 @@ class MinimaxVideoDownloadOperator(DeliversClips, BaseOperator):
                 # A file may be fetched without its task being known; only the first version of the API has file ids.
                 return VideoTask("", TaskState.SUCCEEDED, file_id=file_id, api_version=version or "v1")
 
-            return self._deliver(context, hook, place, minimax_task_id, file_id, find)
+            return self._deliver(
+                context, hook, destination, minimax_task_id=minimax_task_id, file_id=file_id, find=find
+            )

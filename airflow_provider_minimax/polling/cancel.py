@@ -21,12 +21,12 @@ ATTEMPT = "minimax_attempt"
 log = logging.getLogger(__name__)
 
 # Airflow gives a killed trigger 30 s by default, and then ends it without a word; a killed worker has 60 s.
-_PATIENCE = 25.0
+_CANCEL_WITHIN = 25.0
 
 
 def push_attempt(context: Context) -> str | None:
     """
-    Push to XCom which attempt this is, right before it defers, so that its trigger can tell who is waiting.
+    Push to XCom which attempt this is, right before it defers, so that its trigger knows who is waiting.
 
     :param context: the task's context.
     :return: the attempt; ``None`` if it could not be pushed, which is no reason to fail a task that has bought.
@@ -46,7 +46,7 @@ def push_attempt(context: Context) -> str | None:
 
 def try_cancel(hook: MinimaxHook, minimax_task_id: str, api_version: str | None) -> VideoTask | MinimaxError:
     """
-    Cancel a remote task if it is still queued; whatever goes wrong is returned, because the wait is over anyhow.
+    Cancel a remote task if it is still queued; errors are returned, not raised: the wait is over.
 
     :param hook: the way to the platform.
     :param minimax_task_id: the task.
@@ -54,7 +54,7 @@ def try_cancel(hook: MinimaxHook, minimax_task_id: str, api_version: str | None)
     :return: the task as it is now, or why it is not known.
     """
     try:
-        return hook.cancel(minimax_task_id, api_version=api_version, within=_PATIENCE)
+        return hook.cancel(minimax_task_id, api_version=api_version, within=_CANCEL_WITHIN)
     except Exception as error:
         return _as_ours(error)
 
@@ -62,17 +62,17 @@ def try_cancel(hook: MinimaxHook, minimax_task_id: str, api_version: str | None)
 async def atry_cancel(hook: MinimaxHook, minimax_task_id: str, api_version: str | None) -> VideoTask | MinimaxError:
     """Do what :func:`try_cancel` does, on an event loop."""
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_CANCEL_WITHIN):
             return await hook.acancel(minimax_task_id, api_version=api_version)
     except TimeoutError:
-        return MinimaxUnavailableError(f"the platform did not answer within {_PATIENCE:g} s")
+        return MinimaxUnavailableError(f"the platform did not answer within {_CANCEL_WITHIN:g} s")
     except Exception as error:
         return _as_ours(error)
 
 
 async def shielded(work: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:
     """
-    Await something to its end, even if whoever awaits it is cancelled.
+    Await something to its end, even if the task that awaits it is cancelled.
 
     Airflow cancels a trigger that was killed once a second until it has ended, and its ``on_kill`` with it, which would
     break off the cancellation of a remote task.
@@ -92,7 +92,7 @@ async def shielded(work: Coroutine[Any, Any, None]) -> asyncio.CancelledError | 
 
 def describe_cancellation(seen: VideoTask | MinimaxError, minimax_task_id: str) -> str:
     """
-    Say what became of a task that was given up.
+    Say what became of a task that nobody waits for any more.
 
     :param seen: what :func:`try_cancel` returned.
     :param minimax_task_id: the task.
@@ -101,7 +101,7 @@ def describe_cancellation(seen: VideoTask | MinimaxError, minimax_task_id: str) 
 
     if isinstance(seen, MinimaxError):
         why = seen.message.rstrip(". ")
-        return f"Task {minimax_task_id} could not be cancelled ({why}), so it may go on and be billed."
+        return f"Task {minimax_task_id} could not be cancelled ({why}), so it may keep running and be billed."
     match seen.state:
         case TaskState.CANCELLED:
             return f"Task {minimax_task_id} was cancelled while it was queued, which is free of charge."
@@ -110,7 +110,8 @@ def describe_cancellation(seen: VideoTask | MinimaxError, minimax_task_id: str) 
         case TaskState.FAILED:
             return f"Task {minimax_task_id} failed meanwhile; whether failed tasks are billed is not documented."
         case _:
-            return f"Task {minimax_task_id} is no longer queued, so it cannot be cancelled: it goes on and is billed."
+            why = "is no longer queued, so it cannot be cancelled"
+            return f"Task {minimax_task_id} {why}: it keeps running and is billed."
 
 
 def _as_ours(error: Exception) -> MinimaxError:

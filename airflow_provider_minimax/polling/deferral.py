@@ -1,4 +1,4 @@
-"""Resuming after a deferral, with our errors in place of Airflow's general ones."""
+"""Resuming after a deferral, with our errors instead of Airflow's general ones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SAFETY_NET = 120.0
 
 _WAIT_ON = "Wait for it with MinimaxTaskSensor and its id; that buys nothing."
+
+IN_TURN = "execute_in_turn"
+"""The method that a task is resumed with when it has a submission slot."""
 
 SETTLED = "execute_settled"
 """The method that a task is resumed with when the platform's list may show more."""
@@ -52,6 +55,29 @@ def resume(
         raise MinimaxUnavailableError(
             f"the trigger broke, see the log above: {error}",
             minimax_task_id=minimax_task_id,
-            billing=f"Task {minimax_task_id or 'at the platform'} goes on and will be billed.",
+            billing=f"Task {minimax_task_id or 'at the platform'} keeps running and will be billed.",
             hint=_WAIT_ON,
         ) from error
+
+
+def resume_before_purchase(
+    operator: BaseOperator, next_method: str, next_kwargs: Mapping[str, Any] | None, context: Context, billing: str
+) -> Any:
+    """
+    Resume an operator that knew of no clip when it left its worker, as ``BaseOperator`` does.
+
+    :param operator: the operator.
+    :param next_method: what Airflow wants to call.
+    :param next_kwargs: with what.
+    :param context: the task's context.
+    :param billing: what was bought if the trigger failed, a whole sentence.
+    :raises MinimaxUnavailableError: there was no answer from the trigger; a retry waits again.
+    """
+    try:
+        return BaseOperator.resume_execution(operator, next_method, dict(next_kwargs or {}), context)
+    except TaskDeferralTimeout as error:
+        problem = "the triggerer did not answer before the purchase within the time allowed; is one running?"
+        raise MinimaxUnavailableError(problem, billing=billing) from error
+    except TaskDeferralError as error:
+        problem = f"the trigger that this task waited with before its purchase broke, see the log above: {error}"
+        raise MinimaxUnavailableError(problem, billing=billing) from error

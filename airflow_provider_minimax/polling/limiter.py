@@ -1,8 +1,8 @@
 """
-The turnstile: lets tasks that are about to buy through one connection pass one by one, in the order they first asked.
+Submission slots: tasks that are about to buy through one connection get them one by one, in the order they first asked.
 
-Whoever waits here has bought nothing. There is one turnstile for each connection and event loop; it holds no thread, no
-task of its own and no connection, and is gone with the last who waits.
+Whoever waits here has bought nothing. There is one limiter for each connection and event loop; it holds no thread, task
+or connection of its own, and is gone with the last who waits.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from itertools import count
 from weakref import WeakKeyDictionary
 
-# The pace where the connection says nothing, and somebody was refused: what MiniMax publishes for the Hailuo models.
+# The limit where the connection says nothing, and somebody was refused: what MiniMax publishes for the Hailuo models.
 USUAL_PER_MINUTE = 20
-# Turns are up to so much further apart than the limit asks for, so that tasks which workers take up a little sooner or
+# Slots are up to so much further apart than the limit asks for, so that tasks which workers take up a little sooner or
 # later than others stay below it.
 _SPREAD = 0.1
 
@@ -30,22 +30,22 @@ class _Waiting:
     """
     Somebody in the queue.
 
-    :param asked_at: when they first asked for a turn, in epoch seconds.
+    :param asked_at: when they first asked for a slot, in epoch seconds.
     :param came: how many came here before.
-    :param turn: done when it is theirs; cancelled with the trigger that awaits it.
+    :param slot: done when it is theirs; cancelled with the trigger that awaits it.
     """
 
     asked_at: float
     came: int
-    turn: asyncio.Future[None]
+    slot: asyncio.Future[None]
 
 
 class SubmissionLimiter:
     """
-    Hands out turns on the event loop that it was made on; ``waiting`` is how many wait for one.
+    Hands out submission slots on the event loop that it was made on; ``waiting`` is how many wait for one.
 
-    It knows nothing of what was before it, such as turns of a triggerer that died. So its first turn is as far away as
-    any other from the one before.
+    It knows nothing of what was before it, such as the slots of a triggerer that died. So its first slot is as far away
+    as any other from the one before.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -61,28 +61,28 @@ class SubmissionLimiter:
     def _space(self) -> float:
         return 60 / self._per_minute * random.uniform(1, 1 + _SPREAD)  # noqa: S311 - no secret
 
-    def set_pace(self, per_minute: int) -> None:
+    def set_limit(self, per_minute: int) -> None:
         """
-        Go by another limit from the next turn on.
+        Use another limit from the next slot on.
 
-        :param per_minute: how many turns there are in a minute.
+        :param per_minute: how many slots there are in a minute.
         """
         self._per_minute = per_minute
 
     def pause(self, until: float) -> None:
         """
-        Hand out no turn for a while, because the platform refused somebody.
+        Hand out no slot for a while, because the platform refused somebody.
 
         :param until: when to go on, in epoch seconds; in the past: nothing changes.
         """
         self._next = max(self._next, self._loop.time() + until - time.time())
         self._set_timer()
 
-    async def turn(self, asked_at: float) -> None:
+    async def acquire(self, asked_at: float) -> None:
         """
-        Wait for a turn.
+        Wait for a slot.
 
-        :param asked_at: when this turn was first asked for, in epoch seconds: earlier ones come first, also if they are
+        :param asked_at: when this slot was first asked for, in epoch seconds: earlier ones come first, also if they are
             here for the second time.
         """
         waiting = _Waiting(asked_at, next(self._came), self._loop.create_future())
@@ -90,7 +90,7 @@ class SubmissionLimiter:
         self._set_timer()
         self.waiting += 1
         try:
-            await waiting.turn
+            await waiting.slot
         finally:
             self.waiting -= 1
 
@@ -100,15 +100,15 @@ class SubmissionLimiter:
         self.close()
         if self._queue:
             # A context of its own, because it is nobody's in particular.
-            self._timer = self._loop.call_at(self._next, self._let_one_pass, context=Context())
+            self._timer = self._loop.call_at(self._next, self._grant, context=Context())
 
-    def _let_one_pass(self) -> None:
-        """Give the turn to the first who still wants it, so that those who left make no gap."""
+    def _grant(self) -> None:
+        """Give the slot to the first who still wants it, so that those who left make no gap."""
         self._timer = None
         while self._queue:
             waiting = heapq.heappop(self._queue)
-            if not waiting.turn.done():
-                waiting.turn.set_result(None)
+            if not waiting.slot.done():
+                waiting.slot.set_result(None)
                 self._next = self._loop.time() + self._space()
                 break
         self._set_timer()
@@ -120,26 +120,26 @@ class SubmissionLimiter:
             self._timer = None
 
 
-_turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SubmissionLimiter]] = WeakKeyDictionary()
+_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SubmissionLimiter]] = WeakKeyDictionary()
 
 
 @contextmanager
 def shared_limiter(minimax_conn_id: str, per_minute: int | None) -> Iterator[SubmissionLimiter]:
     """
-    Lend the turnstile of a connection on this event loop; it is gone when the last to use it leaves.
+    Lend the limiter of a connection on this event loop; it is gone when the last to use it leaves.
 
     :param minimax_conn_id: the connection.
-    :param per_minute: the limit, as the connection says it; the last to come knows it best.
+    :param per_minute: the limit, as the connection says it; whoever comes last knows it best.
     """
-    turnstiles = _turnstiles.setdefault(asyncio.get_running_loop(), {})
+    limiters = _limiters.setdefault(asyncio.get_running_loop(), {})
     limit = per_minute or USUAL_PER_MINUTE
-    turnstile = turnstiles.get(minimax_conn_id) or turnstiles.setdefault(minimax_conn_id, SubmissionLimiter(limit))
-    turnstile.set_pace(limit)
-    turnstile.users += 1
+    limiter = limiters.get(minimax_conn_id) or limiters.setdefault(minimax_conn_id, SubmissionLimiter(limit))
+    limiter.set_limit(limit)
+    limiter.users += 1
     try:
-        yield turnstile
+        yield limiter
     finally:
-        turnstile.users -= 1
-        if not turnstile.users:
-            turnstile.close()
-            del turnstiles[minimax_conn_id]
+        limiter.users -= 1
+        if not limiter.users:
+            limiter.close()
+            del limiters[minimax_conn_id]

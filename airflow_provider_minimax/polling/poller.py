@@ -26,43 +26,43 @@ from airflow_provider_minimax.exceptions import (
     error_from_event,
 )
 
-# Some five minutes at the default pace: an outage that short should not cost anybody a hand.
+# Some five minutes at the default interval: nobody should have to act on an outage that short.
 MAX_FAILURES = 30
-# How long an answer may still take when the time allowed is over, so that a last look can be at the deadline.
+# How long an answer may still take when the time allowed is over, so that the last poll can be at the deadline.
 LAST_ANSWER = 5.0
 _MODERATION_CODES = ("1026", "1027")
 
 
 def time_left(deadline: float, now: float) -> float:
     """
-    Return how many seconds a look may take, whatever the platform does meanwhile.
+    Return how many seconds a poll may take, whatever the platform does meanwhile.
 
-    :param deadline: when patience ends, in epoch seconds.
+    :param deadline: when the wait ends, in epoch seconds.
     :param now: the time, in epoch seconds.
     """
     return max(deadline - now, 0.0) + LAST_ANSWER
 
 
 class PollSchedule(Protocol):
-    """What says how long to wait between two looks."""
+    """Says how long to wait between two polls."""
 
-    def delay(self, now: float, looks: int, jitter: float) -> float:
+    def delay(self, now: float, polls: int, jitter: float) -> float:
         """
         Return the seconds to wait.
 
         :param now: the time, in epoch seconds.
-        :param looks: how many looks there were.
-        :param jitter: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
+        :param polls: how many polls there were.
+        :param jitter: a number from 0 to 1, the same for all polls of a task, that spreads the polls of many tasks.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class FixedInterval:
     """
-    The same wait between all looks, or ever longer ones.
+    The same wait between all polls, or ever longer ones.
 
-    :param interval: seconds between looks.
-    :param exponential_backoff: whether the waits double from look to look, as Airflow's sensors do it.
+    :param interval: seconds between polls.
+    :param exponential_backoff: whether the waits double from poll to poll, as Airflow's sensors do it.
     :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
     """
 
@@ -70,13 +70,13 @@ class FixedInterval:
     exponential_backoff: bool = False
     max_wait: float | None = None
 
-    def delay(self, now: float, looks: int, jitter: float) -> float:
-        """Return the seconds to wait; the first look is spread over an interval, which keeps the later ones spread."""
-        if looks == 0:
+    def delay(self, now: float, polls: int, jitter: float) -> float:
+        """Return the seconds to wait; the first poll is spread over an interval, which keeps the later ones spread."""
+        if polls == 0:
             return self.interval * jitter
         if not self.exponential_backoff:
             return self.interval
-        delay = max(self.interval * 2.0 ** min(looks - 2, 60), 1.0) * (1 + jitter)
+        delay = max(self.interval * 2.0 ** min(polls - 2, 60), 1.0) * (1 + jitter)
         return delay if self.max_wait is None else min(delay, self.max_wait)
 
 
@@ -85,7 +85,7 @@ class KeepPolling:
     """
     Not settled yet.
 
-    :param seconds: how long to wait before the next look.
+    :param seconds: how long to wait before the next poll.
     :param note: what is worth a line in the log, if anything changed.
     :param warn: whether that line is a warning.
     """
@@ -100,7 +100,7 @@ class Outcome:
     """
     How a wait ended.
 
-    :param task: the last look at the task, if there was one.
+    :param task: the task as it was last seen, if it was.
     :param error: why there is no clip; ``None`` means that there is one.
     """
 
@@ -148,7 +148,7 @@ def terminal_outcome(task: VideoTask) -> Outcome | None:
     """
     Decide whether a task is over.
 
-    :param task: a look at it.
+    :param task: the task as it was seen.
     :return: how it ended, or ``None`` while it goes on; states that nobody documents count as going on.
     """
     if task.state is TaskState.SUCCEEDED:
@@ -186,23 +186,23 @@ def timed_out(minimax_task_id: str | None, problem: str, *, hint: str) -> Minima
     return MinimaxTaskTimeoutError(
         problem,
         minimax_task_id=minimax_task_id,
-        billing=f"Task {minimax_task_id or 'at the platform'} goes on and will be billed.",
+        billing=f"Task {minimax_task_id or 'at the platform'} keeps running and will be billed.",
         hint=hint,
     )
 
 
 class TaskPoller:
     """
-    The wait for one task: told what was seen, it says what to do next.
+    The wait for one task: given what was seen, it says what to do next.
 
     :param minimax_task_id: the remote task.
-    :param deadline: when patience ends, in epoch seconds: a wall clock, so that it survives a change of process.
-    :param pace: how long to wait between looks.
+    :param deadline: when the wait ends, in epoch seconds: a wall clock, so that it survives a change of process.
+    :param schedule: how long to wait between polls.
     :param process: the kind of Airflow process that waits, which is where a connection that cannot be used is to be
         looked for. Such trouble is waited out until the deadline: the task is bought.
-    :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
+    :param max_failures: how many polls in a row may fail before giving up; ``None``: as many as fit the deadline.
         Trouble with the connection does not count.
-    :param jitter: a number from 0 to 1 that sets the looks apart from those of other tasks; for tests.
+    :param jitter: a number from 0 to 1 that keeps the polls apart from those of other tasks; for tests.
     """
 
     def __init__(
@@ -210,18 +210,18 @@ class TaskPoller:
         minimax_task_id: str,
         *,
         deadline: float,
-        pace: PollSchedule,
+        schedule: PollSchedule,
         process: Literal["worker", "triggerer"] = "worker",
         max_failures: int | None = MAX_FAILURES,
         jitter: float | None = None,
     ) -> None:
         self._minimax_task_id = minimax_task_id
         self._deadline = deadline
-        self._pace = pace
+        self._schedule = schedule
         self._process = process
         self._max_failures = max_failures
-        self._luck = random.random() if jitter is None else jitter  # noqa: S311 - no secret hangs on it
-        self._looks = 0
+        self._jitter = random.random() if jitter is None else jitter  # noqa: S311 - no secret hangs on it
+        self._polls = 0
         self._failures = 0
         self._task: VideoTask | None = None
         self._trouble: MinimaxError | None = None
@@ -229,17 +229,17 @@ class TaskPoller:
         """When the task was last seen to go on, in epoch seconds."""
 
     def start(self, now: float) -> KeepPolling:
-        """Return how long to wait before the first look; never past the deadline, and the last look is at it."""
+        """Return how long to wait before the first poll; never past the deadline, and the last poll is at it."""
         return KeepPolling(self._until_next(now, 0.0))
 
     def after(self, seen: VideoTask | MinimaxError, now: float) -> KeepPolling | Outcome:
         """
-        Return what to do after a look.
+        Return what to do after a poll.
 
         :param seen: the task as it was seen, or the error that came instead.
         :param now: the time, in epoch seconds.
         """
-        self._looks += 1
+        self._polls += 1
         if isinstance(seen, MinimaxError):
             return self._after_failure(seen, now)
         is_news = self._task is None or self._task.status != seen.status or self._is_cut_off
@@ -255,25 +255,34 @@ class TaskPoller:
             warn=seen.state is TaskState.UNKNOWN,
         )
 
-    def again(self, seen: VideoTask, now: float) -> float | None:
+    def reschedule(self, seen: VideoTask, now: float) -> float | None:
         """
-        Return how long to wait after a look that showed nothing new, so that nobody need be woken for it.
+        Return how long to wait after a poll that showed nothing new, so that nobody need be woken for it.
 
         :param seen: the task as it was seen.
         :param now: the time, in epoch seconds.
-        :return: seconds to the next look; ``None``, and nothing was noted, if this one is for :meth:`after` to judge.
+        :return: seconds until the next poll; ``None``, and nothing changed here, if this one is for :meth:`after`.
         """
         last = self._task
         if last is None or seen.status != last.status or seen.state is not last.state:
             return None
-        if self._is_cut_off or now >= self._deadline:
+        if now >= self._deadline or self._is_cut_off:
             return None
-        self._looks += 1
+        self._polls += 1
         self._failures = 0
         self._trouble = None
         self._task = seen
         self.seen_running_at = now
         return self._until_next(now, 0.0)
+
+    def is_last(self, seen: VideoTask, now: float) -> bool:
+        """
+        Return whether a poll ends the wait.
+
+        :param seen: the task as it was seen.
+        :param now: the time, in epoch seconds.
+        """
+        return seen.is_over or now >= self._deadline
 
     @property
     def _is_cut_off(self) -> bool:
@@ -317,7 +326,7 @@ class TaskPoller:
         return Outcome(self._task, timed_out(self._minimax_task_id, problem, hint=hint))
 
     def _until_next(self, now: float, at_least: float) -> float:
-        delay = max(self._pace.delay(now, self._looks, self._luck), at_least)
+        delay = max(self._schedule.delay(now, self._polls, self._jitter), at_least)
         return max(0.0, min(delay, self._deadline - now))
 
 

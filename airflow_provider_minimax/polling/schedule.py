@@ -1,9 +1,9 @@
 """
-When to look at a clip of a kind whose making takes a time that is roughly known: often only when it is likely to end.
+When to poll for a clip of a kind whose making takes a time that is roughly known: often only when it is likely to end.
 
 The gaps between looks are proportional to one over the square root of the chance that a clip which is not done ends
-just then; that is the best inspection there is for its number of looks. How long a kind takes is first read from
-``durations.toml`` and later learnt from the clips that this process has seen end. Pure, but for what was learnt.
+just then; no other schedule with as many polls finds clips sooner. How long a kind takes is first read from
+``durations.toml`` and later learned from the clips that this process has seen end. Pure, but for what was learned.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 
 from airflow_provider_minimax.polling.poller import FixedInterval
 
-# With it, clips are found as late on average as with a look every ten seconds.
+# With it, clips are found as late on average as with a poll every ten seconds.
 MEAN_GAP = 11.0
 SHORTEST_GAP = 1.0
 # A published time may be wrong by a factor of two; this keeps the mean lateness below eight seconds all the same.
 LONGEST_GAP = 16.0
-# Times that were seen can be relied on, so the gaps may be longer, and there is no look before any was over.
-LONGEST_GAP_LEARNT = 30.0
+# Times that were seen can be relied on, so the gaps may be longer, and there is no poll before any clip was done.
+LONGEST_GAP_LEARNED = 30.0
 ENOUGH, REMEMBERED = 8, 32
 UNKNOWN = FixedInterval()
 
@@ -68,12 +68,12 @@ class DurationModel:
 
     @classmethod
     def between(cls, least: float, most: float) -> DurationModel:
-        """Return the law by which nine of ten take from ``least`` to ``most`` seconds."""
+        """Return the model by which nine of ten take from ``least`` to ``most`` seconds."""
         return cls(math.sqrt(least * most), math.log(most / least) / (2 * _NORMAL.inv_cdf(0.95)))
 
     @classmethod
-    def of(cls, seconds: list[float]) -> DurationModel:
-        """Return the law that fits what was seen, rounded so that a little more of it seldom makes another."""
+    def from_seconds(cls, seconds: list[float]) -> DurationModel:
+        """Return the model that fits what was seen, rounded so that a little more of it seldom makes another."""
         logs = [math.log(value) for value in seconds]
         return cls(math.exp(_rounded(median(logs))), min(1.0, max(0.15, _rounded(pstdev(logs)))))
 
@@ -93,47 +93,47 @@ def _rounded(value: float) -> float:
 @dataclass(frozen=True, slots=True)
 class PollTimetable:
     """
-    How many looks a clip should have had at which age.
+    How many polls a clip should have had at which age.
 
     :param ages: ages in seconds, ascending.
-    :param looks: the looks until then, not in whole numbers.
+    :param polls: the polls until then, not in whole numbers.
     """
 
     ages: list[float]
-    looks: list[float]
+    polls: list[float]
 
     @classmethod
-    def of(cls, law: DurationModel, *, longest: float, start: float) -> PollTimetable:
+    def from_model(cls, model: DurationModel, *, longest: float, start: float) -> PollTimetable:
         """
-        Make the timetable for a law.
+        Make the timetable for a model.
 
-        :param law: how long clips take.
+        :param model: how long clips take.
         :param longest: the longest gap, in seconds.
-        :param start: the age before which there is no look, in seconds; 0: gaps of ``longest`` from the beginning.
+        :param start: the age before which there is no poll, in seconds; 0: gaps of ``longest`` from the beginning.
         """
-        scale = _scale([law.gap(z) for z in _QUANTILES], longest)
-        first = max(_SOONEST, math.log(start / law.median) / law.sigma) if start else _SOONEST / 2
+        scale = _scale([model.gap(z) for z in _QUANTILES], longest)
+        first = max(_SOONEST, math.log(start / model.median) / model.sigma) if start else _SOONEST / 2
         step = (_LATEST - first) / _STEPS
-        ages = [law.after(first + n * step) for n in range(_STEPS + 1)]
-        looks = [0.0]
+        ages = [model.after(first + n * step) for n in range(_STEPS + 1)]
+        polls = [0.0]
         for n in range(_STEPS):
-            gap = min(max(SHORTEST_GAP, scale * law.gap(first + (n + 0.5) * step)), longest)
-            looks.append(looks[-1] + (ages[n + 1] - ages[n]) / gap)
+            gap = min(max(SHORTEST_GAP, scale * model.gap(first + (n + 0.5) * step)), longest)
+            polls.append(polls[-1] + (ages[n + 1] - ages[n]) / gap)
         if start:
-            return cls(ages, looks)
-        return cls([0.0, *ages], [0.0, *(ages[0] / longest + count for count in looks)])
+            return cls(ages, polls)
+        return cls([0.0, *ages], [0.0, *(ages[0] / longest + count for count in polls)])
 
     def next(self, age: float, jitter: float, *, is_first: bool) -> float:
         """
-        Return the age at which to look next.
+        Return the age at which to poll next.
 
         :param age: the age now, in seconds.
-        :param jitter: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
-        :param is_first: whether there was no look yet. A later one keeps some distance from the look just made, which
+        :param jitter: a number from 0 to 1, the same for all polls of a task, that spreads the polls of many tasks.
+        :param is_first: whether there was no poll yet. A later one keeps some distance from the poll just made, which
             need not have been quite on time.
         """
-        count = _between(age, self.ages, self.looks, 1 / UNKNOWN.interval) + (0.0 if is_first else 0.25)
-        return _between(math.ceil(count - jitter) + jitter, self.looks, self.ages, UNKNOWN.interval)
+        count = _between(age, self.ages, self.polls, 1 / UNKNOWN.interval) + (0.0 if is_first else 0.25)
+        return _between(math.ceil(count - jitter) + jitter, self.polls, self.ages, UNKNOWN.interval)
 
 
 def _scale(gaps: list[float], longest: float) -> float:
@@ -149,7 +149,7 @@ def _scale(gaps: list[float], longest: float) -> float:
 
 
 def _between(x: float, xs: list[float], ys: list[float], slope: float) -> float:
-    """Return the ``y`` that belongs to ``x``; ``slope`` tells how it goes on past the end."""
+    """Return the ``y`` that belongs to ``x``; ``slope`` says how it goes on past the end."""
     if x <= xs[0]:
         return ys[0]
     if x >= xs[-1]:
@@ -170,7 +170,7 @@ def published(kind: Kind) -> DurationModel | None:
     Return how long clips of a kind are said to take.
 
     :param kind: the kind.
-    :return: the law, or ``None`` where nobody says.
+    :return: the model, or ``None`` where nobody says.
     """
     for row in _rows():
         wanted = (row.get("resolution", kind.resolution), row.get("duration", kind.duration))
@@ -180,8 +180,8 @@ def published(kind: Kind) -> DurationModel | None:
 
 
 @lru_cache(maxsize=64)
-def _timetable(law: DurationModel, longest: float, start: float) -> PollTimetable:
-    return PollTimetable.of(law, longest=longest, start=start)
+def _timetable(model: DurationModel, longest: float, start: float) -> PollTimetable:
+    return PollTimetable.from_model(model, longest=longest, start=start)
 
 
 class DurationStats:
@@ -193,8 +193,8 @@ class DurationStats:
 
     def __init__(self, kind: Kind) -> None:
         self._seen: deque[float] = deque(maxlen=REMEMBERED)
-        law = published(kind)
-        self.timetable = None if law is None else _timetable(law, LONGEST_GAP, 0.0)
+        model = published(kind)
+        self.timetable = None if model is None else _timetable(model, LONGEST_GAP, 0.0)
 
     def learn(self, seconds: float) -> None:
         """
@@ -205,13 +205,13 @@ class DurationStats:
         self._seen.append(max(SHORTEST_GAP, seconds))
         if len(self._seen) < ENOUGH:
             return
-        law = DurationModel.of(list(self._seen))
-        start = min(law.after(_FIRST_PERCENT), math.exp(_rounded(math.log(0.9 * min(self._seen)))))
-        self.timetable = _timetable(law, LONGEST_GAP_LEARNT, start)
+        model = DurationModel.from_seconds(list(self._seen))
+        start = min(model.after(_FIRST_PERCENT), math.exp(_rounded(math.log(0.9 * min(self._seen)))))
+        self.timetable = _timetable(model, LONGEST_GAP_LEARNED, start)
 
 
 @lru_cache(maxsize=256)
-def experience(kind: Kind) -> DurationStats:
+def duration_stats(kind: Kind) -> DurationStats:
     """
     Return what this process knows of a kind; it is the same object for all who ask.
 
@@ -223,7 +223,7 @@ def experience(kind: Kind) -> DurationStats:
 @dataclass(frozen=True, slots=True)
 class LearnedSchedule:
     """
-    The pace of looks at a clip of a kind; every ten seconds as long as nothing is known of it.
+    The polls for a clip of a kind; every ten seconds as long as nothing is known of it.
 
     :param known: what is known of the kind, by now.
     :param bought_at: when the clip was bought, in epoch seconds.
@@ -232,18 +232,18 @@ class LearnedSchedule:
     known: DurationStats
     bought_at: float
 
-    def delay(self, now: float, looks: int, jitter: float) -> float:
+    def delay(self, now: float, polls: int, jitter: float) -> float:
         """
         Return the seconds to wait.
 
         :param now: the time, in epoch seconds.
-        :param looks: how many looks there were.
-        :param jitter: a number from 0 to 1, the same for all looks of a task, that spreads the looks of many tasks.
+        :param polls: how many polls there were.
+        :param jitter: a number from 0 to 1, the same for all polls of a task, that spreads the polls of many tasks.
         """
         if self.known.timetable is None:
-            return UNKNOWN.delay(now, looks, jitter)
+            return UNKNOWN.delay(now, polls, jitter)
         age = max(0.0, now - self.bought_at)
-        return max(self.known.timetable.next(age, jitter, is_first=looks == 0) - age, 0.0)
+        return max(self.known.timetable.next(age, jitter, is_first=polls == 0) - age, 0.0)
 
     def learn(self, running_at: float | None, ended_by: float) -> None:
         """
@@ -257,10 +257,10 @@ class LearnedSchedule:
 
 def learned_schedule(minimax_conn_id: str, clip: Mapping[str, Any]) -> LearnedSchedule:
     """
-    Return the pace for a clip that was bought.
+    Return the schedule for a clip that was bought.
 
     :param minimax_conn_id: where it is made.
     :param clip: its ``model``, ``resolution``, ``duration`` and ``bought_at``, as in a trigger's arguments.
     """
     kind = Kind(minimax_conn_id, clip["model"], clip.get("resolution"), clip.get("duration"))
-    return LearnedSchedule(experience(kind), clip["bought_at"])
+    return LearnedSchedule(duration_stats(kind), clip["bought_at"])

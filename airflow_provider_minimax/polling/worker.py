@@ -1,4 +1,4 @@
-"""Waiting for a remote task, for operators and the sensor alike: in the worker itself, or handed to the triggerer."""
+"""Waiting for a remote task, for operators and the sensor alike: in the worker itself, or in the triggerer."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class TaskWait:
         pace = (
             learned_schedule(self.hook.minimax_conn_id, clip) if poll_interval is None else FixedInterval(poll_interval)
         )
-        poller = TaskPoller(self.minimax_task_id, deadline=self.deadline, pace=pace)
+        poller = TaskPoller(self.minimax_task_id, deadline=self.deadline, schedule=pace)
         step: KeepPolling | Outcome = poller.start(time.time())
         while isinstance(step, KeepPolling):
             if step.note:

@@ -1,7 +1,7 @@
 """
-What a receipt keeps of an address, and what of it tells one picture from another. Pure.
+What a receipt keeps of an address, and what of it identifies a picture. Pure.
 
-The two are decided apart. Kept is only what is known to be harmless, because whoever reads a signed address may fetch
+The two are decided apart. Kept is only what is known to be harmless, because a signed address lets its reader fetch
 what is behind it. For the fingerprint, only what is known to be a signature is left out: an address that is signed
 again leads to the same picture, and no two pictures may be taken for one.
 """
@@ -73,7 +73,7 @@ def picture_behind(text: str) -> str:
     parts = urlsplit(text)
     host = parts.netloc.rpartition("@")[2]
     here = f"{host.lower()}{parts.path}"
-    signing = _SIGNING.union(*(names for place, names in _SIGNING_AT if place.match(here)))
+    signing = _SIGNING.union(*(names for pattern, names in _SIGNING_AT if pattern.match(here)))
     kept = [
         (name, value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)

@@ -22,30 +22,30 @@ _PAGES = 100
 _SHOWN = 10
 
 
-def tasks_since(hook: MinimaxHook, shape: TaskSignature, begin: datetime) -> list[VideoTask]:
+def tasks_since(hook: MinimaxHook, signature: TaskSignature, begin: datetime) -> list[VideoTask]:
     """
     Return all that the account ordered of a model since some time; older and other ones may be among them.
 
     :param hook: the way to the platform.
-    :param shape: what was ordered: its model and kind are asked for.
+    :param signature: what was ordered: its model and kind are asked for.
     :param begin: since when.
     :raises MinimaxUnavailableError: the list is not whole, so that nothing can be concluded from it.
     """
     found: list[VideoTask] = []
     for number in range(1, _PAGES + 1):
         page = hook.list_tasks(
-            model=shape.model, page=number, page_size=_PAGE_SIZE, task_type=shape.task_type or "generation"
+            model=signature.model, page=number, page_size=_PAGE_SIZE, task_type=signature.task_type or "generation"
         )
         found += page.tasks
         if _is_newest_first(found) and page.tasks and _is_before(page.tasks[-1], begin):
             return found
         if page.total is None:
-            raise _not_whole("does not say how many tasks there are")
+            raise _incomplete("does not say how many tasks there are")
         if len(found) >= page.total:
             return found
         if not page.tasks:
-            raise _not_whole(f"says that there are {page.total} tasks, and shows {len(found)}")
-    raise _not_whole(f"has more than {_PAGES} pages")
+            raise _incomplete(f"says that there are {page.total} tasks, and shows {len(found)}")
+    raise _incomplete(f"has more than {_PAGES} pages")
 
 
 def _is_newest_first(tasks: list[VideoTask]) -> bool:
@@ -59,13 +59,13 @@ def _is_before(task: VideoTask, begin: datetime) -> bool:
     return task.created_at is not None and task.created_at < begin
 
 
-def _not_whole(problem: str) -> MinimaxUnavailableError:
+def _incomplete(problem: str) -> MinimaxUnavailableError:
     return MinimaxUnavailableError(f"the platform's list of tasks {problem}")
 
 
 def describe_candidates(hook: MinimaxHook, orphan: Receipt) -> str | None:
     """
-    Say which remote tasks look like a submission whose answer was lost.
+    Say which remote tasks may be a submission whose answer was lost.
 
     :param hook: the way to the platform.
     :param orphan: the submission's receipt.
@@ -73,12 +73,14 @@ def describe_candidates(hook: MinimaxHook, orphan: Receipt) -> str | None:
     """
     if not hook.has_list(orphan.api_version):
         return None
-    window, shape = SubmissionWindow.of(orphan), TaskSignature.of(orphan)
+    window, signature = SubmissionWindow.from_receipt(orphan), TaskSignature.from_receipt(orphan)
     try:
-        listed = tasks_since(hook, shape, window.begin)
+        listed = tasks_since(hook, signature, window.begin)
     except MinimaxError:
         return None
-    found = [task for task in listed if window.holds(task.created_at) and shape.is_like(TaskSignature.of_task(task))]
+    found = [
+        task for task in listed if window.holds(task.created_at) and signature.is_like(TaskSignature.from_task(task))
+    ]
     if not found:
         return "The platform lists no task of this model and size from that time."
     shown = ", ".join(f"{task.minimax_task_id} ({task.status})" for task in found[:_SHOWN])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
 from airflow_provider_minimax.purchases.purchase import now
-from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt, fingerprint_of, told
-from airflow_provider_minimax.purchases.rules import PurchaseSpec
+from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt, describe_request, fingerprint_of
+from airflow_provider_minimax.purchases.spec import PurchaseSpec
 from airflow_provider_minimax.purchases.stores import ReceiptStore, SidecarStore, StateStore
 
 if TYPE_CHECKING:
@@ -49,18 +49,18 @@ def ledger_of(context: Context, output: str | None, log: Log, *, is_one_of_many:
     of its own worker, and the next try on another.
 
     :param context: the task's context.
-    :param output: where its clip shall land, if anywhere.
+    :param output: where its clip is to be delivered, if anywhere.
     :param log: where to say what could not be written.
     :param is_one_of_many: whether the task may make other purchases too, for other outputs.
     """
-    homes: list[ReceiptStore] = [] if output is None else [SidecarStore(output)]
-    store = context.get("task_state_store")
-    if store is not None:
-        homes.append(StateStore(store, output if is_one_of_many else None))
-    return Ledger(homes, log=log)
+    stores: list[ReceiptStore] = [] if output is None else [SidecarStore(output)]
+    state = context.get("task_state_store")
+    if state is not None:
+        stores.append(StateStore(state, output if is_one_of_many else None))
+    return Ledger(stores, log=log)
 
 
-def order_of(
+def spec_of(
     context: Context,
     written: PaidRequest,
     ready: PaidRequest | None,
@@ -77,8 +77,8 @@ def order_of(
     :param context: the task's context.
     :param written: what to make, as the task's author wrote it.
     :param ready: the same with the contents of its files; ``None`` if they cannot be read.
-    :param account: where, as :meth:`~airflow_provider_minimax.hooks.minimax.MinimaxHook.account` tells.
-    :param output: where its clip shall land, if anywhere.
+    :param account: where, as :meth:`~airflow_provider_minimax.hooks.minimax.MinimaxHook.account` returns it.
+    :param output: where its clip is to be delivered, if anywhere.
     :param cost: what it lists at, if that is known.
     :param api_version: through which version of the API.
     :param retries: how often Airflow retries the task, if that is known.
@@ -94,7 +94,7 @@ def order_of(
         max_tries=ti.max_tries,
         try_number=ti.try_number,
         output_path=output,
-        request=told(ready or written),
+        request=describe_request(ready or written),
         cost=cost,
         api_version=api_version,
         # Airflow adds to the count whenever a person clears the task.
@@ -121,7 +121,7 @@ def source_fingerprint_of(request: PaidRequest, account: Mapping[str, str], api_
 
 def receipt_of_fetched(context: Context, task: VideoTask, account: Mapping[str, str]) -> Receipt:
     """
-    Return a receipt for a clip that was bought without one, or with one in another place, and is fetched now.
+    Return a receipt for a clip that was bought without one, or with a receipt elsewhere, and is fetched now.
 
     :param context: the context of the task that fetches it.
     :param task: the finished remote task.

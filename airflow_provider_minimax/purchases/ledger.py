@@ -1,4 +1,4 @@
-"""The receipt of one task, in all its homes: the newest one decides, and all are written."""
+"""The receipt of one task, in all its stores: the newest one decides, and all are written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStor
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
 from airflow_provider_minimax.purchases.stores import ReceiptStore
 
-# How long a rival who saw the same as we did may take until its own intent is there to be seen.
+# How long another task that read the same as this one may take until its own intent can be read.
 SETTLING_TIME = 0.5
 # For what must not be lost: some ten seconds in all.
 _ATTEMPTS = 6
@@ -25,7 +25,7 @@ class Log(Protocol):
         """Say what happens."""
 
     def warning(self, event: str, /, *args: Any) -> object:
-        """Say what should be looked at."""
+        """Say what needs attention."""
 
     def error(self, event: str, /, *args: Any) -> object:
         """Say what went wrong."""
@@ -35,19 +35,19 @@ class Ledger:
     """
     Reads and writes the receipt of one task.
 
-    :param homes: where it is kept, the place that other tasks see too first; with none, nothing is ever found or kept.
+    :param stores: where it is kept, the one that other tasks see too first; with none, nothing is ever found or kept.
     :param log: where to say what could not be written.
     :param sleep: how to wait; for tests.
     """
 
     def __init__(
         self,
-        homes: Sequence[ReceiptStore],
+        stores: Sequence[ReceiptStore],
         *,
         log: Log,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._homes = tuple(homes)
+        self._stores = tuple(stores)
         self._log = log
         self._sleep = sleep
         self._first_found: Receipt | None = None
@@ -56,21 +56,21 @@ class Ledger:
     @property
     def keeps(self) -> bool:
         """Whether anything is kept at all."""
-        return bool(self._homes)
+        return bool(self._stores)
 
     @property
     def where(self) -> str:
-        """The first place's name, for people."""
-        return self._homes[0].where if self._homes else "nowhere"
+        """The name of the first store, for people."""
+        return self._stores[0].where if self._stores else "nowhere"
 
     def read(self) -> Receipt | None:
         """
         Return the receipt: the newest, because one on another worker's disk may have been left behind long ago.
 
-        :raises MinimaxReceiptStoreError: a place cannot be read.
+        :raises MinimaxReceiptStoreError: a store cannot be read.
         :raises MinimaxReceiptError: what is there cannot be read.
         """
-        receipts = [home.read() for home in self._homes]
+        receipts = [store.read() for store in self._stores]
         self._first_found = receipts[0] if receipts else None
         found = None
         for receipt in receipts:
@@ -94,16 +94,16 @@ class Ledger:
 
     def claim(self, intent: Receipt, found: Receipt | None) -> bool:
         """
-        Write down that a clip is about to be bought, or what became of a purchase that nobody else may have taken up.
+        Write down that a clip is about to be bought, or what became of a purchase that nobody else may have taken over.
 
         :param intent: the receipt to write.
-        :param found: the one whose place it takes, as :meth:`read` returned it; the first place may hold an older one.
+        :param found: the one that it replaces, as :meth:`read` returned it; the first store may hold an older one.
         :return: whether it is ours; otherwise somebody else was faster, and there is another receipt to read.
-        :raises MinimaxReceiptStoreError: a place cannot be written, so nothing may be bought.
+        :raises MinimaxReceiptStoreError: a store cannot be written, so nothing may be bought.
         """
-        if not self._homes:
+        if not self._stores:
             return True
-        first, *others = self._homes
+        first, *others = self._stores
         there = first.read()
         if there is None:
             if not first.create(intent):
@@ -119,8 +119,8 @@ class Ledger:
             if not _is_of(first.read(), intent):
                 return False
         try:
-            for home in others:
-                home.write(intent)
+            for store in others:
+                store.write(intent)
         except MinimaxError:
             self.withdraw(intent, found)
             raise
@@ -131,18 +131,18 @@ class Ledger:
         Take an intent back, because surely nothing was bought.
 
         :param intent: the receipt that :meth:`claim` wrote.
-        :param found: the one that was there before, which gets its place back; another task's only where others look.
+        :param found: the one that was there before, which is put back; another task's only where others read it.
         """
-        for home in self._homes:
-            # Other tasks' receipts are kept in the first place alone.
-            belongs_here = found is not None and (home is self._homes[0] or found.owner == intent.owner)
+        for store in self._stores:
+            # Other tasks' receipts are kept in the first store alone.
+            belongs_here = found is not None and (store is self._stores[0] or found.owner == intent.owner)
             try:
-                if not _is_of(home.read(), intent):
+                if not _is_of(store.read(), intent):
                     continue
                 if found is None or not belongs_here:
-                    home.erase()
+                    store.erase()
                 else:
-                    home.write(found)
+                    store.write(found)
             except MinimaxError as error:
                 self._log.warning(
                     "Nothing was bought, but the receipt that says it might have been stays: %s", error.message
@@ -150,15 +150,15 @@ class Ledger:
 
     def keep(self, receipt: Receipt, *, instead_of: Receipt | None = None) -> None:
         """
-        Write down how far a purchase is, and say so if that cannot be done: what is paid for goes on all the same.
+        Write down how far a purchase is, and say so if that cannot be done: what is paid for continues all the same.
 
-        :param receipt: the receipt; another purchase's in its place is left alone.
+        :param receipt: the receipt; another purchase's receipt is left alone.
         :param instead_of: another purchase's receipt that may be replaced.
         """
         replaceable = {receipt.attempt, instead_of.attempt if instead_of else None, *self._outdated}
-        for home in self._homes:
+        for store in self._stores:
             try:
-                self._keep_in(home, receipt, replaceable)
+                self._keep_in(store, receipt, replaceable)
             except MinimaxError as error:
                 self._log.error(
                     "MiniMax task %s is bought, but its receipt is not up to date: %s",
@@ -166,7 +166,7 @@ class Ledger:
                     error.message,
                 )
 
-    def _keep_in(self, home: ReceiptStore, receipt: Receipt, replaceable: Container[str | None]) -> None:
+    def _keep_in(self, store: ReceiptStore, receipt: Receipt, replaceable: Container[str | None]) -> None:
         attempts = Retrying(
             retry=retry_if_exception_type(MinimaxReceiptStoreError),
             stop=stop_after_attempt(_ATTEMPTS),
@@ -174,16 +174,16 @@ class Ledger:
             sleep=self._sleep,
             reraise=True,
         )
-        there = attempts(home.read)
+        there = attempts(store.read)
         if there is not None and there.attempt not in replaceable:
             self._log.error(
                 "MiniMax task %s is bought, but the receipt %s is by now that of another purchase, for %s.",
                 receipt.minimax_task_id,
-                home.where,
+                store.where,
                 there.owner,
             )
             return
-        attempts(home.write, receipt)
+        attempts(store.write, receipt)
 
 
 def _is_of(there: Receipt | None, receipt: Receipt) -> bool:
@@ -194,7 +194,7 @@ _PROGRESS = (Phase.INTENT, Phase.SUBMITTED, Phase.FAILED, Phase.DELIVERED)
 
 
 def _is_newer(receipt: Receipt, other: Receipt) -> bool:
-    """Whether a receipt is of a later purchase than another one, or tells more of the same."""
+    """Whether a receipt is of a later purchase than another one, or knows more of the same."""
     if receipt.attempt != other.attempt:
         return receipt.intended_at > other.intended_at
     return _PROGRESS.index(receipt.phase) > _PROGRESS.index(other.phase)

@@ -1,7 +1,7 @@
 """
-After a lost answer: whether the purchase can be told from the platform's list, or that there was none.
+After a lost answer: whether the platform's list shows the purchase, or that there was none.
 
-Pure. The list tells model, size and time of a task and not its words, so a task is taken for the lost one only if no
+Pure. The list shows model, size and time of a task and not its prompt, so a task is taken for the lost one only if no
 other can be meant: all that is alike and from that time is counted, less what receipts and other tasks say is theirs.
 """
 
@@ -20,11 +20,12 @@ from airflow_provider_minimax.purchases.rules import (
     OTHERS_SUBMIT_WITHIN,
     WAYS_ON,
     Buy,
-    PurchaseSpec,
     Resume,
+    Settle,
     orphaned,
     time_of,
 )
+from airflow_provider_minimax.purchases.spec import PurchaseSpec
 
 # Others whose answers came meanwhile have written their ids down by then.
 OTHERS_WRITE_WITHIN = timedelta(seconds=15)
@@ -38,13 +39,13 @@ _LONGEST = 3600
 @dataclass(frozen=True, slots=True)
 class TaskSignature:
     """
-    What the platform's list tells of a clip; ``None`` stands for anything.
+    What the platform's list shows of a clip; ``None`` stands for anything.
 
     :param model: its model.
     :param resolution: its resolution.
     :param duration: its seconds.
     :param ratio: its width to height.
-    :param task_type: whether it is a clip, one made anew, or a better prompt.
+    :param task_type: whether it is a clip, a re-rendered clip, or a better prompt.
     """
 
     model: str | None
@@ -54,31 +55,31 @@ class TaskSignature:
     task_type: str | None = None
 
     @classmethod
-    def of(cls, receipt: Receipt) -> Self:
-        """Return the shape of what was asked for."""
+    def from_receipt(cls, receipt: Receipt) -> Self:
+        """Return the signature of what was asked for."""
         request = receipt.request or {}
         extra = request.get("extra_body")
-        asked: Mapping[str, Any] = {**request, **(extra if isinstance(extra, Mapping) else {})}
-        has_frames = "first_frame_image" in asked or "last_frame_image" in asked
-        duration = asked.get("duration")
+        requested: Mapping[str, Any] = {**request, **(extra if isinstance(extra, Mapping) else {})}
+        has_frames = "first_frame_image" in requested or "last_frame_image" in requested
+        duration = requested.get("duration")
         return cls(
             receipt.model,
-            _word(asked.get("resolution")),
+            _word(requested.get("resolution")),
             duration if isinstance(duration, int | float) and 0 < duration < _LONGEST else None,
             # A clip with frames gets theirs, whatever was asked for.
-            None if has_frames else _ratio(asked.get("ratio")),
-            str(asked.get("task_type", "generation")),
+            None if has_frames else _ratio(requested.get("ratio")),
+            str(requested.get("task_type", "generation")),
         )
 
     @classmethod
-    def of_task(cls, task: VideoTask) -> Self:
-        """Return the shape that the list shows."""
+    def from_task(cls, task: VideoTask) -> Self:
+        """Return the signature that the list shows."""
         return cls(task.model, _word(task.resolution), task.duration, _ratio(task.ratio), task.task_type)
 
     def is_like(self, other: TaskSignature) -> bool:
         """Whether both may be of the same clip."""
         same_length = self.duration is None or other.duration is None or abs(self.duration - other.duration) < 0.5
-        words = ((shape.model, shape.resolution, shape.ratio, shape.task_type) for shape in (self, other))
+        words = ((one.model, one.resolution, one.ratio, one.task_type) for one in (self, other))
         return same_length and all(
             one is None or another is None or one == another for one, another in zip(*words, strict=True)
         )
@@ -107,7 +108,7 @@ class SubmissionWindow:
     end: datetime
 
     @classmethod
-    def of(cls, receipt: Receipt) -> Self:
+    def from_receipt(cls, receipt: Receipt) -> Self:
         """Return the window of a submission without an answer."""
         limit, lost = receipt.intended_at + OTHERS_SUBMIT_WITHIN, lost_at(receipt)
         return cls(
@@ -132,87 +133,79 @@ class ListingMatch:
     What the platform's list shows of a submission without an answer.
 
     :param candidates: tasks that may be its clip.
-    :param late: tasks that may be its clip if its request was on its way for longer than its time limits.
+    :param late_arrivals: tasks that may be its clip if its request was on its way for longer than its time limits.
     :param rivals: other submissions without an answer that one of these may belong to.
     """
 
     candidates: tuple[VideoTask, ...] = ()
-    late: tuple[VideoTask, ...] = ()
+    late_arrivals: tuple[VideoTask, ...] = ()
     rivals: tuple[Receipt, ...] = ()
 
     @classmethod
-    def of(
-        cls, orphan: Receipt, listed: Iterable[VideoTask], neighbours: Iterable[Receipt], taken: Set[str] = frozenset()
+    def from_list(
+        cls, orphan: Receipt, listed: Iterable[VideoTask], siblings: Iterable[Receipt], taken: Set[str] = frozenset()
     ) -> Self:
         """
-        Sift what was found.
+        Sort what was found.
 
         :param orphan: the receipt of the submission.
         :param listed: the tasks that the platform lists.
-        :param neighbours: other receipts of tasks that may have bought the same kind of clip.
+        :param siblings: other receipts of tasks that may have bought the same kind of clip.
         :param taken: ids that are known to be others'.
         """
-        window, shape = SubmissionWindow.of(orphan), TaskSignature.of(orphan)
-        known = {*orphan.replaced, *taken, *(task for receipt in neighbours for task in receipt.all_tasks)}
+        window, signature = SubmissionWindow.from_receipt(orphan), TaskSignature.from_receipt(orphan)
+        known = {*orphan.replaced, *taken, *(task for receipt in siblings for task in receipt.all_tasks)}
         alike = {
             task.minimax_task_id: task
             for task in listed
             if window.holds(task.created_at)
-            and shape.is_like(TaskSignature.of_task(task))
+            and signature.is_like(TaskSignature.from_task(task))
             and task.minimax_task_id not in known
         }
-        late = tuple(task for task in alike.values() if task.created_at and task.created_at > window.usual_end)
+        late_arrivals = tuple(task for task in alike.values() if task.created_at and task.created_at > window.usual_end)
         rivals = tuple(
             receipt
-            for receipt in neighbours
+            for receipt in siblings
             if receipt.phase is Phase.INTENT
-            and TaskSignature.of(receipt).is_like(shape)
-            and any(SubmissionWindow.of(receipt).holds(task.created_at) for task in alike.values())
+            and TaskSignature.from_receipt(receipt).is_like(signature)
+            and any(SubmissionWindow.from_receipt(receipt).holds(task.created_at) for task in alike.values())
         )
-        return cls(tuple(task for task in alike.values() if task not in late), late, rivals)
+        return cls(tuple(task for task in alike.values() if task not in late_arrivals), late_arrivals, rivals)
 
     @property
-    def only(self) -> VideoTask | None:
-        """The task that it must be, if there is one: no other may be, and nobody else's it may be."""
-        lone = self.candidates[0] if len(self.candidates) == 1 and not self.rivals else None
-        return lone if lone and lone.created_at else None
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """Nothing can be said yet: ask the list again after some seconds."""
-
-    seconds: float
-    note: str
+    def unambiguous(self) -> VideoTask | None:
+        """The task that it must be, if there is one: no other can be, and nobody else can have bought it."""
+        only = self.candidates[0] if len(self.candidates) == 1 and not self.rivals else None
+        return only if only and only.created_at else None
 
 
 def conclude(
-    orphan: Receipt, sight: ListingMatch, order: PurchaseSpec, *, where: str, now: datetime
+    orphan: Receipt, match: ListingMatch, spec: PurchaseSpec, *, where: str, now: datetime
 ) -> Resume | Buy | Settle:
     """
     Decide what became of a submission without an answer.
 
     :param orphan: its receipt.
-    :param sight: what the platform's list shows.
-    :param order: what the try that asks wants.
-    :param where: the receipt's place, for errors.
+    :param match: what the platform's list shows.
+    :param spec: what the try that asks wants.
+    :param where: where the receipt is, for errors.
     :param now: the time.
     :return: go on with the task that it must be, buy because nothing was bought, or ask again later.
     :raises MinimaxSubmissionUnknownError: nobody can know.
     """
     since = now - lost_at(orphan)
-    if sight.only and since >= OTHERS_WRITE_WITHIN:
-        return _adopted(orphan, sight.only, now)
-    if since < LISTED_WITHIN or any(_may_be_answered(rival, now) for rival in sight.rivals):
+    if match.unambiguous and since >= OTHERS_WRITE_WITHIN:
+        return _adopted(orphan, match.unambiguous, now)
+    if since < LISTED_WITHIN or any(_may_be_answered(rival, now) for rival in match.rivals):
         settled = (moment - since for moment in (OTHERS_WRITE_WITHIN, LISTED_WITHIN) if moment > since)
         return Settle(
             next(settled, OTHERS_WRITE_WITHIN).total_seconds(),
-            f"{_shown(sight)} That may change, so the list is asked again, until {LISTED_WITHIN.seconds} s after the "
+            f"{_shown(match)} That may change, so the list is asked again, until {LISTED_WITHIN.seconds} s after the "
             "answer was lost and no other submission that this concerns is under way.",
         )
-    if sight.candidates or sight.late or orphan.owner != order.owner:
-        raise _unclear(orphan, sight, where)
-    in_this_try = orphan.unanswered if orphan.try_number == order.try_number else 0
+    if match.candidates or match.late_arrivals or orphan.owner != spec.owner:
+        raise _unclear(orphan, match, where)
+    in_this_try = orphan.unanswered if orphan.try_number == spec.try_number else 0
     return Buy(
         orphan.submissions,
         orphan.replaced,
@@ -236,17 +229,17 @@ def _adopted(orphan: Receipt, task: VideoTask, now: datetime) -> Resume:
     )
 
 
-def _unclear(orphan: Receipt, sight: ListingMatch, where: str) -> MinimaxSubmissionUnknownError:
+def _unclear(orphan: Receipt, match: ListingMatch, where: str) -> MinimaxSubmissionUnknownError:
     error = orphaned(orphan, where)
-    error.hint = f"{_shown(sight)} {WAYS_ON}"
+    error.hint = f"{_shown(match)} {WAYS_ON}"
     return error
 
 
-def _shown(sight: ListingMatch) -> str:
-    tasks = (*sight.candidates, *sight.late)
+def _shown(match: ListingMatch) -> str:
+    tasks = (*match.candidates, *match.late_arrivals)
     if not tasks:
         return "The platform lists no task that it could be."
     named = ", ".join(f"{task.minimax_task_id} ({task.status})" for task in tasks[:_SHOWN])
     more = f" and {len(tasks) - _SHOWN} more" if len(tasks) > _SHOWN else ""
-    rivals = "".join(f", and {receipt.owner} had no answer either" for receipt in sight.rivals[:_SHOWN])
+    rivals = "".join(f", and {receipt.owner} had no answer either" for receipt in match.rivals[:_SHOWN])
     return f"Tasks of this model and size that the platform lists from that time: {named}{more}{rivals}."

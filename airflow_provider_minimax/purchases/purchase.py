@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import (
@@ -20,36 +21,30 @@ from airflow_provider_minimax.exceptions import (
     MinimaxStorageError,
     MinimaxSubmissionUnknownError,
 )
+from airflow_provider_minimax.purchases.deferral import Deferral
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
 from airflow_provider_minimax.purchases.rules import (
     WAYS_ON,
     Buy,
     Done,
-    LookAtOutput,
-    Policy,
-    PurchaseSpec,
+    Output,
+    OutputState,
     Resume,
     Search,
+    Settle,
     Wait,
     decide,
     orphaned,
 )
+from airflow_provider_minimax.purchases.spec import Policy, PurchaseSpec
 from airflow_provider_minimax.version_compat import AirflowTaskTimeout
 
-_LOOK_AGAIN_AFTER = 2.0
+_READ_AGAIN_AFTER = 2.0
 # Each lost race leaves a receipt to go on with; storage where that does not hold is broken.
 _RACES = 5
-# Who takes longer from its intent to its request stood still, and may have been given up for dead meanwhile.
+# A process that takes longer from its intent to its request was stopped meanwhile, and others may take it for dead.
 _STOOD_STILL = timedelta(seconds=10)
-
-
-FindOut = Callable[[Receipt], tuple[Receipt, Buy | Resume] | None]
-"""
-Finds out what the submission of a receipt bought whose answer is lost.
-
-It returns the receipt as it is now and what to do, or nothing if somebody else wrote meanwhile.
-"""
 
 
 def now() -> datetime:
@@ -64,17 +59,59 @@ class Bought:
     receipt: Receipt
 
 
+class NoOutput:
+    """The output of a clip that goes nowhere: there is never a file."""
+
+    def output_state(self, sha256: str | None) -> OutputState:
+        """Return what is there."""
+        return OutputState.MISSING
+
+
+class Submission(Protocol):
+    """What sends the request."""
+
+    def prepare(self) -> Deferral | None:
+        """
+        Do what comes right before the intent: try the destination, take a submission slot, upload files.
+
+        :return: what to wait for first, if anything.
+        :raises MinimaxError: nothing can be bought.
+        """
+
+    def send(self, intent: Receipt) -> str:
+        """
+        Send the request and return the remote task's id.
+
+        :param intent: the receipt that says so; its ``attempt`` names this submission, so what depends on it is put
+            into the request here.
+        :raises MinimaxSubmissionUnknownError: a clip may have been bought; any other :class:`MinimaxError`: surely none
+            was.
+        """
+
+
+class Resolver(Protocol):
+    """What finds out about a submission whose answer was lost."""
+
+    def resolve(self, found: Receipt) -> tuple[Receipt, Buy | Resume] | Settle | None:
+        """
+        Find out what the submission bought, and write it down.
+
+        :param found: its receipt.
+        :return: the receipt as it is now and what to do; or how long to wait before that can be known; or ``None`` if
+            somebody else wrote meanwhile, so that the receipt must be read again.
+        """
+
+
 class Buyer:
     """
     Buys what is wanted unless it was bought already.
 
     :param ledger: where the receipt is kept.
-    :param order: what is wanted.
+    :param spec: what is wanted.
     :param policy: what the author chose.
-    :param look_at_output: says what is at the output's place.
-    :param before_buying: finds out whether the clip would have a place, and whether it is this task's turn, and makes
-        ready what takes long; raises if it cannot.
-    :param find_out: finds out what a submission without an answer bought, if the author chose that.
+    :param output: the clip's file.
+    :param submission: what sends the request.
+    :param resolver: finds out about a submission whose answer was lost, if the author chose that.
     :param log: where to say what was found and done.
     :param clock: the time; for tests.
     :param sleep: how to wait; for tests.
@@ -83,44 +120,43 @@ class Buyer:
     def __init__(
         self,
         ledger: Ledger,
-        order: PurchaseSpec,
+        spec: PurchaseSpec,
         policy: Policy,
-        look_at_output: LookAtOutput,
+        output: Output,
+        submission: Submission,
+        resolver: Resolver | None = None,
         *,
-        before_buying: Callable[[], None] | None = None,
-        find_out: FindOut | None = None,
         log: Log,
         clock: Callable[[], datetime] = now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ledger = ledger
-        self._order = order
+        self._spec = spec
         self._policy = policy
-        self._look_at_output = look_at_output
-        self._before_buying = before_buying
-        self._find_out = find_out
+        self._output = output
+        self._submission = submission
+        self._resolver = resolver
         self._log = log
         self._clock = clock
         self._sleep = sleep
 
-    def obtain(self, submit: Callable[[], str]) -> Bought | Resume | Done:
+    def obtain(self) -> Bought | Resume | Done | Settle | Deferral:
         """
         Buy, or find what was bought.
 
-        :param submit: sends the request and returns the remote task's id. It raises
-            :class:`MinimaxSubmissionUnknownError` if a clip may have been bought, any other :class:`MinimaxError` if
-            surely none was.
-        :return: what was done; its receipt has the remote task's id.
+        :return: what was done; its receipt has the remote task's id. Or what to wait for before anything can be done.
         :raises MinimaxError: nothing could be bought, or it is not known whether something was; with what to do.
         """
         for _ in range(_RACES):
             try:
-                found, step = self._settled()
+                found, step = self._decided()
+                if isinstance(step, Settle):
+                    return step
                 if not isinstance(step, Buy):
                     return self._taken_up(step)
-                if self._before_buying is not None:
-                    self._before_buying()
-                intent = self._order.intent(
+                if (deferral := self._submission.prepare()) is not None:
+                    return deferral
+                intent = self._spec.intent(
                     self._clock(), submissions=step.submissions, replaced=step.replaced, unanswered=step.unanswered
                 )
                 if not self._ledger.claim(intent, found) or self._is_overtaken(intent):
@@ -129,11 +165,11 @@ class Buyer:
                 error.billing = error.billing or "Nothing was bought now."
                 raise
             try:
-                # What surely bought nothing gets its place back only if it tells of earlier purchases, which count.
+                # What surely bought nothing is put back only if it names earlier purchases, which count.
                 worth_keeping = step.replaced or not step.unanswered
-                return Bought(self._buy(intent, found if worth_keeping else None, submit))
+                return Bought(self._submit(intent, found if worth_keeping else None))
             except MinimaxSubmissionUnknownError as error:
-                if self._find_out is None or isinstance(error.__cause__, AirflowTaskTimeout):
+                if self._resolver is None or isinstance(error.__cause__, AirflowTaskTimeout):
                     raise
                 self._log.warning("%s", error.message)
         raise MinimaxReceiptStoreError(
@@ -141,22 +177,18 @@ class Buyer:
             billing="Nothing was bought now.",
         )
 
-    def _settled(self) -> tuple[Receipt | None, Buy | Resume | Done]:
+    def _decided(self) -> tuple[Receipt | None, Buy | Resume | Done | Settle]:
         """Return the receipt and what to do about it, once no submission is in doubt that need not be."""
         waited_for = None
         while True:
             found = self._ledger.read()
-            step = decide(
-                found,
-                self._order,
-                self._policy,
-                self._look_at_output,
-                where=self._ledger.where,
-                now=self._clock(),
-            )
+            step = decide(found, self._spec, self._policy, self._output, where=self._ledger.where, now=self._clock())
             if isinstance(step, Search):
-                if found_out := self._searched(step):
-                    return found_out
+                resolved = self._resolved(step)
+                if isinstance(resolved, Settle):
+                    return found, resolved
+                if resolved is not None:
+                    return resolved
             elif not isinstance(step, Wait):
                 if step.note:
                     self._log.warning("%s", step.note)
@@ -164,27 +196,27 @@ class Buyer:
             elif step.note != waited_for:
                 self._log.info("%s", step.note)
             waited_for = step.note
-            self._sleep(_LOOK_AGAIN_AFTER)
+            self._sleep(_READ_AGAIN_AFTER)
 
-    def _searched(self, search: Search) -> tuple[Receipt, Buy | Resume] | None:
-        if self._find_out is None:
+    def _resolved(self, search: Search) -> tuple[Receipt, Buy | Resume] | Settle | None:
+        if self._resolver is None:
             raise orphaned(search.receipt, self._ledger.where)
         self._log.warning("%s", search.note)
-        return self._find_out(search.receipt)
+        return self._resolver.resolve(search.receipt)
 
     def _is_overtaken(self, intent: Receipt) -> bool:
-        """Whether this process stood still before its request, and somebody who took it for dead went on without it."""
+        """Whether this process was stopped before its request, and another one took it for dead and continued."""
         if not self._ledger.keeps or self._clock() - intent.intended_at < _STOOD_STILL:
             return False
         there = self._ledger.read()
         return there is None or (there.attempt, there.phase, there.lost_at) != (intent.attempt, intent.phase, None)
 
-    def _buy(self, intent: Receipt, found: Receipt | None, submit: Callable[[], str]) -> Receipt:
+    def _submit(self, intent: Receipt, found: Receipt | None) -> Receipt:
         try:
-            minimax_task_id = submit()
+            minimax_task_id = self._submission.send(intent)
         except MinimaxSubmissionUnknownError as error:
             if self._ledger.keeps and error.minimax_task_id:
-                # The answer was an error and yet named a task, which is where a person is to look first.
+                # The answer was an error and yet named a task, which is what a person checks first.
                 self._ledger.keep(intent.naming(error.minimax_task_id))
             elif self._ledger.keeps:
                 error.hint = WAYS_ON
@@ -193,7 +225,7 @@ class Buyer:
             self._ledger.withdraw(intent, found)
             raise
         except Exception as error:
-            # Whatever this is, it is no proof that nothing was bought.
+            # An unknown failure does not prove that nothing was bought.
             raise MinimaxSubmissionUnknownError(
                 f"the submission broke off ({redact(f'{type(error).__name__}: {error}')})",
                 billing="It may have been bought and may be billed.",
@@ -204,12 +236,12 @@ class Buyer:
         return receipt
 
     def _taken_up(self, step: Resume | Done) -> Resume | Done:
-        """Write down what the earlier try could not: a clip that is there, or that this round goes on with it."""
+        """Write down what the earlier try could not: that the clip is there, or that this round continues with it."""
         receipt = step.receipt
         if isinstance(step, Done) and receipt.phase is not Phase.DELIVERED:
             receipt = receipt.delivered(self._clock())
-        if receipt.owner == self._order.owner:
-            receipt = receipt.model_copy(update={"max_tries": self._order.max_tries})
+        if receipt.owner == self._spec.owner:
+            receipt = receipt.model_copy(update={"max_tries": self._spec.max_tries})
         if receipt != step.receipt:
             self._ledger.keep(receipt)
         return replace(step, receipt=receipt)

@@ -1,7 +1,7 @@
 """
 What a receipt says, and how it is read back: one that cannot be understood is an error, never "nothing there".
 
-From the purchase to the delivery it is one record that grows. Delivered, it is the clip's manifest: one look tells
+From the purchase to the delivery it is one record that grows. Delivered, it is the clip's manifest: one glance shows
 where the clip came from.
 """
 
@@ -33,7 +33,7 @@ SCHEMA: Final = 1
 # A receipt of all fields with the longest prompt has some 30 KB.
 LARGEST = 1024 * 1024
 
-# What does not shape the clip.
+# What does not affect the clip.
 _SHAPELESS = ("callback_url",)
 # What is made fit to be shown when it is read. Prompts, paths and Airflow's own names are needed as they are.
 _FIT_TO_SHOW = (
@@ -43,7 +43,7 @@ _FIT_TO_SHOW = (
 
 
 class Phase(StrEnum):
-    """How far a purchase is, as its receipt tells."""
+    """How far a purchase is."""
 
     INTENT = "intent"
     """The request is about to go out, or went out and its answer was never written down."""
@@ -52,7 +52,7 @@ class Phase(StrEnum):
     FAILED = "failed"
     """The remote task ended without a clip."""
     DELIVERED = "delivered"
-    """The clip is at its place."""
+    """The clip is at its destination."""
 
 
 def _far_from_the_ends(moment: datetime) -> datetime:
@@ -90,7 +90,7 @@ class Receipt(_Record):
 
     :param phase: how far it is.
     :param fingerprint: of the request; ``None`` for a clip that was fetched by its id, so that its request is unknown.
-    :param asked: the fingerprint of the request as its author wrote it, with paths in the place of its files; ``None``
+    :param asked: the fingerprint of the request as its author wrote it, with paths instead of its files; ``None``
         if that is unknown.
     :param attempt: a name of this very purchase, by which its writer knows its own record again.
     :param platform: where it was bought.
@@ -98,29 +98,30 @@ class Receipt(_Record):
     :param model: of which model; ``None`` if the request is unknown.
     :param owner: for which Airflow task.
     :param max_tries: that task's ``max_tries``: it grows when a person clears the task, and not when Airflow retries.
-        ``None`` for a remote task that a person wrote down: the owner's next try goes on with it in either case.
+        ``None`` for a remote task that a person wrote down: the owner's next try continues with it in either case.
     :param try_number: the try that bought.
     :param submissions: how many purchases there were for the same request without a person having asked for another.
     :param replaced: remote tasks that earlier purchases of the same task left behind.
     :param unanswered: how many submissions of the same try before this one were never answered and bought nothing.
     :param intended_at: when the request was about to go out.
-    :param lost_at: when it was found out that no answer will come, by whoever is to ask the platform's list instead.
+    :param lost_at: when a task found out that no answer will come, and went on to ask the platform's list.
     :param minimax_task_id: the remote task.
     :param api_version: which version of MiniMax's API knows it.
     :param submitted_at: when it was known.
     :param provider_version: which version of this provider bought the clip, and then, which one delivered it.
-    :param request: what was asked for, as :func:`told` tells it; ``None`` if the request is unknown.
-    :param cost: ``amount``, ``currency`` or ``unit``, and ``kind``: ``billed`` where the platform told, otherwise
+    :param request: what was asked for, as :func:`describe_request` returns it; ``None`` if the request is unknown.
+    :param cost: ``amount``, ``currency`` or ``unit``, and ``kind``: ``billed`` where the platform reports it, otherwise
         ``list price``, an estimate with the date it was read; ``None`` where neither is known.
-    :param started_at: when the platform began to make the clip, where it tells.
-    :param finished_at: when the clip was ready, where the platform tells (some only within a minute); otherwise when
+    :param started_at: when the platform began to make the clip, where it says so.
+    :param finished_at: when the clip was ready, where the platform says so (some only to the minute); otherwise when
         that was seen.
-    :param failure: why there is no clip, as :meth:`~airflow_provider_minimax.exceptions.MinimaxError.as_event` tells.
+    :param failure: why there is no clip, as
+        :meth:`~airflow_provider_minimax.exceptions.MinimaxError.as_event` returns it.
     :param output_path: where the clip is.
-    :param sha256: of the clip's file; written down before the file is put in its place.
+    :param sha256: of the clip's file; written down before the file is published.
     :param size: of the clip's file, in bytes.
     :param delivered_at: when it was put there.
-    :param facts: what the platform told of the clip.
+    :param facts: what the platform reported about the clip.
     :param media: what the clip's check measured, if it was checked.
     :param previews: where its pictures are: ``poster`` and ``contact_sheet``, if it has them.
     """
@@ -186,7 +187,7 @@ class Receipt(_Record):
         return self.model_copy(update={"phase": Phase.FAILED, "failure": error.as_event()})
 
     def finished(self, task: VideoTask, file: VideoFile | None, now: datetime) -> Receipt:
-        """Return the receipt of a clip that is ready at the platform; its file may tell since when."""
+        """Return the receipt of a clip that is ready at the platform; its file may say since when."""
         made_at = file.created_at if file else None
         return self.model_copy(
             update={
@@ -206,7 +207,7 @@ class Receipt(_Record):
         media: Mapping[str, Any] | None = None,
         previews: Mapping[str, str] | None = None,
     ) -> Receipt:
-        """Return the receipt of a clip that is about to be put in its place."""
+        """Return the receipt of a clip that is about to be published."""
         return self.model_copy(
             update={
                 "provider_version": __version__,
@@ -219,7 +220,7 @@ class Receipt(_Record):
         )
 
     def delivered(self, now: datetime) -> Receipt:
-        """Return the receipt of a clip that is at its place."""
+        """Return the receipt of a clip that is at its destination."""
         return self.model_copy(update={"phase": Phase.DELIVERED, "delivered_at": now})
 
     @property
@@ -242,7 +243,8 @@ class Receipt(_Record):
         content = self._as_json()
         if len(content) <= LARGEST:
             return content
-        # One that nobody can read again would keep its task from its clip. What grew is a prompt, or the extra body.
+        # A receipt too large to be read again would keep its task from its clip. What grew is a prompt or the extra
+        # body.
         facts = {name: fact for name, fact in (self.facts or {}).items() if name != "prompt"}
         return self.model_copy(update={"request": None, "facts": facts or None})._as_json()
 
@@ -338,15 +340,15 @@ def unreadable(where: str, problem: str, way_out: str | None = None) -> MinimaxR
     return MinimaxReceiptError(
         f"the receipt {where} {problem}, so what was bought under it is unknown",
         billing=NOTHING_BOUGHT,
-        hint=way_out or "Look at it, and at the platform's console; move it away to let this task buy.",
+        hint=way_out or "Read it, and check the platform's console; move it away to let this task buy.",
     )
 
 
 def fingerprint_of(request: PaidRequest, account: Mapping[str, str]) -> str:
     """
-    Return what tells this request from any other: equal for equal clips.
+    Return what identifies this request: equal for equal clips.
 
-    :param request: the request, its images as URLs, data URLs, contents of files, or paths, which tell less.
+    :param request: the request, its images as URLs, data URLs, contents of files, or paths, which identify less.
     :param account: where it is bought: platform, base URL, connection, and a version of the API other than ``v1``.
     """
     fields = {name: _shape(value, picture_behind) for name, value in request.given().items() if name not in _SHAPELESS}
@@ -354,9 +356,9 @@ def fingerprint_of(request: PaidRequest, account: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def told(request: PaidRequest) -> dict[str, Any]:
+def describe_request(request: PaidRequest) -> dict[str, Any]:
     """
-    Return what a request asked for, fit to be kept next to the clip: pictures by their hash, URLs without signatures.
+    Return a request as it may be kept next to the clip: pictures by their hash, URLs without signatures.
 
     :param request: the request, its images as URLs, data URLs or contents of files.
     """

@@ -1,17 +1,16 @@
 """
 What a receipt means for the try that finds it: buy, go on with what was bought, nothing to do, wait, or stop.
 
-Pure: it is told what was found, what is wanted and what time it is. Every case in which buying might be buying twice
+Pure: it gets what was found, what is wanted and what time it is. Every case in which buying might be buying twice
 raises, and says whose purchase is in the way and what to do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, Literal
+from typing import Protocol
 
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
@@ -24,7 +23,8 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskFailedError,
     error_from_event,
 )
-from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
+from airflow_provider_minimax.purchases.receipt import Phase, Receipt
+from airflow_provider_minimax.purchases.spec import Policy, PurchaseSpec
 
 # Clocks of machines in one deployment may differ by so much.
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
@@ -34,94 +34,21 @@ OTHERS_SUBMIT_WITHIN = timedelta(minutes=3)
 LISTED_FOR = timedelta(days=7) - CLOCKS_DIFFER_BY
 
 
-@dataclass(frozen=True, slots=True)
-class PurchaseSpec:
-    """
-    What a try wants to buy.
-
-    :param fingerprint: of the request; ``None`` if it cannot be made any more, so that nothing can be bought.
-    :param asked: the fingerprint of the request as its author wrote it.
-    :param platform: where.
-    :param minimax_conn_id: through which connection.
-    :param model: which model.
-    :param owner: for which task.
-    :param max_tries: that task's ``max_tries``.
-    :param try_number: which try it is.
-    :param output_path: where the clip shall land, if anywhere.
-    :param request: what is asked for, as the receipt tells it.
-    :param cost: what it lists at, if that is known.
-    :param api_version: through which version of the API.
-    :param is_cleared: whether a person cleared this task, whoever the receipt is of.
-    """
-
-    fingerprint: str | None
-    asked: str
-    platform: str
-    minimax_conn_id: str
-    model: str
-    owner: Owner
-    max_tries: int
-    try_number: int
-    output_path: str | None = None
-    request: Mapping[str, Any] | None = None
-    cost: Mapping[str, Any] | None = None
-    api_version: str = "v1"
-    is_cleared: bool = False
-
-    def intent(self, now: datetime, *, submissions: int, replaced: tuple[str, ...], unanswered: int = 0) -> Receipt:
-        """Return the receipt of a purchase that is about to begin."""
-        return Receipt(
-            phase=Phase.INTENT,
-            fingerprint=self.fingerprint,
-            asked=self.asked,
-            platform=self.platform,
-            minimax_conn_id=self.minimax_conn_id,
-            model=self.model,
-            owner=self.owner,
-            max_tries=self.max_tries,
-            try_number=self.try_number,
-            submissions=submissions,
-            replaced=replaced,
-            unanswered=unanswered,
-            request=None if self.request is None else dict(self.request),
-            cost=None if self.cost is None else dict(self.cost),
-            intended_at=now,
-            api_version=self.api_version,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """
-    What the author chose.
-
-    :param on_clear: whether a task that a person cleared goes on with what was bought (``reuse``) or buys another
-        (``resubmit``). One whose request has changed since buys another in either case.
-    :param on_orphaned_intent: whether a submission whose outcome is unknown stops the task (``fail``), is made again
-        (``resubmit``) or is looked for in the platform's list (``adopt``).
-    :param max_submissions: how many purchases there may be in all if the remote task fails in a way that may pass.
-    :param overwrite: whether the output may be replaced, and so whether another run buys another clip; ``changed``:
-        by a clip of another request, if the file is still the one that was delivered.
-    """
-
-    on_clear: Literal["resubmit", "reuse"] = "reuse"
-    on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail"
-    max_submissions: int = 1
-    overwrite: bool | Literal["changed"] = False
-
-
 class OutputState(Enum):
-    """What is at the output's place."""
+    """What is at the destination."""
 
     MISSING = auto()
     MATCHES = auto()
-    """A file with the hash that was asked about."""
+    """A file with the expected hash."""
     DIFFERS = auto()
-    """A file, but with another hash, or none was known to ask about."""
+    """A file, but with another hash, or none was expected."""
 
 
-LookAtOutput = Callable[[str | None], OutputState]
-"""Says what is at the output's place, given the hash that should be there, if one is known."""
+class Output(Protocol):
+    """The file that the clip is to become."""
+
+    def output_state(self, sha256: str | None) -> OutputState:
+        """Return what is there, given the hash that should be there, if one is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +75,7 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The clip of this receipt is at its place: nothing is left to do."""
+    """The clip of this receipt is at its destination: nothing is left to do."""
 
     receipt: Receipt
     note: str
@@ -156,16 +83,24 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Another task is submitting the same request: look again soon."""
+    """Another task is submitting the same request: read the receipt again soon."""
 
     note: str
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Look for the purchase of this receipt in the platform's list: its answer is lost."""
+    """Search the platform's list for the purchase of this receipt: its answer is lost."""
 
     receipt: Receipt
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Nothing can be said yet about a submission without an answer: ask the list again after some seconds."""
+
+    seconds: float
     note: str
 
 
@@ -174,9 +109,9 @@ Step = Buy | Resume | Done | Wait | Search
 
 def decide(
     found: Receipt | None,
-    order: PurchaseSpec,
+    spec: PurchaseSpec,
     policy: Policy,
-    look_at_output: LookAtOutput,
+    output: Output,
     *,
     where: str,
     now: datetime,
@@ -185,10 +120,10 @@ def decide(
     Decide what a try does about the receipt that it found.
 
     :param found: the receipt, if there is one.
-    :param order: what the try wants.
+    :param spec: what the try wants.
     :param policy: what the author chose.
-    :param look_at_output: says what is at the output's place; asked only if it matters.
-    :param where: the receipt's place, for errors.
+    :param output: the clip's file; examined only if it matters.
+    :param where: where the receipt is, for errors.
     :param now: the time.
     :raises MinimaxSubmissionUnknownError: an earlier submission may have bought the clip.
     :raises MinimaxReceiptError: the receipt is that of another request, or is from the future.
@@ -197,7 +132,7 @@ def decide(
     """
     if found is None:
         if policy.overwrite is not True:
-            _check_is_free(order, look_at_output(None))
+            _check_is_free(spec, output.output_state(None))
         return Buy()
     if found.began_at > now + CLOCKS_DIFFER_BY:
         raise MinimaxReceiptError(
@@ -207,14 +142,13 @@ def decide(
             billing=NOTHING_BOUGHT,
             hint="Set the clocks of the workers, then run this task again.",
         )
-    return _Case(found, order, policy, look_at_output, where, now).step()
+    return _Case(found, spec, policy, output, where, now).step()
 
 
-def _check_is_free(order: PurchaseSpec, clip: OutputState) -> None:
-    if order.output_path is not None and clip is not OutputState.MISSING:
+def _check_is_free(spec: PurchaseSpec, clip: OutputState) -> None:
+    if spec.output_path is not None and clip is not OutputState.MISSING:
         raise MinimaxRequestError(
-            f"output_path={order.output_path!r}: exists already; give another path, or set overwrite=True to "
-            "replace it",
+            f"output_path={spec.output_path!r}: exists already; give another path, or set overwrite=True to replace it",
             billing=NOTHING_BOUGHT,
         )
 
@@ -222,19 +156,19 @@ def _check_is_free(order: PurchaseSpec, clip: OutputState) -> None:
 @dataclass(frozen=True, slots=True)
 class _Case:
     found: Receipt
-    order: PurchaseSpec
+    spec: PurchaseSpec
     policy: Policy
-    look: LookAtOutput
+    output: Output
     where: str
     now: datetime
 
     @property
     def is_mine(self) -> bool:
-        return self.found.owner == self.order.owner
+        return self.found.owner == self.spec.owner
 
     @property
     def is_retry(self) -> bool:
-        return self.is_mine and self.found.max_tries in (None, self.order.max_tries)
+        return self.is_mine and self.found.max_tries in (None, self.spec.max_tries)
 
     @property
     def is_cleared(self) -> bool:
@@ -243,9 +177,9 @@ class _Case:
 
     @property
     def is_same_request(self) -> bool:
-        if self.order.fingerprint is None:
-            return self.is_mine and self.found.asked == self.order.asked
-        return self.found.fingerprint == self.order.fingerprint
+        if self.spec.fingerprint is None:
+            return self.is_mine and self.found.asked == self.spec.asked
+        return self.found.fingerprint == self.spec.fingerprint
 
     @property
     def asks_for_another(self) -> bool:
@@ -260,7 +194,7 @@ class _Case:
         if self.found.phase is Phase.FAILED:
             return self.after_failure()
         if self.found.sha256 is not None and (
-            self.found.phase is Phase.DELIVERED or self.look(self.found.sha256) is OutputState.MATCHES
+            self.found.phase is Phase.DELIVERED or self.output.output_state(self.found.sha256) is OutputState.MATCHES
         ):
             return self.after_delivery()
         if self.asks_for_another:
@@ -275,7 +209,7 @@ class _Case:
     def buy(self, note: str, submissions: int = 1) -> Buy:
         """Buy, unless the clip would have nowhere to go."""
         if self.policy.overwrite is False:
-            _check_is_free(self.order, self.look(self.found.sha256))
+            _check_is_free(self.spec, self.output.output_state(self.found.sha256))
         replaced = self.found.all_tasks if self.is_mine else ()
         return Buy(submissions, replaced, note)
 
@@ -284,13 +218,13 @@ class _Case:
             return Resume(
                 self.found,
                 f"{self.task} was bought for the same request and output by {self.found.owner}; nothing more is "
-                "bought, and this task goes on with it.",
+                "bought, and this task continues with it.",
             )
         if self.is_retry:
-            return Resume(self.found, f"{self.task} is bought already; this task is retried, and goes on with it.")
+            return Resume(self.found, f"{self.task} is bought already; this task is retried, and continues with it.")
         return Resume(
             self.found,
-            f"{self.task} is bought already; this task was cleared, and goes on with it, which costs nothing. To buy "
+            f"{self.task} is bought already; this task was cleared, and continues with it, which costs nothing. To buy "
             "another clip, change the request, or set on_clear='resubmit', and clear the task again.",
         )
 
@@ -302,7 +236,7 @@ class _Case:
     def after_failure(self) -> Step:
         error = error_from_event(self.found.failure or {})
         if not self.is_retry:
-            if not self.is_mine and self.is_same_request and is_refused(error) and not self.order.is_cleared:
+            if not self.is_mine and self.is_same_request and is_refused(error) and not self.spec.is_cleared:
                 raise self.refused_before(error)
             return self.buy(f"{self.task} ended without a clip, so this task buys another.")
         if not self.is_same_request:
@@ -322,7 +256,7 @@ class _Case:
         raise error
 
     def refused_before(self, error: MinimaxError) -> MinimaxModerationError:
-        """Return the error for a request that the platform made a clip of once, and refused to hand over."""
+        """Return the error for a request that the platform made a clip of once, and refused to deliver."""
         return MinimaxModerationError(
             f"the same request was refused as sensitive after generation, when {self.found.owner} bought it: "
             f"{error.message}",
@@ -348,7 +282,7 @@ class _Case:
             return Search(
                 self.found,
                 f"The submission of {time_of(self.found.intended_at)} for {self.found.owner} got no answer; the "
-                "platform's list is asked whether it bought a clip, as on_orphaned_intent='adopt' says.",
+                "platform's list is searched for its clip, as on_orphaned_intent='adopt' says.",
             )
         raise orphaned(self.found, self.where)
 
@@ -357,7 +291,7 @@ class _Case:
             return self.after_delivery_of_the_same()
         if self.is_retry:
             raise self.other_request()
-        clip = self.look(self.found.sha256)
+        clip = self.output.output_state(self.found.sha256)
         if self.policy.overwrite == "changed" and clip is OutputState.DIFFERS:
             raise self.has_changed()
         if self.policy.overwrite or self.asks_for_another or clip is OutputState.MISSING:
@@ -365,14 +299,14 @@ class _Case:
         raise self.other_request()
 
     def after_delivery_of_the_same(self) -> Step:
-        clip = self.look(self.found.sha256)
+        clip = self.output.output_state(self.found.sha256)
         replaces = self.policy.overwrite is True and not self.is_retry
         if clip is OutputState.MATCHES:
             if replaces:
-                return self.buy(f"{self.task} is delivered already; overwrite=True buys another clip in its place.")
+                return self.buy(f"{self.task} is delivered already; overwrite=True buys another clip to replace it.")
             return Done(
                 self.found,
-                f"{self.task} is delivered already, for {self.found.owner}: {self.order.output_path} has not changed "
+                f"{self.task} is delivered already, for {self.found.owner}: {self.spec.output_path} has not changed "
                 "since. Nothing is bought. To have another clip, set overwrite=True, or give another output_path.",
             )
         if clip is OutputState.DIFFERS and self.policy.overwrite is not True:
@@ -387,7 +321,7 @@ class _Case:
 
     def has_changed(self) -> MinimaxRequestError:
         return MinimaxRequestError(
-            f"output_path={self.order.output_path!r}: has changed since {self.task} was delivered there, and is "
+            f"output_path={self.spec.output_path!r}: has changed since {self.task} was delivered there, and is "
             "not replaced; set overwrite=True to replace it, or give another path",
             minimax_task_id=self.found.minimax_task_id,
             billing=NOTHING_BOUGHT,
@@ -398,7 +332,7 @@ class _Case:
         if self.is_mine:
             return MinimaxReceiptError(
                 f"the request is not the one that this task bought before: the receipt {self.where} of "
-                f"{self.order.owner} is of {what}, for other fields or pictures",
+                f"{self.spec.owner} is of {what}, for other fields or pictures",
                 minimax_task_id=self.found.minimax_task_id,
                 billing="Nothing was bought now; what was bought before is or will be billed.",
                 hint="If the change is meant, clear this task, which then buys another clip. If it is not, make the "
@@ -406,12 +340,12 @@ class _Case:
             )
         return MinimaxReceiptError(
             f"two different requests share one output_path: {self.where} is the receipt of {self.found.owner} "
-            f"({what}), and {self.order.owner} wants another clip there",
+            f"({what}), and {self.spec.owner} wants another clip there",
             minimax_task_id=self.found.minimax_task_id,
             billing=NOTHING_BOUGHT,
             hint="If the request for this output changes now and then, set overwrite='changed' to buy whenever it "
             "does; overwrite=True buys in every run. Otherwise give each request an output_path of its own. If the "
-            "other one was given up, `airflow minimax receipts forget` takes its receipt away.",
+            "other one is no longer wanted, `airflow minimax receipts forget` takes its receipt away.",
         )
 
 
@@ -434,17 +368,17 @@ def orphaned(receipt: Receipt, where: str) -> MinimaxSubmissionUnknownError:
 
 
 WAYS_ON = (
-    "Look for it in the platform's console. If it is there: for a receipt next to an output, give its id to `airflow "
-    "minimax receipts adopt` and clear this task, which goes on with it; otherwise fetch it with MinimaxTaskSensor "
+    "Search the platform's console for it. If it is there: for a receipt next to an output, give its id to `airflow "
+    "minimax receipts adopt` and clear this task, which continues with it; otherwise fetch it with MinimaxTaskSensor "
     "and MinimaxVideoDownloadOperator. If it is not there, take the receipt away with `airflow minimax receipts "
     "forget` and clear this task, which then buys; without an output, clear it with on_clear='resubmit'. "
-    "on_orphaned_intent='resubmit' buys again without asking, and for MiniMax-H3 'adopt' asks the platform's list "
+    "on_orphaned_intent='resubmit' buys again without asking, and for MiniMax-H3 'adopt' searches the platform's list "
     "first."
 )
 
 
 def time_of(when: datetime) -> str:
-    """Return a time as errors and logs tell it."""
+    """Return a time as errors and logs show it."""
     return f"{when:%Y-%m-%d %H:%M:%S %Z}"
 
 

@@ -21,7 +21,7 @@ def sibling_receipts_of(output_path: str, since: datetime) -> tuple[Receipt, ...
     Return the other receipts in an output's folder that were written lately.
 
     :param output_path: where the clip is or will be: a path, or any URL that Airflow's object storage knows.
-    :param since: which ones are of interest; where a storage tells no times, all are.
+    :param since: which ones are of interest; where a storage gives no times, all are.
     :raises MinimaxReceiptStoreError: the folder cannot be read.
     :raises MinimaxReceiptError: one of them cannot be read, or they are too many.
     """
@@ -39,7 +39,7 @@ def sibling_receipts_of(output_path: str, since: datetime) -> tuple[Receipt, ...
         if len(names) > _MOST:
             raise MinimaxReceiptError(
                 f"the folder of {output_path} has {len(names)} receipts of about the same time, and at most {_MOST} "
-                "are read to tell whose a clip is"
+                "are read to find out whose a clip is"
             )
         found = []
         for name in names:
@@ -61,13 +61,13 @@ def _may_be_of_interest(entry: Mapping[str, Any], since: datetime) -> bool:
 
 def _written_at(entry: Mapping[str, Any]) -> datetime | None:
     """Return when an object was written, as the local disk, S3, Azure and GCS call it."""
-    told = next(
+    stamp = next(
         (entry[name] for name in ("mtime", "LastModified", "last_modified", "updated") if entry.get(name)), None
     )
-    if isinstance(told, int | float):
-        return datetime.fromtimestamp(told, UTC)
+    if isinstance(stamp, int | float):
+        return datetime.fromtimestamp(stamp, UTC)
     try:
-        when = told if isinstance(told, datetime) else datetime.fromisoformat(str(told))
+        when = stamp if isinstance(stamp, datetime) else datetime.fromisoformat(str(stamp))
     except ValueError:
         return None
     return when if when.tzinfo else None

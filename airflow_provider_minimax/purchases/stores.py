@@ -27,12 +27,12 @@ STATE_KEY = "minimax_receipt"
 
 
 class ReceiptStore(Protocol):
-    """A place for one receipt."""
+    """Where one receipt is kept."""
 
     where: str
-    """The place's name, for people."""
+    """The store's name, for people."""
     create_may_race: bool
-    """Whether two writers may both be told that they created it."""
+    """Whether two writers may both believe that they created it."""
     write_may_race: bool
     """Whether somebody else may write here at all."""
 
@@ -40,7 +40,7 @@ class ReceiptStore(Protocol):
         """
         Return the receipt; ``None`` only if there surely is none.
 
-        :raises MinimaxReceiptStoreError: the place cannot be read.
+        :raises MinimaxReceiptStoreError: the store cannot be read.
         :raises MinimaxReceiptError: what is there is no receipt that can be read.
         """
 
@@ -49,11 +49,11 @@ class ReceiptStore(Protocol):
         Write the receipt unless there is one.
 
         :return: whether it was written.
-        :raises MinimaxReceiptStoreError: the place cannot be written.
+        :raises MinimaxReceiptStoreError: the store cannot be written.
         """
 
     def write(self, receipt: Receipt) -> None:
-        """Write the receipt in place of the one that is there, all of it or nothing; raises like :meth:`create`."""
+        """Replace the receipt that is there, all of it or nothing; raises like :meth:`create`."""
 
     def erase(self) -> None:
         """Take the receipt away; raises like :meth:`create`."""
@@ -98,7 +98,7 @@ class SidecarStore:
         return True
 
     def write(self, receipt: Receipt) -> None:
-        """Write the receipt in place of the one that is there."""
+        """Replace the receipt that is there."""
         with storage_errors(f"receipt {self.where}", "written"):
             if self._file:
                 self._publish(self._file, receipt, os.replace)
@@ -115,7 +115,7 @@ class SidecarStore:
 
     @staticmethod
     def _publish(file: Path, receipt: Receipt, put: Callable[[Path, Path], object]) -> None:
-        """Write a whole file beside its place first, so that nobody ever reads half a receipt."""
+        """Write a whole file next to its destination first, so that nobody ever reads half a receipt."""
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_name(f".{file.name}.{uuid4().hex}")
         try:
@@ -146,7 +146,7 @@ def read_file(file: Path, where: str) -> bytes:
         raise
     if not is_file:
         raise unreadable(where, "is no file")
-    # Should a pipe take its place meanwhile, opening it does not wait for who writes to it.
+    # Should a pipe replace it meanwhile, opening it does not wait for a writer.
     with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as content:
         return content.read(LARGEST + 1)
 
@@ -221,7 +221,7 @@ class StateStore:
         return True
 
     def write(self, receipt: Receipt) -> None:
-        """Write the receipt in place of the one that is there."""
+        """Replace the receipt that is there."""
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
         with storage_errors(f"receipt {self.where}", "written"):

@@ -8,18 +8,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_minimax.arguments import (
-    check_api_version,
-    check_delivery,
-    checked_id,
-    is_literal,
-    known_version,
-    seconds,
-)
 from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
@@ -29,7 +21,13 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     after_purchase,
 )
-from airflow_provider_minimax.polling.deferral import resume
+from airflow_provider_minimax.options import (
+    check_api_version,
+    checked_id,
+    is_literal,
+    known_version,
+    seconds,
+)
 from airflow_provider_minimax.version_compat import AirflowSensorTimeout, AirflowSkipException, conf
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
-    from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.polling.poller import Outcome
     from airflow_provider_minimax.polling.worker import TaskWait
 
@@ -51,8 +48,8 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     All options of :class:`~airflow.sdk.BaseSensorOperator` hold in all modes. A task that failed at the platform, and a
     wait that took longer than ``timeout``, fail the sensor at once (with ``soft_fail`` or ``never_fail`` they skip it);
-    trouble on the way is retried, with ``silent_fail`` until the time-out. What is wrong with the connection is such
-    trouble too, because the task is bought.
+    other errors are retried, with ``silent_fail`` until the time-out. So is what is wrong with the connection, because
+    the task is bought.
 
     .. seealso:: :doc:`/howto/sensor`
 
@@ -64,18 +61,18 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
     :param deferrable: whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
     :param poke_interval: seconds between status checks, more than 0.
-    :param timeout: seconds until the wait ends, more than 0; the remote task goes on and is billed all the same.
+    :param timeout: seconds until the wait ends, more than 0; the remote task keeps running and is billed all the same.
     :param cancel_on_timeout: whether to cancel the remote task when the wait timed out, if it is still queued, which is
-        free of charge; H3 only. One that is being made goes on in either case.
-    :param output_path: where the clip shall land, if the sensor is to deliver it: a path, or any URL that Airflow's
+        free of charge; H3 only. One that is being made keeps running in either case.
+    :param output_path: where to put the clip, if the sensor is to deliver it: a path, or any URL that Airflow's
         object storage knows; one that ends with a slash is a folder, in which the clip gets a name made of this task's.
         Its receipt is kept next to it. Templated.
     :param overwrite: whether a file that is already there, and is not this clip, may be replaced.
-    :param check: how closely to look at the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
+    :param check: how closely to examine the clip first: ``"none"``, ``"basic"`` or ``"full"``, as
         :class:`~airflow_provider_minimax.operators.video.MinimaxVideoGenerationOperator` says.
     :param preview: whether to make a poster frame and a contact sheet next to the clip.
     :return: a dict with ``task_id``, ``state``, ``file_id``, ``width``, ``height`` and ``duration``, each ``None``
-        where the platform does not tell, and with ``output_path`` also ``output_path``, ``size`` in bytes and
+        where the platform does not report it, and with ``output_path`` also ``output_path``, ``size`` in bytes and
         ``sha256``; for the rewriting of a prompt, also ``prompt``. The id is pushed to XCom by itself too, under the
         key ``task_id``.
     """
@@ -96,10 +93,6 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         poke_interval: timedelta | float = 10.0,
         timeout: timedelta | float = 1800.0,
         cancel_on_timeout: bool = False,
-        output_path: AnyPath | None = None,
-        overwrite: bool = False,
-        check: Literal["none", "basic", "full"] = "none",
-        preview: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -110,11 +103,6 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         self.minimax_conn_id = minimax_conn_id
         self.deferrable = deferrable
         self.cancel_on_timeout = cancel_on_timeout
-        self.output_path = output_path
-        self.overwrite = overwrite
-        self.check = check
-        self.preview = preview
-        check_delivery(check, preview, output_path, delivers=True)
         if is_literal(minimax_task_id):
             checked_id(minimax_task_id)
         check_api_version(api_version)
@@ -170,11 +158,11 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
         return time.time() if first is None else first.timestamp()
 
     def execute(self, context: Context) -> Any:
-        """Wait for the task, in this process or in the triggerer, and deliver its clip if asked to."""
+        """Wait for the task, in this process or in the triggerer, and deliver its clip if the options say so."""
         self._deadline = self._began_at(context) + self.timeout
         try:
-            if self._place(context) is not None:
-                self._wishes().check_dependencies()
+            if self._destination(context) is not None:
+                self._delivery_options().check_dependencies()
             with closing(self.hook):
                 return self._poll_then_defer(context) if self.deferrable else self._poke_until_done(context)
         except MinimaxError as error:
@@ -238,22 +226,26 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             self._fail(error)
 
     def _done(self, context: Context, facts: Any) -> dict[str, Any]:
-        """Deliver the clip if asked to; publish the id so that ``sensor.output["task_id"]`` is what it looks like."""
+        """Deliver the clip if the options say so; push the id, so that ``sensor.output["task_id"]`` works."""
         if self.do_xcom_push:
             context["ti"].xcom_push(key="task_id", value=facts["task_id"])
         try:
-            place = self._place(context)
-            if place is None:
+            destination = self._destination(context)
+            if destination is None:
                 return dict(facts)
             minimax_task_id = checked_id(self.minimax_task_id)
-            return self._deliver(context, self.hook, place, minimax_task_id, None, self._poll)
+            return self._deliver(
+                context, self.hook, destination, minimax_task_id=minimax_task_id, file_id=None, find=self._poll
+            )
         except MinimaxError as error:
             self._fail(after_purchase(error, "worker"))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; unlike the base class, with the same outcomes as without deferral, on every version of Airflow."""
+        from airflow_provider_minimax.polling import deferral
+
         try:
-            return resume(self, next_method, next_kwargs, context, str(self.minimax_task_id))
+            return deferral.resume(self, next_method, next_kwargs, context, str(self.minimax_task_id))
         except AirflowSkipException:
             raise
         except MinimaxError as error:

@@ -2,7 +2,7 @@
 Why a trigger is killed: its task was ended or cleared, or another triggerer watches it now.
 
 Airflow says "cancelled by user action" in either case: to a triggerer that stood still until its triggers were given to
-another one, and that goes on after that, too. What the Airflow task's state and its attempt are tells the difference.
+another one, and that goes on after that, too. The state of the Airflow task and its attempt make the difference.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Reason(Enum):
 
 def reason_of(state: str | None, attempt: str | None, own: str) -> Reason:
     """
-    Tell why a trigger is killed.
+    Return why a trigger is killed.
 
     :param state: the Airflow task's state; ``"removed"`` if there is none such any more.
     :param attempt: the attempt that last pushed its id, if any did and it was not wiped.
@@ -55,7 +55,7 @@ async def why_killed(task_instance: Any, own: str | None) -> Reason:
     """
     Ask Airflow why a trigger is killed, for as long as the answer may still become clear.
 
-    :param task_instance: the Airflow task that waits, if Airflow told the trigger.
+    :param task_instance: the Airflow task that waits, if Airflow gave it to the trigger.
     :param own: the attempt that the trigger waits for, if the operator pushed it.
     """
     if task_instance is None or own is None:
@@ -100,7 +100,7 @@ async def _ask(task_instance: Any) -> tuple[str | None, str | None]:
     if not isinstance(states, TaskStatesResult):
         raise TypeError(f"not the states of tasks: {states!r}")
     # The platform of a custom XCom backend may be far away.
-    told = isinstance(xcom, XComResult) and xcom.value is not None
-    attempt = await asyncio.to_thread(XCom.deserialize_value, xcom) if told else None
+    is_known = isinstance(xcom, XComResult) and xcom.value is not None
+    attempt = await asyncio.to_thread(XCom.deserialize_value, xcom) if is_known else None
     name = task_id if map_index < 0 else f"{task_id}_{map_index}"
     return states.task_states.get(run_id, {}).get(name, "removed"), attempt

@@ -1,8 +1,8 @@
 """
-The trigger that waits for a turn to buy, without a worker slot.
+The trigger that waits for a submission slot, without a worker slot.
 
-It asks nobody anything. Whoever waits has bought nothing, and whether to buy is decided once more by the worker. Its
-keyword arguments are a wire format, as those of the trigger that watches remote tasks.
+It calls no platform. Whoever waits has bought nothing, and the worker decides once more whether to buy. Its keyword
+arguments are a wire format, as are those of the trigger that polls remote tasks.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _FIRST_OF_ALL = 6.0
 
 class MinimaxTurnTrigger(BaseTrigger):
     """
-    Wait for a turn to buy through a connection, or until patience ends; then send one small event.
+    Wait for a submission slot of a connection, or until the deadline; then send one small event.
 
     :param minimax_conn_id: the connection.
-    :param asked_at: when the task first asked for a turn, in epoch seconds: who asked earlier comes first.
-    :param deadline: when patience ends, in epoch seconds.
-    :param rate_limit_per_minute: how many turns there are in a minute; ``None``: 20, for those who were refused.
-    :param not_before: until when nobody gets a turn, in epoch seconds, because the platform refused this task.
+    :param asked_at: when the task first asked for a slot, in epoch seconds: whoever asked earlier comes first.
+    :param deadline: when the wait ends, in epoch seconds.
+    :param rate_limit_per_minute: how many slots there are in a minute; ``None``: 20, for tasks that were refused.
+    :param not_before: until when nobody gets a slot, in epoch seconds, because the platform refused this task.
     :param refusals: how often it did; sent back with the event.
     """
 
@@ -64,9 +64,9 @@ class MinimaxTurnTrigger(BaseTrigger):
         error: MinimaxRateLimitError | None = None
         try:
             async with asyncio.timeout(self.deadline - time.time()):
-                await self._turn()
+                await self._wait_for_slot()
         except TimeoutError:
-            error = self._no_turn()
+            error = self._no_slot()
         self._is_over = True
         event = {
             "asked_at": self.asked_at,
@@ -75,23 +75,23 @@ class MinimaxTurnTrigger(BaseTrigger):
         }
         yield TriggerEvent(storable(event))  # type: ignore[no-untyped-call]
 
-    async def _turn(self) -> None:
-        with shared_limiter(self.minimax_conn_id, self.rate_limit_per_minute) as turnstile:
-            turnstile.pause(self.not_before)
+    async def _wait_for_slot(self) -> None:
+        with shared_limiter(self.minimax_conn_id, self.rate_limit_per_minute) as limiter:
+            limiter.pause(self.not_before)
             await asyncio.sleep(_FIRST_OF_ALL)
             # From a thread, because a full pipe of logs would hold up the loop.
             await asyncio.to_thread(
                 self.log.info,
-                "Waiting for a turn to buy through connection %r; %d others wait too. Nothing is bought yet.",
+                "Waiting for a submission slot of connection %r; %d others wait too. Nothing is bought yet.",
                 self.minimax_conn_id,
-                turnstile.waiting,
+                limiter.waiting,
             )
-            await turnstile.turn(self.asked_at)
+            await limiter.acquire(self.asked_at)
 
-    def _no_turn(self) -> MinimaxRateLimitError:
+    def _no_slot(self) -> MinimaxRateLimitError:
         refused = f", and the platform refused {self.refusals} times" if self.refusals else ""
         return MinimaxRateLimitError(
-            f"no turn to buy through connection {self.minimax_conn_id!r} came within "
+            f"no submission slot of connection {self.minimax_conn_id!r} became free within "
             f"{self.deadline - self.asked_at:.0f} s{refused}",
             billing=NOTHING_BOUGHT,
             hint="Give the task a longer timeout, or let fewer tasks wait at once with a pool.",

@@ -11,7 +11,8 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from contextvars import copy_context
+from typing import Any, cast
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -19,11 +20,13 @@ from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
+from airflow_provider_minimax.polling.background_log import Line
 from airflow_provider_minimax.polling.cancel import atry_cancel, describe_cancellation, shielded
 from airflow_provider_minimax.polling.poller import MAX_FAILURES, FixedInterval, KeepPolling, Outcome, TaskPoller
 from airflow_provider_minimax.polling.schedule import LearnedSchedule, learned_schedule
-from airflow_provider_minimax.polling.shared_poller import SharedPoller, get_shared_poller
+from airflow_provider_minimax.polling.shared_poller import Reschedule, SharedPoller
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
+from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
 
 
@@ -32,20 +35,20 @@ class MinimaxTaskTrigger(BaseTrigger):
     Poll a remote task until it ends or the deadline passes; then send one small event.
 
     :param minimax_task_id: the remote task. Not named ``task_id``, which Airflow overwrites on triggers.
-    :param minimax_conn_id: the connection to look through.
-    :param deadline: when patience ends, in epoch seconds, so that it survives a restart of the triggerer.
-    :param poll_interval: seconds between looks; ``None``: as long as clips like this one take to be made suggests.
-    :param exponential_backoff: whether the waits double from look to look.
+    :param minimax_conn_id: the connection to poll through.
+    :param deadline: when the wait ends, in epoch seconds, so that it survives a restart of the triggerer.
+    :param poll_interval: seconds between polls; ``None`` goes by how long such clips take.
+    :param exponential_backoff: whether the waits double from poll to poll.
     :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
-    :param max_failures: how many looks in a row may fail before giving up; ``None``: as many as fit the deadline.
-    :param api_version: which version of MiniMax's API knows the remote task; ``None``: the first answer tells.
+    :param max_failures: how many polls in a row may fail before giving up; ``None``: as many as fit the deadline.
+    :param api_version: which version of MiniMax's API knows the remote task; ``None``: the first answer says so.
     :param cancel_on_kill: whether to cancel the remote task, if it is still queued, when the Airflow task is marked or
         deleted. Needs ``attempt``.
     :param cancel_on_clear: whether to do so when the Airflow task is cleared, too; not if its next attempt would go on
         with the remote task.
     :param attempt: the attempt that waits, as :func:`~airflow_provider_minimax.polling.cancel.push_attempt` pushed it.
-        Airflow also kills triggers of a task that merely went to another triggerer, which nothing else can tell apart.
-    :param clip: what is known of the clip, for a pace of its own: ``model``, ``resolution``, ``duration``, and
+        Airflow also kills triggers of a task that merely went to another triggerer; nothing else distinguishes them.
+    :param clip: what is known of the clip, for a schedule of its own: ``model``, ``resolution``, ``duration``, and
         ``bought_at`` in epoch seconds.
     """
 
@@ -91,48 +94,62 @@ class MinimaxTaskTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
-        async with get_shared_poller(self.minimax_conn_id) as hub:
-            outcome = await self._watch(hub)
+        async with get_shared_poller(self.minimax_conn_id) as shared_poller:
+            outcome = await self._watch(shared_poller)
         self._is_over = True
         yield TriggerEvent(storable(outcome.as_event()))  # type: ignore[no-untyped-call]
 
-    async def _watch(self, hub: SharedPoller) -> Outcome:
-        pace = self._pace()
-        watch = TaskPoller(
+    async def _watch(self, shared_poller: SharedPoller) -> Outcome:
+        schedule = self._schedule()
+        task_poller = TaskPoller(
             self.minimax_task_id,
             deadline=self.deadline,
-            pace=pace,
+            schedule=schedule,
             process="triggerer",
             max_failures=self.max_failures,
         )
-        step: KeepPolling | Outcome = watch.start(time.time())
-        while isinstance(step, KeepPolling):
+        context = copy_context()
+
+        def say(step: KeepPolling) -> None:
             if step.note:
-                await self._say(step.note, warn=step.warn)
-            step = watch.after(await self._look(hub, step.seconds, watch), time.time())
-        if isinstance(pace, LearnedSchedule) and step.error is None:
-            pace.learn(watch.seen_running_at, time.time())
+                shared_poller.log.add(Line(self.log, context, step.note, step.warn))
+
+        def reschedule(task: VideoTask, now: float) -> float | None:
+            self.api_version = task.api_version
+            after = task_poller.reschedule(task, now)
+            if after is None and not task_poller.is_last(task, now):
+                # Only news: waking this trigger for it would cost several times as much.
+                step = cast("KeepPolling", task_poller.after(task, now))
+                say(step)
+                after = step.seconds
+            return after
+
+        step: KeepPolling | Outcome = task_poller.start(time.time())
+        while isinstance(step, KeepPolling):
+            say(step)
+            step = task_poller.after(await self._poll(shared_poller, step.seconds, reschedule), time.time())
+        await shared_poller.log.written()
+        if isinstance(schedule, LearnedSchedule) and step.error is None:
+            schedule.learn(task_poller.seen_running_at, time.time())
         return step
 
-    def _pace(self) -> FixedInterval | LearnedSchedule:
+    def _schedule(self) -> FixedInterval | LearnedSchedule:
         if self.poll_interval is not None:
             return FixedInterval(self.poll_interval, self.exponential_backoff, self.max_wait)
         if self.clip is None:
             return FixedInterval()
         return learned_schedule(self.minimax_conn_id, self.clip)
 
-    async def _look(self, hub: SharedPoller, after: float, watch: TaskPoller) -> VideoTask | MinimaxError:
-        def again(task: VideoTask, now: float) -> float | None:
-            self.api_version = task.api_version
-            return watch.again(task, now)
-
+    async def _poll(
+        self, shared_poller: SharedPoller, after: float, reschedule: Reschedule
+    ) -> VideoTask | MinimaxError:
         try:
-            return await hub.look(
+            return await shared_poller.poll(
                 self.minimax_task_id,
                 self.api_version,
                 after=after,
-                patience=self.deadline - time.time(),
-                again=again,
+                within=self.deadline - time.time(),
+                reschedule=reschedule,
             )
         except MinimaxError as error:
             return error
@@ -161,8 +178,8 @@ class MinimaxTaskTrigger(BaseTrigger):
         else:
             reason = await why_killed(self.task_instance, self.attempt)
         if reason is Reason.ENDED or (reason is Reason.CLEARED and self.cancel_on_clear):
-            async with get_shared_poller(self.minimax_conn_id) as hub:
-                seen = await atry_cancel(hub.hook, self.minimax_task_id, self.api_version)
+            async with get_shared_poller(self.minimax_conn_id) as shared_poller:
+                seen = await atry_cancel(shared_poller.hook, self.minimax_task_id, self.api_version)
             await self._say(
                 f"No longer watching: {reason.value}. {describe_cancellation(seen, self.minimax_task_id)}", warn=True
             )

@@ -35,7 +35,7 @@ from tests.samples import cases, reply
 
 CONTRACTS = {
     **PLATFORMS,
-    **{f"{name}_{newer.api_version}": newer for name, platform in PLATFORMS.items() if (newer := platform.newer)},
+    **{f"{name}_{v2.api_version}": v2 for name, platform in PLATFORMS.items() if (v2 := platform.next_version)},
 }
 PURCHASE = HttpRequest("POST", "/buy", body={"model": "m", "prompt": "a boat"}, buys=True)
 STATUSES = [200, 201, 202, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 408, 409, 413, 422, 425, 429, 451, 499]
@@ -208,7 +208,7 @@ def test_what_cannot_be_read_to_its_end_may_name_a_task(body):
     assert is_unknown(meaning("minimax", answered(body)), None)
 
 
-def test_the_name_that_a_query_takes_first_is_the_one_that_is_told():
+def test_the_first_name_that_a_query_accepts_is_the_one_that_is_reported():
     body = {"id": "1000", "platform_id": "3000", "task_id": "2000", "message": "task_id 4000"}
     assert is_unknown(meaning("minimax", answered(body)), "2000")
 

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
-from airflow_provider_minimax.api.http.exchange import Endpoint, may_repeat, read_reply, retry_after
+from airflow_provider_minimax.api.http.exchange import Endpoint, may_repeat, read_reply
+from airflow_provider_minimax.api.http.failures import retry_after
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.task import TaskState
@@ -92,8 +93,8 @@ def ids(platform: str, answer: Any) -> list[str]:
 
 def shown(value: Any) -> str:
     """Return all that logs, XComs and events may say of a reader's answer, or of its error."""
-    told = str(value.as_event()) if hasattr(value, "as_event") else ""
-    return f"{value!s} {value!r} {told}"
+    parsed = str(value.as_event()) if hasattr(value, "as_event") else ""
+    return f"{value!s} {value!r} {parsed}"
 
 
 # -- replies -----------------------------------------------------------------------------------------------------------
@@ -245,11 +246,11 @@ def test_a_submission_yields_the_id_that_the_answer_names_and_never_one_from_a_r
     check_shown(found)
     if isinstance(found, MinimaxError):
         return
-    told = from_json(answer.body)
+    parsed = from_json(answer.body)
     assert answer.status < 300
     assert found
-    assert found in ids(platform, told)
-    assert not error_codes(told)
+    assert found in ids(platform, parsed)
+    assert not error_codes(parsed)
 
 
 @fuzz("read_files", "listed")
@@ -276,12 +277,12 @@ def test_a_task_is_done_only_if_its_own_status_says_so(platform, answer):
         return
     assert found.minimax_task_id == "T"
     if found.state is TaskState.SUCCEEDED:
-        told = from_json(answer.body)
-        words = [as_text(at(told, place)) for place in STATUS_PLACES.get(platform, [("status",)])]
+        parsed = from_json(answer.body)
+        words = [as_text(at(parsed, place)) for place in STATUS_PLACES.get(platform, [("status",)])]
         word = next(filter(None, words))
         assert answer.status < 300
         assert found.status == word
-        assert found.prompt in (None, str(at(told, ("task", "content", "prompt"))))
+        assert found.prompt in (None, str(at(parsed, ("task", "content", "prompt"))))
         assert word.lower().removeprefix("task_status_") in SUCCESS_WORDS
 
 
@@ -291,12 +292,12 @@ def test_a_file_is_where_the_answer_says(platform, answer):
     check_shown(found)
     if isinstance(found, MinimaxError):
         return
-    told = from_json(answer.body)
+    parsed = from_json(answer.body)
     assert answer.status < 300
-    links = [str(at(told, ("file", name))) for name in ("download_url", "backup_download_url")]
+    links = [str(at(parsed, ("file", name))) for name in ("download_url", "backup_download_url")]
     assert found.url in links
     assert found.backup_url in (None, links[1])
-    assert as_text(at(told, ("base_resp", "status_code"))).strip("0") == ""
+    assert as_text(at(parsed, ("base_resp", "status_code"))).strip("0") == ""
 
 
 @fuzz("read_list", "list", examples=100)
@@ -320,11 +321,11 @@ def test_an_upload_is_the_file_that_the_answer_names(platform, answer):
     check_shown(found)
     if isinstance(found, MinimaxError):
         return
-    told = from_json(answer.body)
+    parsed = from_json(answer.body)
     assert answer.status < 300
-    assert found == f"mm_file://{as_text(at(told, ('file', 'file_id')))}"
+    assert found == f"mm_file://{as_text(at(parsed, ('file', 'file_id')))}"
     assert found != "mm_file://"
-    assert as_text(at(told, ("base_resp", "status_code"))).strip("0") == ""
+    assert as_text(at(parsed, ("base_resp", "status_code"))).strip("0") == ""
 
 
 @fuzz("read_cancellation", "cancel", examples=100)
@@ -332,9 +333,9 @@ def test_a_cancellation_is_what_the_answer_says(platform, answer):
     found = outcome(CONTRACTS[platform].read_cancellation, answer)
     check_shown(found)
     if found in ("cancelled", "deleted"):
-        told = from_json(answer.body.removeprefix(b"\xef\xbb\xbf"))
+        parsed = from_json(answer.body.removeprefix(b"\xef\xbb\xbf"))
         places = [(*level, name) for level in ((), ("task",)) for name in ("action", "status")]
-        words = [as_text(at(told, place)).lower() for place in places]
+        words = [as_text(at(parsed, place)).lower() for place in places]
         assert answer.status < 300
         assert {found, found[:-2], "canceled" if found == "cancelled" else found} & set(words) or "cancel" in words
         assert found == "deleted" or not {"running", "succeeded", "failed", "success", "processing"} & set(words)

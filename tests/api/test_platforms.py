@@ -255,7 +255,7 @@ def after(seconds: float) -> datetime:
         ("minimax_v2", "query_failed", BEGIN, None, after(100)),
     ],
 )
-def test_a_tasks_times_are_read_where_the_platform_tells_them(platform, case, created, started, finished):
+def test_a_tasks_times_are_read_if_the_platform_reports_them(platform, case, created, started, finished):
     task = CONTRACTS[platform].read_task(reply(platform, case), "T")
     assert (task.created_at, task.started_at, task.finished_at) == (created, started, finished)
 
@@ -270,11 +270,11 @@ def test_a_tasks_times_are_read_where_the_platform_tells_them(platform, case, cr
         ("vtrix", "query_in_progress", None),
         ("vtrix", "query_completed", Billed(Decimal("0.30"), "USD")),
         ("vtrix", "query_completed_untyped", None),
-        # It tells seconds and tokens, which are no money.
+        # It reports seconds and tokens, not a price.
         ("minimax_v2", "query_succeeded", None),
     ],
 )
-def test_what_was_charged_is_read_where_the_platform_tells_it(platform, case, billed):
+def test_the_charge_is_read_if_the_platform_reports_it(platform, case, billed):
     assert CONTRACTS[platform].read_task(reply(platform, case), "T").billed == billed
 
 
@@ -284,8 +284,8 @@ def test_what_a_failed_task_was_charged_in_advance_is_not_taken_for_its_bill():
     assert (task.state, task.billed) == (TaskState.FAILED, None)
 
 
-# Where each platform tells a time, what it charged, and the clip's size: the path in the reply's body.
-TOLD = [
+# Where each platform reports a time, what it charged, and the clip's size: the path in the reply's body.
+REPORTED = [
     ("minimax", "query_success", "width", "video_width"),
     ("minimax", "query_success", "height", "video_height"),
     ("chainhub", "query_success_with_quota", "created_at", "data.submit_time"),
@@ -322,34 +322,34 @@ def with_value(sample: HttpReply, path: str, value: object) -> HttpReply:
 
 
 @pytest.mark.parametrize("odd", ["soon", "", -5, -0.5, [], {}, ["1790000000"], None, math.inf, "NaN"])
-@pytest.mark.parametrize(("platform", "case", "fact", "path"), TOLD)
+@pytest.mark.parametrize(("platform", "case", "fact", "path"), REPORTED)
 def test_a_clip_is_not_lost_to_an_odd_value_beside_it(platform, case, fact, path, odd):
     whole = reply(platform, case)
     task = CONTRACTS[platform].read_task(with_value(whole, path, odd), "T")
-    told = CONTRACTS[platform].read_task(whole, "T")
-    assert getattr(told, fact) is not None
+    reported = CONTRACTS[platform].read_task(whole, "T")
+    assert getattr(reported, fact) is not None
     assert getattr(task, fact) is None
-    assert (task.state, task.file, task.file_id) == (told.state, told.file, told.file_id)
+    assert (task.state, task.file, task.file_id) == (reported.state, reported.file, reported.file_id)
 
 
-@pytest.mark.parametrize("told", [1790000000, 1790000000.0, "1790000000", 1790000000000, "1790000000000"])
+@pytest.mark.parametrize("reported", [1790000000, 1790000000.0, "1790000000", 1790000000000, "1790000000000"])
 @pytest.mark.parametrize(
-    ("platform", "case", "fact", "path"), [row for row in TOLD if row[3].endswith(("_at", "_ms", "_time"))]
+    ("platform", "case", "fact", "path"), [row for row in REPORTED if row[3].endswith(("_at", "_ms", "_time"))]
 )
-def test_a_time_is_read_in_seconds_and_in_milliseconds_and_as_text(platform, case, fact, path, told):
-    task = CONTRACTS[platform].read_task(with_value(reply(platform, case), path, told), "T")
+def test_a_time_is_read_in_seconds_and_in_milliseconds_and_as_text(platform, case, fact, path, reported):
+    task = CONTRACTS[platform].read_task(with_value(reply(platform, case), path, reported), "T")
     assert getattr(task, fact) == BEGIN
 
 
-@pytest.mark.parametrize("told", [0, 100, True, 1790000000000000, "2026-09-21T14:13:20", "21.09.2026"])
-def test_a_number_or_text_that_cannot_be_a_clips_time_is_none(told):
-    sample = with_value(reply("chainhub", "query_success"), "data.finish_time", told)
+@pytest.mark.parametrize("reported", [0, 100, True, 1790000000000000, "2026-09-21T14:13:20", "21.09.2026"])
+def test_a_number_or_text_that_cannot_be_a_clips_time_is_none(reported):
+    sample = with_value(reply("chainhub", "query_success"), "data.finish_time", reported)
     assert PLATFORMS["chainhub"].read_task(sample, "T").finished_at is None
 
 
-@pytest.mark.parametrize("told", ["0.30", 0.3, "0.3000"])
-def test_a_cost_is_exact_whether_it_came_as_text_or_number(told):
-    sample = with_value(reply("vtrix", "query_completed"), "usage.cost", told)
+@pytest.mark.parametrize("reported", ["0.30", 0.3, "0.3000"])
+def test_a_cost_is_exact_whether_it_came_as_text_or_number(reported):
+    sample = with_value(reply("vtrix", "query_completed"), "usage.cost", reported)
     assert PLATFORMS["vtrix"].read_task(sample, "T").billed == Billed(Decimal("0.3"), "USD")
 
 
@@ -388,8 +388,8 @@ def test_a_file_is_located(platform):
 
 
 def test_a_file_may_have_a_second_link():
-    told = CONTRACTS["bltcy"].read_file(reply("bltcy", "file"))
-    assert told.backup_url == "https://backup.example/b.mp4?Expires=1&Signature=y"
+    reported = CONTRACTS["bltcy"].read_file(reply("bltcy", "file"))
+    assert reported.backup_url == "https://backup.example/b.mp4?Expires=1&Signature=y"
     in_query = PLATFORMS["chainhub"].read_task(reply("chainhub", "query_success"), "T").file
     assert in_query.backup_url == "https://backup.example/c.mp4?Expires=1"
     assert CONTRACTS["minimax"].read_file(reply("minimax", "file")).backup_url is None
@@ -416,7 +416,7 @@ def test_a_file_whose_age_makes_no_sense_is_located_all_the_same():
     assert (bool(file.url), file.created_at) == (True, None)
 
 
-def test_a_file_in_the_query_tells_when_it_was_made():
+def test_a_file_in_the_query_says_when_it_was_made():
     task = PLATFORMS["chainhub"].read_task(reply("chainhub", "query_success"), "T")
     assert task.file.created_at == after(131)
 
@@ -454,15 +454,15 @@ def balance(sample: HttpReply, region: str = "global") -> Balance:
 
 
 @pytest.mark.parametrize(("region", "currency"), [("global", "USD"), ("cn", "CNY")])
-def test_a_balance_is_told_exactly_in_the_regions_currency(region, currency):
+def test_a_balance_is_exact_and_in_the_regions_currency(region, currency):
     left = balance(reply("minimax", "balance"), region)
     amounts = {"available": "98.00", "cash": "0.00", "voucher": "70.00", "credit": "28.00", "owed": "0.00"}
     assert left == Balance(**{name: Decimal(amount) for name, amount in amounts.items()}, currency=currency)
     assert str(left) == f"98.00 {currency}"
 
 
-def test_what_a_plan_has_left_is_told_by_its_parts_and_has_no_amounts():
-    """The week of one part has no limit, so the percentage that is told of it is none."""
+def test_the_rest_of_a_plan_is_reported_by_its_parts_without_amounts():
+    """The week of one part has no limit, so its percentage is left out."""
     left = balance(reply("minimax", "plan"))
     general = PlanShare("general", Decimal(13), BEGIN, Decimal(76), BEGIN)
     assert left == Balance(plan=(general, PlanShare("video", Decimal(100), BEGIN)))
@@ -472,7 +472,7 @@ def test_what_a_plan_has_left_is_told_by_its_parts_and_has_no_amounts():
     )
 
 
-def test_what_a_plan_lacks_is_not_told_as_all_of_it_left():
+def test_a_part_that_a_plan_lacks_is_not_reported_as_unused():
     assert balance(reply("minimax", "plan_without_videos")).plan == ()
 
 
@@ -482,13 +482,13 @@ def test_an_account_may_have_less_than_nothing():
 
 
 @pytest.mark.parametrize("odd", ["", "plenty", None, [], math.inf, "NaN"])
-def test_an_amount_that_is_none_is_not_told(odd):
+def test_an_amount_that_is_no_number_is_left_out(odd):
     left = balance(with_value(reply("minimax", "balance"), "cash_balance", odd))
     assert (left.available, left.cash) == (Decimal(98), None)
 
 
 @pytest.mark.parametrize("odd", [None, "", {}])
-def test_a_plan_without_parts_is_told_as_such(odd):
+def test_a_plan_without_parts_is_reported_as_such(odd):
     assert balance(with_value(reply("minimax", "plan"), "model_remains", odd)) == Balance(plan=())
 
 
@@ -858,7 +858,7 @@ def test_a_model_of_the_second_version_has_no_address_of_the_first(platform, mod
 def test_h3_is_bought_and_asked_for_below_the_prefix_that_the_platform_has(platform, prefix):
     v2 = PLATFORMS[platform].for_model("MiniMax-H3")
     assert (v2.name, v2.api_version) == (platform, "v2")
-    order = v2.order(VideoRequest.of(H3))
+    order = v2.submission(VideoRequest.of(H3))
     assert (order.method, order.path, order.buys) == ("POST", f"{prefix}/v2/video_generation", True)
     assert order.body == V2.submit(VideoRequest.of(H3)).body
     assert v2.query("a/b").path == f"{prefix}/v2/query/video_generation/a%2Fb"
@@ -868,7 +868,7 @@ def test_what_gateways_are_not_known_to_have_is_not_there():
     for platform in ("novita", "ai302"):
         v2 = PLATFORMS[platform].of_version("v2")
         assert (v2.list_tasks, v2.read_list, v2.cancel, v2.read_cancellation, v2.upload, v2.read_upload) == (None,) * 6
-        assert (v2.page_size, v2.also, v2.balance) == (1, {}, None)
+        assert (v2.page_size, v2.other_requests, v2.balance) == (1, {}, None)
 
 
 def test_a_create_that_names_a_task_twice_is_known_by_its_own_id():
@@ -928,7 +928,7 @@ def test_only_an_upload_can_be_deleted_and_only_by_its_id():
         V2.read_deletion(HttpReply(200, {}, b"{}"))
 
 
-def test_a_task_tells_what_was_asked_for():
+def test_a_task_says_what_was_requested():
     task = V2.read_task(reply("minimax_v2", "query_succeeded"), "T")
     assert (task.api_version, task.model, task.resolution, task.ratio) == ("v2", "MiniMax-H3", "2K", "16:9")
 

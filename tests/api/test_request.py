@@ -13,7 +13,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.api import catalogue, clip_rules
 from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.files.mp4 import seconds_of
 from airflow_provider_minimax.api.inputs.content import FileBytes, FileContent
@@ -36,7 +36,7 @@ H3 = {"model": "MiniMax-H3", "prompt": "a cat", "resolution": "768P", "duration"
 
 
 def problems(**fields) -> list[str]:
-    return catalogue.check(VideoRequest.of(fields)).problems
+    return clip_rules.validate(VideoRequest.of(fields)).problems
 
 
 def picture(width=640, height=480, kind="JPEG") -> bytes:
@@ -179,7 +179,7 @@ def test_what_the_api_would_refuse_is_found_before_paying(fields, said):
     assert any(said in found for found in problems(**fields))
 
 
-def test_everything_wrong_is_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     assert len(problems(model="S2V-01", subject_reference=FRAME, duration=6, resolution="768P")) == 2
 
 
@@ -195,41 +195,43 @@ def test_everything_that_the_catalogue_lists_passes(model):
 
 
 def test_an_unknown_model_passes_with_a_warning():
-    findings = catalogue.check(VideoRequest.of({"model": "MiniMax-Hailuo-3", "prompt": "p", "resolution": "8K"}))
-    assert findings.problems == []
-    assert "is not in the catalogue" in findings.warnings[0]
+    report = clip_rules.validate(VideoRequest.of({"model": "MiniMax-Hailuo-3", "prompt": "p", "resolution": "8K"}))
+    assert report.problems == []
+    assert "is not in the catalogue" in report.warnings[0]
 
 
 def test_a_last_frame_alone_is_allowed_with_a_warning():
-    findings = catalogue.check(VideoRequest.of({"model": "MiniMax-Hailuo-02", "last_frame_image": FRAME}))
-    assert findings.problems == []
-    assert "without first_frame_image" in findings.warnings[0]
+    report = clip_rules.validate(VideoRequest.of({"model": "MiniMax-Hailuo-02", "last_frame_image": FRAME}))
+    assert report.problems == []
+    assert "without first_frame_image" in report.warnings[0]
 
 
 def test_a_last_frame_alone_is_a_mode_of_h3():
-    findings = catalogue.check(VideoRequest.of(H3 | {"last_frame_image": FRAME, "ratio": "adaptive"}))
-    assert (findings.problems, findings.warnings) == ([], [])
+    report = clip_rules.validate(VideoRequest.of(H3 | {"last_frame_image": FRAME, "ratio": "adaptive"}))
+    assert (report.problems, report.warnings) == ([], [])
 
 
 def test_a_ratio_that_the_frame_overrules_is_allowed_with_a_warning():
-    findings = catalogue.check(VideoRequest.of(H3 | {"first_frame_image": FRAME}))
-    assert findings.problems == []
-    assert "ratio='16:9' will be ignored" in findings.warnings[0]
+    report = clip_rules.validate(VideoRequest.of(H3 | {"first_frame_image": FRAME}))
+    assert report.problems == []
+    assert "ratio='16:9' will be ignored" in report.warnings[0]
 
 
 def test_what_h3_needs_may_be_a_template():
     request = VideoRequest.of({"model": "MiniMax-H3"})
-    assert catalogue.check(request, later=frozenset({"prompt", "resolution", "duration", "ratio"})).problems == []
+    assert (
+        clip_rules.validate(request, unresolved=frozenset({"prompt", "resolution", "duration", "ratio"})).problems == []
+    )
 
 
 def test_rules_that_need_a_value_that_is_not_known_yet_are_left_for_later():
     request = VideoRequest.of({"model": "I2V-01", "resolution": "720P"})
-    assert catalogue.check(request, later=frozenset({"first_frame_image", "prompt"})).problems == []
+    assert clip_rules.validate(request, unresolved=frozenset({"first_frame_image", "prompt"})).problems == []
 
 
 def test_a_known_wrong_literal_is_found_although_another_field_is_a_template():
     request = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "resolution": "1080P", "duration": 10})
-    assert "duration=10" in catalogue.check(request, later=frozenset({"prompt"})).problems[0]
+    assert "duration=10" in clip_rules.validate(request, unresolved=frozenset({"prompt"})).problems[0]
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ def test_a_clip_of_h3_lists_by_the_second_where_all_of_its_price_is_known(fields
 def test_an_option_that_a_page_leaves_out_and_the_model_takes_in_other_modes_is_a_warning():
     """Novita's page has it between two frames too."""
     fields = {"model": "MiniMax-Hailuo-02", "prompt": "p", "fast_pretreatment": True}
-    between = catalogue.check(VideoRequest.of(fields | MEDIA[Mode.FIRST_AND_LAST_FRAME]))
+    between = clip_rules.validate(VideoRequest.of(fields | MEDIA[Mode.FIRST_AND_LAST_FRAME]))
     assert between.problems == []
     (warning,) = between.warnings
     assert "fast_pretreatment: MiniMax's page on first-and-last-frame mode does not name it" in warning
@@ -295,13 +297,13 @@ def test_an_option_that_a_page_leaves_out_and_the_model_takes_in_other_modes_is_
         ({"extra": {"prompt_expansion_mode": "quality"}}, "extra: MiniMax-H3-Highspeed does not take it"),
     ],
 )
-def test_what_only_others_tell_of_a_model_is_a_warning_and_what_minimax_tells_is_a_refusal(choice, said):
-    second_hand = catalogue.check(
+def test_limits_known_from_third_parties_are_warnings_and_minimaxs_own_are_refusals(choice, said):
+    second_hand = clip_rules.validate(
         VideoRequest.of(H3 | {"model": "MiniMax-H3-Highspeed", "resolution": "768P"} | choice)
     )
     assert second_hand.problems == []
     assert any(said in warning for warning in second_hand.warnings)
-    assert choice == {"resolution": "2K"} or catalogue.check(VideoRequest.of(H3 | choice)).problems
+    assert choice == {"resolution": "2K"} or clip_rules.validate(VideoRequest.of(H3 | choice)).problems
 
 
 @pytest.mark.parametrize(

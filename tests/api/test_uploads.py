@@ -1,4 +1,4 @@
-"""Which files are uploaded before a request, and how an upload looks on the wire."""
+"""Which files are uploaded before a request, and what an upload is on the wire."""
 
 from __future__ import annotations
 

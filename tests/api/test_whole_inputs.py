@@ -66,7 +66,7 @@ def test_a_whole_picture_passes_and_one_that_ends_early_is_refused_before_paying
     [("first_frame_image", HEIC), ("reference_videos", film("512P", 6)), ("reference_audios", WAV)],
     ids=["heic", "mp4", "wav"],
 )
-def test_so_is_whatever_tells_its_own_length(field, whole):
+def test_a_file_that_states_its_own_length_is_refused_if_it_ends_early(field, whole):
     assert prepared(field, whole).data.length == len(whole)
     with pytest.raises(MinimaxRequestError, match=r"is not whole \(its file ends early\)"):
         prepared(field, whole[: len(whole) - 10])
@@ -111,7 +111,7 @@ def test_a_cameras_picture_is_sent_as_the_jpeg_it_is_without_those_behind_it(beh
     assert Image.open(io.BytesIO(sent)).size == NOISE.size
 
 
-def test_so_is_one_on_a_disk_and_one_in_a_data_url(tmp_path):
+def test_an_image_on_disk_or_in_a_data_url_that_ends_early_is_refused(tmp_path):
     data = by_camera((320, 240))
     (tmp_path / "photo.jpg").write_bytes(data)
     for source in (str(tmp_path / "photo.jpg"), f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.lab import PATIENCE, Errand, send_on_errand
+from tests.chaos.lab import TIMEOUT, Errand, send_on_errand
 from tests.chaos.vault import Vault
 from tests.standalone.airflow_up import TRIGGERER, Airflow, until
 
@@ -71,7 +71,7 @@ def errands(request: pytest.FixtureRequest, airflow: Airflow) -> dict[str, Erran
         airflow.pause(dag, is_paused=False)
     held = [started[item.nodeid] for item, marker in marked.items() if marker.kwargs.get("held")]
     # Looks at each all the time, because a clip that nobody holds back is ready after some seconds.
-    until("what is to be held is held", lambda: min((errand.hold_back() for errand in held), default=1), PATIENCE)
+    until("what is to be held is held", lambda: min((errand.hold_back() for errand in held), default=1), TIMEOUT)
     return started
 
 

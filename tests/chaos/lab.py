@@ -1,4 +1,4 @@
-"""An errand: one dag run that has a clip made while its processes are killed, and what can be told of it later."""
+"""An errand: one dag run that has a clip made while its processes are killed, and what is known of it later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.chaos.journal import Journal
 from tests.standalone.airflow_up import Airflow, Run, until
 
 # How long one errand may take; far more than it does, since many share one machine.
-PATIENCE = 900
+TIMEOUT = 900
 Plan = dict[str, list[tuple[str, str]]]
 RATIOS = ("21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
 # Kinds of clips of H3, one for each errand in turn: none is there twice within the time that a lost answer matters.
@@ -60,10 +60,10 @@ class Errand:
         ]
 
     @property
-    def looks(self) -> list[int]:
-        """How often the platform told where this errand's clips stand."""
+    def polls(self) -> list[int]:
+        """How often this errand's clips were polled."""
         bought = {item["task_id"] for item in self.purchases}
-        return [job["looks"] for job in self.airflow.emulator.jobs if job["task_id"] in bought]
+        return [job["polls"] for job in self.airflow.emulator.jobs if job["task_id"] in bought]
 
     def journal(self, task: str = "generate") -> Journal:
         return Journal.of(self.folder / f"{task}.journal")
@@ -107,21 +107,21 @@ class Errand:
 
     def await_deferral(self, task: str = "generate") -> None:
         """Wait until the task is in the triggerer."""
-        until(f"{task} is deferred", lambda: self.run.tasks.get(task, {}).get("triggerer_job"), PATIENCE)
+        until(f"{task} is deferred", lambda: self.run.tasks.get(task, {}).get("triggerer_job"), TIMEOUT)
 
     def await_watch(self, task: str = "generate") -> None:
         """Wait until the triggerer has seen the clip, so that it has its connection."""
         self.await_deferral(task)
-        seen = sum(self.looks)
-        until(f"the trigger of {task} sees the clip", lambda: sum(self.looks) > seen, PATIENCE)
+        seen = sum(self.polls)
+        until(f"the trigger of {task} sees the clip", lambda: sum(self.polls) > seen, TIMEOUT)
 
     def await_purchases(self, count: int = 1) -> list[str]:
         """Wait until so many clips were bought; return their ids."""
-        until(f"{count} purchases", lambda: len(self.purchases) >= count, PATIENCE)
+        until(f"{count} purchases", lambda: len(self.purchases) >= count, TIMEOUT)
         return [item["task_id"] for item in self.purchases]
 
     def await_end(self) -> None:
-        until(f"{self.run.path} is over, after {self.deaths}", lambda: self.run.is_over, PATIENCE)
+        until(f"{self.run.path} is over, after {self.deaths}", lambda: self.run.is_over, TIMEOUT)
 
     def finish_clips(self) -> None:
         """Let the clips that were held back be ready now."""
@@ -135,14 +135,14 @@ class Errand:
         return len(self.purchases)
 
     def why_not_bought_once(self, purchases: list[dict[str, Any]] | None = None) -> str | None:
-        """Return what is wrong if not exactly one clip was bought and told downstream; else nothing."""
+        """Return what is wrong unless exactly one clip was bought and reported downstream; else nothing."""
         purchases = self.purchases if purchases is None else purchases
         if len(purchases) != 1:
             return f"{len(purchases)} purchases"
         if self.run.state != "success":
             return f"the run is {self.run.state}"
-        told = self.run.xcoms("generate")["return_value"]["task_id"]
-        return None if told == purchases[0]["task_id"] else f"downstream is told of {told}"
+        reported = self.run.xcoms("generate")["return_value"]["task_id"]
+        return None if reported == purchases[0]["task_id"] else f"downstream got {reported}"
 
     def why_not_delivered_once(self, purchases: list[dict[str, Any]] | None = None) -> str | None:
         """Return what is wrong if not exactly one clip was bought, delivered whole and written down; else nothing."""

@@ -14,17 +14,17 @@ ADOPTING = (*BUYING, "asking")
 FETCHING = ("downloading", "hash written", "renamed", "delivered", "finished")
 # The points of each task, in the order in which a purchase comes by them.
 POINTS = {
-    "scheduled_deferring": {"generate": (*BUYING, "deferring", "looking", "resumed", *FETCHING)},
-    "scheduled_waiting": {"generate": (*BUYING, "looking", *FETCHING)},
-    "scheduled_without_output": {"generate": (*BUYING, "deferring", "looking", "resumed", "finished")},
-    "scheduled_h3": {"generate": (*BUYING, "deferring", "looking", "resumed", *FETCHING)},
-    "scheduled_adopting": {"generate": (*ADOPTING, "deferring", "looking", "resumed", *FETCHING)},
-    "scheduled_adopting_waiting": {"generate": (*ADOPTING, "looking", *FETCHING)},
-    "scheduled_adopting_together": {"generate": (*ADOPTING, "deferring", "looking", "resumed", *FETCHING)},
+    "scheduled_deferring": {"generate": (*BUYING, "deferring", "polling", "resumed", *FETCHING)},
+    "scheduled_waiting": {"generate": (*BUYING, "polling", *FETCHING)},
+    "scheduled_without_output": {"generate": (*BUYING, "deferring", "polling", "resumed", "finished")},
+    "scheduled_h3": {"generate": (*BUYING, "deferring", "polling", "resumed", *FETCHING)},
+    "scheduled_adopting": {"generate": (*ADOPTING, "deferring", "polling", "resumed", *FETCHING)},
+    "scheduled_adopting_waiting": {"generate": (*ADOPTING, "polling", *FETCHING)},
+    "scheduled_adopting_together": {"generate": (*ADOPTING, "deferring", "polling", "resumed", *FETCHING)},
     "scheduled_three_tasks": {
         "submit": (*BUYING, "finished"),
-        "wait": ("start", "looking", "deferring", "resumed", "finished"),
-        "download": ("start", "looking", *FETCHING),
+        "wait": ("start", "polling", "deferring", "resumed", "finished"),
+        "download": ("start", "polling", *FETCHING),
     },
 }
 MOST_DEATHS = 4

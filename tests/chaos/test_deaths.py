@@ -102,14 +102,14 @@ def test_a_death_between_answer_and_receipt_buys_nothing_more_without_output(err
 
 
 @pytest.mark.errand("adopting", dies=["answer received"])
-def test_a_clip_that_was_bought_by_a_process_that_died_is_found_in_the_platforms_list(errand):
+def test_the_platforms_list_shows_the_clip_that_a_process_that_died_bought(errand):
     """The id was in that process's memory and nowhere else; the next try adopts it."""
     delivers_once_after(errand, "answer received")
     assert "is adopted" in errand.run.log("generate", 2)
 
 
 @pytest.mark.errand("adopting_waiting", dies=["intent written", "asking"])
-def test_that_nothing_was_bought_by_a_process_that_died_is_found_out_from_the_platforms_list(errand):
+def test_the_platforms_list_shows_that_a_process_that_died_bought_nothing(errand):
     """The next try dies as well, while it asks; the third waits until the list can be believed, and buys."""
     errand.await_end()
     assert errand.deaths == ["generate: intent written", "generate: asking"]
@@ -121,9 +121,9 @@ def test_a_death_before_the_deferral_loses_no_clip(errand):
     delivers_once_after(errand, "deferring")
 
 
-@dies("looking", dag="waiting")
+@dies("polling", dag="waiting")
 def test_a_death_while_the_worker_itself_waits_loses_no_clip(errand):
-    delivers_once_after(errand, "looking")
+    delivers_once_after(errand, "polling")
 
 
 @dies("resumed")
@@ -146,7 +146,7 @@ def test_a_death_between_download_and_rename_loses_no_clip(errand):
 
 @dies("renamed")
 def test_a_death_between_rename_and_receipt_fetches_nothing_again(errand):
-    """The clip is in its place, and only its hash tells that it is the one that was bought."""
+    """The clip is in its place, and only its hash shows that it is the one that was bought."""
     delivers_once_after(errand, "renamed")
     assert len(errand.downloads) == 1
 
@@ -176,18 +176,18 @@ def test_a_death_of_one_mapped_task_leaves_the_others_alone(errand):
 
 @pytest.mark.errand(
     "three_tasks",
-    dies={"submit": ["receipt written"], "wait": ["looking"], "download": ["renamed"]},
+    dies={"submit": ["receipt written"], "wait": ["polling"], "download": ["renamed"]},
     victim="worker",
 )
 def test_a_death_of_each_of_three_tasks_loses_no_clip(errand):
     """Submit, wait and download, each with a worker that dies once."""
     errand.await_end()
-    assert sorted(errand.deaths) == ["download: renamed", "submit: receipt written", "wait: looking"]
+    assert sorted(errand.deaths) == ["download: renamed", "submit: receipt written", "wait: polling"]
     assert errand.why_not_delivered_once() is None
 
 
 ONE_AFTER_ANOTHER = [
-    *("start", "before intent", "receipt written", "looking"),
+    *("start", "before intent", "receipt written", "polling"),
     *("downloading", "hash written", "renamed", "delivered", "finished"),
 ]
 

@@ -19,14 +19,14 @@ def comes_back(errand: Errand) -> None:
 
 
 @pytest.mark.errand("deferring", dies=["before intent"], victim="frozen")
-def test_who_comes_back_before_its_intent_finds_the_clip_that_was_bought_meanwhile(errand):
-    """It looked when nothing was written down, and looks again right before it writes."""
+def test_a_worker_that_comes_back_before_its_intent_finds_the_clip_that_was_bought_meanwhile(errand):
+    """It checked when nothing was recorded, and checks again right before it writes."""
     comes_back(errand)
     assert errand.why_not_delivered_once() is None
 
 
 @pytest.mark.errand("deferring", dies=["intent written"], victim="frozen")
-def test_who_comes_back_after_its_intent_is_the_only_one_to_buy(errand):
+def test_a_worker_that_comes_back_after_its_intent_is_the_only_one_to_buy(errand):
     """The other try found the intent and stopped, so there is one clip at most."""
     comes_back(errand)
     assert errand.run.state == "failed"
@@ -35,14 +35,14 @@ def test_who_comes_back_after_its_intent_is_the_only_one_to_buy(errand):
 
 
 @pytest.mark.errand("adopting", dies=["intent written"], victim="frozen")
-def test_who_comes_back_after_its_intent_does_not_buy_what_was_bought_without_it(errand):
-    """The other try asked the list, which showed nothing, and bought; this one looks again before it sends."""
+def test_a_worker_that_comes_back_after_its_intent_does_not_buy_what_was_bought_without_it(errand):
+    """The other try asked the list, which showed nothing, and bought; this one checks again before it sends."""
     comes_back(errand)
     assert errand.why_not_delivered_once() is None
 
 
 @pytest.mark.errand("deferring", dies=["answer received"], victim="frozen")
-def test_who_comes_back_with_an_answer_writes_it_down(errand):
+def test_a_worker_that_comes_back_with_an_answer_records_it(errand):
     """The other try could not know of it and stopped; with the id in the receipt, nobody has to search for the clip."""
     comes_back(errand)
     assert errand.run.state == "failed"

@@ -10,7 +10,7 @@ from tests.chaos.line import Line
 from tests.standalone.airflow_up import Airflow, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
-LOOKS_A_MINUTE = 20
+POLLS_A_MINUTE = 20
 
 
 @pytest.mark.errand("deferring", trouble=[{"kind": "lost_answer", "operation": "submit"}])
@@ -38,14 +38,14 @@ def test_a_download_that_breaks_in_three_tries_is_of_one_purchase(errand):
 
 
 @pytest.mark.errand(
-    "slowly_polling", trouble=[{"kind": "http", "operation": "query", "status": 503, "times": LOOKS_A_MINUTE}]
+    "slowly_polling", trouble=[{"kind": "http", "operation": "query", "status": 503, "times": POLLS_A_MINUTE}]
 )
 def test_a_minute_of_http_503_loses_no_clip(errand):
     errand.await_end()
     assert errand.why_not_delivered_once() is None
 
 
-@pytest.mark.errand("slowly_polling", trouble=[{"kind": "reset_before", "operation": "query", "times": LOOKS_A_MINUTE}])
+@pytest.mark.errand("slowly_polling", trouble=[{"kind": "reset_before", "operation": "query", "times": POLLS_A_MINUTE}])
 def test_a_minute_of_broken_connections_loses_no_clip(errand):
     errand.await_end()
     assert errand.why_not_delivered_once() is None
@@ -68,8 +68,8 @@ def test_a_minute_without_a_connection_loses_no_clip(send, line):
     line.cut()
     until(
         "a minute has passed",
-        lambda: f"Status check failed ({LOOKS_A_MINUTE} in a row)" in errand.run.log("generate"),
-        patience=120,
+        lambda: f"Status check failed ({POLLS_A_MINUTE} in a row)" in errand.run.log("generate"),
+        timeout=120,
     )
     line.mend()
 

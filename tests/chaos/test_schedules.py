@@ -63,7 +63,7 @@ def test_no_schedule_pays_twice_or_forgets_a_clip(airflow, say, report):
             unfinished += 1
         return unfinished == 0
 
-    until("all schedules are over", are_over, patience=600 + SECONDS_EACH * COUNT)
+    until("all schedules are over", are_over, timeout=600 + SECONDS_EACH * COUNT)
     killer.leave_one_triggerer()
     airflow.emulator.configure(seconds=8)
 

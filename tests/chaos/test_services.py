@@ -19,7 +19,7 @@ def triggerer_of(errand: Errand) -> int | None:
 
 @pytest.mark.errand("deferring", held=True)
 def test_a_triggerer_that_dies_and_is_started_again_loses_no_clip(airflow, errand):
-    """The clip is ready while nobody looks."""
+    """The clip is ready while nobody polls."""
     errand.await_deferral()
     died = triggerer_of(errand)
     airflow.kill("triggerer")
@@ -63,7 +63,7 @@ def test_an_api_server_that_dies_and_is_started_again_loses_no_clip(airflow, sen
     errand = send("waiting")
     until("the clip is being made", errand.hold_back)
     airflow.kill("api-server")
-    until("the worker gave up", lambda: not errand.is_alive)
+    until("the worker stopped", lambda: not errand.is_alive)
     airflow.start("api-server")
     until("the API server answers", lambda: airflow.answers)
     errand.finish_clips()
@@ -80,8 +80,8 @@ def test_a_key_that_is_replaced_while_clips_are_made_loses_none(airflow: Airflow
     airflow.change_connection("minimax_default", password="a-new-key")
     airflow.emulator.fault("slow", operation="query", containing=errand.prompt, seconds=3, times=3)
     airflow.emulator.configure(key="a-new-key")
-    seen = errand.looks
-    until("all are looked at with the new key", lambda: all(map(lt, seen, errand.looks)))
+    seen = errand.polls
+    until("all are polled with the new key", lambda: all(map(lt, seen, errand.polls)))
     errand.finish_clips()
 
     errand.await_end()

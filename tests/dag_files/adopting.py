@@ -35,7 +35,7 @@ with DAG("adopting_mapped", params={"folder": Param("/nowhere", type="string")})
     MinimaxVideoGenerationOperator.partial(
         task_id="generate",
         deferrable=True,
-        # Folders of their own, so that only XCom tells whose a clip is.
+        # Separate folders, so that only XCom shows whose a clip is.
         output_path="{{ params.folder }}/{{ ti.map_index }}/clip.mp4",
         **CLIP,
     ).expand(prompt=["a paper boat", "a kite", "a lantern"])

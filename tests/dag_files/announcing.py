@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
-from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
+from airflow.sdk import DAG, Asset, AssetAlias, Param
 
 from airflow_provider_minimax.delivery.assets import Delivered
 from airflow_provider_minimax.delivery.links import MinimaxClipLink, MinimaxFactsLink
@@ -30,7 +30,7 @@ BOAT = Asset(name="boat", uri="s3://published/boat")
 CLIPS = AssetAlias("clips")
 
 
-class Announcing(DeliversClips, BaseOperator):
+class Announcing(DeliversClips):
     """Announces a clip: at once, after a deferral, or in its last try."""
 
     template_fields = ("place",)
@@ -48,7 +48,7 @@ class Announcing(DeliversClips, BaseOperator):
         return self.execute_complete(context, None)
 
     def execute_complete(self, context: Any, event: Any) -> dict[str, Any]:
-        self._tell(context, Delivered(self.place, FACTS, inputs=("s3://my_aws_conn@pictures/boat.png",)))
+        self._announce(context, Delivered(self.place, FACTS, inputs=("s3://my_aws_conn@pictures/boat.png",)))
         if self.fails_first and context["ti"].try_number == 1:
             raise RuntimeError("the worker broke down after the delivery")
         return FACTS

@@ -50,7 +50,7 @@ for deferrable in (True, False):
             **QUICK,
         )
 
-with DAG("made_anew", params=FOLDER, default_args=RETRIES) as dag:
+with DAG("re_rendered", params=FOLDER, default_args=RETRIES) as dag:
     dags[dag.dag_id] = dag
     MinimaxVideoRegenerationOperator(
         task_id="generate",

@@ -69,6 +69,15 @@ def target(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tar
 
 
 @pytest.fixture
+def account(connect, minimax_emulator, monkeypatch):
+    """An account at which a clip is ready at once."""
+    connect()
+    minimax_emulator.configure(lifecycle="polls", polls=1)
+    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
+    return minimax_emulator
+
+
+@pytest.fixture
 def bought(connect: Any, minimax_emulator: Any) -> str:
     """The id of a clip that is bought, and ready to be fetched."""
     connect()

@@ -1,4 +1,4 @@
-"""What killed processes left behind is taken away by whoever comes by; nothing else is."""
+"""The next delivery deletes what killed processes left behind, and nothing else."""
 
 from __future__ import annotations
 
@@ -146,9 +146,10 @@ def test_a_folder_without_end_is_read_only_so_far(tmp_path: Path, monkeypatch):
 
 
 @pytest.mark.parametrize("folder", ["nothing", "file"])
-def test_a_folder_that_is_none_is_no_error(folder, tmp_path: Path):
+def test_cleaning_a_missing_folder_or_a_file_changes_nothing(folder, tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
     remove_leftovers(tmp_path / folder, THIS)
+    assert names(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("target", ["path", "s3", "memory"], indirect=True)

@@ -1,4 +1,4 @@
-"""What is there after a delivery: the clip, its manifest, its pictures, and what downstream is told."""
+"""What is there after a delivery: the clip, its manifest, its pictures, and what Airflow learns about it."""
 
 from __future__ import annotations
 
@@ -28,15 +28,6 @@ from tests.fakes import FakeTaskInstance
 PICTURE = Path(__file__).parent.parent.parent / "docs" / "images" / "finished-run.png"
 
 
-@pytest.fixture
-def account(connect, minimax_emulator, monkeypatch):
-    """An account at which a clip is ready at once."""
-    connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
-    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
-    return minimax_emulator
-
-
 def generation(output_path: str | None, **options: Any) -> MinimaxVideoGenerationOperator:
     given: dict[str, Any] = {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01, "prompt": "a cat"}
     return MinimaxVideoGenerationOperator(
@@ -55,7 +46,7 @@ def manifest_in(target: Target, name: str = "clip.mp4") -> dict[str, Any]:
 # -- the manifest ------------------------------------------------------------------------------------------------------
 
 
-def test_a_delivered_clip_has_a_manifest_that_tells_where_it_came_from(account, target: Target):
+def test_a_delivered_clip_has_a_manifest_that_says_where_it_came_from(account, target: Target):
     facts = run(generation(target.path(), duration=6, resolution="768P", check="full", preview=True))
     found = manifest_in(target)
     assert found["request"] == {
@@ -78,7 +69,7 @@ def test_a_delivered_clip_has_a_manifest_that_tells_where_it_came_from(account, 
         assert target.read(picture)[:3] == b"\xff\xd8\xff"
 
 
-def test_pictures_are_told_by_their_hash_and_urls_without_their_signature(account, tmp_path):
+def test_images_are_recorded_by_their_hash_and_urls_without_their_signature(account, tmp_path):
     account.configure(callbacks="ignored")
     signed = "https://files.example/a.png?X-Amz-Signature=secret"
     pictures = {"first_frame_image": str(PICTURE), "last_frame_image": signed}
@@ -103,7 +94,9 @@ def test_pictures_are_told_by_their_hash_and_urls_without_their_signature(accoun
 @pytest.mark.parametrize(
     ("platform", "cost"), [("vtrix", {"amount": 0.3, "unit": "USD", "kind": "billed"}), ("novita", None)]
 )
-def test_a_bill_is_told_where_there_is_one_and_no_price_of_another_platform(account, connect, tmp_path, platform, cost):
+def test_a_bill_is_reported_where_there_is_one_and_no_price_of_another_platform(
+    account, connect, tmp_path, platform, cost
+):
     connect(platform)
     model = "MiniMax-Hailuo-02" if platform == "vtrix" else "MiniMax-Hailuo-2.3"
     operator = MinimaxVideoGenerationOperator(
@@ -147,7 +140,7 @@ def test_a_retry_finds_its_clip_in_the_folder(account, target: Target):
     assert len(account.purchases) == 1
 
 
-def test_the_place_in_a_folder_is_told_to_the_task_that_delivers(account, target: Target):
+def test_the_name_in_a_folder_is_passed_to_the_task_that_delivers(account, target: Target):
     ti = FakeTaskInstance()
     minimax_task_id = run(generation(f"{target.url}/", wait_for_completion=False), ti)
     download = MinimaxVideoDownloadOperator(
@@ -290,7 +283,7 @@ def test_no_clip_is_bought_that_cannot_be_looked_at(account, tmp_path, monkeypat
         ({"output_path": " "}, "output_path=' ': must be a path or URL"),
     ],
 )
-def test_wishes_that_make_no_sense_are_found_when_the_dag_is_parsed(options, problem):
+def test_options_that_make_no_sense_are_found_when_the_dag_is_parsed(options, problem):
     for build in (generation, lambda path, **given: sensor("1", output_path=path, **given)):
         with pytest.raises(MinimaxRequestError, match=problem):
             build(
@@ -303,7 +296,7 @@ def test_a_task_that_only_buys_cannot_check():
         generation("/clips/a.mp4", wait_for_completion=False, check="full")
 
 
-# -- what is told ------------------------------------------------------------------------------------------------------
+# -- what is logged ----------------------------------------------------------------------------------------------------
 
 
 def test_pictures_that_cannot_be_made_do_not_withhold_the_clip(account, tmp_path, log_of):

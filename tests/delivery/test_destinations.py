@@ -55,7 +55,7 @@ def test_any_name_of_a_dag_makes_a_file_name(awkward):
     assert name.isascii()
 
 
-def test_a_folder_is_told_by_its_slash(tmp_path: Path, s3_bucket):
+def test_a_folder_is_recognised_by_its_slash(tmp_path: Path, s3_bucket):
     name = name_for(ME)
     assert destination_of(f"{tmp_path}/", ME).url == f"{tmp_path}/{name}"
     assert destination_of(f"file://{tmp_path}/new/", ME).url == f"{tmp_path}/new/{name}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_minimax.api.files import connections as file_connections
+from airflow_provider_minimax.api.files import transport as file_transport
 from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.task import VideoFile
@@ -53,7 +53,7 @@ def fetched(url: str, path: Path, timeout: float = TIMEOUT) -> bytes:
 @pytest.fixture
 def lands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Steps]], HostileServer]:
     """Fetch a clip from a host that attacks once, then is well; return the host."""
-    monkeypatch.setattr(file_connections, "LARGEST_HEAD", MB // 4)
+    monkeypatch.setattr(file_transport, "LARGEST_HEAD", MB // 4)
     monkeypatch.setattr(downloads, "LARGEST", 4 * MB)
 
     def fetch(attack: Callable[[], Steps]) -> HostileServer:

@@ -1,4 +1,4 @@
-"""Links that are dead, and hosts that say strange things of a sound file: its bytes land all the same."""
+"""Dead links, and hosts that say odd things about a good file, which is delivered nevertheless."""
 
 from __future__ import annotations
 
@@ -127,8 +127,8 @@ def test_a_link_of_which_half_came_is_gone_on_with(host, fetched):
         if number == 1:
             return answer(FILM[:20_000], Content_Length=len(FILM), ETag='"a"')
         start = int(headers["range"].removeprefix("bytes=").removesuffix("-"))
-        told = f"bytes {start}-{len(FILM) - 1}/{len(FILM)}"
-        return answer(FILM[start:], "206 Partial Content", Content_Range=told, ETag='"a"')
+        part = f"bytes {start}-{len(FILM) - 1}/{len(FILM)}"
+        return answer(FILM[start:], "206 Partial Content", Content_Range=part, ETag='"a"')
 
     first, second = host(breaks_once), host(lambda headers, number: answer(FILM))
     assert fetched(first.url, second.url) == FILM
@@ -146,7 +146,7 @@ def test_the_platforms_second_link_is_tried(connect, minimax_emulator, tmp_path,
     from tests.fakes import FakeTaskInstance
 
     connect("bltcy")
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
     minimax_emulator.fault("http", operation="download", status=404)
     MinimaxVideoGenerationOperator(
         task_id="generate",
@@ -265,10 +265,10 @@ PACKED = {
 
 
 @pytest.mark.parametrize(("coding", "packed"), PACKED.values(), ids=PACKED.keys())
-@pytest.mark.parametrize("tells_length", [True, False])
-def test_a_host_that_compresses_though_it_was_asked_not_to_is_understood(coding, packed, tells_length, host, fetched):
+@pytest.mark.parametrize("has_length", [True, False])
+def test_a_host_that_compresses_though_it_was_asked_not_to_is_understood(coding, packed, has_length, host, fetched):
     whole = answer(packed, Content_Encoding=coding)
-    if not tells_length:
+    if not has_length:
         whole = whole.replace(b"\r\nContent-Length", b"\r\nX-Length")
     assert fetched(host(lambda headers, number: whole).url) == FILM
 
@@ -334,7 +334,7 @@ def test_a_few_bytes_that_stand_for_too_many_are_left_early(coding, host, fetche
     assert largest <= 4 * 1024 * 1024
 
 
-def test_so_are_bytes_without_end_that_stand_for_nothing(host, fetched, monkeypatch):
+def test_endless_bytes_that_decode_to_nothing_are_refused(host, fetched, monkeypatch):
     monkeypatch.setattr(downloads, "LARGEST", 1_000_000)
     nothing = b"\0\0\0\xff\xff" * 20_000
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
@@ -379,7 +379,7 @@ LIARS = {
         if "range" in headers
         else answer(FILM[: 20_000 if number == 1 else None], Content_Length=len(FILM), ETag='"a"')
     ),
-    "a strange date": lambda headers, number: answer(
+    "an odd date": lambda headers, number: answer(
         FILM[: 20_000 if number == 1 else None],
         Content_Length=len(FILM),
         Date="Sat, 21 Nov 99999999999999999999 10:00:00 GMT",
@@ -401,8 +401,8 @@ def test_bytes_of_another_version_are_never_appended(host, fetched):
         if number == 1:
             return answer(FILM[:20_000], Content_Length=len(FILM), ETag='"a"')
         if "range" in headers:
-            told = f"bytes 20000-{len(other) - 1}/{len(other)}"
-            return answer(other[20_000:], "206 Partial Content", Content_Range=told, ETag='"b"')
+            part = f"bytes 20000-{len(other) - 1}/{len(other)}"
+            return answer(other[20_000:], "206 Partial Content", Content_Range=part, ETag='"b"')
         return answer(other, ETag='"b"')
 
     assert fetched(host(reply).url) == other

@@ -84,7 +84,7 @@ def test_so_it_does_where_no_hard_links_are_made(kind, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("kind", ["a link to a device", "a pipe"])
-def test_what_never_ends_is_not_the_clip_that_a_receipt_tells_of(kind, tmp_path: Path):
+def test_an_endless_file_is_not_the_clip_that_a_receipt_describes(kind, tmp_path: Path):
     clip = tmp_path / "clip.mp4"
     in_the_place(kind, clip)
     place = destination_of(clip, None)
@@ -119,13 +119,13 @@ def test_a_part_file_that_became_a_link_is_no_clip(tmp_path: Path):
 def test_pictures_of_somebody_else_are_left_as_they_are_and_the_clip_lands(
     target: Target, deliver, log_of, tmp_path: Path
 ):
-    strange = [b"precious", somebodys_jpeg(tmp_path / "strange.jpg")]
-    for name, content in zip(PICTURES, strange, strict=True):
+    theirs = [b"precious", somebodys_jpeg(tmp_path / "theirs.jpg")]
+    for name, content in zip(PICTURES, theirs, strict=True):
         target.write(name, content)
     log = log_of(MinimaxVideoDownloadOperator)
     facts = deliver(target.path(), preview=True)
     assert facts["previews"] is None
-    assert [target.read(name) for name in PICTURES] == strange
+    assert [target.read(name) for name in PICTURES] == theirs
     assert target.read("clip.mp4")
     assert "poster.jpg was not made by this provider; overwrite=True would replace it" in log.said()
 
@@ -171,9 +171,9 @@ def test_a_rejected_clip_is_kept_beside_what_is_there(kind, tmp_path: Path):
 
 def test_a_picture_of_ours_is_known_by_its_comment(tmp_path: Path):
     (tmp_path / "ours.jpg").write_bytes(jpeg(Image.effect_noise((1280, 720), 60).convert("RGB")))
-    somebodys_jpeg(tmp_path / "strange.jpg")
+    somebodys_jpeg(tmp_path / "theirs.jpg")
     (tmp_path / "text").write_bytes(b"airflow-provider-minimax")
-    for name, expected in (("ours.jpg", True), ("strange.jpg", False), ("text", False)):
+    for name, expected in (("ours.jpg", True), ("theirs.jpg", False), ("text", False)):
         with (tmp_path / name).open("rb") as file:
             assert is_made_here(file) is expected
 
@@ -190,10 +190,10 @@ def sheet_of(clips: Any, output_path: Any) -> dict[str, Any]:
 
 def test_a_sheet_replaces_no_file_but_an_elder_sheet(deliver, target: Target, tmp_path: Path):
     deliver(target.path())
-    target.write("sheet.jpg", somebodys_jpeg(tmp_path / "strange.jpg"))
+    target.write("sheet.jpg", somebodys_jpeg(tmp_path / "theirs.jpg"))
     with pytest.raises(MinimaxRequestError, match="is a file that is no such sheet; give another path"):
         sheet_of(target.path(), target.path("sheet.jpg"))
-    assert target.read("sheet.jpg") == (tmp_path / "strange.jpg").read_bytes()
+    assert target.read("sheet.jpg") == (tmp_path / "theirs.jpg").read_bytes()
     for _ in range(2):
         assert sheet_of(target.path(), target.path("other.jpg"))["clips"] == 1
 

@@ -43,7 +43,7 @@ def test_bytes_of_which_nobody_knows_the_version_are_not_gone_on_with(path):
         assert clip.size == 0
 
 
-def test_another_version_begins_anew(path):
+def test_another_version_starts_from_the_beginning(path):
     keep(path, CLIP)
     with PartFile(path) as clip:
         clip.begin('"v2"')

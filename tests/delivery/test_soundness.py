@@ -108,8 +108,8 @@ def test_what_takes_too_long_is_left_out(deliver, tmp_path, monkeypatch, log, ca
     monkeypatch.setattr(decoder, "LONGEST", 0.001)
     facts = deliver(str(tmp_path / "clip.mp4"), preview=True, check="full")
     assert sha256((tmp_path / "clip.mp4").read_bytes()) == facts["sha256"]
-    assert "its pictures cannot be decoded within 0.001 s" in log.said()
-    assert "The clip is unchecked: its pictures cannot be decoded within 0.001 s." in caplog.text
+    assert "decoding took more than 0.001 s" in log.said()
+    assert "The clip could not be checked: decoding took more than 0.001 s." in caplog.text
 
 
 # -- the check ---------------------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_what_cannot_be_measured_is_not_compared(monkeypatch):
 
 @pytest.mark.parametrize("nonsense", [None, 0, -5, float("nan"), float("inf"), 2**62])
 def test_nonsense_is_as_good_as_nothing(nonsense):
-    assert clip._said(lambda: nonsense) is None
+    assert clip._plausible(lambda: nonsense) is None
 
 
 def test_a_fact_that_raises_is_as_good_as_nothing():
@@ -162,7 +162,7 @@ def test_a_form_of_pixels_that_cannot_be_converted_is_not_compared(monkeypatch):
     def fail(*args: object) -> None:
         raise ValueError("Operation not supported")
 
-    monkeypatch.setattr(examine, "picture_of", fail)
+    monkeypatch.setattr(examine, "picture_from", fail)
     found = examine.examine(BytesIO(films.encode(films.moving())), "full", ExpectedClip())
     assert [what for what, _ in found.not_compared] == ["content"]
     assert found.reasons == []
@@ -185,7 +185,7 @@ def test_whatever_pyav_raises_is_said_against_the_clip(error, monkeypatch):
     def fail(container: Any) -> None:
         raise error
 
-    monkeypatch.setattr(clip, "_pictures", fail)
+    monkeypatch.setattr(clip, "_video_track", fail)
     (reason,) = examine.examine(BytesIO(films.encode(films.moving())), "basic", ExpectedClip()).reasons
     assert "it cannot be decoded" in reason
 
@@ -321,7 +321,7 @@ SEEDS = 20
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, SEEDS))])
-def test_no_file_makes_the_check_or_the_pictures_raise_anything_strange(seed, tmp_path):
+def test_no_file_makes_the_check_or_the_previews_raise_anything_unexpected(seed, tmp_path):
     """1000 mutants of films, of which the quick run takes 50."""
     ends: Counter[str] = Counter()
     film = films.encode(films.moving((64, 36), frames=10)) if seed % 2 == 0 else film_v2("480P", 4)
@@ -424,7 +424,7 @@ def test_a_clip_that_was_moved_with_its_receipt_is_where_it_is(
     kind, target: Target, deliver, minimax_emulator, monkeypatch
 ):
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def run(name: str) -> dict[str, Any]:
         if kind == "download":
@@ -457,7 +457,7 @@ def test_a_clip_that_was_moved_with_its_receipt_is_where_it_is(
     assert len(minimax_emulator.purchases) == purchases
 
 
-def test_pictures_that_are_not_there_are_not_told_of(deliver, tmp_path):
+def test_missing_previews_are_not_reported(deliver, tmp_path):
     deliver(str(tmp_path / "clip.mp4"), preview=True)
     (tmp_path / POSTER).unlink()
     place = LocalDestination(tmp_path / "clip.mp4")
@@ -465,10 +465,10 @@ def test_pictures_that_are_not_there_are_not_told_of(deliver, tmp_path):
 
     receipt = SidecarStore(place.url).read()
     assert receipt is not None
-    landed = DeliveredClip.from_receipt(
+    clip_there = DeliveredClip.from_receipt(
         receipt.model_copy(update={"previews": {**(receipt.previews or {}), "x": "/etc"}}), place
     )
-    assert landed.facts_with_origin()["previews"] == {"contact_sheet": f"{place.url}.contact-sheet.jpg"}
+    assert clip_there.facts_with_origin()["previews"] == {"contact_sheet": f"{place.url}.contact-sheet.jpg"}
 
 
 # -- names and disks ---------------------------------------------------------------------------------------------------
@@ -563,7 +563,7 @@ def test_a_clip_of_the_ordered_ratio_lands_and_one_of_another_is_kept_aside(
 ):
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
     connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def buy(name: str) -> dict[str, Any]:
         operator = MinimaxVideoGenerationOperator(

@@ -85,13 +85,13 @@ class Customer(httpx.Client):
         task_id: str = answer.get("task_id") or answer["id"]
         return task_id
 
-    def look(self, task_id: str) -> Any:
+    def query(self, task_id: str) -> Any:
         return self.get(QUERY[self.platform].format(task_id)).json()
 
     def finish(self, task_id: str) -> Any:
-        """Have the job done and look at it."""
+        """Finish the job, and query it."""
         self.emulator.set_job(task_id, "success")
-        return self.look(task_id)
+        return self.query(task_id)
 
     def retrieve(self, file_id: str) -> Any:
         return self.get(RETRIEVE[self.platform], params={"file_id": file_id}).json()
@@ -108,7 +108,7 @@ class V2Customer(Customer):
     def order(self, body: dict[str, Any] | None = None, **changes: Any) -> httpx.Response:
         return self.post("/v2/video_generation", json=(V2_ORDER if body is None else body) | changes)
 
-    def look(self, task_id: str) -> Any:
+    def query(self, task_id: str) -> Any:
         return self.get(f"/v2/query/video_generation/{task_id}").json()["task"]
 
     def list(self, **parameters: Any) -> Any:

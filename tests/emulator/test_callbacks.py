@@ -119,15 +119,15 @@ def test_a_receiver_of_v1_gets_processing_and_success(minimax, emulator):
         {"task_id": task_id, "status": "processing", "file_id": "", "base_resp": success},
         {"task_id": task_id, "status": "success", "file_id": job["file_id"], "base_resp": success},
     ]
-    assert job["looks"] == 0
+    assert job["polls"] == 0
 
 
 def test_a_receiver_of_v1_gets_a_failure_with_its_code(minimax, emulator):
-    emulator.configure(lifecycle="looks", looks=1)
+    emulator.configure(lifecycle="polls", polls=1)
     with Receiver() as receiver:
         task_id = minimax.buy(prompt="a censored fox", callback_url=receiver.url)
         wait_until(lambda: receiver.statuses == ["processing"])
-        minimax.look(task_id)
+        minimax.query(task_id)
         wait_until(lambda: "failed" in receiver.statuses)
     assert receiver.statuses == ["processing", "failed"]
     assert receiver.got[-1]["base_resp"] == {"status_code": 1027, "status_msg": "output new_sensitive"}
@@ -156,16 +156,16 @@ def test_a_receiver_of_v2_gets_a_cancellation(h3, emulator):
 
 
 def test_a_receiver_that_is_gone_keeps_no_job_from_its_end(minimax, emulator):
-    emulator.configure(lifecycle="looks", looks=1)
+    emulator.configure(lifecycle="polls", polls=1)
     with Receiver() as receiver:
         task_id = minimax.buy(callback_url=receiver.url)
-    assert minimax.look(task_id)["status"] == "Success"
+    assert minimax.query(task_id)["status"] == "Success"
 
 
 def test_nothing_is_sent_where_callbacks_are_ignored(minimax, emulator):
-    emulator.configure(callbacks="ignored", lifecycle="looks", looks=1)
+    emulator.configure(callbacks="ignored", lifecycle="polls", polls=1)
     with Receiver() as receiver:
-        assert minimax.look(minimax.buy(callback_url=receiver.url))["status"] == "Success"
+        assert minimax.query(minimax.buy(callback_url=receiver.url))["status"] == "Success"
     assert receiver.got == []
 
 
@@ -191,7 +191,7 @@ def test_only_so_many_jobs_are_reported_at_once(minimax, emulator, monkeypatch):
         emulator.set_job(other, "success")
         emulator.set_job(reported, "success")
         wait_until(lambda: "success" in first.statuses)
-    assert (second.statuses, minimax.look(other)["status"]) == ([], "Success")
+    assert (second.statuses, minimax.query(other)["status"]) == ([], "Success")
 
 
 def test_the_emulator_says_what_it_posted_and_how_it_was_answered(minimax, emulator):

@@ -87,12 +87,12 @@ def test_a_forbidden_prompt_is_refused_at_once(minimax, emulator, word):
 
 def test_a_censored_prompt_is_paid_for_and_fails_at_the_end(minimax, emulator):
     task_id = minimax.buy(prompt="a censored fox")
-    minimax.look(task_id)
-    assert minimax.look(task_id)["base_resp"]["status_code"] == 1027
+    minimax.query(task_id)
+    assert minimax.query(task_id)["base_resp"]["status_code"] == 1027
     assert len(emulator.purchases) == 1
 
 
-def test_a_purchase_tells_what_was_ordered_without_its_images(minimax, emulator):
+def test_a_purchase_records_what_was_ordered_without_its_images(minimax, emulator):
     minimax.order({"model": "MiniMax-Hailuo-02", "first_frame_image": IMAGE, "resolution": "512P"})
     (purchase,) = emulator.purchases
     assert purchase["price"] == {"usd": 0.10, "cny": 0.60}
@@ -190,6 +190,6 @@ def test_vtrix_refuses_a_body_that_its_client_would_not_send(customer, emulator,
     assert emulator.purchases == []
 
 
-def test_vtrix_takes_a_flat_body_when_told_to(customer, emulator):
+def test_vtrix_takes_a_flat_body_if_the_settings_say_so(customer, emulator):
     emulator.configure(vtrix_flat_body=True)
     assert customer("vtrix").order({"model": "minimax_t2v_01", "prompt": "a fox"}).json()["id"]

@@ -158,7 +158,7 @@ def test_what_the_documents_allow_is_made(h3, emulator, body, mode, ratio):
     (purchase,) = emulator.purchases
     assert (answer.status_code, answer.json()) == (200, {"task_id": purchase["task_id"]})
     assert (purchase["api"], purchase["mode"], purchase["model"]) == ("v2", mode, body["model"])
-    assert h3.look(purchase["task_id"])["ratio"] == ratio
+    assert h3.query(purchase["task_id"])["ratio"] == ratio
 
 
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD.keys())
@@ -197,8 +197,8 @@ def test_a_forbidden_prompt_is_refused_at_once(h3, emulator):
     ],
 )
 def test_a_key_is_refused_by_status(customer, platform, key, code):
-    stranger = V2Customer(platform, key)
-    for answer in (stranger.order(), stranger.get("/v2/query/video_generation/1"), stranger.remove("1")):
+    other = V2Customer(platform, key)
+    for answer in (other.order(), other.get("/v2/query/video_generation/1"), other.remove("1")):
         assert_refused(answer, 401, "authorized_error", code)
 
 
@@ -226,8 +226,8 @@ def test_a_file_of_another_kind_or_another_account_is_refused(customer, h3):
     file_id = h3.upload("fox.png", PICTURE).json()["file"]["file_id"]
     address = f"mm_file://{file_id}"
     assert_refused(h3.order(with_content(text(), video(url=address))), 400, "bad_request_error", 2013)
-    stranger = V2Customer("minimax-cn")
-    assert_refused(stranger.order(with_content(text(), image(url=address))), 400, "bad_request_error", 2013)
+    other = V2Customer("minimax-cn")
+    assert_refused(other.order(with_content(text(), image(url=address))), 400, "bad_request_error", 2013)
 
 
 def test_a_clip_that_was_made_can_be_a_reference(minimax, h3):

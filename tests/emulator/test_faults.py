@@ -49,8 +49,8 @@ def test_a_code_is_worded_by_each_platform(customer, emulator):
 def test_a_code_on_a_query_leaves_the_job_alone(minimax, emulator):
     task_id = minimax.buy()
     emulator.fault("base_resp", code=1033, operation="query")
-    assert minimax.look(task_id) == {"base_resp": {"status_code": 1033, "status_msg": "system error"}}
-    assert minimax.look(task_id)["status"] == "Preparing"
+    assert minimax.query(task_id) == {"base_resp": {"status_code": 1033, "status_msg": "system error"}}
+    assert minimax.query(task_id)["status"] == "Preparing"
 
 
 def test_an_http_error_can_ask_to_wait_some_seconds_or_until_a_date(minimax, emulator):
@@ -210,22 +210,22 @@ def test_a_download_can_end_in_the_middle_as_if_that_were_all(minimax, emulator)
     assert answer.content == whole[:70_000]
 
 
-@pytest.mark.parametrize("told", [0, 1000, 64 * 1024, 70_000])
-def test_a_download_can_be_longer_than_it_tells(minimax, emulator, told):
+@pytest.mark.parametrize("announced", [0, 1000, 64 * 1024, 70_000])
+def test_a_download_can_be_longer_than_it_announces(minimax, emulator, announced):
     link = httpx.URL(minimax.buy_link())
-    emulator.fault("overlong", after_bytes=told)
+    emulator.fault("overlong", after_bytes=announced)
     with socket.create_connection((link.host, link.port)) as plain:
         plain.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % link.raw_path)
         head, _, body = plain.makefile("rb").read().partition(b"\r\n\r\n")
-    assert f"content-length: {told}\r\n".encode() in head
-    assert len(body) > told
+    assert f"content-length: {announced}\r\n".encode() in head
+    assert len(body) > announced
     assert browser.get(link).content.startswith(body)
 
 
-def test_a_client_takes_no_more_than_it_was_told(minimax, emulator):
+def test_a_client_takes_no_more_than_was_announced(minimax, emulator):
     link = minimax.buy_link()
     emulator.fault("overlong", after_bytes=70_000)
-    # A connection of its own: what is left over would be the answer to whoever uses it next.
+    # A connection of its own: what is left over would be taken for the next response.
     assert len(httpx.get(link).content) == 70_000
     assert len(browser.get(link).content) > 70_000
 
@@ -318,7 +318,7 @@ def test_a_part_of_a_clip_meets_the_same_troubles(minimax, emulator, kind):
 def test_a_task_can_become_unknown(minimax, emulator):
     task_id = minimax.buy()
     emulator.fault("unknown_task")
-    assert minimax.look(task_id)["base_resp"]["status_code"] == 2013
+    assert minimax.query(task_id)["base_resp"]["status_code"] == 2013
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_chainhub_can_turn_a_request_away_in_chinese(customer, emulator, kind, s
 def test_a_fault_meets_its_operation_and_platform_so_many_times_after_so_many_others(customer, minimax, emulator):
     emulator.fault("http", operation="query", platform="minimax", times=2, after=1, status=500)
     bltcy = customer("bltcy")
-    bltcy.look(bltcy.buy())
+    bltcy.query(bltcy.buy())
     task_id = minimax.buy()
     answers = [minimax.get("/v1/query/video_generation", params={"task_id": task_id}) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 500, 500, 200]
@@ -354,10 +354,10 @@ def test_a_fault_can_be_for_all_that_is_asked_about_one_job_among_many(minimax, 
 
     def asked_about(task_id: str) -> list[int]:
         file_id = next(job["file_id"] for job in emulator.jobs if job["task_id"] == task_id)
-        looks = [minimax.get("/v1/query/video_generation", params={"task_id": task_id}).status_code]
-        looks.append(minimax.get("/v1/files/retrieve", params={"file_id": file_id}).status_code)
+        replies = [minimax.get("/v1/query/video_generation", params={"task_id": task_id}).status_code]
+        replies.append(minimax.get("/v1/files/retrieve", params={"file_id": file_id}).status_code)
         emulator.set_job(task_id, "success")
-        return [*looks, browser.get(minimax.retrieve(file_id)["file"]["download_url"]).status_code]
+        return [*replies, browser.get(minimax.retrieve(file_id)["file"]["download_url"]).status_code]
 
     assert asked_about(fox) == [200, 200, 200]
     assert asked_about(boat) == [503, 503, 503]

@@ -95,7 +95,7 @@ def test_a_download_is_continued_only_if_the_clip_is_still_the_same(link):
     assert [status(condition) for condition in (etag, date, '"other"')] == [206, 206, 200]
 
 
-def test_the_journal_tells_what_part_was_asked_for_and_given(emulator, link):
+def test_the_journal_records_which_part_was_asked_for_and_given(emulator, link):
     etag = browser.get(link).headers["ETag"]
     browser.get(link, headers={"Range": "bytes=5-", "If-Range": etag})
     browser.get(link, headers={"Range": "bytes=5-", "If-Range": '"other"'})
@@ -170,9 +170,9 @@ def test_a_host_can_get_ranges_wrong(emulator, link, ranges, given):
     whole = browser.get(link).content
     emulator.configure(ranges=ranges)
     part = browser.get(link, headers={"Range": "bytes=5-9"})
-    status, told, where = given
-    told = told and told.format(size=len(whole), size_and_one=len(whole) + 1)
-    assert (part.status_code, part.headers.get("Content-Range"), part.content) == (status, told, whole[where])
+    status, content_range, where = given
+    content_range = content_range and content_range.format(size=len(whole), size_and_one=len(whole) + 1)
+    assert (part.status_code, part.headers.get("Content-Range"), part.content) == (status, content_range, whole[where])
 
 
 def test_a_link_expires(minimax, emulator):

@@ -162,9 +162,9 @@ def test_a_file_that_is_not_there_is_refused_at_once(emulator, tmp_path):
 )
 def test_the_emulator_serves_no_file_of_its_machine_but_films(content, emulator, tmp_path):
     (tmp_path / "private").write_bytes(content)
-    with pytest.raises(ValueError, match="must begin as an MP4 does"):
+    with pytest.raises(ValueError, match="must begin like an MP4"):
         emulator.configure(film_file=str(tmp_path / "private"))
-    with pytest.raises(ValueError, match="must begin as an MP4 does"):
+    with pytest.raises(ValueError, match="must begin like an MP4"):
         Emulator(film_file=str(tmp_path / "private"))
 
 

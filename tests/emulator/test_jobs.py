@@ -16,33 +16,33 @@ def test_a_job_can_live_by_the_clock(minimax, emulator):
     seen = []
     until = time.monotonic() + 60
     while "Success" not in seen and time.monotonic() < until:
-        status = minimax.look(task_id)["status"]
+        status = minimax.query(task_id)["status"]
         if status not in seen:
             seen.append(status)
     assert seen == ["Preparing", "Queueing", "Processing", "Success"]
 
 
-def test_a_job_can_live_by_the_number_of_looks(minimax, emulator):
-    emulator.configure(lifecycle="looks", looks=3)
+def test_a_job_can_be_finished_by_the_number_of_polls(minimax, emulator):
+    emulator.configure(lifecycle="polls", polls=3)
     task_id = minimax.buy()
-    assert [minimax.look(task_id)["status"] for _ in range(4)] == ["Preparing", "Queueing", "Success", "Success"]
+    assert [minimax.query(task_id)["status"] for _ in range(4)] == ["Preparing", "Queueing", "Success", "Success"]
 
 
 def test_a_job_can_be_moved_by_hand_alone(minimax, emulator):
     emulator.configure(lifecycle="manual")
     task_id = minimax.buy()
-    assert {minimax.look(task_id)["status"] for _ in range(5)} == {"Preparing"}
+    assert {minimax.query(task_id)["status"] for _ in range(5)} == {"Preparing"}
     emulator.set_job(task_id, state="processing")
-    assert minimax.look(task_id)["status"] == "Processing"
+    assert minimax.query(task_id)["status"] == "Processing"
     emulator.set_job(task_id, state="failed", code=1027)
-    assert minimax.look(task_id)["base_resp"]["status_code"] == 1027
+    assert minimax.query(task_id)["base_resp"]["status_code"] == 1027
 
 
 def test_a_job_keeps_the_life_it_was_made_with(minimax, emulator):
-    emulator.configure(looks=1, outcome="failed", failure_code=1000)
+    emulator.configure(polls=1, outcome="failed", failure_code=1000)
     task_id = minimax.buy()
-    emulator.configure(looks=5, outcome="success")
-    assert minimax.look(task_id)["base_resp"]["status_code"] == 1000
+    emulator.configure(polls=5, outcome="success")
+    assert minimax.query(task_id)["base_resp"]["status_code"] == 1000
 
 
 def test_a_file_cannot_be_had_before_the_job_is_done(minimax, emulator):
@@ -50,11 +50,11 @@ def test_a_file_cannot_be_had_before_the_job_is_done(minimax, emulator):
     assert minimax.retrieve(emulator.jobs[0]["file_id"])["base_resp"]["status_code"] == 2013
 
 
-def test_the_journal_tells_who_asked_for_what_and_whether_a_key_was_shown(minimax, emulator):
+def test_the_journal_records_who_asked_for_what_and_whether_a_key_was_shown(minimax, emulator):
     browser.get(minimax.buy_link())
     minimax.get("/v1/no_such_page")
-    told = [(line["operation"], line["status"], line["had_authorization"]) for line in emulator.requests]
-    assert told == [
+    recorded = [(line["operation"], line["status"], line["had_authorization"]) for line in emulator.requests]
+    assert recorded == [
         ("submit", 200, True),
         ("query", 200, True),
         ("file", 200, True),
@@ -64,16 +64,16 @@ def test_the_journal_tells_who_asked_for_what_and_whether_a_key_was_shown(minima
 
 
 def test_a_reset_forgets_everything_and_restores_the_settings_of_the_start(minimax, emulator):
-    emulator.configure(looks=9)
+    emulator.configure(polls=9)
     emulator.fault("non_json", times=-1)
     minimax.order()
     emulator.reset()
     state = emulator.state
-    assert state["settings"]["looks"] == 2
+    assert state["settings"]["polls"] == 2
     assert [state[what] for what in ("jobs", "purchases", "requests", "faults")] == [[], [], [], []]
 
 
-@pytest.mark.parametrize("settings", [{"look": 1}, {"lifecycle": "magic"}, {"looks": "2"}, {"looks": 0}])
+@pytest.mark.parametrize("settings", [{"poll": 1}, {"lifecycle": "magic"}, {"polls": "2"}, {"polls": 0}])
 def test_a_setting_that_does_not_exist_is_refused(emulator, settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         emulator.configure(**settings)
@@ -93,8 +93,8 @@ def test_an_unknown_platform_is_answered_with_the_known_ones(emulator):
 
 def test_an_emulator_elsewhere_is_controlled_by_its_address(minimax, emulator):
     far = EmulatorClient(emulator.url + "/")
-    far.configure(looks=1)
-    assert minimax.look(minimax.buy())["status"] == "Success"
+    far.configure(polls=1)
+    assert minimax.query(minimax.buy())["status"] == "Success"
     assert far.purchases == emulator.purchases
     assert len(far.purchases) == 1
 

@@ -1,4 +1,4 @@
-"""An account's limits: so many jobs a minute, so many under way, and what the journal tells of refusals."""
+"""An account's limits: so many jobs a minute, so many under way, and what the journal records of refusals."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ OK = {"status_code": 0, "status_msg": "success"}
 def test_every_platform_sells_a_clip_that_can_be_fetched(customer, emulator, platform):
     buyer = customer(platform)
     task_id = buyer.buy()
-    done = [buyer.look(task_id), buyer.look(task_id)][-1]
+    done = [buyer.query(task_id), buyer.query(task_id)][-1]
     if platform == "vtrix":
         url = done["output"][0]["content"][0]["url"]
     elif platform == "novita":
@@ -31,17 +31,17 @@ def test_every_platform_sells_a_clip_that_can_be_fetched(customer, emulator, pla
 
 
 @pytest.mark.parametrize("platform", LIKE_MINIMAX)
-def test_minimax_tells_a_jobs_story_in_its_own_words(customer, emulator, platform):
-    emulator.configure(looks=4)
+def test_minimax_reports_a_job_in_its_own_words(customer, emulator, platform):
+    emulator.configure(polls=4)
     buyer = customer(platform)
     task_id = buyer.buy()
-    looks = [buyer.look(task_id) for _ in range(4)]
-    assert [look["status"] for look in looks] == ["Preparing", "Queueing", "Processing", "Success"]
-    assert [look["file_id"] for look in looks[:3]] == ["", "", ""]
-    assert looks[3] == {
+    replies = [buyer.query(task_id) for _ in range(4)]
+    assert [reply["status"] for reply in replies] == ["Preparing", "Queueing", "Processing", "Success"]
+    assert [reply["file_id"] for reply in replies[:3]] == ["", "", ""]
+    assert replies[3] == {
         "task_id": task_id,
         "status": "Success",
-        "file_id": looks[3]["file_id"],
+        "file_id": replies[3]["file_id"],
         "video_width": 1366,
         "video_height": 768,
         "base_resp": OK,
@@ -81,8 +81,8 @@ def test_minimax_marks_its_replies_with_a_trace(minimax):
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_task_belongs_to_the_platform_that_made_it(customer, platform):
-    stranger = customer("novita" if platform == "minimax" else "minimax")
-    answer = customer(platform).get(QUERY[platform].format(stranger.buy()))
+    other = customer("novita" if platform == "minimax" else "minimax")
+    answer = customer(platform).get(QUERY[platform].format(other.buy()))
     if platform == "vtrix":
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "404")
     elif platform == "novita":
@@ -149,25 +149,25 @@ def _with_key(customer, platform, key):
     ("reply", "status", "code"),
     [("status_and_code", "Fail", 1027), ("status_only", "Fail", 0), ("code_only", None, 1027)],
 )
-def test_a_failed_job_can_be_told_in_three_ways(minimax, emulator, reply, status, code):
-    emulator.configure(outcome="failed", looks=1, failure_reply=reply)
-    answer = minimax.look(minimax.buy())
+def test_a_failed_job_can_be_reported_in_three_ways(minimax, emulator, reply, status, code):
+    emulator.configure(outcome="failed", polls=1, failure_reply=reply)
+    answer = minimax.query(minimax.buy())
     assert (answer.get("status"), answer["base_resp"]["status_code"]) == (status, code)
 
 
 def test_a_status_can_be_spelt_in_any_way(minimax, emulator):
     task_id = minimax.buy()
     emulator.configure(statuses={"success": "Finished", "*": "Dreaming"})
-    assert [minimax.look(task_id)["status"] for _ in range(2)] == ["Dreaming", "Finished"]
+    assert [minimax.query(task_id)["status"] for _ in range(2)] == ["Dreaming", "Finished"]
 
 
-def test_a_success_can_stay_without_a_file_for_some_looks_or_for_ever(minimax, emulator):
+def test_a_success_can_stay_without_a_file_for_some_polls_or_for_ever(minimax, emulator):
     task_id = minimax.buy()
     emulator.set_job(task_id, "success")
-    emulator.configure(looks_without_file=2)
-    assert [bool(minimax.look(task_id)["file_id"]) for _ in range(3)] == [False, False, True]
-    emulator.configure(looks_without_file=-1)
-    assert not minimax.look(task_id)["file_id"]
+    emulator.configure(polls_without_file=2)
+    assert [bool(minimax.query(task_id)["file_id"]) for _ in range(3)] == [False, False, True]
+    emulator.configure(polls_without_file=-1)
+    assert not minimax.query(task_id)["file_id"]
 
 
 def test_a_file_id_can_be_a_number(minimax, emulator):
@@ -176,12 +176,12 @@ def test_a_file_id_can_be_a_number(minimax, emulator):
 
 
 def test_chainhub_wraps_the_query_and_hides_the_file_id_in_fail_reason(customer, emulator):
-    emulator.configure(looks=4)
+    emulator.configure(polls=4)
     buyer = customer("chainhub")
     task_id = buyer.buy()
-    looks = [buyer.look(task_id) for _ in range(4)]
-    records = [look["data"] for look in looks]
-    assert {look["code"] for look in looks} == {"success"}
+    replies = [buyer.query(task_id) for _ in range(4)]
+    records = [reply["data"] for reply in replies]
+    assert {reply["code"] for reply in replies} == {"success"}
     assert [record["status"] for record in records] == ["NOT_START", "QUEUED", "IN_PROGRESS", "SUCCESS"]
     assert [record["data"] and record["data"]["status"] for record in records] == [
         None,
@@ -216,19 +216,19 @@ def test_chainhub_has_no_channel_for_an_unknown_model(customer):
     assert "无可用渠道" in answer.json()["error"]["message"]
 
 
-def test_chainhub_tells_of_a_failure_in_fail_reason(customer, emulator):
+def test_chainhub_reports_a_failure_in_fail_reason(customer, emulator):
     buyer = customer("chainhub")
     task_id = buyer.buy()
     emulator.set_job(task_id, "failed", code=1027)
-    record = buyer.look(task_id)["data"]
+    record = buyer.query(task_id)["data"]
     assert (record["status"], record["fail_reason"]) == ("FAILURE", "output new_sensitive")
 
 
 def test_vtrix_shows_a_jobs_result_as_an_array_of_arrays(customer):
     buyer = customer("vtrix")
     task_id = buyer.buy()
-    assert buyer.look(task_id)["status"] == "in_progress"
-    done = buyer.look(task_id)
+    assert buyer.query(task_id)["status"] == "in_progress"
+    done = buyer.query(task_id)
     assert (done["id"], done["status"], done["progress"], done["error"]) == (task_id, "completed", 1, None)
     assert done["output"][0]["content"][0]["type"] == "video"
     assert done["usage"] == {"cost": "0.30", "discount": 1}
@@ -248,7 +248,7 @@ def test_vtrix_shows_an_error_in_four_shapes(customer, emulator, shape, error):
     buyer = customer("vtrix")
     task_id = buyer.buy()
     emulator.set_job(task_id, "failed", code=1027)
-    assert buyer.look(task_id)["error"] == error
+    assert buyer.query(task_id)["error"] == error
 
 
 def test_vtrix_can_put_a_picture_first_and_leave_the_cost_empty(customer, emulator):
@@ -262,8 +262,8 @@ def test_vtrix_can_put_a_picture_first_and_leave_the_cost_empty(customer, emulat
 def test_novita_shows_a_result_with_its_life_as_text(customer):
     buyer = customer("novita")
     task_id = buyer.buy()
-    assert buyer.look(task_id)["task"]["status"] == "TASK_STATUS_QUEUED"
-    done = buyer.look(task_id)
+    assert buyer.query(task_id)["task"]["status"] == "TASK_STATUS_QUEUED"
+    done = buyer.query(task_id)
     assert done["task"] == {
         "task_id": task_id,
         "task_type": "MINIMAX_VIDEO_01",
@@ -276,10 +276,10 @@ def test_novita_shows_a_result_with_its_life_as_text(customer):
     assert done["videos"][0]["video_type"] == "mp4"
 
 
-def test_novita_tells_times_as_numbers_and_no_seed_that_it_does_not_have(customer):
+def test_novita_reports_times_as_numbers_and_no_seed_that_it_does_not_have(customer):
     buyer = customer("novita")
     task_id = buyer.buy()
-    queued, done = (buyer.look(task_id)["extra"] for _ in range(2))
+    queued, done = (buyer.query(task_id)["extra"] for _ in range(2))
     known = {"request_info": "", "submit_time_ms": queued["debug_info"]["submit_time_ms"]}
     assert queued == {"debug_info": known | {"execute_time_ms": 0, "complete_time_ms": 0}}
     submitted, executed, completed = (
@@ -293,7 +293,7 @@ def test_novita_gives_a_reason_for_a_failure(customer, emulator):
     buyer = customer("novita")
     task_id = buyer.buy()
     emulator.set_job(task_id, "failed", code=1027)
-    done = buyer.look(task_id)
+    done = buyer.query(task_id)
     assert (done["task"]["status"], done["task"]["reason"]) == ("TASK_STATUS_FAILED", "output new_sensitive")
     assert done["videos"] == []
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from airflow_provider_minimax.emulator import Emulator, EmulatorClient
+from airflow_provider_minimax.emulator import Emulator, EmulatorClient, contract_v2
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
+from airflow_provider_minimax.emulator.app import LARGEST_BODY
+from airflow_provider_minimax.emulator.bodies import MIB
 from tests.emulator.customer import QUERY, SUBMIT, TEXT_ORDER, browser
 
 EVIL = "http://evil.example"
@@ -21,7 +24,7 @@ EVIL = "http://evil.example"
 
 @pytest.fixture(scope="module")
 def secure():
-    with Emulator(tls=True, lifecycle="looks", looks=1) as emulator:
+    with Emulator(tls=True, lifecycle="polls", polls=1) as emulator:
         yield emulator
 
 
@@ -44,7 +47,8 @@ def test_a_name_that_is_allowed_is_in_the_certificate_too():
     with Emulator(tls=True, allowed_hosts=["emulator.internal"]) as emulator:
         trusting = ssl.create_default_context(cafile=emulator.ca_file)
         with socket.create_connection(("127.0.0.1", int(emulator.url.rpartition(":")[2])), timeout=30) as plain:
-            trusting.wrap_socket(plain, server_hostname="emulator.internal").close()
+            with trusting.wrap_socket(plain, server_hostname="emulator.internal") as wrapped:
+                assert ("DNS", "emulator.internal") in wrapped.getpeercert()["subjectAltName"]
 
 
 def test_the_key_is_never_left_on_the_disk_and_the_authority_goes_with_the_emulator():
@@ -57,7 +61,7 @@ def test_the_key_is_never_left_on_the_disk_and_the_authority_goes_with_the_emula
 
 def test_a_client_elsewhere_controls_it_with_the_authority(secure):
     client = EmulatorClient(secure.url, ca_file=secure.ca_file)
-    assert client.settings["lifecycle"] == "looks"
+    assert client.settings["lifecycle"] == "polls"
     with pytest.raises(ssl.SSLCertVerificationError):
         EmulatorClient(secure.url).reset()
 
@@ -85,7 +89,7 @@ def test_broken_answers_break_over_tls_as_well(secure):
 @pytest.mark.parametrize("platform", ADDRESSES)
 def test_any_platform_can_be_at_the_root_and_keeps_its_prefix(platform):
     path, order = SUBMIT[platform]
-    with Emulator(root=platform, lifecycle="looks", looks=1) as emulator:
+    with Emulator(root=platform, lifecycle="polls", polls=1) as emulator:
         assert emulator.base_url(platform) == emulator.url
         key = {"Authorization": f"Bearer {emulator.api_key(platform)}"}
         for base in (emulator.url, f"{emulator.url}/{platform}"):
@@ -99,7 +103,7 @@ def test_any_platform_can_be_at_the_root_and_keeps_its_prefix(platform):
 
 
 def test_an_unknown_platform_at_the_root_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="no platform 'hailuo' here; the emulator has minimax,"):
+    with pytest.raises(ValueError, match="no platform 'hailuo'; the emulator has minimax,"):
         Emulator(root="hailuo")
 
 
@@ -119,7 +123,7 @@ def test_links_lead_to_where_the_client_sees_the_emulator(minimax, h3, emulator,
     origin = origin or emulator.url
     task_id = minimax.buy()
     emulator.set_job(task_id, "success")
-    file_id = minimax.look(task_id)["file_id"]
+    file_id = minimax.query(task_id)["file_id"]
     answer = minimax.get("/v1/files/retrieve", params={"file_id": file_id}, headers=headers).json()
     link = answer["file"]["download_url"]
     assert link.startswith(f"{origin}/files/")
@@ -184,7 +188,7 @@ def test_this_machine_is_let_in_by_any_of_its_names(emulator, host):
 def test_a_refusal_says_what_to_do_about_a_name_of_ones_own(emulator):
     answer = browser.get(f"{emulator.url}/_emulator/state", headers={"Host": "emulator:8765"})
     assert answer.json() == {
-        "error": "Host 'emulator:8765' is not known here: use an address of this machine, or start the emulator with "
+        "error": "Host 'emulator:8765' is not allowed: use an address of this machine, or start the emulator with "
         "--allow-host and that name, without a port"
     }
     with Emulator(allowed_hosts=["Emulator"]) as other:
@@ -198,3 +202,31 @@ def test_the_platforms_answer_by_any_name(minimax):
 def test_a_control_request_of_any_size_is_bounded(emulator):
     answer = browser.post(f"{emulator.url}/_emulator/settings", content=b" " * (1024 * 1024 + 1))
     assert (answer.status_code, answer.json()) == (400, {"error": "the body must not be larger than 1 MiB"})
+
+
+PART_HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+
+
+def chunks(size: int) -> Iterator[bytes]:
+    """A body whose length is not announced."""
+    yield PART_HEAD
+    for _ in range(size // 1024):
+        yield b" " * 1024
+
+
+@pytest.mark.parametrize("path", ["/v1/video_generation", "/v2/video_generation", "/v1/files/upload"])
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_larger_than_any_platform_takes_is_refused_with_413(path, announced, minimax, emulator, monkeypatch):
+    monkeypatch.setattr("airflow_provider_minimax.emulator.app.LARGEST_BODY", MIB)
+    kind = "multipart/form-data; boundary=x" if path.endswith("upload") else "application/json"
+    body = PART_HEAD + b" " * 2 * MIB if announced else chunks(2 * MIB)
+    answer = minimax.post(path, content=body, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.text) == (413, "413 the body must not be larger than 1 MiB")
+    assert [request["status"] for request in emulator.requests] == [413]
+    assert emulator.purchases == []
+
+
+def test_the_limit_of_a_body_is_above_what_platforms_take():
+    assert LARGEST_BODY > 2 * 20 * MIB * 4 / 3  # two pictures for v1, in Base64
+    assert LARGEST_BODY > contract_v2.LARGEST_BODY
+    assert max(contract_v2.LARGEST_FILES.values()) < LARGEST_BODY

@@ -14,14 +14,14 @@ from tests.emulator.customer import V2_ORDER, V2Customer, browser
 from tests.emulator.test_contract_v2 import assert_refused, audio, image, text, video
 
 
-def test_a_job_tells_its_story(h3, emulator):
-    emulator.configure(looks=4)
+def test_a_job_is_reported_from_queue_to_end(h3, emulator):
+    emulator.configure(polls=4)
     task_id = h3.buy()
-    looks = [h3.look(task_id) for _ in range(4)]
-    assert [look["status"] for look in looks] == ["queued", "queued", "running", "succeeded"]
-    assert [look["usage"] for look in looks[:3]] == [{}, {}, {}]
-    assert not any("content" in look for look in looks[:3])
-    done = looks[3]
+    replies = [h3.query(task_id) for _ in range(4)]
+    assert [reply["status"] for reply in replies] == ["queued", "queued", "running", "succeeded"]
+    assert [reply["usage"] for reply in replies[:3]] == [{}, {}, {}]
+    assert not any("content" in reply for reply in replies[:3])
+    done = replies[3]
     assert abs(done.pop("created_at") - time.time()) < 60
     assert abs(done.pop("updated_at") - time.time()) < 60
     assert done.pop("content").keys() == {"url"}
@@ -47,7 +47,7 @@ def test_a_job_tells_its_story(h3, emulator):
 
 
 @pytest.mark.parametrize("platform", ["minimax", "minimax-cn"])
-def test_a_clip_can_be_fetched_by_a_link_that_is_new_at_each_look(customer, platform):
+def test_a_clip_can_be_fetched_by_a_link_that_is_new_at_each_poll(customer, platform):
     buyer = V2Customer(platform)
     task_id = buyer.buy()
     links = {buyer.finish(task_id)["content"]["url"] for _ in range(3)}
@@ -66,18 +66,18 @@ def test_usage_counts_what_was_sent_along(h3):
 
 
 @pytest.mark.parametrize("code", [1026, 1027])
-def test_a_failed_job_tells_its_code_as_text(h3, emulator, code):
+def test_a_failed_job_has_its_code_as_text(h3, emulator, code):
     task_id = h3.buy()
     emulator.set_job(task_id, "failed", code=code)
-    look = h3.look(task_id)
-    assert (look["status"], look["error"]["code"], look["usage"]) == ("failed", str(code), {})
-    assert look["error"]["message"]
-    assert "content" not in look
+    reply = h3.query(task_id)
+    assert (reply["status"], reply["error"]["code"], reply["usage"]) == ("failed", str(code), {})
+    assert reply["error"]["message"]
+    assert "content" not in reply
 
 
 def test_a_censored_prompt_is_paid_for_and_fails_at_the_end(h3, emulator):
     task_id = h3.buy(content=[text("a censored fox")])
-    assert [h3.look(task_id)["status"] for _ in range(2)] == ["queued", "failed"]
+    assert [h3.query(task_id)["status"] for _ in range(2)] == ["queued", "failed"]
     assert emulator.purchases[0]["charged"] is True
 
 
@@ -85,13 +85,13 @@ def test_a_state_can_be_spelt_in_any_way(h3, emulator):
     task_id = h3.buy()
     emulator.configure(statuses={"failed": "expired", "*": "Dreaming"})
     emulator.set_job(task_id, "failed", code=1000)
-    assert h3.look(task_id)["status"] == "expired"
+    assert h3.query(task_id)["status"] == "expired"
     emulator.set_job(task_id, "processing")
-    assert h3.look(task_id)["status"] == "Dreaming"
+    assert h3.query(task_id)["status"] == "Dreaming"
 
 
-def test_a_success_can_stay_without_a_link_for_some_looks(h3, emulator):
-    emulator.configure(looks_without_file=2)
+def test_a_success_can_stay_without_a_link_for_some_polls(h3, emulator):
+    emulator.configure(polls_without_file=2)
     task_id = h3.buy()
     assert ["content" in h3.finish(task_id) for _ in range(3)] == [False, False, True]
 
@@ -101,7 +101,7 @@ def test_a_queued_job_can_be_cancelled_and_costs_nothing(h3, emulator, state):
     task_id = h3.buy()
     emulator.set_job(task_id, state)
     assert h3.remove(task_id).json() == {"task_id": task_id, "action": "cancelled", "status": "cancelled"}
-    assert h3.look(task_id)["status"] == "cancelled"
+    assert h3.query(task_id)["status"] == "cancelled"
     assert emulator.purchases[0]["charged"] is False
     assert [(one["task_id"], one["action"]) for one in emulator.removals] == [(task_id, "cancelled")]
     assert [one["operation"] for one in emulator.requests] == ["submit", "cancel", "query"]
@@ -130,15 +130,15 @@ def test_a_job_that_runs_or_was_cancelled_can_be_neither_cancelled_nor_deleted(h
 def test_a_job_can_be_cancelled_by_hand_in_v2_alone(h3, minimax, emulator):
     task_id = h3.buy()
     emulator.set_job(task_id, "cancelled")
-    assert h3.look(task_id)["status"] == "cancelled"
+    assert h3.query(task_id)["status"] == "cancelled"
     assert emulator.purchases[0]["charged"] is False
-    with pytest.raises(ValueError, match="only a job of v2"):
+    with pytest.raises(ValueError, match="only jobs of v2"):
         emulator.set_job(minimax.buy(), "cancelled")
 
 
 def test_each_api_and_each_account_knows_its_own_jobs_alone(minimax, h3, customer):
     old, new = minimax.buy(), h3.buy()
-    assert minimax.look(new)["base_resp"]["status_code"] == 2013
+    assert minimax.query(new)["base_resp"]["status_code"] == 2013
     assert h3.list()["total"] == 1
     for buyer, task_id in ((h3, old), (h3, "no-such-task"), (V2Customer("minimax-cn"), new)):
         for answer in (buyer.get(f"/v2/query/video_generation/{task_id}"), buyer.remove(task_id)):
@@ -153,14 +153,14 @@ def test_a_job_is_forgotten_after_the_window(h3, emulator):
     assert h3.list() == {"items": [], "total": 0}
 
 
-def test_a_list_shows_the_newest_first_and_counts_as_no_look(h3, emulator):
-    emulator.configure(looks=1)
+def test_a_list_shows_the_newest_first_and_does_not_count_as_a_poll(h3, emulator):
+    emulator.configure(polls=1)
     task_ids = [h3.buy() for _ in range(3)]
     emulator.set_job(task_ids[0], "success")
     listed = h3.list()
     assert ([item["id"] for item in listed["items"]], listed["total"]) == (task_ids[::-1], 3)
     assert [item["status"] for item in listed["items"]] == ["queued", "queued", "succeeded"]
-    assert [job["looks"] for job in emulator.jobs] == [0, 0, 0]
+    assert [job["polls"] for job in emulator.jobs] == [0, 0, 0]
     assert browser.get(listed["items"][2]["content"]["url"]).status_code == 200
     assert emulator.requests[-2]["operation"] == "list"
 
@@ -169,7 +169,7 @@ def test_a_list_can_lag_behind(h3, emulator):
     emulator.configure(v2_list_lag_seconds=0.3)
     task_id = h3.buy()
     assert h3.list() == {"items": [], "total": 0}
-    assert h3.look(task_id)["id"] == task_id
+    assert h3.query(task_id)["id"] == task_id
     time.sleep(0.35)
     assert h3.list()["total"] == 1
 
@@ -369,7 +369,7 @@ def test_an_answer_can_be_lost_after_a_job_was_made_or_cancelled(h3, emulator):
 def test_a_fault_can_meet_one_job_among_many(h3, emulator):
     emulator.fault("unknown_task", operation="query", containing="paper boat")
     fox, boat = h3.buy(), h3.buy(content=[text("a paper boat")])
-    assert h3.look(fox)["status"] == "queued"
+    assert h3.query(fox)["status"] == "queued"
     assert "invalid task_id" in h3.get(f"/v2/query/video_generation/{boat}").text
 
 
@@ -388,7 +388,7 @@ def test_everything_is_known_to_a_client_elsewhere(h3, emulator):
 
 @pytest.mark.parametrize(("platform", "prefix"), [("novita", "/v3/minimax/v2"), ("ai302", "/minimaxi/v2")])
 def test_gateways_sell_clips_of_it_and_nothing_else(customer, emulator, platform, prefix):
-    emulator.configure(looks=1)
+    emulator.configure(polls=1)
     buyer = customer(platform)
     task_id = buyer.post(f"{prefix}/video_generation", json=V2_ORDER).json()["task_id"]
     task = buyer.get(f"{prefix}/query/video_generation/{task_id}").json()["task"]

@@ -29,7 +29,7 @@ def assert_sold(emulator: Emulator, file: Path, model: str, wanted: ExpectedClip
 def test_minimax_mcp_makes_a_clip_and_saves_it(installed, home, tmp_path):
     python = installed("minimax-mcp")
     # It waits 20 seconds after a status check that finds the job on its way.
-    with Emulator(lifecycle="looks", looks=1) as emulator:
+    with Emulator(lifecycle="polls", polls=1) as emulator:
         account = {"MINIMAX_API_HOST": emulator.base_url(), "MINIMAX_API_KEY": emulator.api_key()}
         places = {"MINIMAX_MCP_BASE_PATH": str(tmp_path), "MINIMAX_API_RESOURCE_MODE": "local"}
         said = run(python, HERE / "clients" / "with_minimax_mcp.py", tmp_path, env=home | account | places)
@@ -40,7 +40,7 @@ def test_minimax_mcp_makes_a_clip_and_saves_it(installed, home, tmp_path):
 
 def test_litellm_makes_a_clip_of_h3_and_saves_it(installed, home, tmp_path):
     python, file = installed("litellm"), tmp_path / "clip.mp4"
-    with Emulator(lifecycle="looks", looks=2) as emulator:
+    with Emulator(lifecycle="polls", polls=2) as emulator:
         # Otherwise it fetches its table of prices when it is imported.
         offline = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
         client = HERE / "clients" / "with_litellm.py"
@@ -50,7 +50,7 @@ def test_litellm_makes_a_clip_of_h3_and_saves_it(installed, home, tmp_path):
 
 def test_mmx_makes_clips_by_both_apis_over_tls_at_the_root_and_saves_them(mmx, home, tmp_path):
     # It takes a host without a path, and turns each link to http into one to https.
-    with Emulator(tls=True, root="minimax", lifecycle="looks", looks=2) as emulator:
+    with Emulator(tls=True, root="minimax", lifecycle="polls", polls=2) as emulator:
         for model, wanted in {
             "MiniMax-Hailuo-2.3": ExpectedClip("768P", 6),
             "MiniMax-H3": ExpectedClip("2K", 5),

@@ -1,5 +1,5 @@
 """
-A server that answers as no server should, byte by byte, and a table of what it can do to whoever asks it.
+A server that answers as no server should, byte by byte, and a table of what it can do to its clients.
 
 An attack yields what to do next: bytes to send, or seconds to wait. After its last step the connection is closed. It
 ends early when the client leaves, or sends its next request while the server waits.
@@ -141,7 +141,7 @@ def whole(body: bytes, status: str = "200 OK", **headers: object) -> bytes:
 
 
 def chunk(piece: bytes) -> bytes:
-    """Return a piece of a body without a length told before."""
+    """Return a piece of a body without an announced length."""
     return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 

@@ -388,7 +388,7 @@ LEFT_OVER = {
     "another answer in chunks": b"".join(
         head(**CHUNKED) + chunk(body) + b"0\r\n\r\n" for body in (BODY, b'{"task_id": "of-another-1234"}')
     ),
-    "a length told twice": head(Content_Length=len(BODY))[:-2] + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,
+    "a length announced twice": head(Content_Length=len(BODY))[:-2] + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,
     "a length in characters": head(Content_Length=len(BODY)) + BODY + b'"}',
 }
 
@@ -396,13 +396,13 @@ LEFT_OVER = {
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "httpx"])
 @pytest.mark.parametrize("answer", LEFT_OVER.values(), ids=LEFT_OVER)
 def test_what_is_left_of_one_answer_is_not_taken_for_that_to_a_purchase(answer, is_async):
-    looks, purchase = HttpRequest("GET", "/"), HttpRequest("POST", "/", body={"model": "m"}, buys=True)
+    status_check, purchase = HttpRequest("GET", "/"), HttpRequest("POST", "/", body={"model": "m"}, buys=True)
     bought = whole(b'{"task_id": "9001"}')
 
     async def on_a_loop(endpoint: Endpoint) -> HttpReply:
         transport = AsyncTransport(endpoint)
         try:
-            await transport.send(looks, lambda reply: reply)
+            await transport.send(status_check, lambda reply: reply)
             return await transport.send(purchase, lambda reply: reply)
         finally:
             await transport.aclose()
@@ -413,7 +413,7 @@ def test_what_is_left_of_one_answer_is_not_taken_for_that_to_a_purchase(answer, 
             reply = asyncio.run(on_a_loop(endpoint))
         else:
             with closing(Transport(endpoint)) as transport:
-                transport.send(looks, lambda reply: reply)
+                transport.send(status_check, lambda reply: reply)
                 reply = transport.send(purchase, lambda reply: reply)
     assert reply.body == b'{"task_id": "9001"}'
 

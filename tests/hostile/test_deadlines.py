@@ -74,7 +74,7 @@ def test_an_operators_time_is_over_though_a_status_check_is_under_way(context):
         poll_interval=0.1,
         timeout=0.4,
     )
-    with pytest.raises(MinimaxTaskTimeoutError, match="goes on and will be billed"):
+    with pytest.raises(MinimaxTaskTimeoutError, match="keeps running and will be billed"):
         operator.execute(context)
 
 
@@ -107,7 +107,7 @@ async def outcome(it: MinimaxTaskTrigger) -> Outcome:
     return Outcome.from_event(await anext(event.payload async for event in it.run()))
 
 
-@pytest.mark.usefixtures("platform", "looks_over")
+@pytest.mark.usefixtures("platform", "polls_over")
 async def test_a_triggers_time_is_over_though_its_status_check_waits_behind_many():
     deadline = time.time() + 0.5
     outcomes = await asyncio.gather(*(outcome(trigger(deadline)) for _ in range(50)))
@@ -116,7 +116,7 @@ async def test_a_triggers_time_is_over_though_its_status_check_waits_behind_many
 
 @pytest.mark.usefixtures("platform")
 def test_a_cancellation_that_gets_no_answer_holds_up_nobody(monkeypatch):
-    monkeypatch.setattr(cancelling, "_PATIENCE", 0.4)
+    monkeypatch.setattr(cancelling, "_CANCEL_WITHIN", 0.4)
     with closing(MinimaxHook()) as hook:
         assert isinstance(cancelling.try_cancel(hook, "106", "v2"), MinimaxError)
 
@@ -131,7 +131,7 @@ def test_a_request_is_not_repeated_when_there_is_no_more_time_for_it(connect_to,
         assert len(server.requests) == 1
 
 
-@pytest.mark.usefixtures("looks_over")
+@pytest.mark.usefixtures("polls_over")
 async def test_in_a_pause_that_the_platform_asked_for_the_check_at_the_deadline_is_made(connect_to):
     answers = iter([closes(whole(b"{}", "429 Too Many Requests", Retry_After=365 * 24 * 3600))])
     done = b'{"task_id": "106", "status": "Success", "file_id": "7", "base_resp": {"status_code": 0}}'
@@ -139,7 +139,7 @@ async def test_in_a_pause_that_the_platform_asked_for_the_check_at_the_deadline_
         connect_to(server.url)
         first = asyncio.create_task(outcome(trigger(time.time() + 2.5)))
         loop = asyncio.get_running_loop()
-        while not (hubs := hub._hubs.get(loop)) or not hubs["minimax_default"]._resume:  # noqa: ASYNC110 - no event is set
+        while not (hubs := hub._pollers.get(loop)) or not hubs["minimax_default"]._resume:  # noqa: ASYNC110 - no event is set
             await asyncio.sleep(0.01)
         others = [outcome(trigger(time.time() + 2.5)) for _ in range(3)]
         outcomes = await asyncio.gather(first, *others)

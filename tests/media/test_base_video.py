@@ -1,4 +1,4 @@
-"""Which clips can be made anew in 2K: what can be known of a file before anything is paid."""
+"""Which clips can be re-rendered in 2K, as far as the file shows it before anything is paid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD = film_v2("768P", 5)
 
 
 @pytest.mark.parametrize("seconds", [4, 9, 15])
-def test_a_clip_of_768p_can_be_made_anew(seconds):
+def test_a_768p_clip_can_be_re_rendered(seconds):
     assert unfit_for_regeneration(BytesIO(film_v2("768P", seconds))) == []
 
 
@@ -30,7 +30,7 @@ def test_a_clip_of_768p_can_be_made_anew(seconds):
         (film_v2("480P", 5), ["it is 832 x 480 px, and its area must be from 768 x 768 to 768 x 1344"]),
         (
             encode(moving((768, 768), 30), fps=25),
-            ["it has no sound track", "it has 25 pictures a second, and must have 24", "it has 30 pictures"],
+            ["it has no sound track", "it has 25 frames per second, and must have 24", "it has 30 frames"],
         ),
         (b"\x00\x00\x00\x20ftypisom" + bytes(64), ["it cannot be decoded"]),
     ],
@@ -57,7 +57,7 @@ def test_a_clip_that_lies_elsewhere_is_left_to_the_platform(address):
 
 
 @pytest.mark.parametrize("content", [film_v2("2K", 4), GOOD[:4] + b"ftypqt  " + GOOD[12:], b"text"])
-def test_a_clip_that_cannot_be_made_anew_is_refused_before_anything_is_paid(content):
+def test_a_clip_that_cannot_be_re_rendered_is_refused_before_anything_is_paid(content):
     with pytest.raises(MinimaxRequestError, match="base_video='/data/clip.mp4': ") as raised:
         prepared("/data/clip.mp4", content)
     assert raised.value.billing == "Nothing was bought."

@@ -32,7 +32,7 @@ def rejection(content: bytes, level: str = "full", wanted: ExpectedClip = ANY) -
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_good_clip_passes_and_its_facts_are_told(level, film, tmp_path):
+def test_a_good_clip_passes_and_its_facts_are_reported(level, film, tmp_path):
     path = films.saved(film, tmp_path / "clip.mp4")
     facts = check_clip(path, level, ExpectedClip(duration=2))
     assert facts.as_dict() == {
@@ -79,7 +79,7 @@ def test_a_picture_may_have_any_shape(resolution, size):
     ("resolution", "size"),
     [("768P", (1280, 720)), ("720P", (1366, 768)), ("1080P", (1366, 768)), ("512P", (480, 854)), ("2K", (1366, 768))],
 )
-def test_a_picture_of_the_neighbouring_size_is_refused(resolution, size):
+def test_a_clip_of_the_next_size_is_refused(resolution, size):
     message = rejection(films.encode([films.still(size)]), "basic", ExpectedClip(resolution))
     assert f"it is {size[0]}x{size[1]} pixels, and {resolution} has a short side of about" in message
 
@@ -121,7 +121,7 @@ def test_a_clip_that_ends_between_two_pictures_is_refused(film):
     with av.open(BytesIO(film)) as container:
         ends = [packet.pos + packet.size for packet in container.demux(video=0) if packet.size]
     for level in LEVELS:
-        assert "its pictures end after 1.00 of 2.00 s" in rejection(film[: sorted(ends)[23]], level)
+        assert "its frames end after 1.00 of 2.00 s" in rejection(film[: sorted(ends)[23]], level)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -149,7 +149,7 @@ def test_a_black_clip_is_refused_by_the_full_check(picture):
 def test_a_frozen_clip_is_refused_by_the_full_check(crf, keyint):
     content = films.encode(films.frozen(films.still()), crf=crf, keyint=keyint)
     assert check_clip(BytesIO(content), "basic", ANY)
-    assert rejection(content).endswith("its picture stands still from beginning to end")
+    assert rejection(content).endswith("it shows the same picture from beginning to end")
 
 
 CALM = {
@@ -166,7 +166,7 @@ def test_a_calm_clip_passes(frames):
     assert check_clip(BytesIO(films.encode(frames())), "full", ANY)
 
 
-def test_all_reasons_are_told_at_once():
+def test_all_reasons_are_reported_at_once():
     message = rejection(films.encode(films.frozen(BLACK)), "full", ExpectedClip("768P", 6))
     assert message == (
         "the clip is not what was asked for: it is 640x360 pixels, and 768P has a short side of about 768; "
@@ -175,7 +175,7 @@ def test_all_reasons_are_told_at_once():
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_clip_that_breaks_off_is_still_held_against_the_order(level, film):
+def test_a_truncated_clip_is_still_compared_with_the_request(level, film):
     message = rejection(film[:-50], level, ExpectedClip("768P"))
     assert "it is 640x360 pixels" in message
     assert "it cannot be decoded" in message
@@ -193,7 +193,7 @@ def test_a_clip_without_pictures_is_refused():
             plane.update(bytes(plane.buffer_size))
         container.mux(stream.encode(silence))
         container.mux(stream.encode())
-    assert "it has no tracks of pictures" in rejection(content.getvalue(), "basic")
+    assert "it has no video tracks" in rejection(content.getvalue(), "basic")
 
 
 def test_a_file_that_cannot_be_read_is_no_bad_clip(tmp_path):

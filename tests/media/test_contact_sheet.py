@@ -128,7 +128,7 @@ def test_a_bucket_that_may_not_be_written_is_our_error_and_worth_a_retry(film, s
         ({"output_path": ""}, "must end with .jpg"),
     ],
 )
-def test_a_mistake_is_told_when_the_dag_is_parsed(arguments, message):
+def test_a_mistake_is_reported_when_the_dag_is_parsed(arguments, message):
     with pytest.raises(MinimaxRequestError, match=message):
         MinimaxContactSheetOperator(task_id="draw", **({"clips": "a.mp4", "output_path": "sheet.jpg"} | arguments))
 
@@ -175,7 +175,7 @@ def test_a_clip_is_called_by_what_tells_it_from_the_others(paths, labels):
         ({"prompt": 5, "map_index": "7"}, "clip.mp4"),
     ],
 )
-def test_a_clip_is_called_by_its_own_row_and_prompt_where_its_task_told_them(facts, label):
+def test_a_clip_is_named_by_its_own_row_and_prompt_if_its_task_returned_them(facts, label):
     assert _labels(_clips_of({"output_path": "/a/clip.mp4", **facts})) == [label]
 
 

@@ -32,7 +32,7 @@ def is_like(pixel: tuple[int, int, int], colour: tuple[int, int, int]) -> bool:
     return all(abs(one - other) < 30 for one, other in zip(pixel, colour, strict=True))
 
 
-def exhibit(content: bytes, label: str = "a/clip.mp4") -> SheetItem:
+def item(content: bytes, label: str = "a/clip.mp4") -> SheetItem:
     return SheetItem(label, lambda: nullcontext(BytesIO(content)))
 
 
@@ -56,7 +56,7 @@ def test_a_contact_sheet_has_twelve_pictures(size, columns):
     assert sum(left != right for left, right in pairwise(line)) == 2 * columns
 
 
-def test_a_contact_sheet_tells_the_story_from_left_to_right():
+def test_a_contact_sheet_shows_the_frames_in_order_from_left_to_right():
     red_then_blue = [
         *films.frozen(Image.new("RGB", films.SIZE, RED)),
         *films.frozen(Image.new("RGB", films.SIZE, BLUE)),
@@ -74,7 +74,7 @@ def test_a_name_in_any_script_can_be_drawn(tmp_path):
 
 @pytest.mark.parametrize("count", [1, 2, 24, 25])
 def test_a_sheet_of_many_shows_each(count):
-    sheet = batch_sheet([exhibit(plain(RED, frames=4))] * count, "Takes")
+    sheet = batch_sheet([item(plain(RED, frames=4))] * count, "Takes")
     assert sheet.unreadable == {}
     image = picture(sheet.picture)
     assert image.width == 1920
@@ -85,8 +85,8 @@ def test_one_broken_clip_does_not_spoil_the_sheet():
     def gone() -> nullcontext[BytesIO]:
         raise PermissionError("https://bucket.example/clip.mp4?Signature=secret is not yours")
 
-    good = exhibit(plain(BLUE, films.SIZE))
-    sheet = batch_sheet([good, exhibit(b"no clip"), SheetItem("gone.mp4", gone), good], "Takes")
+    good = item(plain(BLUE, films.SIZE))
+    sheet = batch_sheet([good, item(b"no clip"), SheetItem("gone.mp4", gone), good], "Takes")
     assert list(sheet.unreadable) == [1, 2]
     assert "cannot be decoded" in sheet.unreadable[1]
     assert "is not yours" in sheet.unreadable[2]
@@ -115,7 +115,7 @@ def test_one_clip_is_open_at_a_time():
 
 
 def test_a_sheet_of_as_many_clips_as_it_takes_stays_within_bounds():
-    sheet = picture(batch_sheet([exhibit(b"no clip")] * MOST_CLIPS, "Takes").picture)
+    sheet = picture(batch_sheet([item(b"no clip")] * MOST_CLIPS, "Takes").picture)
     assert sheet.width == 1920
     assert sheet.height < 12_000
 
@@ -123,7 +123,7 @@ def test_a_sheet_of_as_many_clips_as_it_takes_stays_within_bounds():
 @pytest.mark.parametrize("count", [0, MOST_CLIPS + 1])
 def test_a_sheet_takes_no_other_number_of_clips(count):
     with pytest.raises(ValueError, match=f"{count} clips"):
-        batch_sheet([exhibit(b"")] * count, "Takes")
+        batch_sheet([item(b"")] * count, "Takes")
 
 
 @pytest.mark.parametrize("draw", [poster, preview.contact_sheet])

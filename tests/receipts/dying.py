@@ -1,5 +1,5 @@
 """
-A world in which the real operator runs, and dies wherever it is told to.
+A world in which the real operator runs, and dies wherever a test wants.
 
 Platform and file host are replaced, and so is what only a running Airflow has; receipts and clips are on a real disk.
 Every time the operator touches the outside is one step, before and after it, and each step may be its last. A death is
@@ -30,12 +30,12 @@ from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, Vi
 from airflow_provider_minimax.delivery.destination import LocalDestination
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
 from airflow_provider_minimax.hooks import minimax
+from airflow_provider_minimax.jobs import generate as generating
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
+from airflow_provider_minimax.options import DeliveryOptions, PurchaseOptions, WaitOptions
 from airflow_provider_minimax.polling.poller import terminal_outcome
-from airflow_provider_minimax.purchases import generate as generating
 from airflow_provider_minimax.purchases import ledger
 from airflow_provider_minimax.purchases import matching as adoption
-from airflow_provider_minimax.purchases.options import PurchaseOptions
 from airflow_provider_minimax.purchases.stores import SidecarStore, StateStore
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from tests.fakes import FakeStore, FakeTaskInstance
@@ -101,8 +101,8 @@ class World:
             raise MinimaxSubmissionUnknownError("no answer", billing="It may have been bought.")
         return self.purchases[-1]
 
-    def look(self, minimax_task_id: str) -> VideoTask:
-        self.step("a look")
+    def poll(self, minimax_task_id: str) -> VideoTask:
+        self.step("a poll")
         assert minimax_task_id in self.purchases
         if self.code is not None:
             return VideoTask(minimax_task_id, TaskState.FAILED, "Fail", code=self.code)
@@ -145,7 +145,7 @@ class World:
         if isinstance(trigger, MinimaxTurnTrigger):
             self.turns += 1
             return {"asked_at": trigger.asked_at, "refusals": trigger.refusals, "error": None}
-        seen = terminal_outcome(self.look(trigger.minimax_task_id))
+        seen = terminal_outcome(self.poll(trigger.minimax_task_id))
         assert seen is not None
         return seen.as_event()
 
@@ -174,7 +174,13 @@ class World:
         hook, request = minimax.MinimaxHook("c"), VideoRequest(model=options.pop("model"), prompt="a cat")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(generating, "current_context", lambda: context)
-            return generating.generate(hook, request, PurchaseOptions(minimax_conn_id="c", validate=False, **options))
+            return generating.generate(
+                hook,
+                request,
+                purchase=PurchaseOptions(**_chosen(PurchaseOptions, options | {"validate": False})),
+                wait=WaitOptions(**_chosen(WaitOptions, options)),
+                delivery=DeliveryOptions(**_chosen(DeliveryOptions, options)),
+            )
 
     def _operator(self) -> MinimaxVideoGenerationOperator:
         return MinimaxVideoGenerationOperator(
@@ -195,6 +201,10 @@ class World:
         homes += [StateStore(self.store, str(self.output) if self.by_hook else None)] if self.has_store else []
         found = ledger.Ledger(homes, log=SILENT).read()
         return found is None or found.phase != "intent"
+
+
+def _chosen(kind: type, options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in kind.__slots__}  # type: ignore[attr-defined]
 
 
 def is_final(end: BaseException) -> bool:
@@ -251,7 +261,7 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         def get_task(
             self, minimax_task_id: str, *, api_version: str, retries: int | None = None, within: Any = None
         ) -> VideoTask:
-            return self.world.look(minimax_task_id)
+            return self.world.poll(minimax_task_id)
 
         def get_file(self, task: VideoTask) -> VideoFile:
             return VideoFile(task.minimax_task_id)

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_minimax.exceptions import MinimaxTaskFailedError
 from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
-from airflow_provider_minimax.purchases.rules import PurchaseSpec
+from airflow_provider_minimax.purchases.rules import OutputState
+from airflow_provider_minimax.purchases.spec import PurchaseSpec
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 ME = Owner(dag_id="dag", run_id="today", task_id="generate")
 OTHER = Owner(dag_id="dag", run_id="yesterday", task_id="generate", map_index=3)
 SHA = "a" * 64
+
+
+class FakeOutput:
+    """The file that a clip is to become: always the same, and only asked for a hash that is expected."""
+
+    def __init__(
+        self, state: OutputState = OutputState.MISSING, expected: tuple[str | None, ...] | None = None
+    ) -> None:
+        self.state = state
+        self.expected = expected
+
+    def output_state(self, sha256: str | None) -> OutputState:
+        assert self.expected is None or sha256 in self.expected
+        return self.state if sha256 or self.state is OutputState.MISSING else OutputState.DIFFERS
+
+
+class FakeSubmission:
+    """A submission that needs nothing beforehand."""
+
+    def __init__(self, submit: Callable[[], str]) -> None:
+        self.submit = submit
+
+    def prepare(self) -> None:
+        """Nothing to wait for."""
+
+    def send(self, intent: Receipt) -> str:
+        return self.submit()
 
 
 def order(**changes: Any) -> PurchaseSpec:

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import MinimaxSubmissionUnknownError
-from airflow_provider_minimax.purchases.matching import LISTED_WITHIN, ListingMatch, Settle, conclude
+from airflow_provider_minimax.purchases.matching import LISTED_WITHIN, ListingMatch, conclude
 from airflow_provider_minimax.purchases.receipt import Receipt
 from airflow_provider_minimax.purchases.rules import (
     CLOCKS_DIFFER_BY,
@@ -18,13 +18,14 @@ from airflow_provider_minimax.purchases.rules import (
     OTHERS_SUBMIT_WITHIN,
     Buy,
     OutputState,
-    Policy,
     Resume,
     Search,
+    Settle,
     Wait,
     decide,
 )
-from tests.receipts.samples import ME, NOW, OTHER, failed, intent, order, submitted
+from airflow_provider_minimax.purchases.spec import Policy
+from tests.receipts.samples import ME, NOW, OTHER, FakeOutput, failed, intent, order, submitted
 
 H3 = {
     "model": "MiniMax-H3",
@@ -56,9 +57,9 @@ def task(name: str = "T9", **changes) -> VideoTask:
     return replace(known, **changes)
 
 
-def concluded(listed, neighbours=(), taken=frozenset(), orphan=None, now=LATER, **changes):
+def concluded(listed, siblings=(), taken=frozenset(), orphan=None, now=LATER, **changes):
     orphan = orphan or lost()
-    sight = ListingMatch.of(orphan, listed, neighbours, taken)
+    sight = ListingMatch.from_list(orphan, listed, siblings, taken)
     return conclude(orphan, sight, order(**changes), where="here", now=now)
 
 
@@ -109,7 +110,7 @@ def test_what_is_of_another_kind_or_time_is_not_meant(other):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [
         {"model": None},
         {"resolution": None},
@@ -121,8 +122,8 @@ def test_what_is_of_another_kind_or_time_is_not_meant(other):
         {"ratio": "adaptive"},
     ],
 )
-def test_what_the_platform_does_not_tell_or_tells_otherwise_rules_nothing_out(told):
-    assert concluded([task(**told)]).receipt.minimax_task_id == "T9"
+def test_facts_that_the_platform_omits_or_changes_rule_nothing_out(reported):
+    assert concluded([task(**reported)]).receipt.minimax_task_id == "T9"
 
 
 def test_the_ratio_of_a_clip_with_frames_is_theirs_and_not_what_was_asked_for():
@@ -149,16 +150,16 @@ def test_a_task_on_both_pages_is_one():
 
 
 @pytest.mark.parametrize(
-    "neighbour",
+    "sibling",
     [
         pytest.param(submitted(**H3, owner=OTHER), id="bought"),
         pytest.param(failed("1027", **H3, owner=OTHER), id="failed"),
         pytest.param(intent(**H3, owner=OTHER, replaced=("T1",), intended_at=NOW - timedelta(days=1)), id="replaced"),
     ],
 )
-def test_a_task_that_another_receipt_knows_is_not_meant(neighbour):
-    assert isinstance(concluded([task("T1")], [neighbour]), Buy)
-    assert concluded([task("T1"), task("A")], [neighbour]).receipt.minimax_task_id == "A"
+def test_a_task_that_another_receipt_knows_is_not_meant(sibling):
+    assert isinstance(concluded([task("T1")], [sibling]), Buy)
+    assert concluded([task("T1"), task("A")], [sibling]).receipt.minimax_task_id == "A"
 
 
 def test_nor_is_one_that_another_task_of_the_run_published_or_this_one_bought_before():
@@ -172,15 +173,15 @@ def test_a_lone_task_is_not_taken_if_another_submission_without_an_answer_may_ha
 
 
 @pytest.mark.parametrize(
-    "neighbour",
+    "sibling",
     [
         pytest.param(intent(**H3 | {"request": {"duration": 9}}, owner=OTHER), id="another kind of clip"),
         pytest.param(intent(**H3, owner=OTHER, intended_at=NOW - timedelta(hours=1)), id="another time"),
         pytest.param(intent(**H3, owner=OTHER, intended_at=NOW + timedelta(hours=1)), id="a later time"),
     ],
 )
-def test_a_submission_that_cannot_have_bought_it_does_not_matter(neighbour):
-    assert isinstance(concluded([task()], [neighbour]), Resume)
+def test_a_submission_that_cannot_have_bought_it_does_not_matter(sibling):
+    assert isinstance(concluded([task()], [sibling]), Resume)
 
 
 def test_while_another_submission_is_under_way_nothing_is_concluded():
@@ -238,7 +239,7 @@ def test_submissions_of_the_same_try_that_bought_nothing_are_counted():
 
 def step(found, clip=OutputState.MISSING, now=NOW, on_clear="resubmit", **changes):
     policy = Policy(on_clear=on_clear, on_orphaned_intent="adopt")
-    return decide(found, order(**changes), policy, lambda _: clip, where="here", now=now)
+    return decide(found, order(**changes), policy, FakeOutput(clip), where="here", now=now)
 
 
 def test_an_unanswered_submission_is_looked_for():
@@ -248,7 +249,7 @@ def test_an_unanswered_submission_is_looked_for():
     assert isinstance(step(intent(owner=OTHER), now=NOW + OTHERS_SUBMIT_WITHIN), Search)
 
 
-def test_what_a_person_cleared_is_bought_anew_without_a_look():
+def test_a_task_that_a_person_cleared_buys_again_without_asking():
     assert isinstance(step(intent(), max_tries=7), Buy)
 
 
@@ -267,16 +268,16 @@ def test_a_submission_older_than_the_list_cannot_be_known():
 
 SKEWS = (-CLOCKS_DIFFER_BY, timedelta(0), CLOCKS_DIFFER_BY)
 LAGS = (timedelta(0), 30 * SECOND, LISTED_WITHIN)
-NEIGHBOURS = ("none", "answered", "unanswered, sold", "unanswered, not sold", "under way, sold")
+SIBLINGS = ("none", "answered", "unanswered, sold", "unanswered, not sold", "under way, sold")
 
 
-def looks(sold, skew, lag, neighbours, strangers, clock_of_neighbour):
+def searched(sold, skew, lag, siblings, foreign, clock_of_sibling):
     """Let a submission be looked for until something is concluded; return what, and what would have been right."""
     orphan = lost()
     jobs = {"mine": orphan.intended_at + skew} if sold else {}
     receipts = []
-    for number, kind in enumerate(neighbours):
-        when = NOW + clock_of_neighbour
+    for number, kind in enumerate(siblings):
+        when = NOW + clock_of_sibling
         theirs = intent(**H3, owner=OTHER, intended_at=when, attempt=f"other {number}")
         if kind != "none" and kind != "unanswered, not sold":
             jobs[f"other {number}"] = when + skew
@@ -286,12 +287,12 @@ def looks(sold, skew, lag, neighbours, strangers, clock_of_neighbour):
             theirs = theirs.lost(when)
         if kind != "none":
             receipts.append(theirs)
-    jobs |= {f"stranger {number}": NOW + skew for number in range(strangers)}
+    jobs |= {f"foreign {number}": NOW + skew for number in range(foreign)}
     now = NOW
     while True:
         listed = [task(name, created_at=when) for name, when in jobs.items() if now - NOW >= lag]
         try:
-            step = conclude(orphan, ListingMatch.of(orphan, listed, receipts), order(), where="here", now=now)
+            step = conclude(orphan, ListingMatch.from_list(orphan, listed, receipts), order(), where="here", now=now)
         except MinimaxSubmissionUnknownError:
             return "stopped"
         if isinstance(step, Resume):
@@ -301,13 +302,13 @@ def looks(sold, skew, lag, neighbours, strangers, clock_of_neighbour):
         now += step.seconds * SECOND
 
 
-def test_whatever_happened_nothing_is_bought_twice_and_nothing_of_a_neighbour_is_taken():
-    """All clocks within their limits, all lags, all that two neighbours can have done."""
+def test_whatever_happened_nothing_is_bought_twice_and_no_other_tasks_clip_is_taken():
+    """All clocks within their limits, all lags, all that two siblings can have done."""
     ends = set()
     for sold, skew, lag, first, second, clock in product(
-        (True, False), SKEWS, LAGS, NEIGHBOURS, NEIGHBOURS, (-MINUTE, timedelta(0), MINUTE)
+        (True, False), SKEWS, LAGS, SIBLINGS, SIBLINGS, (-MINUTE, timedelta(0), MINUTE)
     ):
-        end = looks(sold, skew, lag, (first, second), 0, clock)
+        end = searched(sold, skew, lag, (first, second), 0, clock)
         ends.add(end)
         assert end in (("mine", "stopped") if sold else ("bought", "stopped")), (sold, skew, lag, first, second, clock)
         if not any(kind.startswith(("unanswered, sold", "under way")) for kind in (first, second)) and not (
@@ -317,9 +318,9 @@ def test_whatever_happened_nothing_is_bought_twice_and_nothing_of_a_neighbour_is
     assert ends == {"mine", "bought", "stopped"}
 
 
-def test_only_a_lone_stranger_in_place_of_a_clip_that_was_never_bought_is_taken_for_it():
+def test_only_a_single_foreign_clip_is_adopted_and_only_if_nothing_was_bought():
     """What the list cannot tell: the docs say so."""
-    for sold, skew, lag, strangers in product((True, False), SKEWS, LAGS, (0, 1, 2)):
-        end = looks(sold, skew, lag, (), strangers, timedelta(0))
-        expected = {(True, 0): "mine", (False, 0): "bought", (False, 1): "stranger 0"}
-        assert end == expected.get((sold, strangers), "stopped")
+    for sold, skew, lag, foreign in product((True, False), SKEWS, LAGS, (0, 1, 2)):
+        end = searched(sold, skew, lag, (), foreign, timedelta(0))
+        expected = {(True, 0): "mine", (False, 0): "bought", (False, 1): "foreign 0"}
+        assert end == expected.get((sold, foreign), "stopped")

@@ -90,14 +90,14 @@ def check_after(world, deaths) -> None:
 
 
 @pytest.mark.slow
-def test_so_it_is_for_two_deaths(new_world, options):
+def test_two_deaths_buy_one_clip(new_world, options):
     steps = range(1, steps_of(new_world(**options)) + 1)
     for deaths in product(steps, repeat=2):
         check_after(new_world(**options), deaths)
 
 
 @pytest.mark.slow
-def test_so_it_is_for_three_deaths(new_world, options):
+def test_three_deaths_buy_one_clip(new_world, options):
     """All triples of which the first two are not both late, every third one of them."""
     count = steps_of(new_world(**options))
     for first, second in product(range(1, count + 1), repeat=2):
@@ -125,8 +125,8 @@ def check_found_out(world, end) -> None:
 ADOPTING = {"model": "MiniMax-H3", "on_orphaned_intent": "adopt"}
 
 
-def test_an_author_who_has_the_list_asked_never_pays_twice_and_never_has_to_look(new_world, options):
-    """Each step once, and each step of finding out: where the list tells all, nothing stays in doubt."""
+def test_an_author_who_lets_the_list_decide_never_pays_twice_and_never_has_to_check(new_world, options):
+    """Each step once, and each step of finding out: if the list shows everything, nothing stays in doubt."""
     for death in range(1, steps_of(new_world(**options, **ADOPTING)) + 1):
         world = new_world(**options, **ADOPTING)
         assert isinstance(world.run_try(death), Death)
@@ -183,8 +183,8 @@ def test_a_clear_after_a_death_buys_as_the_author_chose(new_world, on_clear, opt
             assert len(world.purchases) == before
             continue
         assert not isinstance(end, BaseException)
-        anew = on_clear == "resubmit" and not was_there
-        assert len(world.purchases) == (before + 1 if anew else 1)
+        buys_again = on_clear == "resubmit" and not was_there
+        assert len(world.purchases) == (before + 1 if buys_again else 1)
 
 
 def test_a_refusal_leaves_the_way_free_wherever_it_dies_afterwards(new_world, options):
@@ -196,7 +196,7 @@ def test_a_refusal_leaves_the_way_free_wherever_it_dies_afterwards(new_world, op
 
 
 def test_one_that_was_refused_for_being_one_too_many_dies_at_any_step_and_still_buys_once(new_world, options):
-    """A deferrable task asks for another turn in the same try; one that is not is retried."""
+    """A deferrable task asks for another slot in the same try; one that is not is retried."""
 
     def refused_world():
         world = new_world(**options)
@@ -212,7 +212,7 @@ def test_one_that_was_refused_for_being_one_too_many_dies_at_any_step_and_still_
         check(world, world.run(), unknown)
 
 
-def test_a_turn_is_waited_for_once_for_each_purchase_and_refusal(new_world):
+def test_a_task_waits_for_a_slot_once_for_each_purchase_and_refusal(new_world):
     world = new_world(**IN_TURN)
     world.run_try()
     assert world.turns == 1
@@ -242,7 +242,7 @@ def test_a_submission_that_breaks_in_a_way_nobody_thought_of_counts_as_unknown(n
 
 
 @pytest.mark.parametrize("way", ["deferred", "waiting"])
-def test_a_clip_that_is_refused_is_told_again_and_not_bought_again(new_world, way):
+def test_a_refused_clip_is_reported_again_and_not_bought_again(new_world, way):
     for death in range(1, 40):
         world = new_world(**WAYS[way])
         world.code = "1027"
@@ -291,7 +291,7 @@ def test_overwrite_buys_a_clip_for_each_run_and_not_for_each_try(new_world):
 
 @pytest.mark.parametrize("shares_output", [True, False])
 def test_a_download_task_may_die_at_every_step(new_world, shares_output):
-    """Twice in a row; the third try delivers and completes the receipt, whoever began it."""
+    """Twice in a row; the third try delivers and completes the receipt, no matter which one began it."""
     options = WAYS["submitting only"] | {"output": shares_output}
     world = new_world(**options)
     world.run_try()

@@ -14,8 +14,9 @@ from airflow_provider_minimax.exceptions import (
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
 )
-from airflow_provider_minimax.purchases.rules import Buy, Done, OutputState, Policy, Resume, Wait, decide
-from tests.receipts.samples import NOW, OTHER, SHA, delivered, failed, intent, order, submitted
+from airflow_provider_minimax.purchases.rules import Buy, Done, OutputState, Resume, Wait, decide
+from airflow_provider_minimax.purchases.spec import Policy
+from tests.receipts.samples import NOW, OTHER, SHA, FakeOutput, delivered, failed, intent, order, submitted
 
 ANOTHER = Policy(on_clear="resubmit")
 CHANGED = Policy(overwrite="changed")
@@ -26,21 +27,16 @@ LONG_AGO = NOW - timedelta(hours=1)
 
 
 def step(found, policy=Policy(), clip=OutputState.MISSING, **changes):  # noqa: B008 - it is frozen
-    wanted = order(**changes)
-
-    def look(sha256):
-        assert sha256 in (None, SHA)
-        return clip if sha256 or clip is OutputState.MISSING else OutputState.DIFFERS
-
-    return decide(found, wanted, policy, look, where="here", now=NOW)
+    output = FakeOutput(clip, (None, SHA))
+    return decide(found, order(**changes), policy, output, where="here", now=NOW)
 
 
 @pytest.mark.parametrize(
     ("found", "policy", "clip", "changes", "expected"),
     [
         pytest.param(None, Policy(), OutputState.MISSING, {}, Buy, id="nothing was bought yet"),
-        pytest.param(None, Policy(), OutputState.DIFFERS, {}, MinimaxRequestError, id="a strange file is in the way"),
-        pytest.param(None, REPLACE, OutputState.DIFFERS, {}, Buy, id="a strange file may be replaced"),
+        pytest.param(None, Policy(), OutputState.DIFFERS, {}, MinimaxRequestError, id="a foreign file is in the way"),
+        pytest.param(None, REPLACE, OutputState.DIFFERS, {}, Buy, id="a foreign file may be replaced"),
         pytest.param(
             intent(), Policy(), OutputState.MISSING, {}, MinimaxSubmissionUnknownError, id="retry of a lost answer"
         ),
@@ -176,7 +172,7 @@ def step(found, policy=Policy(), clip=OutputState.MISSING, **changes):  # noqa: 
             delivered(owner=OTHER), CHANGED, OutputState.DIFFERS, {}, MinimaxRequestError, id="the file has changed"
         ),
         pytest.param(
-            None, CHANGED, OutputState.DIFFERS, {}, MinimaxRequestError, id="changed, and a strange file in the way"
+            None, CHANGED, OutputState.DIFFERS, {}, MinimaxRequestError, id="changed, and a foreign file in the way"
         ),
     ],
 )
@@ -253,7 +249,7 @@ def test_a_receipt_of_another_request(found, policy, clip, changes, expected):
         assert isinstance(step(found, policy, clip, **changes), expected)
 
 
-def test_two_requests_for_one_output_are_told_of_each_other():
+def test_two_requests_for_one_output_learn_of_each_other():
     with pytest.raises(MinimaxReceiptError) as raised:
         step(submitted(owner=OTHER), fingerprint="f2")
     said = str(raised.value)
@@ -287,13 +283,13 @@ def test_a_second_purchase_counts():
     assert step(failed("1033", submissions=2), Policy(max_submissions=3), **CLEARED).submissions == 1
 
 
-def test_a_task_that_was_cancelled_for_free_is_bought_anew_and_does_not_count():
+def test_a_task_that_was_cancelled_for_free_is_bought_again_and_does_not_count():
     bought = step(failed("cancelled"))
     assert (bought.submissions, bought.replaced) == (1, ("T1",))
     assert "was cancelled while it was queued, which was free of charge" in bought.note
 
 
-def test_a_failed_task_is_told_again_with_its_reason_and_id():
+def test_a_failed_task_is_reported_again_with_its_reason_and_id():
     with pytest.raises(MinimaxTaskFailedError, match=r"the remote task failed \(code 1027, task T1\)"):
         step(failed("1027"))
 
@@ -325,7 +321,9 @@ def test_a_file_that_somebody_edited_is_not_replaced_because_the_request_changed
 
 def test_a_clear_that_goes_on_says_so_and_how_to_buy_another():
     note = step(submitted(), **CLEARED).note
-    assert "MiniMax task T1 is bought already; this task was cleared, and goes on with it, which costs nothing" in note
+    assert (
+        "MiniMax task T1 is bought already; this task was cleared, and continues with it, which costs nothing" in note
+    )
     assert "change the request, or set on_clear='resubmit'" in note
 
 

@@ -16,7 +16,7 @@ LOG = logging.getLogger("ledger")
 
 
 class Failing(MemoryHome):
-    """A home whose steps fail as often as they are told to."""
+    """A store whose steps fail as often as a test wants."""
 
     def __init__(self, *steps: str) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def test_a_purchase_may_take_the_place_of_a_receipt_that_was_left_behind():
     assert disk.read() == store.read() == claimed
 
 
-def test_of_one_purchase_the_receipt_that_tells_more_counts():
+def test_of_two_receipts_of_one_purchase_the_more_complete_one_counts():
     """A person gave the id of a lost answer to the receipt next to the output."""
     disk, store = MemoryHome(), MemoryHome()
     lost = intent()
@@ -89,14 +89,14 @@ def test_of_one_purchase_the_receipt_that_tells_more_counts():
     assert ledger(store, disk).read().minimax_task_id == "T1"
 
 
-def test_after_a_clear_the_store_still_tells_what_is_bought():
+def test_after_a_clear_the_store_still_says_what_is_bought():
     """Airflow 3.3 keeps it, and the output may be on another worker's disk."""
     disk, store = MemoryHome(), MemoryHome()
     store.write(submitted(max_tries=2))
     assert ledger(disk, store).read().minimax_task_id == "T1"
 
 
-def test_who_comes_second_does_not_buy():
+def test_the_second_task_does_not_buy():
     home = MemoryHome()
     found = ledger(home).read()
     assert ledger(home).claim(intent(owner=OTHER), found)
@@ -104,7 +104,7 @@ def test_who_comes_second_does_not_buy():
     assert home.read().owner == OTHER
 
 
-def test_who_saw_an_older_receipt_does_not_buy():
+def test_a_task_that_saw_an_older_receipt_does_not_buy():
     home = MemoryHome()
     home.write(delivered())
     found = ledger(home).read()
@@ -197,7 +197,7 @@ def test_without_a_home_nothing_is_kept():
     assert not ledger().keeps
 
 
-def test_another_tasks_receipt_gets_its_place_back_only_where_others_look():
+def test_another_tasks_receipt_is_restored_only_where_others_read_it():
     """In this task's own store it would be taken for this task's, once a person took the one on the disk away."""
     disk, store = MemoryHome(), MemoryHome()
     theirs = delivered(owner=OTHER)

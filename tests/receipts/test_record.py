@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxReceiptError, MinimaxTaskFailedError, error_from_event
-from airflow_provider_minimax.purchases.receipt import Receipt, fingerprint_of, read_receipt, told
+from airflow_provider_minimax.purchases.receipt import Receipt, describe_request, fingerprint_of, read_receipt
 from tests.receipts.samples import delivered, failed, intent, submitted
 
 ACCOUNT = {"platform": "minimax", "base_url": "https://api.minimax.io", "minimax_conn_id": "minimax_default"}
@@ -127,7 +127,7 @@ def test_pictures_count_by_their_bytes():
         ("X-Tos-Date=1&X-Tos-Signature=s", "X-Tos-Date=2&X-Tos-Signature=t"),
     ],
 )
-def test_a_url_that_is_signed_anew_at_each_try_is_the_same_picture(one, other):
+def test_a_url_that_is_signed_again_at_each_try_is_the_same_image(one, other):
     frames = {mark(first_frame_image=f"https://bucket.example/a.png?{query}") for query in (one, other)}
     assert len(frames) == 1
     assert mark(first_frame_image=f"https://bucket.example/b.png?{one}") not in frames
@@ -188,8 +188,8 @@ def test_no_signature_is_kept_whatever_its_parameter_is_called(query):
             request = VideoRequest.model_construct(
                 **FIELDS, first_frame_image=written, extra_body={"deep": [{"picture": written}]}
             )
-            assert SECRET not in json.dumps(told(request)).upper()
-            assert "FILES.EXAMPLE/A.PNG" in json.dumps(told(request)).upper()
+            assert SECRET not in json.dumps(describe_request(request)).upper()
+            assert "FILES.EXAMPLE/A.PNG" in json.dumps(describe_request(request)).upper()
 
 
 @pytest.mark.parametrize(
@@ -216,21 +216,23 @@ def test_a_signature_that_an_earlier_version_kept_is_gone_with_the_next_write():
 def test_a_pictures_size_form_and_version_are_kept():
     for query in ("w=300&h=200&q=80&dpr=1.5", "width=300&format=webp&fit=crop", "v=2", "alt=media"):
         address = f"https://files.example/a.png?{query}"
-        assert told(VideoRequest.of(FIELDS | {"first_frame_image": address}))["first_frame_image"] == address
+        assert (
+            describe_request(VideoRequest.of(FIELDS | {"first_frame_image": address}))["first_frame_image"] == address
+        )
 
 
 def test_a_prompt_is_kept_as_it_was_written():
     prompt = "https://a.example/b?c=d is what the cat types\x1b.\n\u202eIt purrs.#1"
     request = VideoRequest.of(FIELDS | {"prompt": prompt})
-    assert told(request)["prompt"] == prompt
-    receipt = intent(request=told(request))
+    assert describe_request(request)["prompt"] == prompt
+    receipt = intent(request=describe_request(request))
     assert read_receipt(receipt.as_json(), "here").request["prompt"] == prompt
     assert not {"\x1b", "\u202e"} & set(receipt.as_json().decode())
 
 
-def test_the_password_of_a_url_is_not_told():
+def test_the_password_of_a_url_is_not_shown():
     request = VideoRequest.of(FIELDS | {"first_frame_image": "https://me:SECRET@files.example:8443/a.png"})
-    assert told(request)["first_frame_image"] == "https://files.example:8443/a.png"
+    assert describe_request(request)["first_frame_image"] == "https://files.example:8443/a.png"
 
 
 def test_a_fingerprint_is_the_same_on_every_machine_and_release():

@@ -13,9 +13,9 @@ import pytest
 
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError, MinimaxSubmissionUnknownError
 from airflow_provider_minimax.purchases.ledger import SETTLING_TIME, Ledger
-from airflow_provider_minimax.purchases.purchase import Buyer
-from airflow_provider_minimax.purchases.rules import OutputState, Policy
-from tests.receipts.samples import ME, NOW, OTHER, MemoryHome, delivered, order
+from airflow_provider_minimax.purchases.purchase import Buyer, NoOutput
+from airflow_provider_minimax.purchases.spec import Policy
+from tests.receipts.samples import ME, NOW, OTHER, FakeSubmission, MemoryHome, delivered, order
 
 # All orders of two tasks' steps: the same on every version of Airflow, so one is enough.
 pytestmark = pytest.mark.slow
@@ -57,11 +57,10 @@ class Race:
 
         def run() -> None:
             ledger = Ledger([self.home], log=LOG, sleep=sleep)
-            buyer = Buyer(
-                ledger, wanted, policy, lambda sha256: OutputState.MISSING, log=LOG, clock=lambda: self.now, sleep=sleep
-            )
+            submission = FakeSubmission(submit)
+            buyer = Buyer(ledger, wanted, policy, NoOutput(), submission, log=LOG, clock=lambda: self.now, sleep=sleep)
             try:
-                self.ends[number] = buyer.obtain(submit).receipt
+                self.ends[number] = buyer.obtain().receipt
             except (MinimaxError, Death) as error:
                 self.ends[number] = error
 
@@ -135,7 +134,7 @@ def test_one_buys_and_the_other_goes_on_with_it():
         assert {end.minimax_task_id for end in race.ends} == {"T1"}
 
 
-def test_of_two_requests_one_is_told_whose_the_output_is():
+def test_of_two_requests_one_learns_whose_the_output_is():
     for choices in orders(12):
         race = Race(exclusive(), "mine", "yours")
         run(race, choices)
@@ -148,7 +147,7 @@ def test_of_two_requests_one_is_told_whose_the_output_is():
 
 @pytest.mark.parametrize("place", [with_an_old_receipt, Overwriting])
 def test_where_both_may_write_the_last_one_has_it(place):
-    """As long as neither takes longer from its look to its writing than the other waits before it believes."""
+    """As long as neither takes longer from its check to its write than the other waits before it believes."""
     raced = 0
     for choices in orders(12):
         race = Race(place(), "same", "same")

@@ -28,11 +28,11 @@ UP = HERE.parent.parent / "scripts" / "up.py"
 TRIGGERER = {"TRIGGERER__JOB_HEARTBEAT_SEC": "1", "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8"}
 
 
-def until(what: str, condition: Callable[[], Any], patience: float = 90) -> Any:
+def until(what: str, condition: Callable[[], Any], timeout: float = 90) -> Any:
     """Return the condition's first true value."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {patience} s: {what}"
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(0.3)
     return value
 

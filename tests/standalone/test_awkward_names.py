@@ -49,7 +49,7 @@ def test_each_clip_has_an_event_under_a_uri_that_the_server_takes(runs, running)
     )
 
 
-def test_an_event_tells_which_row_its_clip_is_of(runs, running):
+def test_an_event_says_which_row_its_clip_is_of(runs, running):
     for event in events(running, "awkward_names"):
         extra = event["extra"]
         assert (extra["map_index"], extra["model"]) == (event["source_map_index"], "MiniMax-Hailuo-2.3")

@@ -18,7 +18,7 @@ from tests.standalone.airflow_up import Airflow, Run, until
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("standalone"),
-    pytest.mark.skipif(not hasattr(BaseTrigger, "on_kill"), reason="Airflow tells triggers of a kill since 3.3"),
+    pytest.mark.skipif(not hasattr(BaseTrigger, "on_kill"), reason="Airflow notifies triggers of a kill since 3.3"),
 ]
 ENDS = {"marked failed": Run.mark_failed, "cleared": Run.clear}
 WAITS = ("deferring", "waiting")
@@ -61,7 +61,7 @@ class Ended:
         """
         Whether the log says something, unless Airflow closed it too early.
 
-        It does so a second after it tells a trigger of a kill, so that on a busy machine the last line is lost.
+        It does so a second after it notifies a trigger of a kill, so that on a busy machine the last line is lost.
         """
         log = self.log
         return what in log or ("trigger completed" in log and "No longer watching" not in log)
@@ -87,7 +87,7 @@ def ended(running: Airflow) -> dict[tuple[str, str, str], Ended]:
     until("the runs are over", lambda: all(one.run.is_over for one in found.values()))
     until("what is queued is cancelled", lambda: all(found[case].deletions for case in found if case[2] == "queued"))
     until(
-        "every log tells of the clip",
+        "every log names the clip",
         lambda: all(one.says("billed") or one.says("free of charge") for one in found.values()),
     )
     return found
@@ -95,15 +95,15 @@ def ended(running: Airflow) -> dict[tuple[str, str, str], Ended]:
 
 def _end(one: Ended, end: str) -> None:
     """
-    End a task; one that is cleared has bought anew before the next is ended.
+    End a task; one that is cleared has bought again before the next is ended.
 
     Of several cleared tasks that the scheduler finds ended at once, Airflow raises the ``max_tries`` of the first
-    alone, and the others look retried.
+    alone, and the others appear retried.
     """
     bought = len(one.airflow.emulator.purchases)
     ENDS[end](one.run, "generate")
     if end == "cleared":
-        until("it buys anew", lambda: len(one.airflow.emulator.purchases) > bought)
+        until("it buys again", lambda: len(one.airflow.emulator.purchases) > bought)
 
 
 def _is_waiting(run: Run, wait: str) -> bool:
@@ -130,7 +130,9 @@ def test_a_clip_that_is_being_made_is_left_alone_and_the_log_says_that_it_is_bil
     assert case.deletions == []
     assert (case.job["state"], case.job["deleted"]) == ("processing", False)
     assert case.is_charged
-    assert case.says(f"{case.minimax_task_id} is no longer queued, so it cannot be cancelled: it goes on and is billed")
+    assert case.says(
+        f"{case.minimax_task_id} is no longer queued, so it cannot be cancelled: it keeps running and is billed"
+    )
 
 
 @each_wait
@@ -207,7 +209,7 @@ def _triggerer_of(one: Ended) -> int | None:
 
 
 def test_a_triggerer_that_comes_back_cancels_nothing_that_another_one_watches(taken_over):
-    """Airflow tells it that a person ended the tasks."""
+    """Airflow reports that a person ended the tasks."""
     assert [one.deletions for one in taken_over] == [[], [], []]
     assert [one.run.state for one in taken_over] == ["success"] * 3
     assert [one.run.tasks["generate"]["try_number"] for one in taken_over] == [1, 1, 1]

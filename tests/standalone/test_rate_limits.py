@@ -63,7 +63,7 @@ def log(run: Run, try_number: int = 1) -> str:
     return run.api.get(f"{run.path}/taskInstances/generate/logs/{try_number}", params={"map_index": 0}).text
 
 
-def test_a_task_that_is_marked_failed_while_it_waits_for_its_turn_has_bought_nothing(airflow, waiting):
+def test_a_task_that_is_marked_failed_while_it_waits_for_a_slot_has_bought_nothing(airflow, waiting):
     waiting.mark_failed("generate/0")
     if hasattr(BaseTrigger, "on_kill"):
         until("the log says so", lambda: "no longer waits for a submission slot" in log(waiting))
@@ -71,7 +71,7 @@ def test_a_task_that_is_marked_failed_while_it_waits_for_its_turn_has_bought_not
     assert airflow.emulator.requests == []
 
 
-def test_a_task_that_is_cleared_while_it_waits_for_its_turn_asks_for_another(airflow, waiting):
+def test_a_task_that_is_cleared_while_it_waits_for_a_slot_asks_for_another(airflow, waiting):
     waiting.clear("generate")
     until("it waits again", lambda: "Nothing is bought yet." in log(waiting, 2))
     assert waiting.tasks["generate"]["state"] == "deferred"
@@ -89,7 +89,7 @@ def test_many_clips_pass_a_narrow_account_one_by_one(airflow):
         time.sleep(1)
         return run.is_over
 
-    until("the run is over", is_over, patience=120 + 4 * CLIPS)
+    until("the run is over", is_over, timeout=120 + 4 * CLIPS)
     wall = time.monotonic() - begun
     state, purchases, requests = run.state, airflow.emulator.purchases, airflow.emulator.requests
     running, deferred, in_pool = zip(*seen, strict=True)

@@ -48,7 +48,7 @@ def test_every_platform_delivers_a_clip_without_a_secret_left_behind(airflow):
     assert deferred == set(PLATFORMS)
     assert sorted(purchase["platform"] for purchase in airflow.emulator.purchases) == sorted(PLATFORMS)
     bought = {purchase["platform"]: purchase["task_id"] for purchase in airflow.emulator.purchases}
-    told = {}
+    written = {}
     for name, run in runs.items():
         xcoms = {task: run.xcoms(task) for task in TASKS}
         assert xcoms["submit"]["task_id"] == xcoms["wait"]["task_id"] == bought[name]
@@ -57,13 +57,13 @@ def test_every_platform_delivers_a_clip_without_a_secret_left_behind(airflow):
         assert clip.read_bytes()[4:8] == b"ftyp"
         logs = {f"log of {name} {task}": run.log(task).encode() for task in TASKS}
         assert all(bought[name].encode() in log for log in logs.values())
-        told |= logs | {f"XComs of {name}": str(xcoms).encode()}
-    told |= {str(path): path.read_bytes() for path in airflow.folder.rglob("*") if path.is_file()}
+        written |= logs | {f"XComs of {name}": str(xcoms).encode()}
+    written |= {str(path): path.read_bytes() for path in airflow.folder.rglob("*") if path.is_file()}
     for secret in (b"Signature=", airflow.emulator.api_key().encode()):
-        assert [where for where, text in told.items() if secret in text] == []
+        assert [where for where, text in written.items() if secret in text] == []
 
 
-@pytest.mark.skipif(not hasattr(BaseTrigger, "on_kill"), reason="Airflow tells triggers of a kill since 3.3")
+@pytest.mark.skipif(not hasattr(BaseTrigger, "on_kill"), reason="Airflow notifies triggers of a kill since 3.3")
 def test_a_deferred_task_that_is_marked_failed_says_that_its_clip_goes_on(airflow, waiting):
     waiting.mark_failed("wait")
 
@@ -73,7 +73,7 @@ def test_a_deferred_task_that_is_marked_failed_says_that_its_clip_goes_on(airflo
 
 
 def test_a_wait_survives_the_death_of_the_triggerer(airflow, waiting):
-    """The clip gets ready while nobody looks; the next triggerer finds it."""
+    """The clip gets ready while nobody polls; the next triggerer finds it."""
     airflow.kill("triggerer")
     (job,) = airflow.emulator.jobs
     airflow.emulator.set_job(job["task_id"], "success")

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import httpx
 
-from airflow_provider_minimax.api.files.connections import FileBounds, FileTransport
 from airflow_provider_minimax.api.files.host import OverlongBodyError, announced_length, part_of
+from airflow_provider_minimax.api.files.transport import FileBounds, FileTransport
 from airflow_provider_minimax.api.http.encodings import decoded
-from airflow_provider_minimax.api.http.exchange import USER_AGENT, Endpoint, retry_after, timeouts
+from airflow_provider_minimax.api.http.exchange import USER_AGENT, Endpoint
+from airflow_provider_minimax.api.http.failures import retry_after
 from airflow_provider_minimax.api.http.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.http.message import HttpReply
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
+from airflow_provider_minimax.api.redaction import described, harmless_cause
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
 
 REDIRECTS = 5
@@ -60,7 +61,6 @@ class FileHost:
                 KeptOutOfLogs(self.endpoint.api_key),
                 httpx.Client(
                     transport=FileTransport(self.endpoint, bounds),
-                    timeout=timeouts(self.endpoint),
                     headers=headers,
                     event_hooks={"request": [self._prefer_https]},
                     trust_env=False,
@@ -69,10 +69,10 @@ class FileHost:
             ):
                 bounds.let_the_body_come(ends_at)
                 yield _file_stream(response, start, version, self.endpoint, bounds)
-        # A link from outside may be no URL in ways that httpx does not foresee.
+        # A link from outside may be no URL in ways that httpx does not expect.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise MinimaxDownloadError(
-                f"the clip could not be fetched whole ({redact(f'{type(error).__name__}: {error}')})",
+                f"the clip could not be fetched whole ({described(error)})",
                 platform=self.endpoint.platform,
                 hint="Fetching it again costs nothing.",
             ) from harmless_cause(error)

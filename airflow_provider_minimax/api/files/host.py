@@ -52,7 +52,7 @@ def is_inside(url: str) -> bool:
     try:
         addresses = (literal,) if (literal := literal_address(host)) else _addresses_of(host)
     except OSError:
-        # To a proxy it may be no stranger.
+        # A proxy may know it.
         return False
     return bool(addresses) and not any(map(_is_outside, addresses))
 
@@ -233,8 +233,8 @@ def _is_of_another(headers: Mapping[str, str], version: str | None) -> bool:
     """Whether a part says itself that it is of another version: a host may take no notice of ``If-Range``."""
     if version is None:
         return False
-    told = headers.get("etag" if version.startswith('"') else "last-modified")
-    return told is not None and told.removeprefix("W/") != version
+    current = headers.get("etag" if version.startswith('"') else "last-modified")
+    return current is not None and current.removeprefix("W/") != version
 
 
 def can_be_sent_back(version: str) -> bool:

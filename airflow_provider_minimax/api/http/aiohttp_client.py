@@ -1,7 +1,7 @@
 """
-The faster client for looks. Needs aiohttp, which the extra ``aiohttp`` brings and many an Airflow has anyway.
+The faster client for status checks. Needs aiohttp, which the extra ``aiohttp`` brings and many an Airflow has anyway.
 
-Only for looks: aiohttp repeats by itself what it sent over a connection that turns out to be closed.
+Only for status checks: aiohttp repeats by itself what it sent over a connection that turns out to be closed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,10 @@ from aiohttp import (
 )
 
 from airflow_provider_minimax.api.http.answer import Answer
-from airflow_provider_minimax.api.http.connections import CONNECT_TIMEOUT
-from airflow_provider_minimax.api.http.exchange import (
-    KEEP_ALIVE,
-    Endpoint,
-    broken_off,
-    headers_of,
-    ssl_context,
-    unreachable,
-    unusable,
-)
+from airflow_provider_minimax.api.http.bounded import CONNECT_TIMEOUT
+from airflow_provider_minimax.api.http.certificates import ssl_context
+from airflow_provider_minimax.api.http.exchange import KEEP_ALIVE, Endpoint, headers_of
+from airflow_provider_minimax.api.http.failures import broken_off, unreachable, unusable
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.exceptions import MinimaxError
 
@@ -41,7 +35,7 @@ LONGEST_HEADER = 64 * 1024
 
 class AiohttpClient:
     """
-    Sends looks, which is requests without a body that may come twice, over aiohttp.
+    Sends status checks over aiohttp: requests without a body that may be sent twice.
 
     :param endpoint: where to send them; it must need no proxy.
     """
@@ -74,7 +68,7 @@ class AiohttpClient:
         )
 
     async def ask(self, request: HttpRequest) -> HttpReply:
-        """Send a look once, or once more if the connection had been closed meanwhile."""
+        """Send a status check once, or once more if the connection had been closed meanwhile."""
         url = f"{self._base}{request.path}"
         if request.query:
             url = f"{url}?{urlencode(request.query, doseq=True)}"

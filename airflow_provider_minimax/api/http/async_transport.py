@@ -18,9 +18,7 @@ from airflow_provider_minimax.api.http.exchange import (
     Endpoint,
     Read,
     T,
-    broken_off,
     connection_options,
-    network_error,
     read_reply,
     repetition,
     request_options,
@@ -28,6 +26,7 @@ from airflow_provider_minimax.api.http.exchange import (
     time_for,
     timeouts,
 )
+from airflow_provider_minimax.api.http.failures import broken_off, network_error
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.proxies import proxy_for
 
@@ -106,7 +105,7 @@ class HttpxClient:
         await self._transport.aclose()
 
 
-async def _client_for_looks(endpoint: Endpoint) -> Client | None:
+async def _client_for_polls(endpoint: Endpoint) -> Client | None:
     """Return the faster client, where aiohttp is installed; what goes through a proxy is left to httpx."""
     if proxy_for(endpoint.base_url, endpoint.proxy) is not None:
         return None
@@ -124,30 +123,30 @@ class _Queue:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._turns = asyncio.Semaphore(client.in_flight)
+        self._slots = asyncio.Semaphore(client.in_flight)
 
     async def ask(self, request: HttpRequest) -> HttpReply:
-        async with self._turns:
+        async with self._slots:
             return await self.client.ask(request)
 
     async def aclose(self) -> None:
         """Close the client, once all who are using it have their answers."""
         for _ in range(self.client.in_flight):
-            await self._turns.acquire()
+            await self._slots.acquire()
         try:
             await self.client.aclose()
         finally:
             for _ in range(self.client.in_flight):
-                self._turns.release()
+                self._slots.release()
 
 
 class AsyncTransport:
     """
     Sends requests of one endpoint from one event loop, over connections that are kept open.
 
-    Looks that are not repeated from here, which are those of triggers, go over aiohttp where that is installed: it
-    takes a fraction of httpx's CPU. Nothing else does, because aiohttp repeats by itself what it sent over a connection
-    that turns out to be closed, cancellations included.
+    Status checks that are not repeated from here, which are those of triggers, go over aiohttp where that is installed:
+    it takes a fraction of httpx's CPU. Nothing else does, because aiohttp silently repeats what it sent over a
+    connection that turns out to be closed, cancellations included.
 
     :param endpoint: where to send them.
     :param sleep: how to wait between attempts; for tests.
@@ -157,33 +156,33 @@ class AsyncTransport:
         self.endpoint = endpoint
         self._sleep = sleep
         self._queue = _Queue(HttpxClient(endpoint))
-        self._queue_of_looks: _Queue | None = None
+        self._poll_queue: _Queue | None = None
         self._opening = asyncio.Lock()
 
     @property
     def max_in_flight(self) -> int:
-        """How many looks with ``retries=0`` may be under way at once."""
-        return (self._queue_of_looks or self._queue).client.in_flight
+        """How many status checks with ``retries=0`` may be under way at once."""
+        return (self._poll_queue or self._queue).client.in_flight
 
     async def send(
         self, request: HttpRequest, read: Read[T], *, retries: int | None = None, after_refusals: bool = True
     ) -> T:
         """Do what the synchronous :class:`~.transport.Transport` does, with the same parameters and errors."""
         if retries == 0:
-            # A trigger's look: its own loop repeats it, so a thousand of them should not build a retrying loop each.
+            # A trigger's status check: its own loop repeats it, so a thousand should not build a retrying loop each.
             queue = self._queue
             if request.method == "GET":
-                queue = self._queue_of_looks or await self._open_for_looks()
+                queue = self._poll_queue or await self._open_poll_queue()
             return await self._once(queue, request, read)
         options = repetition(self.endpoint, request, retries, after_refusals=after_refusals)
         return await AsyncRetrying(sleep=self._sleep, **options)(self._once, self._queue, request, read)
 
-    async def _open_for_looks(self) -> _Queue:
+    async def _open_poll_queue(self) -> _Queue:
         async with self._opening:
-            if self._queue_of_looks is None:
-                client = await _client_for_looks(self.endpoint)
-                self._queue_of_looks = _Queue(client) if client else self._queue
-        return self._queue_of_looks
+            if self._poll_queue is None:
+                client = await _client_for_polls(self.endpoint)
+                self._poll_queue = _Queue(client) if client else self._queue
+        return self._poll_queue
 
     async def _once(self, queue: _Queue, request: HttpRequest, read: Read[T]) -> T:
         with sending(self.endpoint, request):
@@ -194,7 +193,7 @@ class AsyncTransport:
         """Close the connections, once all who are using them have their answers."""
         async with self._opening:
             try:
-                if self._queue_of_looks not in (None, self._queue):
-                    await self._queue_of_looks.aclose()
+                if self._poll_queue not in (None, self._queue):
+                    await self._poll_queue.aclose()
             finally:
                 await self._queue.aclose()

@@ -49,8 +49,8 @@ def decoded(chunks: Iterator[bytes], codings: tuple[str, ...]) -> Iterator[bytes
     Return a video without what it was encoded with.
 
     :param chunks: the bytes as they arrive.
-    :param codings: as :func:`codings_of` tells them.
-    :return: pieces of a few MiB at most; some are empty, so that whoever counts or times them is asked often enough.
+    :param codings: as :func:`codings_of` returns them.
+    :return: pieces of a few MiB at most; some are empty, so that what counts or times them runs often enough.
     :raises MinimaxDownloadError: a coding is unknown here, or the bytes are not what it makes.
     """
     head = b""
@@ -86,7 +86,7 @@ def can_undo(codings: tuple[str, ...]) -> bool:
     """
     Whether what was encoded can be decoded here.
 
-    :param codings: as :func:`codings_of` tells them.
+    :param codings: as :func:`codings_of` returns them.
     """
     return len(codings) <= _MOST_CODINGS and all(map(_is_known, codings))
 
@@ -96,7 +96,7 @@ def undone(chunks: Iterator[bytes], codings: tuple[str, ...]) -> Iterator[bytes]
     Return bytes without what they were encoded with, which :func:`can_undo` has said to be known.
 
     :param chunks: the bytes as they arrive.
-    :param codings: as :func:`codings_of` tells them.
+    :param codings: as :func:`codings_of` returns them.
     :return: pieces of a few MiB at most; some are empty.
     :raises EncodingError: the bytes are not what the codings make.
     """

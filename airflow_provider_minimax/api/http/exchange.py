@@ -1,25 +1,18 @@
 """
-What every exchange with a platform needs, whoever sends it: where it goes, what an answer or a failure means.
+What every exchange with a platform needs, sync or async: where it goes, what an answer or a failure means.
 
 A request that buys is repeated only when nothing can have been bought: no connection was made, or the platform said
 that it did not begin. When such a request went out and no usable answer came back, the outcome is unknown and is never
-tried again from here. :func:`explained` decides that for every platform and both ways of sending: only a refusal that
-names no task says that nothing was bought. Requests that only look are repeated with exponential back-off, full jitter
+tried again from here: see ``failures.py``. Requests that only read are repeated with exponential back-off, full jitter
 and ``Retry-After``.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import re
-import ssl
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -29,19 +22,16 @@ from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, sto
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.http.answer import ACCEPTED_CODINGS, time_to_answer, time_to_send
 from airflow_provider_minimax.api.http.body import Body
-from airflow_provider_minimax.api.http.connections import CONNECT_TIMEOUT
+from airflow_provider_minimax.api.http.bounded import CONNECT_TIMEOUT
+from airflow_provider_minimax.api.http.certificates import ssl_context
+from airflow_provider_minimax.api.http.failures import broken_off, with_context
 from airflow_provider_minimax.api.http.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
-from airflow_provider_minimax.api.http.named_task import UNREADABLE, named_task
 from airflow_provider_minimax.api.http.proxies import proxy_for
-from airflow_provider_minimax.api.redaction import body_without_key, harmless_cause, redact, without_key
+from airflow_provider_minimax.api.redaction import body_without_key, harmless_cause
 from airflow_provider_minimax.exceptions import (
-    NOTHING_BOUGHT,
-    MinimaxAuthError,
-    MinimaxConfigurationError,
     MinimaxError,
     MinimaxRateLimitError,
-    MinimaxSubmissionUnknownError,
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
@@ -49,15 +39,11 @@ from airflow_provider_minimax.exceptions import (
 T = TypeVar("T")
 Read = Callable[[HttpReply], T]
 
-# Longer than any sensible poll interval: httpx drops idle connections after 5 s by default, so each poll would shake
-# hands anew.
+# Longer than any sensible poll interval: httpx drops idle connections after 5 s by default, so each poll would need
+# another handshake.
 KEEP_ALIVE = 300.0
 # httpx's pool rescans its connections for every request, which costs more than the request from some 30 in flight on.
 IN_FLIGHT = 8
-LONGEST_WAIT = 60.0
-_SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
-# OpenSSL finds a certificate in a folder by the hash of its subject.
-_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+", re.ASCII)
 USER_AGENT = f"airflow-provider-minimax/{__version__}"
 
 
@@ -73,7 +59,7 @@ class Endpoint:
     :param path_prefix: what comes between the base URL and every path.
     :param timeout: seconds to wait for an answer, and for each part of a longer one.
     :param max_retries: how often a request may be repeated.
-    :param rate_limit_per_minute: how many clips those who wait for a turn may submit in a minute, if there is a limit.
+    :param rate_limit_per_minute: how many clips may be submitted in a minute, if there is a limit.
     :param proxy: URL of a proxy; ``None`` leaves it to the environment (``HTTPS_PROXY`` and so on).
     :param verify: whether to check certificates, or the path of a bundle of authorities to check them against.
     :param auth_hint: what to do when the key is refused.
@@ -111,51 +97,6 @@ def is_address(text: str, *schemes: str) -> bool:
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(text))
     except (ValueError, httpx.InvalidURL):  # no address, or no port, as its form goes
         return False
-
-
-def ssl_context(verify: bool | str) -> ssl.SSLContext:
-    """
-    Return the context for connections, from which authorities it takes as the connection and the environment say.
-
-    :param verify: whether to check certificates, or the path of a bundle of authorities to check them against.
-    :raises MinimaxConfigurationError: the field or the variable that names the authorities does not lead to any.
-    """
-    if isinstance(verify, str):
-        # What is no path may be the key in a wrong field.
-        shown = f"={verify!r}" if verify.startswith("/") else ""
-        return _context_of(f"the connection's extra field verify{shown}", verify, None)
-    if verify and (file := os.environ.get("SSL_CERT_FILE")):
-        return _context_of(f"SSL_CERT_FILE={file!r} in the environment of this process", file, None)
-    if verify and (folder := os.environ.get("SSL_CERT_DIR")):
-        return _context_of(f"SSL_CERT_DIR={folder!r} in the environment of this process", None, folder)
-    return _usual_context(verify)
-
-
-@cache
-def _usual_context(verify: bool) -> ssl.SSLContext:
-    """Return the one context for all clients: loading the authorities takes longer than the rest of a client."""
-    return httpx.create_ssl_context(verify=verify, trust_env=False)
-
-
-@cache
-def _context_of(named: str, file: str | None, folder: str | None) -> ssl.SSLContext:
-    """Return the one context of a bundle of authorities, or of folders of them."""
-    try:
-        if folder is not None and not any(map(_holds_authorities, folder.split(os.pathsep))):
-            # OpenSSL does not mind, and would trust nobody.
-            raise FileNotFoundError("no folder with certificates that `openssl rehash` gave their names")
-        return ssl.create_default_context(cafile=file, capath=folder)
-    except (OSError, ValueError) as error:
-        what = "bundle of authorities" if folder is None else "folder of authorities"
-        raise MinimaxConfigurationError(
-            f"{named}: must be a {what} that can be read here ({_told(error)})", billing=NOTHING_BOUGHT
-        ) from error
-
-
-def _holds_authorities(folder: str) -> bool:
-    with suppress(OSError, ValueError):
-        return any(_HASHED_NAME.fullmatch(name) for name in os.listdir(folder))
-    return False
 
 
 def connection_options(endpoint: Endpoint, url: str | None = None) -> dict[str, Any]:
@@ -254,119 +195,6 @@ def read_reply(reply: HttpReply, read: Read[T], endpoint: Endpoint, request: Htt
         # An answer that trips our own reading is no licence to buy again.
         unreadable = MinimaxUnavailableError(f"the answer could not be read ({type(error).__name__})")
         raise with_context(unreadable, endpoint, request, reply) from harmless_cause(error, endpoint.api_key)
-
-
-def network_error(error: Exception) -> MinimaxError:
-    """Return what a failure of httpx means: whether the request can have left this machine."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        return unreachable(error)
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
-        return unusable(error)
-    # All others may come after everything was sent, a LocalProtocolError too: if a body is longer than it was to be.
-    return broken_off(error)
-
-
-def unreachable(error: Exception) -> MinimaxError:
-    """Return the error for a request that cannot have left this machine."""
-    return MinimaxUnreachableError(f"no connection could be made ({_told(error)})")
-
-
-def unusable(error: Exception) -> MinimaxError:
-    """Return the error for a request that no client would send."""
-    return MinimaxConfigurationError(f"the connection's host, proxy or key cannot be used ({_told(error)})")
-
-
-def broken_off(error: Exception) -> MinimaxError:
-    """Return the error for a request that went out, or may have, and that no whole answer came to."""
-    is_late = isinstance(error, TimeoutError | httpx.TimeoutException)
-    what = "no whole answer came in time" if is_late else "the connection broke before a whole answer came back"
-    failure = MinimaxUnavailableError(f"{what} ({_told(error)})")
-    failure.__cause__ = error
-    return failure
-
-
-def _told(error: Exception) -> str:
-    return redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
-
-
-def with_context(
-    error: MinimaxError, endpoint: Endpoint, request: HttpRequest, reply: HttpReply | None = None
-) -> MinimaxError:
-    """Return the error with what only the sender knows: platform, trace, what was at stake, what to do."""
-    if reply is not None:
-        error.http_status = error.http_status or reply.status
-        trace_id = without_key(reply.headers.get("trace-id", ""), endpoint.api_key)
-        error.trace_id = error.trace_id or redact(trace_id, limit=100) or None
-        error.retry_after = retry_after(reply)
-    error.platform = endpoint.platform
-    error.message = without_key(error.message, endpoint.api_key)
-    error.code = error.code and without_key(error.code, endpoint.api_key)
-    error.trace_id = error.trace_id and without_key(error.trace_id, endpoint.api_key)
-    error.args = (error.message,)
-    if isinstance(error, MinimaxAuthError):
-        error.hint = error.hint or endpoint.auth_hint
-    if not request.buys:
-        return error
-    named = error.minimax_task_id or (None if reply is None else named_task(reply, request))
-    if named is None and _bought_nothing(error, reply):
-        error.billing = NOTHING_BOUGHT
-        return error
-    return _unknown(error, named)
-
-
-def _bought_nothing(error: MinimaxError, reply: HttpReply | None) -> bool:
-    """Whether it is certain that a purchase was not accepted, if no task is named."""
-    if isinstance(error, MinimaxUnavailableError):
-        return isinstance(error, MinimaxUnreachableError)
-    # Whoever redirects need not be the platform, and may have passed the request on.
-    return reply is None or not 300 <= reply.status < 400
-
-
-def _unknown(error: MinimaxError, named: str | None) -> MinimaxSubmissionUnknownError:
-    what = "the submission went out, but whether it was accepted is unknown"
-    hint = (
-        "Look at the platform's console or bill before running this task again: doing so may buy it again. "
-        "If you find the task there, wait for it with MinimaxTaskSensor and its id."
-    )
-    if named == UNREADABLE:
-        what = "the submission was not clearly accepted, yet its answer may name a task"
-    elif named is not None:
-        what = f"the submission was not clearly accepted, yet its answer names task {named}"
-        hint = (
-            f"Look for task {named} at the platform before running this task again, which may buy it again. If it is "
-            "there, give its id to the receipt with `airflow minimax receipts adopt` and clear this task, which goes "
-            "on with it; without a receipt, wait for it with MinimaxTaskSensor."
-        )
-    return MinimaxSubmissionUnknownError(
-        f"{what}: {error.message}",
-        platform=error.platform,
-        http_status=error.http_status,
-        code=error.code,
-        minimax_task_id=named or None,
-        trace_id=error.trace_id,
-        billing="It may have been bought and may be billed.",
-        hint=hint,
-    )
-
-
-def retry_after(reply: HttpReply, *, now: Callable[[], float] = time.time) -> float | None:
-    """
-    Return how many seconds the platform asked to wait, from ``Retry-After`` in seconds or as an HTTP date.
-
-    One minute at most, whatever it asks for: nobody's clip should wait for a mistake in a header.
-
-    :param reply: the reply.
-    :param now: the wall clock, in epoch seconds.
-    """
-    value = reply.headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
-        seconds = float(value)
-    else:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - now()
-        except (ValueError, TypeError, OverflowError, IndexError):
-            return None
-    return min(max(0.0, seconds), LONGEST_WAIT)
 
 
 def may_repeat(error: MinimaxError, request: HttpRequest, *, after_refusals: bool = True) -> bool:

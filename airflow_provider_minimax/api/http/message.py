@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Literal
 
 from airflow_provider_minimax.api.inputs.content import FileContent
 from airflow_provider_minimax.exceptions import MinimaxError
+
+NO_SUCH_CALL = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+"""What an address answers to a call that it does not have."""
 
 
 @dataclass(frozen=True, slots=True)

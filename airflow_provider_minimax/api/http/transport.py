@@ -13,19 +13,19 @@ from tenacity import Retrying
 from airflow_provider_minimax.api.files.client import FileHost, FileStream
 from airflow_provider_minimax.api.http.answer import Answer
 from airflow_provider_minimax.api.http.body import body_of
-from airflow_provider_minimax.api.http.connections import BoundedTransport, ExchangeBounds
+from airflow_provider_minimax.api.http.bounded import BoundedTransport
 from airflow_provider_minimax.api.http.exchange import (
     Endpoint,
     Read,
     T,
-    broken_off,
     connection_options,
-    network_error,
     read_reply,
     repetition,
     request_options,
     sending,
 )
+from airflow_provider_minimax.api.http.exchange_bounds import ExchangeBounds
+from airflow_provider_minimax.api.http.failures import broken_off, network_error
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 
 

@@ -1,7 +1,7 @@
 """
 A file on its way into a request: kept out of memory, and sent in blocks.
 
-What is checked, fingerprinted and sent are the same bytes. A file on a disk of this machine is read where it lies, and
+What is checked, fingerprinted and sent are the same bytes. A file on a disk of this machine is read where it is, and
 a change that comes between is noticed before the last byte is out. Any other is read once, into an anonymous temporary
 file: that is gone with the last who holds it, also when the process dies.
 """
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any, BinaryIO
 
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
+from airflow_provider_minimax.api.redaction import described, harmless_cause
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxStorageError
 
 IN_MEMORY = 256 * 1024
@@ -124,7 +124,7 @@ class FileBytes:
             try:
                 block = self.part(start, _BLOCK)
             except OSError as error:
-                what = redact(f"{type(error).__name__}: {error}")
+                what = described(error)
                 raise self._lost(f"can be read no longer ({what})") from harmless_cause(error)
             yield block
         self._check_unchanged()
@@ -237,8 +237,7 @@ def _copying() -> Iterator[None]:
         yield
     except OSError as error:
         raise MinimaxStorageError(
-            "the worker's folder for temporary files cannot take a copy of what is to be sent "
-            f"({redact(f'{type(error).__name__}: {error}')})",
+            f"the worker's folder for temporary files cannot take a copy of what is to be sent ({described(error)})",
             billing=NOTHING_BOUGHT,
             hint="Make room there, or set TMPDIR to another folder.",
         ) from harmless_cause(error)

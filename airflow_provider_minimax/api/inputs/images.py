@@ -17,7 +17,7 @@ from airflow_provider_minimax.api.inputs.content import FileBytes, FileContent
 from airflow_provider_minimax.api.inputs.data_urls import LongDataUrlError, UnreadableDataUrlError, read_data_url
 from airflow_provider_minimax.api.inputs.formats import heif_type, name_of_format
 from airflow_provider_minimax.api.inputs.wholeness import has_too_many_parts, is_cut_off, jpeg_end
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
+from airflow_provider_minimax.api.redaction import described, harmless_cause, redact
 from airflow_provider_minimax.api.request import IMAGE_FIELDS, PaidRequest, invalid
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
@@ -149,7 +149,7 @@ def read_once(name: str, source: str, open_file: OpenFile, limit: int | None, ki
         # Object stores fail in ways of their own; whatever it is, this file is not there for us.
         instead = "" if kind is None else f"an http(s) URL, a data:{kind}/…;base64, URL, or "
         raise MinimaxFileError(
-            f"{what}: cannot be read: {redact(f'{type(error).__name__}: {error}')}",
+            f"{what}: cannot be read: {described(error)}",
             billing=NOTHING_BOUGHT,
             hint=f"Give {instead}a path that the worker can read.",
         ) from harmless_cause(error)
@@ -276,7 +276,7 @@ def _check_whole(name: str, what: str, data: FileBytes, image: ImageFile) -> Non
             image.load()
         except Exception as error:
             raise _cut_off(name, what, redact(str(error) or type(error).__name__, limit=100)) from None
-    # Whatever else runs in this process may have told Pillow to take half pictures for whole ones.
+    # Other code in this process may have set Pillow to accept truncated images.
     if (not is_decoded or ImageFile.LOAD_TRUNCATED_IMAGES) and is_cut_off(data, kind):
         raise _cut_off(name, what, "its file ends early")
 

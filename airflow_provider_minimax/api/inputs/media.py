@@ -2,7 +2,7 @@
 All that a request carries besides words, in the form that the API takes: pictures, and for H3 videos and sounds.
 
 Only what costs nothing to find out is looked at: type by content, size, and the size of the whole. How long a video or
-sound is, the platform finds out; only a clip that is to be made anew is opened, with PyAV (the extra ``media``).
+sound is, the platform finds out; only a clip that is to be re-rendered is opened, with PyAV (the extra ``media``).
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _guessed(source: str, rules: _Recording) -> str:
 
 def file_at(path: str, open_file: OpenFile, *, check: bool, rules: PictureRules) -> FileContent:
     """
-    Read a picture, video or sound; its content tells which it is.
+    Read a picture, video or sound; its content decides which it is.
 
     :param path: where it is.
     :param open_file: opens it.

@@ -25,7 +25,7 @@ PLATFORMS: dict[str, Platform] = {
     for platform in (
         replace(
             minimax.PLATFORM,
-            newer=minimax_v2.PLATFORM,
+            next_version=minimax_v2.PLATFORM,
             other_base_urls=minimax.OTHER_BASE_URLS,
             balance=account.balance,
             read_balance=account.read_balance,

@@ -1,7 +1,7 @@
 """
 What is left in an account of MiniMax itself: two calls that its own command line makes and its API's pages leave out.
 
-A key that pays as it goes has a balance, a key of a plan has shares of it; the key's beginning tells which. See
+A key that pays as it goes has a balance, a key of a plan has shares of it; the key's beginning shows which. See
 https://github.com/MiniMax-AI/cli (``quota show``).
 """
 
@@ -44,7 +44,7 @@ class _Share(Reply):
 
     @property
     def is_in_plan(self) -> bool:
-        """Whether the plan has it: what it lacks is told as 100 % left, without limit, of nothing in all."""
+        """Whether the plan has it: what it lacks is reported as 100 % left, without limit, of nothing in all."""
         totals = {self.current_interval_total_count, self.current_weekly_total_count}
         statuses = {self.current_interval_status, self.current_weekly_status}
         return (totals, statuses) != ({"0"}, {_WITHOUT_LIMIT})
@@ -73,7 +73,7 @@ def read_balance(region: str, reply: HttpReply) -> Balance:
     if answer.model_remains is not None:
         return Balance(plan=tuple(_plan_share(share) for share in answer.model_remains if share.is_in_plan))
     if answer.available_amount is None:
-        raise MinimaxUnavailableError("the answer tells neither an available_amount nor model_remains")
+        raise MinimaxUnavailableError("the answer has neither available_amount nor model_remains")
     return Balance(
         available=answer.available_amount,
         cash=answer.cash_balance,

@@ -19,5 +19,5 @@ PLATFORM = replace(
     title=_TITLE,
     base_urls=_BASE_URLS,
     path_prefix="/minimaxi",
-    newer=minimax_v2.resold(_NAME, _TITLE, _BASE_URLS),
+    next_version=minimax_v2.resold(_NAME, _TITLE, _BASE_URLS),
 )

@@ -34,7 +34,7 @@ class ReadList(Protocol):
         """
 
 
-def _nothing_to_add(request: VideoRequest, later: frozenset[str]) -> list[str]:
+def _nothing_to_add(request: VideoRequest, unresolved: frozenset[str]) -> list[str]:
     return []
 
 
@@ -53,7 +53,7 @@ class Platform:
     :param other_base_urls: other names of the same hosts, each with its region.
     :param path_prefix: what comes between the base URL and every path.
     :param submit: makes the request that buys a clip. Raises ``MinimaxRequestError`` for what it cannot express.
-    :param also: makes the requests that buy something else than a clip of a description, by their kind.
+    :param other_requests: makes the requests that buy anything else than a clip of a description, by their kind.
     :param read_submission: reads the remote task id from the answer to any of those.
     :param query: makes the request for a task's state.
     :param read_task: reads the answer to that; the second argument is the task id that was asked for.
@@ -69,7 +69,7 @@ class Platform:
     :param check: its own rules on top of the catalogue's, where something else than was ordered would be paid for; the
         second argument names fields not known yet.
     :param api_version: which version of MiniMax's API this is or resembles.
-    :param newer: the same system's next version of the API, which has models of its own.
+    :param next_version: the same system's next version of the API, which has models of its own.
     :param pictures: what it takes as a picture.
     :param upload: makes the request that uploads a file, for requests to name it by its address.
     :param read_upload: reads that address from the answer.
@@ -83,7 +83,7 @@ class Platform:
     :param list_tasks: makes the request for a page of the account's tasks: page from 1, its size, a model or all, ids
         or all, and what the tasks are for.
     :param read_list: reads the answer to that, which need not name all that were asked for; see :class:`ReadList`.
-    :param page_size: how many tasks to look at with one such request; 1 where there is none.
+    :param page_size: how many tasks one such request can poll; 1 where there is none.
     :param balance: makes the request for what is left in the account of an API key.
     :param read_balance: reads the answer to that; the first argument is the region, which decides the currency.
     """
@@ -98,7 +98,7 @@ class Platform:
     recognises: Callable[[HttpReply], bool]
     other_base_urls: Mapping[str, str] = field(default_factory=dict)
     path_prefix: str = ""
-    also: Mapping[type[PaidRequest], Callable[[Any], HttpRequest]] = field(default_factory=dict)
+    other_requests: Mapping[type[PaidRequest], Callable[[Any], HttpRequest]] = field(default_factory=dict)
     locate: Callable[[VideoTask], HttpRequest] | None = None
     read_file: Callable[[HttpReply], VideoFile] | None = None
     model_names: Mapping[tuple[str, Mode], str] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Platform:
     doubts: Callable[[VideoRequest], list[str]] = _no_doubts
     check: Check = _nothing_to_add
     api_version: str = "v1"
-    newer: Platform | None = None
+    next_version: Platform | None = None
     pictures: PictureRules = V1_PICTURES
     upload: Callable[[FileContent], HttpRequest] | None = None
     read_upload: Callable[[HttpReply], str] | None = None
@@ -153,8 +153,8 @@ class Platform:
             version's addresses might sell something else under that name.
         """
         api_version = api_of(model)
-        for platform in (self, self.newer):
-            if platform is not None and platform.api_version == api_version:
+        for platform in self.versions:
+            if platform.api_version == api_version:
                 return platform
         raise invalid(
             [f"model={model!r}: {self.title} is not known to have it; use MiniMax itself, or a gateway that sells it"],
@@ -163,9 +163,14 @@ class Platform:
         )
 
     @property
+    def versions(self) -> tuple[Platform, ...]:
+        """Every version of the platform's API, the first one first."""
+        return (self,) if self.next_version is None else (self, self.next_version)
+
+    @property
     def latest(self) -> Platform:
         """The newest version of the platform's API."""
-        return self.newer or self
+        return self.versions[-1]
 
     def for_request(self, request: PaidRequest) -> Platform:
         """
@@ -175,20 +180,22 @@ class Platform:
         :raises MinimaxRequestError: none does.
         """
         platform = self.for_model(request.model)
-        if isinstance(request, VideoRequest) or type(request) in platform.also:
+        if isinstance(request, VideoRequest) or type(request) in platform.other_requests:
             return platform
-        if self.newer is not None and type(request) in self.newer.also:
+        if type(request) in self.latest.other_requests:
             raise invalid([f"model={request.model!r}: has no {request.task_type}; use MiniMax-H3"])
         raise invalid([f"{request.task_type}: {self.title} is not known to have it; use MiniMax itself"])
 
-    def order(self, request: PaidRequest) -> HttpRequest:
+    def submission(self, request: PaidRequest) -> HttpRequest:
         """
         Make the request that buys what is asked for.
 
         :param request: the request, for which this is the version of the API.
         :raises MinimaxRequestError: the platform cannot express it.
         """
-        return self.submit(request) if isinstance(request, VideoRequest) else self.also[type(request)](request)
+        return (
+            self.submit(request) if isinstance(request, VideoRequest) else self.other_requests[type(request)](request)
+        )
 
     def of_version(self, api_version: str) -> Platform:
         """
@@ -197,24 +204,23 @@ class Platform:
         :param api_version: ``v1`` or ``v2``.
         :raises MinimaxRequestError: the platform has no such version.
         """
-        versions = [platform for platform in (self, self.newer) if platform]
-        for platform in versions:
+        for platform in self.versions:
             if platform.api_version == api_version:
                 return platform
-        known = " and ".join(repr(platform.api_version) for platform in versions)
+        known = " and ".join(repr(platform.api_version) for platform in self.versions)
         raise MinimaxRequestError(f"api_version={api_version!r}: {self.title} has {known}", platform=self.name)
 
-    def problems(self, request: PaidRequest, later: frozenset[str] = frozenset()) -> list[str]:
+    def problems(self, request: PaidRequest, unresolved: frozenset[str] = frozenset()) -> list[str]:
         """
         Say what of a request this platform is known not to make, so that it is refused before anything is sent.
 
         :param request: the request.
-        :param later: fields that are given but not known yet.
+        :param unresolved: fields that are given but not known yet.
         :return: one sentence a problem, each naming the platform.
         """
         if not isinstance(request, VideoRequest):
             return []
-        return [*filter(None, [self._wrong_mode(request)]), *self.check(request, later)]
+        return [*filter(None, [self._wrong_mode(request)]), *self.check(request, unresolved)]
 
     def _wrong_mode(self, request: VideoRequest) -> str | None:
         """Say that the request names one of the platform's own models, and is not for a mode of it."""

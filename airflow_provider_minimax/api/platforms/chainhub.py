@@ -1,5 +1,6 @@
 """
-ChainHub (api.chainhub.tech) and its kin: the official create below ``/minimax``, queries in a wrapper of their own.
+ChainHub (api.chainhub.tech) and gateways on the same software: the official create below ``/minimax``, queries in a
+wrapper.
 
 The wrapper says ``code`` as a text (``"success"``) or a number, has two statuses (the inner, official one wins), and on
 success keeps the *file id* in ``fail_reason``: so that field is only read when the task failed.

@@ -40,7 +40,7 @@ from airflow_provider_minimax.exceptions import (
 )
 
 BASE_URLS = {"global": "https://api.minimax.io", "cn": "https://api.minimaxi.com"}
-# The mainland's pages and the vendor's own command line have moved to this name; the older one goes on working.
+# The mainland's pages and the vendor's own command line have moved to this name; the older one still works.
 OTHER_BASE_URLS = {"https://api.minimax.cn": "cn"}
 # A query that carries one of these without a status is the task's end; any other code concerns the query alone.
 _MODERATION_CODES = ("1026", "1027")
@@ -61,7 +61,7 @@ class Submission(IdFields):
 
 
 class Query(Reply):
-    """The answer to a query; it tells no times and no cost."""
+    """The answer to a query; it has no times and no cost."""
 
     status: Word = ""
     file_id: MaybeId = None

@@ -1,14 +1,13 @@
 """
 MiniMax itself, API v2 (H3): https://platform.minimax.io/docs/api-reference/video-generation-v2-create.
 
-One create call with a list of contents, one query that names the clip's URL, a list of the last seven days, a call that
-cancels a task which is still queued, and one of v1 that uploads what is too large for the create call. Two more calls
-make such tasks: one makes a clip anew in 2K, one a better prompt. Errors come with a real HTTP status; the inner code
-is in brackets at the end of their text. A task tells the seconds and tokens that it used, and not what they cost.
+One create call with a list of contents, one query that names the clip's URL, a list of seven days, a call that cancels
+a queued task, and one of v1 that uploads what is too large for the create call. Two more calls make tasks: one
+re-renders a clip in 2K, one improves a prompt. Errors come with a real HTTP status; the inner code is in brackets at
+their end. A task reports the seconds and tokens that it used, and not what they cost.
 
-Gateways resell it in the same shape below a prefix of theirs, and leave some of it out: :func:`resold`. Some of them
-say errors of the account in HTTP 200, as v1 does. OneHub gateways answer a create with a ``task_id`` and a
-``platform_id``; a query takes either.
+Gateways resell it below a prefix of theirs, and leave some of it out: :func:`resold`. Some report errors of the account
+in HTTP 200, as v1 does. OneHub gateways answer a create with ``task_id`` and ``platform_id``; a query takes either.
 """
 
 from __future__ import annotations
@@ -117,7 +116,7 @@ def _page_of_tasks(items: Any, info: ValidationInfo) -> list[VideoTask]:
 
 
 def _unchanged(item: Mapping[str, Any], known: Mapping[str, VideoTask]) -> VideoTask | None:
-    """Return a task as it is known, if it goes on as it did."""
+    """Return a task as it is known, if its status has not changed."""
     minimax_task_id = item.get("id")
     last = known.get(minimax_task_id) if isinstance(minimax_task_id, str) else None
     return last if last is not None and last.status == item.get("status") and not last.is_over else None
@@ -297,32 +296,32 @@ def cancel(minimax_task_id: str) -> HttpRequest:
     """
     Make the call that cancels a queued task.
 
-    The same call erases the record of a finished one, clip and all: look first.
+    The same call erases the record of a finished one, clip and all: check its status first.
     """
     return HttpRequest("DELETE", f"/v2/video_generation/{quote(minimax_task_id, safe='')}")
 
 
 def read_cancellation(reply: HttpReply) -> str:
     """
-    Read what became of the task: ``cancelled``, ``deleted``, or whatever else the answer says.
+    Read what became of the task: ``cancelled``, ``deleted``, or another word of the answer.
 
     Either its ``action`` or its ``status`` may say it, in any spelling; a task that runs or has ended is not cancelled
     even if the other says so.
     """
     answer = read(reply, _Deletion)
-    told = [word for level in (answer, answer.task) if level for word in (level.action, level.status) if word]
-    goes_on = next((word for word in told if TaskState.of(word) in _NOT_CANCELLED), None)
-    if goes_on is None and any(word.lower() in _CANCELLED for word in told):
+    words = [word for level in (answer, answer.task) if level for word in (level.action, level.status) if word]
+    goes_on = next((word for word in words if TaskState.of(word) in _NOT_CANCELLED), None)
+    if goes_on is None and any(word.lower() in _CANCELLED for word in words):
         return "cancelled"
-    if any(word.lower() in _DELETED for word in told):
+    if any(word.lower() in _DELETED for word in words):
         return "deleted"
-    return goes_on or next(iter(told), "")
+    return goes_on or next(iter(words), "")
 
 
 def list_tasks(page: int, size: int, model: str | None, minimax_task_ids: Sequence[str], task_type: str) -> HttpRequest:
     """Make the call for one page of the account's tasks of the last seven days, or for some of them by their ids.
 
-    Ids tell their tasks by themselves, so the kind of task is no filter then.
+    Ids already select the tasks, so the kind of task is no filter then.
     """
     query: dict[str, str | Sequence[str]] = {"page_num": str(page), "page_size": str(size)}
     if minimax_task_ids:
@@ -353,7 +352,7 @@ PLATFORM = Platform(
     title="MiniMax",
     base_urls=BASE_URLS,
     submit=submit,
-    also={RegenerationRequest: regenerate, PromptRewriteRequest: rewrite},
+    other_requests={RegenerationRequest: regenerate, PromptRewriteRequest: rewrite},
     read_submission=read_submission,
     query=query,
     read_task=read_task,

@@ -3,7 +3,7 @@ Novita (api.novita.ai): one address a model, one for all results, and the clip's
 
 Pages: https://novita.ai/docs/api-reference/model-apis-minimax-video-01 and its siblings, …/model-apis-task-result. The
 first frame is called ``image_url`` by the oldest model and ``image`` by the others. Times are texts of milliseconds in
-``extra.debug_info``, which is left empty at times; what a clip cost is not told.
+``extra.debug_info``, which is left empty at times; what a clip cost is not reported.
 
 H3 is sold in MiniMax's own shape instead, below ``/v3/minimax``: its page model-apis-minimax-h3 has the create and the
 query.
@@ -179,7 +179,7 @@ def recognises(reply: HttpReply) -> bool:
     return is_object_with(reply, "task", "reason", "code", "message")
 
 
-def _check(request: VideoRequest, later: frozenset[str]) -> list[str]:
+def _check(request: VideoRequest, unresolved: frozenset[str]) -> list[str]:
     model = MODEL_NAMES.get((request.model, request.mode), request.model)
     if model.startswith("minimax-hailuo") and request.resolution not in (None, *_HAILUO_RESOLUTIONS):
         return [f"resolution={request.resolution!r}: Novita's {model} takes {' or '.join(_HAILUO_RESOLUTIONS)}"]
@@ -204,7 +204,7 @@ PLATFORM = Platform(
     name=_NAME,
     title=_TITLE,
     base_urls=_BASE_URLS,
-    newer=minimax_v2.resold(_NAME, _TITLE, _BASE_URLS, below="/v3/minimax"),
+    next_version=minimax_v2.resold(_NAME, _TITLE, _BASE_URLS, below="/v3/minimax"),
     submit=submit,
     read_submission=read_submission,
     query=query,

@@ -2,7 +2,7 @@
 Reading replies, in one order for all platforms.
 
 HTTP status, JSON or not, the error object in whatever envelope, then the fields. What comes out is a value or an error
-that says what the reader has to do; which platform it was and what was at stake is added by whoever sent the request.
+that says what the reader has to do; which platform it was and what was at stake is added by the sender.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ _HTTP: dict[int, type[MinimaxError]] = {
     409: MinimaxUnavailableError,
     425: MinimaxUnavailableError,
     429: MinimaxRateLimitError,
-    # A proxy gave up in the middle: nginx and those that copy its word for it.
+    # A proxy closed the request: nginx's status, which others copy.
     499: MinimaxUnavailableError,
     529: MinimaxRateLimitError,
 }
@@ -244,10 +244,10 @@ def confirmed_id(reply: HttpReply, minimax_task_id: str) -> str:
     codes = [verdict.error_code() for verdict in (answer, answer.data) if verdict]
     code = next((code for code in codes if code is not None), None)
     if code is not None:
-        told_code, words = read(reply, ErrorBody).code_and_words()
+        inner_code, words = read(reply, ErrorBody).code_and_words()
         raise MinimaxUnavailableError(
             redact(words) or "the platform gave no reason",
-            code=code or told_code or None,
+            code=code or inner_code or None,
             http_status=reply.status,
             minimax_task_id=minimax_task_id,
         )

@@ -1,6 +1,6 @@
-"""What MiniMax has for an account besides clips: a place for files to send, its balance, and what its plan leaves.
+"""MiniMax's endpoints for an account: uploaded files, its balance, and what is left of its plan.
 
-Refused in the words of v1, except that a file which cannot be used is HTTP 400.
+Refusals are worded as in v1, except that an unusable file is HTTP 400.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BOTTOMLESS = 1000.0
 
 
 async def upload(exchange: Exchange) -> Response:
-    """Take a file, which orders then name as ``mm_file://{file_id}``."""
+    """Store a file, which requests then name as ``mm_file://{file_id}``."""
     async with exchange.request.form() as form:
         purpose, file = form.get("purpose"), form.get("file")
         if purpose != PURPOSE:
@@ -46,14 +46,14 @@ async def upload(exchange: Exchange) -> Response:
 
 
 async def list_files(exchange: Exchange) -> Response:
-    """Show what was uploaded for a purpose; orders of clips have one, and nothing else is uploaded here."""
+    """List the uploads with a purpose; inputs of clips are the only purpose here."""
     purpose = exchange.parameter("purpose")
     uploads = exchange.world.uploads_of(exchange.platform.name) if purpose == PURPOSE else []
     return reply({"files": [_described(upload) for upload in uploads], "base_resp": base_resp()})
 
 
 async def delete_file(exchange: Exchange) -> Response:
-    """Forget what was uploaded; orders can no longer name it."""
+    """Delete an upload; requests can no longer name it."""
     body = await exchange.json_object()
     file_id, purpose = body.get("file_id"), body.get("purpose")
     if not isinstance(file_id, int) or isinstance(file_id, bool):
@@ -78,7 +78,7 @@ def _described(upload: Upload) -> dict[str, Any]:
 
 
 async def balance(exchange: Exchange) -> Response:
-    """What a key that pays as it goes has left."""
+    """Show the balance of a pay-as-you-go key."""
     left = exchange.world.balance_left(exchange.platform.name)
     amount = f"{BOTTOMLESS if left is None else left:.2f}"
     return reply(
@@ -96,7 +96,7 @@ async def balance(exchange: Exchange) -> Response:
 
 
 async def plan_remains(exchange: Exchange) -> Response:
-    """What a plan has left: nothing, because the keys here have none."""
+    """Show what is left of a plan: nothing, because the keys here have none."""
     body: dict[str, Any] = {"model_remains": [], "base_resp": base_resp()}
     return reply(body)
 

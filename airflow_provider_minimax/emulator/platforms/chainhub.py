@@ -56,7 +56,7 @@ async def submit(exchange: Exchange) -> Response:
 
 async def query(exchange: Exchange) -> Response:
     """The gateway's record of the task around MiniMax's reply."""
-    sight = exchange.world.look(exchange.platform.name, exchange.parameter("task_id"))
+    sight = exchange.world.poll(exchange.platform.name, exchange.parameter("task_id"))
     return JSONResponse({"code": "success", "message": "", "data": _record(exchange, sight)})
 
 

@@ -23,7 +23,7 @@ from airflow_provider_minimax.emulator.contract_v2 import (
     read_regeneration,
 )
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
-from airflow_provider_minimax.emulator.jobs import Job, Sight, glance_at, look_at
+from airflow_provider_minimax.emulator.jobs import Job, Sight, peek, poll
 from airflow_provider_minimax.emulator.platforms import novita
 from airflow_provider_minimax.emulator.platforms.official import account_errors_by, refuse_like_302
 from airflow_provider_minimax.emulator.refusals import Refusal, Saturated, UnknownTask, invalid, message_for
@@ -101,7 +101,7 @@ async def regenerate(exchange: Exchange) -> Response:
 
 async def query(exchange: Exchange) -> Response:
     """Show one job."""
-    sight = look_at(_job(exchange, exchange.request.path_params["task_id"]), exchange.settings)
+    sight = poll(_job(exchange, exchange.request.path_params["task_id"]), exchange.settings)
     return JSONResponse(_shown(exchange, sight))
 
 
@@ -123,7 +123,7 @@ async def list_jobs(exchange: Exchange) -> Response:
         and (not task_ids or job.task_id in task_ids)
     ]
     page = found[(number - 1) * size : number * size]
-    items = [_task(exchange, glance_at(job, exchange.settings)) for job in page]
+    items = [_task(exchange, peek(job, exchange.settings)) for job in page]
     return JSONResponse({"items": items, "total": len(found)})
 
 

@@ -101,7 +101,7 @@ def _submit_to(model: str) -> Handler:
 
 async def query(exchange: Exchange) -> Response:
     """Show the task and what it made."""
-    sight = exchange.world.look(exchange.platform.name, exchange.parameter("task_id"))
+    sight = exchange.world.poll(exchange.platform.name, exchange.parameter("task_id"))
     return JSONResponse(
         {
             "extra": {"debug_info": _debug_info(sight.job)},

@@ -1,6 +1,6 @@
-"""MiniMax's own v1 contract, and the two gateways that pass it on almost unchanged: BLTCY and 302.AI.
+"""MiniMax's own v1 API, and the two gateways that offer it almost unchanged: BLTCY and 302.AI.
 
-Errors of the business come as HTTP 200 with ``base_resp``. The gateways word only the account's errors themselves.
+Most errors are HTTP 200 with a code in ``base_resp``. The gateways word only errors of the account themselves.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ACCOUNT_CODES = frozenset({1004, 1008, 2049})
 
 EVERY_FIELD = Page(fields=own_names(*OFFICIAL_FIELDS), required=frozenset({"model"}))
 
-# BLTCY's pages name only these; the stray blank at the end of its "prompt_optimizer " is a slip of the page.
+# BLTCY's pages name only these; the blank at the end of its "prompt_optimizer " is a typo.
 BLTCY_FIRST_FRAME = Page(
     fields=own_names("model", "prompt", "duration", "first_frame_image", "resolution", "prompt_optimizer"),
     required=frozenset({"model", "prompt", "first_frame_image"}),
@@ -45,7 +45,7 @@ BLTCY_FIRST_AND_LAST = Page(
     resolutions=frozenset({"768P", "1080P"}),
 )
 
-# Of what goes to a callback_url: fewer words than the query has, and in lower case.
+# The statuses sent to a callback_url: fewer than in a query, and in lower case.
 UPDATE_STATUSES = {**dict.fromkeys(ON_THE_WAY, "processing"), "success": "success", "failed": "failed"}
 
 PageOf = Callable[[dict[str, Any]], Page]
@@ -53,17 +53,17 @@ Refuse = Callable[[Exchange, Refusal], Response]
 
 
 def base_resp(code: int = 0, message: str | None = None) -> dict[str, Any]:
-    """The object that says in every v1 reply how it went."""
+    """Return the object with code and message that every v1 reply has."""
     return {"status_code": code, "status_msg": message or message_for(code)}
 
 
 def reply(body: dict[str, Any], status: int = 200) -> Response:
-    """A v1 reply with its trace."""
+    """Return a v1 reply with its trace id."""
     return JSONResponse(body, status, headers={"Trace-Id": secrets.token_hex(16)})
 
 
 def refuse_with_base_resp(exchange: Exchange, refusal: Refusal) -> Response:
-    """MiniMax's refusal: HTTP 200 and a code."""
+    """Return MiniMax's refusal: HTTP 200 and a code."""
     body: dict[str, Any] = {"base_resp": base_resp(refusal.code, refusal.message)}
     if exchange.request.method == "POST":
         body = {"task_id": "", **body}
@@ -71,17 +71,17 @@ def refuse_with_base_resp(exchange: Exchange, refusal: Refusal) -> Response:
 
 
 def status_of(sight: Sight, settings: Settings) -> str:
-    """The word that a query shows for the job's state."""
+    """Return the status that a query shows."""
     return settings.statuses.get(sight.state) or settings.statuses.get("*") or STATUSES[sight.state]
 
 
 def file_id_for(job: Job, settings: Settings) -> str | int:
-    """The file id as a query writes it: a string, unless the settings want a number."""
+    """Return the file id as a query shows it: a string, unless the settings say a number."""
     return int(job.file_id) if settings.file_id_as_number else job.file_id
 
 
 def query_body(sight: Sight, settings: Settings) -> dict[str, Any]:
-    """The reply to a query, in MiniMax's shape."""
+    """Return the reply to a query, in MiniMax's format."""
     job, status = sight.job, status_of(sight, settings)
     if sight.state == "failed":
         if settings.failure_reply == "code_only":
@@ -97,7 +97,7 @@ def query_body(sight: Sight, settings: Settings) -> dict[str, Any]:
 
 
 def file_object(exchange: Exchange, job: Job, *, backup: bool) -> dict[str, Any]:
-    """What is known of a job's file; ``bytes`` is 0 and the name is the same for every task, as in real replies."""
+    """Return a job's file object; ``bytes`` is 0 and the name is the same for every task, as in real replies."""
     if exchange.settings.backup_links is not None:
         backup = exchange.settings.backup_links
     described = {
@@ -123,7 +123,7 @@ def _update(exchange: Exchange, sight: Sight) -> Update:
 
 
 def v1_endpoints(prefix: str, page_of: PageOf, *, backup: bool) -> tuple[Endpoint, ...]:
-    """The three paths of v1 below a prefix."""
+    """Return the three endpoints of v1, with a path prefix."""
 
     async def submit(exchange: Exchange) -> Response:
         body = await exchange.json_object()
@@ -132,7 +132,7 @@ def v1_endpoints(prefix: str, page_of: PageOf, *, backup: bool) -> tuple[Endpoin
         return reply({"task_id": job.task_id, "base_resp": base_resp()})
 
     async def query(exchange: Exchange) -> Response:
-        sight = exchange.world.look(exchange.platform.name, exchange.parameter("task_id"))
+        sight = exchange.world.poll(exchange.platform.name, exchange.parameter("task_id"))
         return reply(query_body(sight, exchange.settings))
 
     return (
@@ -143,7 +143,7 @@ def v1_endpoints(prefix: str, page_of: PageOf, *, backup: bool) -> tuple[Endpoin
 
 
 def file_endpoint(prefix: str, *, backup: bool) -> Endpoint:
-    """The path that turns a file id into a fresh link."""
+    """Return the endpoint that returns a fresh link to a file."""
 
     async def retrieve(exchange: Exchange) -> Response:
         file_id = exchange.parameter("file_id")
@@ -156,7 +156,7 @@ def file_endpoint(prefix: str, *, backup: bool) -> Endpoint:
 
 
 def refuse_account_like_openai(otherwise: Refuse) -> Refuse:
-    """Word errors of key and quota as the "new-api" gateways do, and leave the rest to another."""
+    """Word errors of key and quota as "new-api" gateways do; ``otherwise`` words the rest."""
 
     def refuse(exchange: Exchange, refusal: Refusal) -> Response:
         trace = f"(request id: {secrets.token_hex(12)})"
@@ -172,7 +172,7 @@ def refuse_account_like_openai(otherwise: Refuse) -> Refuse:
 
 
 def account_errors_by(account: Refuse, otherwise: Refuse) -> Refuse:
-    """Word errors of key and balance in one way, which is the gateway's, and leave the rest to another."""
+    """Word errors of key and balance with ``account``; ``otherwise`` words the rest."""
 
     def refuse(exchange: Exchange, refusal: Refusal) -> Response:
         return (account if refusal.code in ACCOUNT_CODES else otherwise)(exchange, refusal)
@@ -181,7 +181,7 @@ def account_errors_by(account: Refuse, otherwise: Refuse) -> Refuse:
 
 
 def refuse_like_302(exchange: Exchange, refusal: Refusal) -> Response:
-    """302.AI's own envelope for a wrong key, and MiniMax's refusal for the rest."""
+    """Return 302.AI's own error for a wrong key, and MiniMax's refusal for the rest."""
     if refusal.code not in (1004, 2049):
         return refuse_with_base_resp(exchange, refusal)
     error = {"err_code": -10006, "message": "This API key is not valid.", "type": "api_error"}

@@ -105,7 +105,7 @@ def _unwrapped(body: dict[str, Any], settings: Settings) -> tuple[str, dict[str,
 
 async def query(exchange: Exchange) -> Response:
     """Show the task."""
-    sight = exchange.world.look(exchange.platform.name, exchange.request.path_params["task_id"])
+    sight = exchange.world.poll(exchange.platform.name, exchange.request.path_params["task_id"])
     return JSONResponse(_task(exchange, sight))
 
 

@@ -3,7 +3,7 @@ Kills a task's process at a named point of a purchase, and writes down which poi
 
 Why this is fair: the operators are the ones that users get. Airflow calls :func:`arm` right before a task's work and
 :func:`survived` right after it, and ``arm`` wraps some methods in this one process, only to notice that they are
-called or done. Nothing is replaced, left out or told to the operator. SIGKILL cannot be caught, so the life ends in the
+called or done. Nothing is replaced, left out or shown. SIGKILL cannot be caught, so the life ends in the
 middle of a line, without ``finally``, ``on_kill`` or a last word to Airflow. All that is left for the next one is what
 was on disk, in Airflow's database and at the platform.
 
@@ -128,7 +128,7 @@ def _watch(life: _Life, conf: dict[str, Any]) -> None:
         before("resumed", operator, "execute_complete")
     before("resumed", MinimaxVideoGenerationOperator, "execute_settled")
     before("asking", MinimaxHook, "list_tasks")
-    before("looking", MinimaxHook, "get_task")
+    before("polling", MinimaxHook, "get_task")
     _notice_chunks(life)
     after("hash written", Ledger, "keep", _is(Phase.SUBMITTED, fetched=True))
     before("renamed", Ledger, "keep", _is(Phase.DELIVERED, fetched=True))

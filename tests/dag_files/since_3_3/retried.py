@@ -30,7 +30,7 @@ with DAG("wrapped", default_args=SLOWLY) as dag:
     dags[dag.dag_id] = dag
 
     @task
-    def look() -> None:
+    def status() -> None:
         """Look at a remote task, and say it in words of one's own if that fails."""
         from airflow_provider_minimax.exceptions import MinimaxError
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -40,4 +40,4 @@ with DAG("wrapped", default_args=SLOWLY) as dag:
         except MinimaxError as error:
             raise RuntimeError("The clip cannot be looked at.") from error
 
-    look()
+    status()

@@ -1,4 +1,4 @@
-"""Waiting for a turn to buy, as a DAG author meets it: who waits, what a refusal means, when nothing is bought yet."""
+"""Waiting for a submission slot, as a DAG author meets it: who waits, what a refusal means, when nothing is bought."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.polling import slots as turns
-from airflow_provider_minimax.polling.deferral import SETTLED
-from airflow_provider_minimax.polling.slots import IN_TURN, SubmissionSlot
+from airflow_provider_minimax.polling.deferral import IN_TURN, SETTLED
+from airflow_provider_minimax.polling.slots import SubmissionSlot
 from airflow_provider_minimax.triggers import turn as turn_module
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
@@ -37,10 +37,10 @@ TOO_MANY = ["1002", "1039", "1041", "2045"]
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch, minimax_emulator):
-    """Wait as little as can be; clips are done at the first look."""
+    """Wait as little as can be; clips are done at the first poll."""
     monkeypatch.setattr(turn_module, "_FIRST_OF_ALL", 0.0)
     monkeypatch.setattr(turns, "_COOL_DOWN", 0.2)
-    minimax_emulator.configure(lifecycle="looks", looks=1)
+    minimax_emulator.configure(lifecycle="polls", polls=1)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ async def shielded(context, **changes):
 
 
 @pytest.mark.parametrize("content", [V1, V2])
-async def test_with_a_limit_a_task_buys_in_its_turn_and_waits_and_delivers(
+async def test_with_a_limit_a_task_buys_in_its_slot_and_waits_and_delivers(
     content, connect, minimax_emulator, context, tmp_path
 ):
     connect(extra={"rate_limit_per_minute": 600})
@@ -92,7 +92,7 @@ async def test_with_a_limit_a_task_buys_in_its_turn_and_waits_and_delivers(
     assert (tmp_path / "clip.mp4").read_bytes()[4:8] == b"ftyp"
 
 
-async def test_a_task_that_only_submits_waits_for_its_turn_too(connect, minimax_emulator, context):
+async def test_a_task_that_only_submits_waits_for_a_slot_too(connect, minimax_emulator, context):
     connect(extra={"rate_limit_per_minute": 600})
     minimax_task_id, triggers = await shielded(context, wait_for_completion=False)
     assert [type(trigger) for trigger in triggers] == [MinimaxTurnTrigger]
@@ -106,14 +106,14 @@ async def test_nobody_waits_without_a_limit_or_in_a_worker(extra, deferrable, co
     assert not any(isinstance(trigger, MinimaxTurnTrigger) for trigger in triggers)
 
 
-def test_before_its_turn_nothing_is_bought_nor_written_down(connect, minimax_emulator, context, tmp_path):
+def test_before_its_slot_nothing_is_bought_nor_recorded(connect, minimax_emulator, context, tmp_path):
     connect(extra={"rate_limit_per_minute": 20})
     deferral = deferred(generate(output_path=str(tmp_path / "clip.mp4")), context)
     assert deferral.method_name == IN_TURN
     assert (minimax_emulator.requests, list(tmp_path.iterdir()), context["ti"].xcoms) == ([], [], {})
 
 
-def test_what_waits_carries_no_secret_and_no_prompt(connect, minimax_emulator, context):
+def test_a_waiting_trigger_carries_no_secret_and_no_prompt(connect, minimax_emulator, context):
     connect(extra={"rate_limit_per_minute": 20})
     deferral = deferred(generate(timeout=600), context)
     _, kwargs = deferral.trigger.serialize()
@@ -127,7 +127,7 @@ def test_what_waits_carries_no_secret_and_no_prompt(connect, minimax_emulator, c
     assert deferral.timeout.total_seconds() > 600
 
 
-def test_what_is_bought_already_needs_no_turn(connect, minimax_emulator, context, tmp_path):
+def test_a_task_that_has_bought_needs_no_slot(connect, minimax_emulator, context, tmp_path):
     connect()
     output = {"output_path": str(tmp_path / "clip.mp4")}
     minimax_emulator.configure(lifecycle="manual")
@@ -157,7 +157,7 @@ def test_a_limit_that_is_none_is_an_error_of_the_connection(limit, connect, cont
 
 @pytest.mark.parametrize("limit", [{}, {"rate_limit_per_minute": 600}])
 @pytest.mark.parametrize("code", TOO_MANY)
-async def test_a_refused_task_leaves_its_worker_and_buys_in_another_turn(
+async def test_a_refused_task_leaves_its_worker_and_buys_in_another_slot(
     code, limit, connect, minimax_emulator, context, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("airflow_provider_minimax.polling.limiter.USUAL_PER_MINUTE", 600)
@@ -183,7 +183,7 @@ def test_a_full_account_is_asked_once_and_no_intent_is_left(settings, connect, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_refused_task_keeps_its_place_and_its_patience(connect, minimax_emulator, context):
+def test_a_refused_task_keeps_its_position_and_its_timeout(connect, minimax_emulator, context):
     connect(extra={"rate_limit_per_minute": 20})
     minimax_emulator.fault("base_resp", operation="submit", code=1002, retry_after=30)
     first = deferred(generate(timeout=600), context).trigger
@@ -267,7 +267,7 @@ def test_what_changed_meanwhile_is_seen(connect, minimax_emulator, context, tmp_
 
 
 @pytest.mark.parametrize("event", [None, {}, {"turn": "yours"}])
-def test_an_event_of_another_version_is_a_turn(event, connect, minimax_emulator, context):
+def test_an_event_of_another_version_is_a_slot(event, connect, minimax_emulator, context):
     connect(extra={"rate_limit_per_minute": 20})
     facts = deferred(generate(), context, IN_TURN, {"event": event})
     assert isinstance(facts.trigger, MinimaxTaskTrigger)
@@ -278,7 +278,7 @@ def test_an_event_of_another_version_is_a_turn(event, connect, minimax_emulator,
     ("error", "said"), [("Trigger failure", "broke"), ("Trigger timeout", "is one running?"), (None, "broke")]
 )
 @pytest.mark.parametrize(("do_xcom_push", "keeps"), [(True, True), (True, False), (False, True)])
-def test_a_trigger_that_broke_while_it_waited_for_a_turn_is_retried_and_says_that_nothing_was_bought(
+def test_a_trigger_that_broke_while_it_waited_for_a_slot_is_retried_and_says_that_nothing_was_bought(
     do_xcom_push, keeps, error, said, connect, minimax_emulator, context, tmp_path
 ):
     connect(extra={"rate_limit_per_minute": 20})
@@ -321,10 +321,10 @@ def test_a_trigger_that_broke_after_a_lost_answer_does_not_say_that_nothing_was_
     assert not raised.value.is_final
 
 
-def test_a_list_that_is_refused_after_a_lost_answer_is_no_reason_to_wait_for_a_turn(
+def test_a_list_that_is_refused_after_a_lost_answer_is_no_reason_to_wait_for_a_slot(
     connect, minimax_emulator, context, tmp_path
 ):
-    """Whoever waits for a turn has bought nothing, and that is not known here."""
+    """A task that waits for a slot has bought nothing, and that is not known here."""
     connect(extra={"max_retries": 0})
     minimax_emulator.fault("lost_answer", operation="submit")
     minimax_emulator.fault("base_resp", operation="list", code=1002)
@@ -334,7 +334,7 @@ def test_a_list_that_is_refused_after_a_lost_answer_is_no_reason_to_wait_for_a_t
     assert len(minimax_emulator.purchases) == 1
 
 
-def test_a_cleared_task_whose_trigger_broke_is_not_told_of_its_old_clip(connect, minimax_emulator, context, tmp_path):
+def test_a_cleared_task_whose_trigger_broke_does_not_report_its_old_clip(connect, minimax_emulator, context, tmp_path):
     connect(extra={"rate_limit_per_minute": 20})
     minimax_emulator.configure(lifecycle="manual")
     output = {"output_path": str(tmp_path / "clip.mp4"), "do_xcom_push": False, "on_clear": "resubmit"}
@@ -347,7 +347,7 @@ def test_a_cleared_task_whose_trigger_broke_is_not_told_of_its_old_clip(connect,
     assert len(minimax_emulator.purchases) == 1
 
 
-# -- dying, clearing, giving up ----------------------------------------------------------------------------------------
+# -- dying, clearing, timing out ---------------------------------------------------------------------------------------
 
 
 def test_a_task_that_dies_between_turn_and_purchase_asks_again_and_buys_once(
@@ -371,7 +371,7 @@ def test_a_task_that_dies_between_turn_and_purchase_asks_again_and_buys_once(
     assert len(minimax_emulator.purchases) == 1
 
 
-async def test_patience_that_ends_before_the_turn_comes_is_a_failure_that_may_be_retried(
+async def test_a_timeout_before_the_slot_comes_is_a_failure_that_may_be_retried(
     connect, minimax_emulator, context, tmp_path
 ):
     connect(extra={"rate_limit_per_minute": 1})
@@ -406,7 +406,7 @@ async def test_a_trigger_that_sent_its_event_is_not_taken_for_a_killed_one(log_o
     assert "No longer" not in log.said()
 
 
-def test_an_operator_that_waits_for_its_turn_has_nothing_to_cancel(connect, context, log_of):
+def test_an_operator_that_waits_for_a_slot_has_nothing_to_cancel(connect, context, log_of):
     log = log_of(MinimaxVideoGenerationOperator)
     connect(extra={"rate_limit_per_minute": 20})
     operator = generate()
@@ -428,8 +428,9 @@ def test_a_trigger_is_rebuilt_from_what_it_serialises():
 
 
 def test_a_trigger_of_the_first_version_is_understood():
-    """Whatever is added later must have a default."""
-    MinimaxTurnTrigger(minimax_conn_id="c", asked_at=1.0, deadline=2.0)
+    """New arguments must have defaults."""
+    first_version = {"minimax_conn_id": "c", "asked_at": 1.0, "deadline": 2.0}
+    assert MinimaxTurnTrigger(**first_version).serialize()[1].items() >= first_version.items()
 
 
 async def test_no_event_is_sent_before_the_executor_heard_that_the_worker_is_done(monkeypatch):
@@ -445,7 +446,7 @@ async def test_no_event_is_sent_before_the_executor_heard_that_the_worker_is_don
 
 
 async def test_a_log_that_nobody_reads_holds_up_no_other_trigger(log_of):
-    """A busy triggerer reads its pipe of logs seldom, and a line waits for room in it."""
+    """A busy triggerer rarely reads its pipe of logs, and a line waits for room in it."""
     loop, is_said, is_read, was_read = asyncio.get_running_loop(), asyncio.Event(), threading.Event(), []
 
     def wait_for_a_reader(*_):
@@ -478,7 +479,7 @@ async def test_triggers_that_come_back_after_a_restart_go_on_in_the_old_order():
     assert passed == ["a", "b", "c"]
 
 
-def test_a_turn_is_read_from_the_event_and_an_error_raised():
+def test_a_slot_is_read_from_the_event_and_an_error_raised():
     assert SubmissionSlot.from_event({"asked_at": 3.0, "refusals": 2, "error": None}) == SubmissionSlot(3.0, 2)
     with pytest.raises(MinimaxRateLimitError, match="no turn"):
         SubmissionSlot.from_event({"error": MinimaxRateLimitError("no turn").as_event()})
@@ -488,7 +489,7 @@ def test_a_turn_is_read_from_the_event_and_an_error_raised():
 
 
 @pytest.mark.usefixtures("airflow_db")
-def test_a_dag_whose_task_waits_for_its_turn_and_is_refused_once_ends_in_a_clip(
+def test_a_dag_whose_task_waits_for_a_slot_and_is_refused_once_ends_in_a_clip(
     connect, minimax_emulator, tmp_path: Path
 ):
     connect(extra={"rate_limit_per_minute": 600})

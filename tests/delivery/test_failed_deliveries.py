@@ -29,18 +29,18 @@ MISFORTUNES = [
     pytest.param({}, [{"kind": "truncated", "after_bytes": 40_000}], None, id="cut"),
     pytest.param({}, [{"kind": "truncated", "after_bytes": 20_000, "times": 3}], None, id="cut three times in a row"),
     pytest.param({}, [{"kind": "truncated", "times": FOR_EVER}], "could not be fetched whole", id="cut without end"),
-    pytest.param({}, [{"kind": "cut", "after_bytes": 50_000}], None, id="shorter, and no length told"),
+    pytest.param({}, [{"kind": "cut", "after_bytes": 50_000}], None, id="shorter, and no length announced"),
     pytest.param(
         {}, [{"kind": "cut", "after_bytes": 50_000, "times": FOR_EVER}], "sent 50000 bytes of", id="always shorter"
     ),
-    pytest.param({}, [{"kind": "overlong", "after_bytes": 50_000}], None, id="longer than told"),
+    pytest.param({}, [{"kind": "overlong", "after_bytes": 50_000}], None, id="longer than announced"),
     pytest.param(
         {},
         [{"kind": "overlong", "after_bytes": 50_000, "times": FOR_EVER}],
         "sent 50000 bytes of",
-        id="always longer than told",
+        id="always longer than announced",
     ),
-    pytest.param({"clip_chunked": True}, [], None, id="no length told"),
+    pytest.param({"clip_chunked": True}, [], None, id="no length announced"),
     pytest.param({}, [{"kind": "endless"}], "sends more than 1000000 bytes", id="endless"),
     pytest.param({"clip_bytes": 2_000_000}, [], "sends more than 1000000 bytes", id="larger than any clip"),
     pytest.param({}, [{"kind": "html_video"}], None, id="a page, once"),
@@ -61,8 +61,8 @@ MISFORTUNES = [
         {"redirect_to": "http://169.254.169.254/latest/meta-data/"}, [], "leads to 169.254.169.254", id="to the cloud"
     ),
     pytest.param({"redirect_to": "ftp://127.0.0.1/clip.mp4"}, [], "unsupported protocol", id="to another protocol"),
-    pytest.param({"clip_validators": "none"}, [{"kind": "truncated"}], None, id="cut, and no version told"),
-    pytest.param({"clip_validators": "weak"}, [{"kind": "truncated"}], None, id="cut, and a weak version told"),
+    pytest.param({"clip_validators": "none"}, [{"kind": "truncated"}], None, id="cut, and no version"),
+    pytest.param({"clip_validators": "weak"}, [{"kind": "truncated"}], None, id="cut, and a weak version"),
     pytest.param({}, [{"kind": "truncated"}, {"kind": "replaced"}], None, id="cut, then another file"),
     pytest.param({"ranges": "ignored"}, [{"kind": "truncated"}], None, id="cut, and Range ignored"),
     pytest.param({"ranges": "shifted"}, [{"kind": "truncated"}], None, id="cut, then other bytes than asked for"),
@@ -115,13 +115,10 @@ def generate(output_path: str, **options: Any) -> Any:
 
 
 @pytest.fixture
-def account(connect, minimax_emulator, monkeypatch):
-    """An account at which a clip is ready at once."""
-    connect()
-    minimax_emulator.configure(lifecycle="looks", looks=1)
-    monkeypatch.setattr("airflow_provider_minimax.purchases.ledger.SETTLING_TIME", 0.0)
+def account(account, monkeypatch):
+    """The same, whose receipts are stored at the first attempt or not at all."""
     monkeypatch.setattr("airflow_provider_minimax.purchases.ledger._ATTEMPTS", 1)
-    return minimax_emulator
+    return account
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -232,7 +229,7 @@ def test_a_bucket_that_takes_no_more_in_the_middle_says_so_and_nothing_is_fetche
     assert answers[:2] == [(None, 200), ("bytes=12000000-", 416)]
 
 
-def test_a_slow_host_is_given_up_in_the_end_and_what_came_is_kept(tmp_path, deliver, minimax_emulator, monkeypatch):
+def test_a_slow_download_times_out_and_what_came_is_kept(tmp_path, deliver, minimax_emulator, monkeypatch):
     minimax_emulator.fault("drip", operation="download", seconds=0.1, times=FOR_EVER)
     with monkeypatch.context() as patch:
         patch.setattr("airflow_provider_minimax.delivery.download.TOTAL_TIMEOUT", 0.5)
@@ -243,7 +240,7 @@ def test_a_slow_host_is_given_up_in_the_end_and_what_came_is_kept(tmp_path, deli
     assert [r["range"] for r in minimax_emulator.requests if r["operation"] == "download"][-1].startswith("bytes=")
 
 
-def test_a_silent_host_is_given_up_with_the_connections_time_out(tmp_path, connect, deliver, minimax_emulator):
+def test_a_silent_host_fails_after_the_connections_timeout(tmp_path, connect, deliver, minimax_emulator):
     connect(extra={"timeout": 0.3})
     minimax_emulator.fault("hold", operation="download", times=FOR_EVER)
     with pytest.raises(MinimaxDownloadError, match="ReadTimeout"):

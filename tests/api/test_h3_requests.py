@@ -1,4 +1,4 @@
-"""What MiniMax-H3 has besides clips: held against the rules, on the wire, and read back."""
+"""What MiniMax-H3 has besides clips: checked by the rules, on the wire, and read back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, Regen
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.purchases.receipt import fingerprint_of, told
+from airflow_provider_minimax.purchases.receipt import describe_request, fingerprint_of
 from tests.samples import reply
 
 V2 = PLATFORMS["minimax"].of_version("v2")
@@ -22,7 +22,7 @@ IMAGE = "https://files.example/a.png"
 
 
 def problems(request, **options) -> list[str]:
-    return rules.check(request, **options).problems
+    return rules.validate(request, **options).problems
 
 
 # -- the rules ---------------------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ def problems(request, **options) -> list[str]:
     ],
     ids=str,
 )
-def test_a_clip_can_be_made_anew_from_its_task_or_from_itself_and_all_it_was_made_of(fields):
+def test_a_clip_can_be_re_rendered_from_its_task_or_from_itself_and_all_it_was_made_from(fields):
     assert problems(RegenerationRequest.of(fields)) == []
 
 
@@ -63,7 +63,7 @@ def test_a_clip_can_be_made_anew_from_its_task_or_from_itself_and_all_it_was_mad
         (BY_ID | {"callback_url": "example.com"}, "callback_url: must be an http(s) URL"),
     ],
 )
-def test_what_cannot_be_made_anew_is_said_before_anything_is_paid(fields, said):
+def test_a_clip_that_cannot_be_re_rendered_is_refused_before_anything_is_paid(fields, said):
     (problem,) = problems(RegenerationRequest.of(fields))
     assert said in problem
 
@@ -93,17 +93,22 @@ def test_a_prompt_is_rewritten_for_any_clip_that_the_model_makes(fields):
         (REWRITING | {"model": "MiniMax-Hailuo-2.3"}, "model='MiniMax-Hailuo-2.3': has no h3_context_ir"),
     ],
 )
-def test_what_cannot_be_rewritten_is_said_before_anything_is_paid(fields, said):
+def test_a_prompt_that_cannot_be_rewritten_is_refused_before_anything_is_paid(fields, said):
     (problem,) = problems(PromptRewriteRequest.of(fields))
     assert said in problem
 
 
 def test_what_is_known_only_when_rendered_is_left_for_then():
-    assert problems(RegenerationRequest.of({"model": "MiniMax-H3"}), later=frozenset({"source_task_id"})) == []
-    assert problems(RegenerationRequest.of({"model": "MiniMax-H3"}), later=frozenset({"base_video", "prompt"})) == []
+    assert problems(RegenerationRequest.of({"model": "MiniMax-H3"}), unresolved=frozenset({"source_task_id"})) == []
+    assert (
+        problems(RegenerationRequest.of({"model": "MiniMax-H3"}), unresolved=frozenset({"base_video", "prompt"})) == []
+    )
     rewriting = PromptRewriteRequest.of({"model": "MiniMax-H3", "duration": 5})
-    assert problems(rewriting, later=frozenset({"prompt", "ratio"})) == []
-    assert problems(RegenerationRequest.of({"model": "known when rendered"} | BY_ID), later=frozenset({"model"})) == []
+    assert problems(rewriting, unresolved=frozenset({"prompt", "ratio"})) == []
+    assert (
+        problems(RegenerationRequest.of({"model": "known when rendered"} | BY_ID), unresolved=frozenset({"model"}))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,14 +131,14 @@ def test_a_field_that_a_request_does_not_have_is_named(kind, fields, said):
 
 
 def test_the_models_that_have_something_besides_clips_are_in_the_catalogue():
-    also = {name: model.also for name, model in catalogue.models().items() if model.also}
+    also = {name: model.other_task_types for name, model in catalogue.models().items() if model.other_task_types}
     assert also == {"MiniMax-H3": {"regeneration", "h3_context_ir"}}
 
 
 # -- the prices --------------------------------------------------------------------------------------------------------
 
 
-def test_a_clip_that_is_made_anew_lists_by_its_seconds_once_they_are_known():
+def test_a_re_rendered_clip_has_a_list_price_once_its_seconds_are_known():
     request = RegenerationRequest.of(BY_ID)
     assert rules.list_price(request) is None
     price = rules.list_price(request, seconds=5.0)
@@ -155,15 +160,15 @@ def test_a_clip_lists_as_before():
 # -- the wire ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_clip_is_made_anew_by_the_id_of_its_task():
-    request = V2.order(RegenerationRequest.of(BY_ID | {"aigc_watermark": False}))
+def test_a_clip_is_re_rendered_by_the_id_of_its_task():
+    request = V2.submission(RegenerationRequest.of(BY_ID | {"aigc_watermark": False}))
     assert (request.method, request.path, request.buys) == ("POST", "/v2/video_regeneration", True)
     assert request.body == BY_ID | {"resolution": "2K", "aigc_watermark": False}
 
 
-def test_a_clip_is_made_anew_from_itself_and_all_it_was_made_of():
+def test_a_clip_is_re_rendered_from_itself_and_all_it_was_made_from():
     fields = BY_CLIP | {"reference_images": [IMAGE], "reference_audios": ["mm_file://1"], "extra_body": {"seed": 1}}
-    body = V2.order(RegenerationRequest.of(fields)).body
+    body = V2.submission(RegenerationRequest.of(fields)).body
     assert body == {
         "model": "MiniMax-H3",
         "content": [
@@ -178,7 +183,7 @@ def test_a_clip_is_made_anew_from_itself_and_all_it_was_made_of():
 
 
 def test_a_prompt_is_rewritten_with_the_pictures_of_its_clip():
-    request = V2.order(PromptRewriteRequest.of(REWRITING | {"first_frame_image": IMAGE}))
+    request = V2.submission(PromptRewriteRequest.of(REWRITING | {"first_frame_image": IMAGE}))
     assert (request.path, request.buys) == ("/v2/h3_context_ir", True)
     assert request.body == {
         "model": "MiniMax-H3",
@@ -219,7 +224,7 @@ def test_a_rewriting_without_its_prompt_has_no_output_yet():
     assert not V2.read_task(reply("minimax_v2", "query_rewritten_without_prompt"), "T").has_output
 
 
-def test_a_clip_that_was_made_anew_is_one_like_any_other():
+def test_a_re_rendered_clip_is_one_like_any_other():
     task = V2.read_task(reply("minimax_v2", "query_regenerated"), "T")
     assert (task.resolution, task.duration, task.is_rewriting) == ("2K", 5, False)
     assert task.file.url.startswith("https://files.example/h3-2k.mp4")
@@ -229,9 +234,9 @@ def test_a_clip_that_was_made_anew_is_one_like_any_other():
 # -- the receipt -------------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_tells_what_kind_of_request_it_is_of():
-    assert told(RegenerationRequest.of(BY_ID)) == BY_ID | {"task_type": "regeneration", "resolution": "2K"}
-    assert "task_type" not in told(VideoRequest.of(REWRITING))
+def test_a_receipt_says_what_kind_of_request_it_is_of():
+    assert describe_request(RegenerationRequest.of(BY_ID)) == BY_ID | {"task_type": "regeneration", "resolution": "2K"}
+    assert "task_type" not in describe_request(VideoRequest.of(REWRITING))
 
 
 def test_a_clip_and_the_rewriting_of_its_prompt_are_two_requests():

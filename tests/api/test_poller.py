@@ -34,14 +34,14 @@ DONE = VideoTask("T", TaskState.SUCCEEDED, "Success", file_id="F", width=1366, h
 
 
 def watch(**options) -> TaskPoller:
-    return TaskPoller("T", **{"deadline": 1000.0, "pace": FixedInterval(10.0), "jitter": 0.5} | options)
+    return TaskPoller("T", **{"deadline": 1000.0, "schedule": FixedInterval(10.0), "jitter": 0.5} | options)
 
 
-def test_looks_are_an_interval_apart():
+def test_polls_are_an_interval_apart():
     assert {FixedInterval(10).delay(0.0, looks, jitter) for looks in (1, 2, 99) for jitter in (0.0, 0.5, 1.0)} == {10}
 
 
-def test_first_looks_are_spread_over_an_interval_so_that_a_crowd_does_not_ask_at_once():
+def test_first_polls_are_spread_over_an_interval_so_that_a_crowd_does_not_ask_at_once():
     assert [FixedInterval(10).delay(0.0, 0, jitter) for jitter in (0.0, 0.3, 1.0)] == [0, 3, 10]
 
 
@@ -62,18 +62,18 @@ def test_a_running_task_is_looked_at_again():
     assert watch().after(RUNNING, 0.0) == KeepPolling(10.0, "MiniMax task T: Processing")
 
 
-def test_a_state_is_noted_when_it_changes_and_not_at_every_look():
+def test_a_state_is_logged_when_it_changes_and_not_at_every_poll():
     it = watch()
     notes = [it.after(RUNNING, 0.0).note, it.after(RUNNING, 10.0).note]
     assert notes == ["MiniMax task T: Processing", None]
 
 
-def test_a_look_that_shows_nothing_new_is_judged_without_a_word_as_any_other():
+def test_a_poll_that_shows_nothing_new_is_judged_as_any_other_and_not_logged():
     quietly, aloud = watch(), watch()
     for it in (quietly, aloud):
         it.after(RUNNING, 0.0)
         it.after(MinimaxUnavailableError("down"), 5.0)
-    assert quietly.again(RUNNING, 10.0) == aloud.after(RUNNING, 10.0).seconds
+    assert quietly.reschedule(RUNNING, 10.0) == aloud.after(RUNNING, 10.0).seconds
     assert vars(quietly) == vars(aloud)
 
 
@@ -92,7 +92,7 @@ def test_what_is_new_is_left_for_the_one_who_waits(before, seen, now):
     for task in before:
         it.after(task, 0.0)
     noted = dict(vars(it))
-    assert it.again(seen, now) is None
+    assert it.reschedule(seen, now) is None
     assert vars(it) == noted
 
 
@@ -103,14 +103,14 @@ def test_a_status_that_nobody_documents_is_waited_on_with_one_warning():
     assert second.note is None
 
 
-def test_the_last_look_is_at_the_deadline_and_not_past_it():
+def test_the_last_poll_is_at_the_deadline_and_not_past_it():
     assert watch().after(RUNNING, 995.0).seconds == 5.0
 
 
-def test_patience_ends_at_the_deadline_and_says_what_goes_on():
+def test_a_wait_ends_at_the_deadline_and_says_what_keeps_running():
     outcome = watch().after(RUNNING, 1000.0)
     assert isinstance(outcome.error, MinimaxTaskTimeoutError)
-    assert "Task T goes on and will be billed." in str(outcome.error)
+    assert "Task T keeps running and will be billed." in str(outcome.error)
     assert "Processing" in str(outcome.error)
 
 
@@ -118,7 +118,7 @@ def test_a_finished_task_is_an_outcome_even_past_the_deadline():
     assert watch().after(DONE, 2000.0) == Outcome(DONE)
 
 
-def test_failed_looks_are_tolerated_until_there_are_too_many_in_a_row():
+def test_failed_polls_are_tolerated_until_there_are_too_many_in_a_row():
     it = watch(max_failures=3)
     down = MinimaxUnavailableError("down")
     assert isinstance(it.after(down, 0.0), KeepPolling)
@@ -132,7 +132,7 @@ def test_failed_looks_are_tolerated_until_there_are_too_many_in_a_row():
     assert "Task T may still be running" in str(outcome.error)
 
 
-def test_without_a_cap_failed_looks_are_tolerated_until_the_deadline():
+def test_without_a_cap_failed_polls_are_tolerated_until_the_deadline():
     it = watch(max_failures=None)
     assert all(isinstance(it.after(MinimaxUnavailableError("down"), float(n)), KeepPolling) for n in range(50))
     timed_out = it.after(MinimaxUnavailableError("down"), 1000.0).error
@@ -140,7 +140,7 @@ def test_without_a_cap_failed_looks_are_tolerated_until_the_deadline():
     assert "the last 51 status checks failed: down" in str(timed_out)
 
 
-def test_a_look_is_not_repeated_before_the_platform_said():
+def test_a_poll_is_not_repeated_before_the_platform_allows_it():
     assert watch().after(MinimaxRateLimitError("slow down", retry_after=120), 0.0).seconds == 120
 
 
@@ -164,8 +164,8 @@ def test_trouble_with_the_connection_is_waited_out_until_the_deadline_and_is_nev
     assert all(isinstance(it.after(copy(trouble), float(n)), KeepPolling) for n in range(100))
     timed_out = it.after(copy(trouble), 1000.0).error
     assert isinstance(timed_out, MinimaxTaskTimeoutError)
-    assert f"the {process} cannot use the connection just now: {trouble.message}" in str(timed_out)
-    assert f"Look at the connection as the {process} sees it" in str(timed_out)
+    assert f"the {process} cannot use the connection right now: {trouble.message}" in str(timed_out)
+    assert f"Check the connection as the {process} sees it" in str(timed_out)
 
 
 def test_trouble_with_the_connection_is_noted_once_a_change_and_so_is_its_end():
@@ -175,7 +175,7 @@ def test_trouble_with_the_connection_is_noted_once_a_change_and_so_is_its_end():
         it.after(copy(seen), float(n)).note for n, seen in enumerate([RUNNING, gone, gone, refused, refused, gone])
     ]
     assert [note is not None for note in notes] == [True, True, False, True, False, True]
-    assert it.again(RUNNING, 6.0) is None
+    assert it.reschedule(RUNNING, 6.0) is None
     assert it.after(RUNNING, 6.0).note == "MiniMax task T: Processing"
     assert it.after(RUNNING, 7.0).note is None
 
@@ -242,7 +242,7 @@ def test_the_times_and_the_bill_survive_the_way_through_an_event():
     assert len(text) < 500
 
 
-def test_an_event_says_nothing_of_times_and_bills_that_were_not_told():
+def test_an_event_leaves_out_times_and_bills_that_were_not_reported():
     assert Outcome(DONE).as_event()["task"].keys() == {*DONE.as_result(), "status", "api_version"}
 
 

@@ -29,7 +29,7 @@ class Told(DurationStats):
 
     def __init__(self, law: DurationModel) -> None:
         super().__init__(UNKNOWN)
-        self.timetable = foresight.PollTimetable.of(law, longest=foresight.LONGEST_GAP, start=0.0)
+        self.timetable = foresight.PollTimetable.from_model(law, longest=foresight.LONGEST_GAP, start=0.0)
 
 
 def learnt(durations: list[float]) -> DurationStats:
@@ -63,7 +63,7 @@ def looks_at_ten_seconds(clips: list[float]) -> float:
 
 
 @pytest.mark.parametrize(("median", "sigma"), LAWS)
-def test_a_right_guess_saves_looks_and_finds_clips_as_soon_as_a_look_every_ten_seconds(median, sigma):
+def test_a_right_guess_saves_polls_and_finds_clips_as_soon_as_polling_every_ten_seconds(median, sigma):
     clips = durations(median, sigma)
     looks, late = run(Told(DurationModel(median, 0.35)), clips)
     assert looks / looks_at_ten_seconds(clips) <= (0.85 if sigma == 0.25 else 0.9)
@@ -87,7 +87,7 @@ def test_times_that_were_seen_save_more(median, sigma):
     assert late <= 6
 
 
-def test_it_is_learnt_from_looks_alone():
+def test_durations_are_learnt_from_polls_alone():
     """Each clip is learnt from as a trigger does it, between the last look that saw it run and the one that did not."""
     clips = durations(120, 0.25, count=300)
     known, chance, counts = DurationStats(UNKNOWN), random.Random(5), []
@@ -109,14 +109,14 @@ def test_a_kind_that_nobody_knows_is_looked_at_every_ten_seconds():
     assert [pace.delay(1.0, looks, 0.5) for looks in (0, 1, 2)] == [5, 10, 10]
 
 
-def test_a_few_clips_are_not_yet_an_experience():
+def test_a_few_clips_are_not_yet_an_duration_stats():
     known = learnt([100.0] * (ENOUGH - 1))
     assert known.timetable is None
     known.learn(100.0)
     assert known.timetable is not None
 
 
-def test_a_clip_that_was_done_early_brings_the_first_look_forward_at_once():
+def test_a_clip_that_was_done_early_brings_the_first_poll_forward_at_once():
     known = learnt([120.0] * 32)
     before = LearnedSchedule(known, 0.0).delay(0.0, 0, 0.0)
     known.learn(40.0)
@@ -135,7 +135,7 @@ def test_no_gap_is_longer_than_the_bound_or_too_short_to_be_of_use(law, jitter):
     assert min(gaps[1:]) >= 0.9
 
 
-def test_a_look_that_is_a_little_early_is_not_followed_by_one_at_its_proper_time():
+def test_a_poll_that_is_a_little_early_is_not_repeated_at_its_proper_time():
     pace = LearnedSchedule(Told(DurationModel(120, 0.35)), bought_at=0.0)
     due = pace.delay(0.0, 0, 0.5)
     assert pace.delay(due - 0.2, 1, 0.5) > 5
@@ -169,5 +169,5 @@ def test_what_is_said_of_how_long_models_take_is_data_with_its_source():
 
 def test_a_kind_is_learnt_of_once_for_all_who_ask():
     kind = Kind("c", "m", "768P", 6)
-    assert foresight.experience(kind) is foresight.experience(Kind("c", "m", "768P", 6))
-    assert foresight.experience(kind) is not foresight.experience(Kind("other", "m", "768P", 6))
+    assert foresight.duration_stats(kind) is foresight.duration_stats(Kind("c", "m", "768P", 6))
+    assert foresight.duration_stats(kind) is not foresight.duration_stats(Kind("other", "m", "768P", 6))

@@ -1,0 +1,275 @@
+"""
+What is checked about a clip before paying for it, by the catalogue of known models.
+
+A model that is not in there passes with a warning, because the vendor adds models faster than we release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_minimax.api import catalogue
+from airflow_provider_minimax.api.catalogue import FRAME_FIELDS, Model, ModeLimits
+from airflow_provider_minimax.api.request import MEDIA_FIELDS, REFERENCE_FIELDS, Mode, VideoRequest
+from airflow_provider_minimax.api.spelling import did_you_mean
+
+_OPTIONS = ("prompt_optimizer", "fast_pretreatment", "ratio", "extra", "aigc_watermark", "callback_url")
+
+
+@dataclass(slots=True)
+class ValidationReport:
+    """
+    What was found wrong with a request.
+
+    :param problems: what the platform would refuse, one sentence each: field, value, rule, what to do.
+    :param warnings: what is allowed but probably not meant.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def validate(
+    request: VideoRequest,
+    *,
+    model_name: str | None = None,
+    own_names: Collection[str] = (),
+    unresolved: frozenset[str] = frozenset(),
+) -> ValidationReport:
+    """
+    Check a request by the catalogue.
+
+    :param request: what to check.
+    :param model_name: the official name of the model, where the request uses a gateway's own.
+    :param own_names: the names that gateways have of their own, and that are no misspellings of others.
+    :param unresolved: fields whose values are not known yet, such as templates before rendering; rules that need them
+        are not applied.
+    :return: all that was found; nothing is raised.
+    """
+    return validate_for(catalogue.models().get(model_name or request.model), request, unresolved, own_names)
+
+
+def validate_for(
+    model: Model | None, request: VideoRequest, unresolved: frozenset[str], own_names: Collection[str] = ()
+) -> ValidationReport:
+    """
+    Check a request by what a model takes.
+
+    :param model: the model; ``None`` if it is not known.
+    :param request: what to check.
+    :param unresolved: fields to which no rule is applied that needs their values.
+    :param own_names: names of models that gateways have of their own.
+    :return: all that was found; nothing is raised.
+    """
+    report = ValidationReport()
+    _check_prompt(request, model, unresolved, report)
+    _check_media(request, model, unresolved, report)
+    report.problems += callback_problems(request.callback_url)
+    if model is None and (question := did_you_mean(request.model, [*catalogue.models(), *own_names])):
+        report.problems.append(f"model={request.model!r}: is not known{question}")
+    elif model is None:
+        report.warnings.append(
+            f"model={request.model!r} is not in the catalogue of known models, so its modes, resolutions and "
+            f"lengths are not checked; known are: {', '.join(catalogue.models())}"
+        )
+    elif not unresolved.intersection(MEDIA_FIELDS):
+        limits = model.modes.get(request.mode)
+        if limits is None:
+            report.problems.append(_wrong_mode(request, model))
+        else:
+            _check_required(request, model, limits, unresolved, report)
+            choices = _check_choices(request, model, limits, unresolved)
+            report.warnings += choices.warnings
+            if limits.is_second_hand:
+                report.warnings += [f"{problem} (second-hand knowledge, so it is sent)" for problem in choices.problems]
+            else:
+                report.problems += choices.problems
+    return report
+
+
+def _check_choices(
+    request: VideoRequest, model: Model, limits: ModeLimits, unresolved: frozenset[str]
+) -> ValidationReport:
+    """Check what was chosen by what the model takes in this mode."""
+    report = ValidationReport()
+    _check_size(request, model, limits, unresolved, report)
+    _check_ratio(request, model, limits, report)
+    _check_extra(request, model, report)
+    for name in _OPTIONS:
+        if getattr(request, name) is None or name in limits.options:
+            continue
+        if any(name in other.options for other in model.modes.values()):
+            report.warnings.append(
+                f"{name}: MiniMax's page on {_spelt(request.mode)} mode does not name it, though {model.name} takes it "
+                "in others; it is sent, and may be refused or have no effect"
+            )
+        else:
+            report.problems.append(
+                f"{name}: {model.name} does not take it in {_spelt(request.mode)} mode; leave it out"
+            )
+    return report
+
+
+def callback_problems(callback_url: str | None) -> list[str]:
+    """Say what is wrong with an address for callbacks, if anything is."""
+    if callback_url is None or callback_url.startswith(("https://", "http://")):
+        return []
+    return ["callback_url: must be an http(s) URL that the platform can reach"]
+
+
+def _check_prompt(
+    request: VideoRequest, model: Model | None, unresolved: frozenset[str], report: ValidationReport
+) -> None:
+    limit = model.prompt_limit if model else None
+    if request.prompt is None:
+        if "prompt" not in unresolved and request.mode is Mode.TEXT and not unresolved.intersection(MEDIA_FIELDS):
+            report.problems.append("prompt: missing; a clip without any image needs one")
+    elif request.prompt.strip() == "None":
+        report.problems.append("prompt='None': is what a template makes of a value that is not there")
+    elif limit and len(request.prompt) > limit:
+        report.problems.append(
+            f"prompt: has {len(request.prompt)} characters, {model.name if model else ''} takes {limit}; shorten it"
+        )
+
+
+def _check_media(
+    request: VideoRequest, model: Model | None, unresolved: frozenset[str], report: ValidationReport
+) -> None:
+    given = [name for name in MEDIA_FIELDS if name in unresolved or getattr(request, name) is not None]
+    frames = [name for name in given if name in FRAME_FIELDS]
+    references = [name for name in given if name in REFERENCE_FIELDS]
+    kinds = [kind for kind in (["subject_reference"] * ("subject_reference" in given), frames, references) if kind]
+    if len(kinds) > 1:
+        report.problems.append(
+            f"{' and '.join(name for kind in kinds for name in kind)}: exclude each other; keep one kind"
+        )
+    if frames == ["last_frame_image"] and (model is None or model.api == "v1"):
+        report.warnings.append("last_frame_image is given without first_frame_image; the API's examples have both")
+    if references == ["reference_audios"]:
+        report.problems.append(
+            "reference_audios: must not be the only references; add reference_images or reference_videos"
+        )
+    _check_counts(request, report)
+
+
+def _check_counts(request: VideoRequest, report: ValidationReport) -> None:
+    limits = catalogue.data()["references"]
+    counts = {name: len(getattr(request, name) or ()) for name in REFERENCE_FIELDS}
+    report.problems += [
+        f"{name}: has {count} of them; the API takes {limits[name]}, so leave some out"
+        for name, count in counts.items()
+        if count > limits[name]
+    ]
+    if sum(counts.values()) > limits["together"]:
+        report.problems.append(
+            f"{' and '.join(name for name, count in counts.items() if count)}: are {sum(counts.values())} together; "
+            f"the API takes {limits['together']}, so leave some out"
+        )
+
+
+def _check_required(
+    request: VideoRequest, model: Model, limits: ModeLimits, unresolved: frozenset[str], report: ValidationReport
+) -> None:
+    choices = {
+        "prompt": "describe the clip",
+        "resolution": f"give {_or(limits.resolutions)}",
+        "duration": f"give {_lengths({length for some in limits.resolutions.values() for length in some})} seconds",
+        "ratio": f"give {_or(limits.ratios)}",
+    }
+    report.problems += [
+        f"{name}: missing; {model.name} needs it in {_spelt(request.mode)} mode: {choice}"
+        for name, choice in choices.items()
+        if name in limits.required - unresolved and getattr(request, name) is None
+        # That a clip of a text needs the text was said already.
+        if (name, request.mode) != ("prompt", Mode.TEXT)
+    ]
+
+
+def _check_ratio(request: VideoRequest, model: Model, limits: ModeLimits, report: ValidationReport) -> None:
+    if request.ratio is None or "ratio" not in limits.options:
+        return
+    if request.ratio not in limits.ratios:
+        report.problems.append(
+            f"ratio={request.ratio!r}: {model.name} in {_spelt(request.mode)} mode takes {', '.join(limits.ratios)}"
+            + did_you_mean(request.ratio, limits.ratios)
+        )
+    elif request.mode in (Mode.FIRST_FRAME, Mode.FIRST_AND_LAST_FRAME) and request.ratio != "adaptive":
+        report.warnings.append(f"ratio={request.ratio!r} will be ignored: the clip gets the ratio of its frame")
+
+
+def _check_extra(request: VideoRequest, model: Model, report: ValidationReport) -> None:
+    for key, value in (request.extra or {}).items() if model.extra else ():
+        if key not in model.extra:
+            report.problems.append(f"extra: {model.name} has no key {key!r} there; it has {', '.join(model.extra)}")
+        elif value not in model.extra[key]:
+            report.problems.append(f"extra: {key}={value!r}: must be {_or(model.extra[key])}")
+
+
+def _wrong_mode(request: VideoRequest, model: Model) -> str:
+    def having(mode: Mode) -> str:
+        return ", ".join(name for name, other in catalogue.models().items() if mode in other.modes)
+
+    match request.mode:
+        case Mode.TEXT if Mode.SUBJECT_REFERENCE in model.modes:
+            return f"subject_reference: missing; {model.name} needs it"
+        case Mode.TEXT:
+            return f"first_frame_image: missing; {model.name} needs it (for text alone: {having(Mode.TEXT)})"
+        case Mode.FIRST_FRAME:
+            return f"first_frame_image: {model.name} takes none; use one of {having(Mode.FIRST_FRAME)}"
+        case Mode.FIRST_AND_LAST_FRAME:
+            return f"last_frame_image: {model.name} takes none; use {having(Mode.FIRST_AND_LAST_FRAME)}"
+        case Mode.REFERENCE:
+            given = " and ".join(name for name in REFERENCE_FIELDS if getattr(request, name) is not None)
+            return f"{given}: {model.name} takes none; use {having(Mode.REFERENCE)}"
+        case _:
+            return f"subject_reference: {model.name} takes none; use {having(Mode.SUBJECT_REFERENCE)}"
+
+
+def _check_size(
+    request: VideoRequest, model: Model, limits: ModeLimits, unresolved: frozenset[str], report: ValidationReport
+) -> None:
+    where = f"{model.name} in {_spelt(request.mode)} mode"
+    if not limits.resolutions:
+        report.problems += [
+            f"{name}={getattr(request, name)!r}: {where} has no such field; leave it out"
+            for name in ("resolution", "duration")
+            if getattr(request, name) is not None
+        ]
+        return
+    resolution = request.resolution
+    if resolution is not None and resolution not in limits.resolutions:
+        elsewhere = [mode for mode, other in model.modes.items() if resolution in other.resolutions]
+        report.problems.append(
+            f"resolution={resolution!r}: {where} takes {', '.join(limits.resolutions)}"
+            + (f" ({resolution} only in {_spelt(elsewhere[0])} mode)" if elsewhere else "")
+            + did_you_mean(resolution, limits.resolutions)
+        )
+        return
+    if request.duration is None or "resolution" in unresolved:
+        lengths = sorted({length for some in limits.resolutions.values() for length in some})
+        if request.duration is not None and request.duration not in lengths:
+            report.problems.append(f"duration={request.duration}: {where} takes {_lengths(lengths)} seconds")
+        return
+    chosen = resolution or next(iter(limits.resolutions))
+    if request.duration not in limits.resolutions[chosen]:
+        report.problems.append(
+            f"duration={request.duration}: {where} takes {_lengths(limits.resolutions[chosen])} seconds at {chosen}"
+            + ("" if resolution else " (its default resolution)")
+        )
+
+
+def _spelt(mode: Mode) -> str:
+    return mode.replace("_", "-")
+
+
+def _or(values: Iterable[Any]) -> str:
+    return " or ".join(map(str, values))
+
+
+def _lengths(values: Iterable[int]) -> str:
+    lengths = sorted(values)
+    if len(lengths) > 2 and lengths == list(range(lengths[0], lengths[-1] + 1)):
+        return f"{lengths[0]} to {lengths[-1]}"
+    return _or(lengths)

@@ -1,0 +1,44 @@
+"""Checks of a request's fields when the DAG is parsed; nothing heavy is imported before a request is really made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_minimax.options import is_literal
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.request import PaidRequest
+
+
+def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest]) -> None:
+    """
+    Check the fields of a request that are literals.
+
+    :param fields: the request's fields, as the author gave them.
+    :param kind: the kind of request.
+    :raises MinimaxRequestError: with all that is wrong.
+    """
+    from airflow_provider_minimax.api import rules
+    from airflow_provider_minimax.api.request import UNCHECKED, invalid
+
+    given = {name: value for name, value in fields.items() if value is not None}
+    unresolved = frozenset(name for name, value in given.items() if not is_literal(value))
+    literals = {name: value for name, value in given.items() if name not in unresolved}
+    if "model" in unresolved:
+        literals["model"] = "known when rendered"
+    request = kind.of(literals)
+    report = rules.validate(request, own_names=_names_of_gateways(request.model), unresolved=unresolved)
+    if report.problems:
+        raise invalid(report.problems, hint=UNCHECKED)
+
+
+def _names_of_gateways(model: str) -> frozenset[str]:
+    """Return what gateways call their models, where it matters: at parse nobody knows which of them it will be."""
+    from airflow_provider_minimax.api.catalogue import models
+
+    if model in models():
+        return frozenset()
+    from airflow_provider_minimax.api.platforms import PLATFORMS
+
+    return frozenset(name for platform in PLATFORMS.values() for name in platform.model_names.values())
