@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
-KEY = "watched clips"
+KEY = "watched-clips"
 KINDS = ("generation", "regeneration")
 """What the API calls the tasks that make clips."""
 PAGE_SIZE = 50
