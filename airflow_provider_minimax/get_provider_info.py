@@ -75,6 +75,33 @@ _FORM = {
     },
 }
 
+# Options of Airflow's own configuration: [minimax] in airflow.cfg, or AIRFLOW__MINIMAX__... in the environment.
+_CONFIG = {
+    "minimax": {
+        "description": "MiniMax's callbacks: platforms post the status of a clip to Airflow's API server.",
+        "options": {
+            "callback_base_url": {
+                "description": "The address under which the internet reaches Airflow's API server, or the receiver "
+                "that runs alone. Empty: there is no receiver. Set it for the API server and the workers.",
+                "version_added": None,
+                "type": "string",
+                "example": "https://airflow.example.com",
+                "default": "",
+            },
+            "callback_secret": {
+                "description": "What the addresses given to platforms are signed with: a long random text, the same "
+                "for the API server and the workers. Several are divided by commas; the first one signs. Empty: "
+                "[core] fernet_key, and where that is empty, [api_auth] jwt_secret.",
+                "version_added": None,
+                "type": "string",
+                "sensitive": True,
+                "example": None,
+                "default": "",
+            },
+        },
+    }
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description, in the form of Airflow's ``provider_info.schema.json``."""
@@ -89,7 +116,7 @@ def get_provider_info() -> dict[str, Any]:
             ("operators", ("video", "h3", "contact_sheet")),
             ("sensors", ("video",)),
             ("hooks", ("minimax",)),
-            ("triggers", ("video", "turn")),
+            ("triggers", ("video", "turn", "clips")),
         )
     }
     return {
@@ -102,6 +129,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_minimax.delivery.links.MinimaxClipLink",
             "airflow_provider_minimax.delivery.links.MinimaxFactsLink",
         ],
+        "config": _CONFIG,
         # Read by Airflow 3.2 and later.
         "cli": ["airflow_provider_minimax.cli.definition.get_cli_commands"],
         # Airflow 3.4 documents it; the module itself needs 3.3.

@@ -151,7 +151,9 @@ def pasted(connect, minimax_emulator, s3_bucket, tmp_path, monkeypatch) -> Calla
     # The pace of the pages is that for real clips.
     monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
     connect()
-    minimax_emulator.configure(polls=1)
+    # Nobody listens where callbacks would go.
+    monkeypatch.setenv("AIRFLOW__MINIMAX__CALLBACK_BASE_URL", "http://127.0.0.1:9")
+    minimax_emulator.configure(polls=1, callbacks="ignored")
     monkeypatch.delitem(_STORE_CACHE, "s3-my_aws_conn", raising=False)
     storage = s3_bucket.server.storage
     attach("s3", "my_aws_conn", fs=storage)
@@ -266,9 +268,14 @@ def check_airflow(words: list[str], _: Any) -> None:
 
 def check_module(words: list[str], _: Any) -> None:
     from airflow_provider_minimax import __main__
+    from airflow_provider_minimax.callbacks import __main__ as callbacks
     from airflow_provider_minimax.emulator import __main__ as emulator
 
-    parsers = {"airflow_provider_minimax": __main__._parser, "airflow_provider_minimax.emulator": emulator._parser}
+    parsers = {
+        "airflow_provider_minimax": __main__._parser,
+        "airflow_provider_minimax.callbacks": callbacks._parser,
+        "airflow_provider_minimax.emulator": emulator._parser,
+    }
     parsers[words[1]]().parse_args(words[2:])
 
 
@@ -289,7 +296,7 @@ def check_export(words: list[str], _: Any) -> None:
             environment.setenv("AIRFLOW_CONN_SHOWN", value.replace("…", ""))
             MinimaxHook("shown").get_conn()
     else:
-        assert name in TRUST or re.fullmatch("AIRFLOW__[A-Z]+__[A-Z_]+", name)
+        assert name in TRUST or name == "AIRFLOW_HOME" or re.fullmatch("AIRFLOW__[A-Z]+__[A-Z_]+", name)
 
 
 def check_curl(words: list[str], emulator: Any) -> None:

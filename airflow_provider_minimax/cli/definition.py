@@ -89,6 +89,15 @@ FILES = GroupCommand(
     ),
 )
 
+CALLBACK_TEST = ActionCommand(
+    name="callback-test",
+    help="Test whether platforms can reach the receiver of callbacks",
+    description="Send a challenge to the receiver of callbacks through its public address, as a platform does before "
+    "it takes a request, and say what is wrong. Nothing is bought or recorded. Ends with 1 if platforms would refuse.",
+    func=lazy_load_command(f"{_PACKAGE}.callback_test.test_callback"),
+    args=(ARG_CONN_ID, ARG_VERBOSE),
+)
+
 RECEIPTS = GroupCommand(
     name="receipts",
     help="List, show and repair the receipts of clips",
@@ -131,7 +140,7 @@ RECEIPTS = GroupCommand(
 
 def get_cli_commands() -> list[GroupCommand]:
     """Return the commands; the provider's description names this function under ``cli``."""
-    commands = (SHOW, RECEIPTS, BALANCE, FILES)
+    commands = (SHOW, RECEIPTS, BALANCE, FILES, CALLBACK_TEST)
     return [
         GroupCommand(
             name="minimax", help="Show video clips from MiniMax, and manage their receipts", subcommands=commands

@@ -1,7 +1,8 @@
 """What goes to a ``callback_url``: a challenge before the purchase, and then each change of the job's status.
 
 The contract says that the receiver has three seconds to echo the challenge. It says nothing of signatures or of second
-attempts, so an update is sent once, and whatever it is answered is ignored.
+attempts, so an update is sent once, and whatever it is answered is ignored. Faults of the operation ``push`` lose,
+repeat, delay and reorder updates.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from airflow_provider_minimax.emulator.faults import Fault
 from airflow_provider_minimax.emulator.jobs import ENDS, Job
 
 TIME_LIMIT = 3.0
@@ -37,23 +39,57 @@ async def echoes_challenge(url: str) -> bool:
     return isinstance(echo, dict) and echo.get("challenge") == challenge
 
 
-async def report(url: str, job: Job, current: Callable[[], Update]) -> None:
-    """Send the job's status, and each one that follows, until the job is over."""
+async def report(
+    url: str,
+    job: Job,
+    current: Callable[[], Update],
+    take_fault: Callable[[], Fault | None],
+    note: Callable[[str, int | None], None],
+) -> None:
+    """Send the job's status, and each one that follows, until the job is over.
+
+    ``take_fault`` is asked before each of them, and ``note`` gets each one that was sent with the status of the answer.
+    """
+
+    async def send(update: Update, delay: float = 0) -> None:
+        await asyncio.sleep(delay)
+        status, body = update
+        answer = await _answer(url, body)
+        note(status, None if answer is None else answer[0])
+
     sent = None
-    while True:
-        is_over = job.state() in ENDS
-        status, body = current()
-        if status != sent:
-            sent = status
-            await _post(url, body)
-        if is_over:
-            return
-        await asyncio.sleep(POLL_INTERVAL)
+    held_back: list[Update] = []
+    async with asyncio.TaskGroup() as late:
+        while True:
+            is_over = job.state() in ENDS
+            update = current()
+            if update[0] != sent:
+                sent = update[0]
+                fault = take_fault()
+                kind = "" if fault is None else fault.kind
+                if kind == "reordered_push" and not is_over:
+                    held_back.append(update)
+                else:
+                    if fault is not None and kind == "delayed_push":
+                        late.create_task(send(update, fault.seconds))
+                    now = [update] * {"lost_push": 0, "delayed_push": 0, "repeated_push": 2}.get(kind, 1)
+                    for one in (*now, *held_back):
+                        await send(one)
+                    held_back.clear()
+            if is_over:
+                return
+            await asyncio.sleep(POLL_INTERVAL)
 
 
 async def _post(url: str, body: dict[str, Any]) -> bytes | None:
     """Return the answer to a POST; ``None`` if it is no success, too long, or too late, or if none comes at all."""
-    answer = b""
+    answer = await _answer(url, body)
+    return answer[1] if answer is not None and 200 <= answer[0] < 300 else None
+
+
+async def _answer(url: str, body: dict[str, Any]) -> tuple[int, bytes] | None:
+    """Return status and content of the answer to a POST; ``None`` if it is too long, too late, or does not come."""
+    content = b""
     try:
         async with (
             asyncio.timeout(TIME_LIMIT),
@@ -62,10 +98,10 @@ async def _post(url: str, body: dict[str, Any]) -> bytes | None:
             client.stream("POST", url, json=body, headers={"Accept-Encoding": "identity"}) as response,
         ):
             async for piece in response.aiter_raw():
-                answer += piece
-                if len(answer) > LARGEST_ANSWER:
+                content += piece
+                if len(content) > LARGEST_ANSWER:
                     return None
-            return answer if response.is_success else None
+            return response.status_code, content
     except Exception:  # whatever is wrong with the address, the way there, or the receiver
         return None
 

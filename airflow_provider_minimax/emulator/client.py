@@ -136,6 +136,12 @@ class EmulatorClient:
         requests: list[dict[str, Any]] = self.state["requests"]
         return requests
 
+    @property
+    def pushes(self) -> list[dict[str, Any]]:
+        """Every status that was posted to a ``callback_url``, oldest first, with the HTTP status of the answer."""
+        pushes: list[dict[str, Any]] = self.state["pushes"]
+        return pushes
+
     def _ask(self, method: str, what: str, body: dict[str, Any] | bytes | None = None) -> dict[str, Any]:
         parts = urlsplit(self.url)
         connection = self._connection(parts.scheme, parts.netloc)

@@ -4,6 +4,9 @@ Every fault waits in a queue until a request of its operation (and platform, and
 work is still done is part of the fault: a refused or broken request makes no job, a lost, slow, held or cut answer
 comes after the job was made. ``job_made`` turns an HTTP error or a wrong body into one that hides a job already made,
 and ``job_named`` into one that names it beside the error.
+
+What goes to a ``callback_url`` is the operation ``push``: a lost push is never sent, a repeated one is sent twice, a
+delayed one ``seconds`` late, and a reordered one behind the one that follows it.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ Work = Callable[[], Awaitable[Response]]
 
 API = frozenset({"submit", "query", "file", "list", "cancel", "upload", "account"})
 EVERYWHERE = API | {"download"}
+PUSH = frozenset({"push"})
 
 OPERATIONS_OF_KIND = {
     "base_resp": API,
@@ -54,6 +58,10 @@ OPERATIONS_OF_KIND = {
     "unknown_task": frozenset({"query", "file", "cancel"}),
     "no_channel": frozenset({"submit"}),
     "saturated": API,
+    "lost_push": PUSH,
+    "repeated_push": PUSH,
+    "delayed_push": PUSH,
+    "reordered_push": PUSH,
 }
 WORK_IS_DONE = frozenset({"lost_answer", "slow", "hold", "truncated", "cut", "overlong", "endless", "drip"})
 
@@ -89,8 +97,14 @@ class Fault(BaseModel):
         "unknown_task",
         "no_channel",
         "saturated",
+        "lost_push",
+        "repeated_push",
+        "delayed_push",
+        "reordered_push",
     ]
-    operation: Literal["any", "submit", "query", "file", "list", "cancel", "upload", "account", "download"] = "any"
+    operation: Literal["any", "submit", "query", "file", "list", "cancel", "upload", "account", "download", "push"] = (
+        "any"
+    )
     platform: str | None = None
     times: int = Field(1, ge=FOR_EVER)
     """How many requests it meets; -1: all of them until faults are cleared."""
@@ -123,7 +137,7 @@ class Fault(BaseModel):
     """``http`` and ``base_resp`` on a submission: the work is done, and the error stands in the answer to it, which
     names the job."""
     seconds: float = Field(1.0, ge=0)
-    """``slow``: how long the answer takes; ``drip``: how long each KiB of it does."""
+    """``slow``: how long the answer takes; ``drip``: how long each KiB of it does; ``delayed_push``: how late it is."""
     after_bytes: int = Field(1000, ge=0)
     """``truncated`` and ``cut``: how much of the body arrives; ``overlong``: the Content-Length."""
 

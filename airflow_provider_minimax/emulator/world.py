@@ -15,6 +15,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from airflow_provider_minimax.emulator.callbacks import Update, report
@@ -61,6 +62,7 @@ class World:
         self.uploads: dict[str, Upload] = {}
         self.faults: list[Fault] = []
         self.journal: deque[dict[str, Any]] = deque(maxlen=LONGEST_JOURNAL)
+        self.pushes: deque[dict[str, Any]] = deque(maxlen=LONGEST_JOURNAL)
         self.on_purchase: Callable[[dict[str, Any]], None] = lambda purchase: None
         self._held: set[asyncio.Event] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -70,7 +72,7 @@ class World:
     def reset(self) -> None:
         """Forget everything, and restore the initial settings."""
         self.settings, self.film = self._initial_settings, self._initial_film
-        for memory in (self.jobs, self.purchases, self.removals, self.uploads, self.faults, self.journal):
+        for memory in (self.jobs, self.purchases, self.removals, self.uploads, self.faults, self.journal, self.pushes):
             memory.clear()
         for under_way in self._reports:
             under_way.cancel()
@@ -103,7 +105,20 @@ class World:
     def report(self, url: str, job: Job, current: Callable[[], Update]) -> None:
         """Send a job's changes to an address, in the background."""
         if len(self._reports) < MOST_REPORTS:
-            task = asyncio.create_task(report(url, job, current))
+
+            def note(status: str, answer: int | None) -> None:
+                self.pushes.append(
+                    {
+                        "task_id": job.task_id,
+                        "platform": job.platform,
+                        "status": status,
+                        "time": time.time(),
+                        "answer": answer,
+                    }
+                )
+
+            fault = partial(self.take_fault, "push", job.platform, job.order.prompt, None)
+            task = asyncio.create_task(report(url, job, current, fault, note))
             self._reports.add(task)
             task.add_done_callback(self._reports.discard)
 
@@ -220,6 +235,7 @@ class World:
             "uploads": [upload.as_dict() for upload in self.uploads.values()],
             "jobs": [job.as_dict() for job in self.jobs.values()],
             "requests": list(self.journal),
+            "pushes": list(self.pushes),
             "faults": [fault.model_dump() for fault in self.faults],
             "held": len(self._held),
         }

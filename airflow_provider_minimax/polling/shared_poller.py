@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.callbacks.reader import PushReader
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxError,
@@ -104,6 +105,7 @@ class SharedPoller:
         self._senders: set[asyncio.Task[None]] = set()
         self._resume = 0.0
         self._lists = TaskLists()
+        self.pushes = PushReader(hook.minimax_conn_id, self.poll_now)
 
     async def poll(
         self,

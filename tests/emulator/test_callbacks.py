@@ -192,3 +192,61 @@ def test_only_so_many_jobs_are_reported_at_once(minimax, emulator, monkeypatch):
         emulator.set_job(reported, "success")
         wait_until(lambda: "success" in first.statuses)
     assert (second.statuses, minimax.query(other)["status"]) == ([], "Success")
+
+
+def test_the_emulator_says_what_it_posted_and_how_it_was_answered(minimax, emulator):
+    emulator.configure(lifecycle="manual")
+    with Receiver() as receiver:
+        task_id = minimax.buy(callback_url=receiver.url)
+        wait_until(lambda: len(emulator.pushes) == 1)
+        emulator.set_job(task_id, "success")
+        wait_until(lambda: len(emulator.pushes) == 2)
+    assert [(push["task_id"], push["platform"], push["status"], push["answer"]) for push in emulator.pushes] == [
+        (task_id, "minimax", "processing", 200),
+        (task_id, "minimax", "success", 200),
+    ]
+    emulator.reset()
+    assert emulator.pushes == []
+
+
+def test_a_push_that_nobody_answers_has_no_status(minimax, emulator):
+    emulator.configure(lifecycle="manual")
+    with Receiver() as receiver:
+        task_id = minimax.buy(callback_url=receiver.url)
+        wait_until(lambda: receiver.statuses == ["processing"])
+    emulator.set_job(task_id, "success")
+    wait_until(lambda: len(emulator.pushes) == 2)
+    assert emulator.pushes[-1]["answer"] is None
+
+
+@pytest.mark.parametrize(
+    ("faults", "got"),
+    [
+        ([("lost_push", {})], ["running", "succeeded"]),
+        ([("lost_push", {"times": -1})], []),
+        ([("lost_push", {"containing": "another"})], ["queued", "running", "succeeded"]),
+        ([("lost_push", {"platform": "vtrix"})], ["queued", "running", "succeeded"]),
+        ([("repeated_push", {"times": -1})], ["queued", "queued", "running", "running", "succeeded", "succeeded"]),
+        ([("reordered_push", {})], ["running", "queued", "succeeded"]),
+        ([("reordered_push", {"after": 1})], ["queued", "succeeded", "running"]),
+        ([("reordered_push", {"times": 2}), ("repeated_push", {})], ["succeeded", "succeeded", "queued", "running"]),
+        ([("reordered_push", {"times": 2}), ("lost_push", {})], ["queued", "running"]),
+        ([("delayed_push", {"seconds": 0.6})], ["running", "succeeded", "queued"]),
+        ([("delayed_push", {"seconds": 0.6, "after": 2})], ["queued", "running", "succeeded"]),
+    ],
+)
+def test_pushes_are_lost_repeated_reordered_and_late_on_demand(h3, emulator, faults, got):
+    emulator.configure(lifecycle="manual")
+    for kind, details in faults:
+        emulator.fault(kind, operation="push", **{"containing": "fox in snow", **details})
+    ours, witnesses = ([{"type": "text", "text": text}] for text in ("a fox in snow", "a witness"))
+    with Receiver() as receiver, Receiver() as other:
+        task_id = h3.order({**V2_ORDER, "content": ours, "callback_url": receiver.url}).json()["task_id"]
+        for state, seen in (("queueing", 1), ("processing", 2), ("success", 3)):
+            emulator.set_job(task_id, state)
+            # What is reported of another job shows that as much time has passed.
+            witness = h3.order({**V2_ORDER, "content": witnesses, "callback_url": other.url}).json()["task_id"]
+            emulator.set_job(witness, "success")
+            wait_until(lambda seen=seen: other.statuses.count("succeeded") == seen)
+        wait_until(lambda: len(receiver.statuses) == len(got))
+    assert receiver.statuses == got
