@@ -1,7 +1,7 @@
 """
 The receiver: answers a platform's challenge, and has its pushes recorded. An ASGI application with one address.
 
-Whoever posts needs a token that this Airflow made; all others get a bare 404, as they would without a receiver. The
+A post needs a token that this Airflow made; any other gets a bare 404, as it would without a receiver. The
 token is cut out of what servers log of a request.
 """
 

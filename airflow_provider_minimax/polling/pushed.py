@@ -1,4 +1,4 @@
-"""When to poll a task whose status changes are pushed: seldom, as long as pushes arrive."""
+"""When to poll a task whose status changes are pushed: rarely, as long as pushes arrive."""
 
 from __future__ import annotations
 
