@@ -143,7 +143,7 @@ class PushReader:
             for task in self._followed.get(push.attempt, ()):
                 self._take(push, task)
         self._latest = latest
-        # Until they are: a trigger that follows a task may not have queued its poll yet.
+        # Again and again, until they are polled: the poll of a task that is followed may not be in the queue yet.
         followed = chain.from_iterable(self._followed.values())
         if over := [task.minimax_task_id for task in followed if task.is_over and not task.is_polled]:
             self._poll_now(*over)

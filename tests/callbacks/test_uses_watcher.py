@@ -88,7 +88,7 @@ async def until(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def until_polled_again(emulator: Any, times: int = 3) -> None:
+async def until_listed_again(emulator: Any, times: int = 3) -> None:
     def lists() -> int:
         return sum(request["operation"] == "list" for request in emulator.requests)
 
@@ -104,7 +104,7 @@ async def test_each_clip_that_ends_is_one_event_without_a_url(watcher, buy, mini
     minimax_emulator.set_job(good, "success")
     minimax_emulator.set_job(bad, "failed")
     await until(lambda: len(watcher.events) == 2)
-    await until_polled_again(minimax_emulator)
+    await until_listed_again(minimax_emulator)
     assert sorted(watcher.ids) == sorted([good, bad])
     assert pending not in watcher.ids
     event = next(event for event in watcher.events if event["minimax_task_id"] == good)
@@ -117,7 +117,7 @@ async def test_each_clip_that_ends_is_one_event_without_a_url(watcher, buy, mini
 
 
 @with_store
-async def test_what_had_ended_before_the_first_check_is_left_out_and_what_ends_later_is_not(
+async def test_what_had_ended_before_the_first_reading_is_left_out_and_what_ends_later_is_not(
     watcher, buy, minimax_emulator
 ):
     old, slow = buy(), buy()
@@ -138,11 +138,11 @@ async def test_a_restart_repeats_nothing_and_misses_nothing(watcher, buy, minima
         minimax_emulator.set_job(task, "success")
         if number % 2:
             await until(lambda: len(watcher.events) >= number)  # noqa: B023 - awaited at once
-            await until_polled_again(minimax_emulator, 2)
+            await until_listed_again(minimax_emulator, 2)
             await watcher.kill()
             watcher.start()
     await until(lambda: len(watcher.events) >= len(bought))
-    await until_polled_again(minimax_emulator)
+    await until_listed_again(minimax_emulator)
     assert sorted(watcher.ids) == sorted(bought)
     assert not any("may_be_repeated" in event for event in watcher.events)
 
@@ -161,7 +161,7 @@ async def test_an_event_of_which_nobody_knows_whether_it_was_stored_is_sent_agai
     monkeypatch.setattr(clips, "STORED_WITHIN", 0.05)
     watcher.start()
     await until(lambda: len(watcher.events) == 2)
-    await until_polled_again(minimax_emulator)
+    await until_listed_again(minimax_emulator)
     assert watcher.ids == [task, task]
     assert [event.get("may_be_repeated") for event in watcher.events] == [None, True]
 
@@ -182,9 +182,9 @@ async def test_while_nothing_happens_nothing_is_written(watcher, buy, minimax_em
     buy()
     watcher.start()
     await until(lambda: watcher.store.writes)
-    await until_polled_again(minimax_emulator)
+    await until_listed_again(minimax_emulator)
     written = watcher.store.writes
-    await until_polled_again(minimax_emulator, 5)
+    await until_listed_again(minimax_emulator, 5)
     assert watcher.store.writes == written
 
 
