@@ -116,7 +116,7 @@ def get_provider_info() -> dict[str, Any]:
             ("operators", ("video", "h3", "contact_sheet")),
             ("sensors", ("video",)),
             ("hooks", ("minimax",)),
-            ("triggers", ("video", "turn")),
+            ("triggers", ("video", "turn", "clips")),
         )
     }
     return {

@@ -63,38 +63,42 @@ async def _watch(watcher: Any) -> None:
         pass
 
 
-async def _cost(make: Any, server: Server, looks: int) -> float:
-    """Return the milliseconds of CPU of a trigger whose job is done at that look."""
-    server.reset(jobs=2, looks=looks)
+async def _cost(make: Any, server: Server, polls: int) -> float:
+    """Return the milliseconds of CPU of a trigger whose job is done at that poll."""
+    server.reset(jobs=2, polls=polls)
     start = cpu()
     await asyncio.create_task(_watch(make(0)))
     return 1000 * (cpu() - start)
 
 
-async def _beside_another(make: Any, server: Server, looks: list[int]) -> list[float]:
+async def _beside_another(make: Any, server: Server, polls: list[int]) -> list[float]:
     """Return the costs while the client of the connection is held open, as another trigger would."""
     from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 
-    server.reset(jobs=2, looks=2)
-    async with get_shared_poller("minimax_default") as hub:
-        await hub.poll("1", after=0, within=60)
-        return [await _cost(make, server, look) for look in looks]
+    server.reset(jobs=2, polls=2)
+    async with get_shared_poller("minimax_default") as poller:
+        await poller.poll("1", after=0, within=60)
+        return [await _cost(make, server, poll) for poll in polls]
 
 
 async def _child(url: str, names: list[str]) -> None:
+    from airflow_provider_minimax.polling import shared_poller
+
     log_to_nowhere()
+    # Shorter waits are rounded up to this, which costs no CPU but would make the run take minutes.
+    shared_poller.TICK = INTERVAL
     server = Server(int(url.rsplit(":", 1)[1]), 0)
     makes = {name: SYSTEMS["ours" if name == BESIDE else name](url, INTERVAL) for name in names}
     very_first = {name: await _cost(makes[name], server, 1) for name in names}
     first: dict[str, list[float]] = {name: [] for name in names}
     later: dict[str, list[float]] = {name: [] for name in names}
-    looks = [1] * REPEATS + [1 + POLLS] * REPEATS
+    polls = [1] * REPEATS + [1 + POLLS] * REPEATS
     for _ in range(BLOCKS):
         for name in names:
             if name == BESIDE:
-                costs = await _beside_another(makes[name], server, looks)
+                costs = await _beside_another(makes[name], server, polls)
             else:
-                costs = [await _cost(makes[name], server, look) for look in looks]
+                costs = [await _cost(makes[name], server, poll) for poll in polls]
             first[name] += costs[:REPEATS]
             later[name] += [(cost - statistics.median(costs[:REPEATS])) / POLLS for cost in costs[REPEATS:]]
     results = {

@@ -1,7 +1,7 @@
 """
 A fake platform that is never what a benchmark measures: raw asyncio (uvloop if installed), answers made by formatting.
 
-It speaks MiniMax's official v1 API, v2's look and list, and the status calls of the peers, and serves clips of any size
+It speaks MiniMax's official v1 API, v2's poll and list, and the status calls of the peers, and serves clips of any size
 from memory on a second port. When a job finishes is on ``CLOCK_MONOTONIC``, which all processes of a machine share, so
 a client can subtract.
 
@@ -41,26 +41,26 @@ class Jobs:
         self.open = 0
 
     def reset(
-        self, *, jobs: int = 1, first: float = 0, last: float = 0, delay: float = 0, looks: int = 0, seed: int = 1
+        self, *, jobs: int = 1, first: float = 0, last: float = 0, delay: float = 0, polls: int = 0, seed: int = 1
     ) -> list[float]:
-        """Start anew: jobs end from ``first`` to ``last`` seconds from now and after ``looks`` looks at them."""
+        """Start again: jobs end from ``first`` to ``last`` seconds from now and after ``polls`` polls of them."""
         chance, now = random.Random(seed), time.monotonic()
         self.ends = [now + first + (last - first) * chance.random() for _ in range(jobs)]
-        self.looks_left = [looks] * jobs
+        self.polls_left = [polls] * jobs
         self.delay = delay
-        self.requests = self.accepted = self.looks = 0
+        self.requests = self.accepted = self.polls = 0
         return self.ends
 
     def is_done(self, job: int) -> bool:
-        self.looks += 1
-        self.looks_left[job] -= 1
-        return self.looks_left[job] <= 0 and time.monotonic() >= self.ends[job]
+        self.polls += 1
+        self.polls_left[job] -= 1
+        return self.polls_left[job] <= 0 and time.monotonic() >= self.ends[job]
 
     def stats(self) -> dict[str, float]:
         used = resource.getrusage(resource.RUSAGE_SELF)
         return {
             "requests": self.requests,
-            "looks": self.looks,
+            "polls": self.polls,
             "accepted": self.accepted,
             "cpu": used.ru_utime + used.ru_stime,
         }
@@ -147,8 +147,8 @@ class Answers(asyncio.Protocol):
 
     def answer(self, method: bytes, path: bytes, body: bytes) -> None:
         if path.startswith(b"/_"):
-            told = self.jobs.reset(**json.loads(body)) if path == b"/_reset" else self.jobs.stats()
-            self.send(json.dumps(told).encode())
+            reply = self.jobs.reset(**json.loads(body)) if path == b"/_reset" else self.jobs.stats()
+            self.send(json.dumps(reply).encode())
             return
         self.jobs.requests += 1
         answer = self.route(method, path, body)
@@ -162,8 +162,8 @@ class Answers(asyncio.Protocol):
             return _SUBMITTED
         if path.startswith(_V2):
             ids = list(map(int, _LISTED.findall(path)))
-            told = [_minimax_v2(job, self.jobs.is_done(job)) for job in ids or [int(path.rpartition(b"/")[2])]]
-            return b'{"items":[%b],"total":%d}' % (b",".join(told), len(told)) if ids else b'{"task":%b}' % told[0]
+            reply = [_minimax_v2(job, self.jobs.is_done(job)) for job in ids or [int(path.rpartition(b"/")[2])]]
+            return b'{"items":[%b],"total":%d}' % (b",".join(reply), len(reply)) if ids else b'{"task":%b}' % reply[0]
         for part, make in _STATUS:
             if part in path:
                 job = int(_NUMBER.findall(body or path)[-1])
@@ -241,7 +241,7 @@ def running() -> Iterator[Server]:
 
 def capacity(server: Server, count: int = 60_000) -> tuple[float, float, float]:
     """Return requests/s over 50 connections, the server's CPU microseconds a request, and MiB/s of a clip."""
-    server.reset(looks=10**9)
+    server.reset(polls=10**9)
     peers = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
     before, start = server.stats()["cpu"], time.monotonic()
     for _ in range(count // 50):

@@ -58,14 +58,14 @@ class Bare:
     async def run(self) -> AsyncIterator[str]:
         while True:
             try:
-                if await self.look() == "Success":
+                if await self.poll() == "Success":
                     break
             except Exception as error:
                 ERRORS[type(error).__name__] += 1
             await asyncio.sleep(self.interval)
         yield "Success"
 
-    async def look(self) -> str:
+    async def poll(self) -> str:
         answer = await self.client.get(
             f"{self.url}/v1/query/video_generation",
             params={"task_id": str(self.job)},
@@ -76,7 +76,7 @@ class Bare:
 
 
 class Bounded(Bare):
-    """The same with what performance asks for: first looks spread, at most 8 requests in flight."""
+    """The same with what performance asks for: first polls spread, at most 8 requests in flight."""
 
     def __init__(self, client: Any, url: str, job: int, interval: float, in_flight: asyncio.Semaphore) -> None:
         super().__init__(client, url, job, interval)
@@ -87,9 +87,9 @@ class Bounded(Bare):
         async for event in super().run():
             yield event
 
-    async def look(self) -> str:
+    async def poll(self) -> str:
         async with self.in_flight:
-            return await super().look()
+            return await super().poll()
 
 
 def _bare(url: str, interval: float) -> Make:
@@ -136,7 +136,7 @@ class Raw(Bare):
         super().__init__(None, url, job, interval)
         self.wires, self.in_flight = wires, in_flight
 
-    async def look(self) -> str:
+    async def poll(self) -> str:
         async with self.in_flight:
             wire = self.wires.pop() if self.wires else await self.connect()
             answer = await wire.ask(f"/v1/query/video_generation?task_id={self.job}")
@@ -232,7 +232,7 @@ PEERS = ("databricks", "openai", "anthropic")
 COMPARED = tuple(name for name in SYSTEMS if name not in ("ours", "asleep", "httpx shared"))
 """
 What is compared unless other systems are asked for: ours as what it can be, no bare httpx that collapses, and nothing
-that does not look.
+that does not poll.
 """
 
 

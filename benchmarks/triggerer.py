@@ -56,12 +56,12 @@ MIB = 2**20
 Command = Callable[..., "psutil.Popen"]
 
 
-def until(what: str, condition: Callable[[], Any], patience: float = 120) -> Any:
+def until(what: str, condition: Callable[[], Any], timeout: float = 120) -> Any:
     """Return the condition's first true value."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {patience:.0f} s: {what}")
+            raise TimeoutError(f"not within {timeout:.0f} s: {what}")
         time.sleep(0.2)
     return value
 
@@ -122,7 +122,7 @@ def commands(folder: Path, env: dict[str, str]) -> Iterator[Command]:
 
 
 def emulator_capacity(platform: EmulatorClient, bought: list[str], api: str) -> float:
-    """Return how many looks a second the emulator answers over one connection: at single tasks, or at pages of 50."""
+    """Return how many polls a second the emulator answers over one connection: at single tasks, or at pages of 50."""
     address, headers = urlsplit(platform.base_url()), {"Authorization": f"Bearer {platform.api_key()}"}
     asked = {"task_id": bought[0]} if api == "v1" else {"page_size": PAGE, "filter.task_ids": bought[:PAGE]}
     path = f"{address.path}/{api}/query/video_generation?{urlencode(asked, doseq=True)}"
@@ -200,7 +200,7 @@ def triggers_of(bought: dict[str, float], deferral: Any) -> list[tuple[str, dict
 
 
 def sleepers_for(bought: dict[str, float]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the same of triggers that end when the clips do, and look at nothing."""
+    """Return the same of triggers that end when the clips do, and poll nothing."""
     from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
     now = datetime.now().astimezone()
@@ -299,13 +299,13 @@ class Watched:
     cpu: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         times = self.process.cpu_times()
         self.cpu.append(times.user + times.system)
         self.memory.append(self.process.memory_info().rss / MIB)
 
     def busiest(self, clock: list[float]) -> float:
-        """Return the highest share of a core over ten looks."""
+        """Return the highest share of a core over ten polls."""
         width = min(10, len(clock) - 1)
         spans = zip(self.cpu, self.cpu[width:], clock, clock[width:], strict=False)
         return max((after - before) / (end - start) for before, after, start, end in spans)
@@ -327,12 +327,12 @@ class Crowd:
         self.connections: list[int] = []
         self.files: list[int] = []
 
-    def look(self, port: int) -> dict[str, int]:
+    def poll(self, port: int) -> dict[str, int]:
         if not self.triggerer.is_running():
             raise RuntimeError("the triggerer has ended")
         self.clock.append(time.monotonic())
         for watched in (self.runner, self.supervisor, self.platform):
-            watched.look()
+            watched.poll()
         open_now = self.runner.process.net_connections("tcp")
         self.connections.append(sum(bool(one.raddr) and one.raddr.port == port for one in open_now))
         self.files.append(self.triggerer.num_fds())
@@ -354,11 +354,11 @@ class Crowd:
 HEADER = "     s  deferred  taken   ended  runner%  runner MiB  supervisor%  supervisor MiB  emulator%  connections"
 
 
-def watch(crowd: Crowd, port: int, patience: float) -> None:
-    """Look at the crowd every second until every task has had its event."""
+def watch(crowd: Crowd, port: int, timeout: float) -> None:
+    """Poll at the crowd every second until every task has had its event."""
     say(HEADER)
-    deadline = time.monotonic() + patience
-    while crowd.look(port).get("deferred", 0) and time.monotonic() < deadline:
+    deadline = time.monotonic() + timeout
+    while crowd.poll(port).get("deferred", 0) and time.monotonic() < deadline:
         if len(crowd.clock) % 10 == 1:
             say(crowd.line())
         time.sleep(1)
@@ -392,7 +392,7 @@ def figures(crowd: Crowd, platform: EmulatorClient, bought: dict[str, float], fo
         "seen_after_p99_s": round(percentile(late, 0.99), 2),
         "handled_after_p50_s": round(percentile(handled, 0.5), 2),
         "handled_after_p99_s": round(percentile(handled, 0.99), 2),
-        "looks_per_task": round(statistics.fmean(jobs[one]["polls"] for one in bought), 1),
+        "polls_per_task": round(statistics.fmean(jobs[one]["polls"] for one in bought), 1),
         "list_requests": sum(request["operation"] == "list" for request in requests),
         "refused_requests": sum(request["status"] != 200 for request in requests),
         "runner_cpu_s": round(runner.cpu[-1] - runner.cpu[0], 1),
@@ -452,17 +452,17 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         until("the triggerer runs", lambda: triggerer_is_alive() and triggerer.children())
         time.sleep(5)
         crowd = Crowd(triggerer, emulator)
-        crowd.look(port)
+        crowd.poll(port)
         deferral = deferral_of(arguments)
         started = time.monotonic()
         bought = buy(platform, count, clip, first, last)
         say(f"{count} clips bought after {time.monotonic() - started:.1f} s")
         capacity = emulator_capacity(platform, list(bought), options.api)
-        say(f"The emulator alone: {capacity:.0f} looks a second over one connection")
+        say(f"The emulator alone: {capacity:.0f} polls a second over one connection")
         defer(sleepers_for(bought) if options.sleepers else triggers_of(bought, deferral), deferral)
         say(f"{count} tasks deferred after {time.monotonic() - started:.1f} s")
         watch(crowd, port, 2 * last + count / 10)
-        result = figures(crowd, platform, bought, folder) | {"emulator_looks_a_second": round(capacity)}
+        result = figures(crowd, platform, bought, folder) | {"emulator_polls_a_second": round(capacity)}
         return result | (resume(start, airflow, api_port, count) if options.resume else {})
 
 
@@ -477,7 +477,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a crowd of deferred tasks costs a real triggerer.")
     parser.add_argument("--n", type=_crowd, default=3000, help="how many tasks (default: %(default)s)")
     parser.add_argument("--api", choices=CLIPS, default="v1", help="v2: H3, looked at by the page")
-    parser.add_argument("--poll-interval", type=float, help="seconds between looks (default: the provider's own pace)")
+    parser.add_argument("--poll-interval", type=float, help="seconds between polls (default: the provider's own pace)")
     parser.add_argument(
         "--seconds",
         type=float,

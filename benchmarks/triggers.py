@@ -60,7 +60,7 @@ class Setting:
     :param delay: seconds that an answer takes.
     :param first: seconds until the first of the jobs ends.
     :param last: seconds until the last of them ends.
-    :param limit: seconds until we give up.
+    :param limit: seconds until the run is stopped.
     :param times_raw: how much CPU a poll may cost, by that of raw sockets.
     """
 
@@ -82,7 +82,7 @@ HONEST = Setting(
 SETTINGS = {"dense": DENSE, "honest": HONEST}
 SHOWN = {
     "done": "jobs found",
-    "net_ms_per_look": "CPU ms/poll",
+    "net_ms_per_poll": "CPU ms/poll",
     "net_ms_per_job": "CPU ms/job found",
     "requests_per_job": "requests/job",
     "connections": "connections",
@@ -156,11 +156,11 @@ def _rows(runs: Runs, name: str, setting: Setting, title: str, count: int) -> li
         ),
     ]
     if RAW in runs:
-        times, most = ratio(runs, name, RAW, "net_ms_per_look"), setting.times_raw.get(name)
+        times, most = ratio(runs, name, RAW, "net_ms_per_poll"), setting.times_raw.get(name)
         rows.append(
             Row(
                 f"{title}: CPU a poll" + (f" ≤ {most:g} × raw sockets" if most else ", by that of raw sockets"),
-                f"{times:.2f} × ({ours['net_ms_per_look']:.3f} ms){beside('net_ms_per_look', '.3f')}",
+                f"{times:.2f} × ({ours['net_ms_per_poll']:.3f} ms){beside('net_ms_per_poll', '.3f')}",
                 times <= most if most else None,
             )
         )
@@ -183,8 +183,8 @@ def figures(count: int, system: str) -> dict[str, float]:
         "connections": ours["connections"],
         "rss_kib_per_trigger": round(ours["kib"], 2),
         "detection_p99_over_interval_s": round(ours["late_p99"] - DENSE.interval, 3),
-        "cpu_ms_per_check": round(ours["net_ms_per_look"], 3),
-        "cpu_per_check_vs_raw": round(ratio(runs, system, RAW, "net_ms_per_look"), 2),
+        "cpu_ms_per_check": round(ours["net_ms_per_poll"], 3),
+        "cpu_per_check_vs_raw": round(ratio(runs, system, RAW, "net_ms_per_poll"), 2),
         "found": ours["done"],
     }
 
@@ -196,7 +196,7 @@ def _comparison(runs: Runs, setting: Setting, count: int, rounds: int) -> str:
         "|---" * (2 + len(SHOWN)) + "|",
     ]
     for name, results in runs.items():
-        times = sorted(ratios(runs, name, RAW, "net_ms_per_look")) if RAW in runs else []
+        times = sorted(ratios(runs, name, RAW, "net_ms_per_poll")) if RAW in runs else []
         by_raw = f"{statistics.median(times):.2f} ({times[0]:.2f}–{times[-1]:.2f})" if times else "–"
         lines.append(f"| {name} | {by_raw} | {' | '.join(f'{middle(results, field):.4g}' for field in SHOWN)} |")
     return "\n".join(lines) + "\n"
@@ -294,7 +294,7 @@ class Crowd:
         net_ms = 1000 * (used - self.pulse * (time.monotonic() - self.start))
         result = {
             "done": len(self.found),
-            "net_ms_per_look": net_ms / max(1.0, stats["looks"]),
+            "net_ms_per_poll": net_ms / max(1.0, stats["polls"]),
             "net_ms_per_job": net_ms / max(1, len(self.found)),
             "requests_per_job": stats["requests"] / max(1, len(self.found)),
             "collections": self.collections,

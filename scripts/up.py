@@ -43,6 +43,9 @@ def settings() -> dict[str, str]:
     # A connection in the environment would win over ours, and might buy for real.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN_MINIMAX_")}
     return {
+        # By default the end of a worker is noticed up to 5 s late, and a deferral that is over by then is failed.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         **inherited,
         # `airflow standalone` looks for `airflow` there.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -66,9 +69,6 @@ def settings() -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(PORT + 1),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(PORT + 2),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(PORT + 3),
-        # By default the end of a worker is noticed up to 5 s late, and a deferral that is over by then is failed.
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
     }
 
 

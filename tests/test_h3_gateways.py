@@ -88,8 +88,8 @@ async def test_a_clip_is_bought_waited_for_and_delivered(
 async def test_many_tasks_are_asked_for_one_by_one_where_no_list_is_known(platform, connect, minimax_emulator):
     with closing(MinimaxHook(connect(platform))) as hook:
         bought = [hook.submit(REQUEST) for _ in range(10)]
-    async with get_shared_poller("minimax_default") as hub:
-        seen = await asyncio.gather(*(hub.poll(it, "v2", after=0, within=30) for it in bought))
+    async with get_shared_poller("minimax_default") as poller:
+        seen = await asyncio.gather(*(poller.poll(it, "v2", after=0, within=30) for it in bought))
     assert [task.minimax_task_id for task in seen] == bought
     assert {request["operation"] for request in minimax_emulator.requests} == {"submit", "query"}
 
@@ -274,9 +274,9 @@ async def test_a_list_that_is_not_there_is_asked_for_once(unknown_gateway, minim
     minimax_emulator.configure(lifecycle="manual")
     with closing(MinimaxHook(unknown_gateway)) as hook:
         bought = [hook.submit(REQUEST) for _ in range(6)]
-    async with get_shared_poller(unknown_gateway) as hub:
+    async with get_shared_poller(unknown_gateway) as poller:
         for _ in range(3):
-            seen = await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
+            seen = await asyncio.gather(*(poller.poll(it, "v2", after=0.1, within=30) for it in bought))
             assert [task.minimax_task_id for task in seen] == bought
     asked = sent(minimax_emulator, "GET")
     assert asked.count("GET /novita/v3/minimax/v2/query/video_generation") == 1
@@ -292,8 +292,8 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
         bought = [hook.submit(REQUEST) for _ in range(3)]
     if changed == "time":
         monkeypatch.setattr(task_lists, "WITHOUT_FOR", 0.0)
-    async with get_shared_poller(unknown_gateway) as hub:
-        await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
+    async with get_shared_poller(unknown_gateway) as poller:
+        await asyncio.gather(*(poller.poll(it, "v2", after=0.1, within=30) for it in bought))
         if changed == "connection":
             minimax_emulator.configure(key="a-new-key")
             connect(
@@ -301,8 +301,8 @@ async def test_a_list_is_asked_for_again_after_a_while_and_after_a_change_of_the
                 password="a-new-key",
                 extra={"path_prefix": "/v3/minimax", "max_retries": 0},
             )
-            await hub.hook.areload()
-        await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
+            await poller.hook.areload()
+        await asyncio.gather(*(poller.poll(it, "v2", after=0.1, within=30) for it in bought))
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 2
 
 
@@ -313,8 +313,8 @@ async def test_whether_there_is_a_list_is_found_out_by_one_request_though_many_c
     with closing(MinimaxHook(unknown_gateway)) as hook:
         bought = [hook.submit(REQUEST) for _ in range(120)]
     minimax_emulator.fault("slow", operation="any", seconds=0.3, times=8)
-    async with get_shared_poller(unknown_gateway) as hub:
-        seen = await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=60) for it in bought))
+    async with get_shared_poller(unknown_gateway) as poller:
+        seen = await asyncio.gather(*(poller.poll(it, "v2", after=0.1, within=60) for it in bought))
     assert [task.minimax_task_id for task in seen] == bought
     assert sent(minimax_emulator, "GET").count("GET /novita/v3/minimax/v2/query/video_generation") == 1
 
@@ -328,9 +328,9 @@ async def test_a_list_that_is_refused_whatever_it_is_asked_for_is_not_asked_for_
     minimax_emulator.fault("http", operation="list", status=status, times=-1)
     with closing(MinimaxHook(connect())) as hook:
         bought = [hook.submit(REQUEST) for _ in range(4)]
-    async with get_shared_poller("minimax_default") as hub:
+    async with get_shared_poller("minimax_default") as poller:
         for _ in range(3):
-            seen = await asyncio.gather(*(hub.poll(it, "v2", after=0.1, within=30) for it in bought))
+            seen = await asyncio.gather(*(poller.poll(it, "v2", after=0.1, within=30) for it in bought))
             assert [task.minimax_task_id for task in seen] == bought
     assert [request["operation"] for request in minimax_emulator.requests].count("list") == 1
 
@@ -340,10 +340,10 @@ async def test_a_list_that_only_ever_fails_holds_up_nobody(connect, minimax_emul
     minimax_emulator.fault("http", operation="list", status=502, times=-1)
     with closing(MinimaxHook(connect(extra={"max_retries": 0}))) as hook:
         bought = [hook.submit(REQUEST) for _ in range(4)]
-    async with get_shared_poller("minimax_default") as hub:
+    async with get_shared_poller("minimax_default") as poller:
         for _ in range(task_lists.MAX_FAILURES + 1):
             seen = await asyncio.gather(
-                *(hub.poll(it, "v2", after=0.1, within=30) for it in bought), return_exceptions=True
+                *(poller.poll(it, "v2", after=0.1, within=30) for it in bought), return_exceptions=True
             )
     assert [task.minimax_task_id for task in seen] == bought
     assert [request["operation"] for request in minimax_emulator.requests].count("list") == task_lists.MAX_FAILURES

@@ -100,7 +100,7 @@ async def test_who_comes_again_after_a_refusal_is_first_though_others_came_meanw
 
 
 async def test_a_task_that_leaves_makes_no_gap(line):
-    # Long enough for a gap to be told from a busy machine.
+    # Long enough to tell a gap from a busy machine.
     space = 4 * SPACE
     first, *others = [asyncio.create_task(line.wait(name, n, PER_MINUTE // 4)) for n, name in enumerate("abc")]
     await asyncio.sleep(space / 2)

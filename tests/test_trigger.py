@@ -19,8 +19,8 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks import lookup
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
-from airflow_provider_minimax.polling import schedule as foresight
-from airflow_provider_minimax.polling import shared_poller as hub
+from airflow_provider_minimax.polling import schedule as schedules
+from airflow_provider_minimax.polling import shared_poller as pollers
 from airflow_provider_minimax.polling.poller import FixedInterval, Outcome
 from airflow_provider_minimax.polling.schedule import PollTimetable
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
@@ -70,7 +70,7 @@ async def test_a_failed_task_is_an_event_with_the_reason(bought, minimax_emulato
 
 
 async def test_a_log_that_nobody_reads_holds_up_no_other_trigger(bought, minimax_emulator, log_of):
-    """A busy triggerer reads its pipe of logs seldom, and a line waits for room in it."""
+    """A busy triggerer rarely reads its pipe of logs, and a line waits for room in it."""
     loop, is_said, is_read, was_read = asyncio.get_running_loop(), asyncio.Event(), threading.Event(), []
 
     def wait_for_a_reader(*_):
@@ -98,7 +98,7 @@ async def test_the_deadline_is_a_wall_clock_that_a_restart_does_not_move(bought,
 
 @pytest.mark.parametrize("what", ["answer", "lookup"])
 async def test_the_deadline_holds_while_an_answer_does_not_come(what, bought, minimax_emulator, monkeypatch):
-    monkeypatch.setattr(hub, "LAST_ANSWER", 0.3)
+    monkeypatch.setattr(pollers, "LAST_ANSWER", 0.3)
     if what == "answer":
         minimax_emulator.fault("hold", operation="query", times=-1)
     else:
@@ -120,7 +120,7 @@ async def test_too_many_failed_polls_in_a_row_end_the_wait_and_not_the_purchase(
     minimax_emulator.fault("http", operation="query", status=502, html=True, times=-1)
     error = (await outcome(trigger(bought, max_failures=3))).error
     assert isinstance(error, MinimaxUnavailableError)
-    assert "gave up after 3 failed status checks" in str(error)
+    assert "stopped after 3 failed status checks" in str(error)
     assert "may still be running" in str(error)
 
 
@@ -223,7 +223,7 @@ async def test_a_status_that_nobody_documents_is_waited_on(bought, minimax_emula
 
 async def test_triggers_of_one_connection_share_one_client(bought, minimax_emulator):
     await asyncio.gather(*(outcome(trigger(bought)) for _ in range(50)))
-    assert not hub._pollers.get(asyncio.get_running_loop())
+    assert not pollers._pollers.get(asyncio.get_running_loop())
 
 
 async def test_a_trigger_that_is_cancelled_gives_its_client_back(bought, minimax_emulator):
@@ -233,7 +233,7 @@ async def test_a_trigger_that_is_cancelled_gives_its_client_back(bought, minimax
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert not hub._pollers.get(asyncio.get_running_loop())
+    assert not pollers._pollers.get(asyncio.get_running_loop())
 
 
 def test_a_trigger_is_rebuilt_from_what_it_serialises():
@@ -267,7 +267,7 @@ def test_the_pace_that_the_author_sets_holds_whatever_is_known_of_the_clip():
 
 
 async def test_with_a_pace_of_its_own_it_learns_how_long_the_clip_took(bought, mocker):
-    known = mocker.patch.object(foresight, "duration_stats").return_value
+    known = mocker.patch.object(schedules, "duration_stats").return_value
     known.timetable = PollTimetable([0.0, 100.0], [0.0, 1000.0])
     clip = {"model": "m", "bought_at": time.time() - 60}
     assert (await outcome(trigger(bought, poll_interval=None, clip=clip))).error is None
@@ -276,7 +276,7 @@ async def test_with_a_pace_of_its_own_it_learns_how_long_the_clip_took(bought, m
 
 
 async def test_nothing_is_learnt_from_a_task_that_failed(bought, minimax_emulator, mocker):
-    known = mocker.patch.object(foresight, "duration_stats").return_value
+    known = mocker.patch.object(schedules, "duration_stats").return_value
     known.timetable = PollTimetable([0.0, 100.0], [0.0, 1000.0])
     minimax_emulator.set_job(bought, state="failed", code=1027)
     clip = {"model": "m", "bought_at": time.time()}

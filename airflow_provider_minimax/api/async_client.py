@@ -10,7 +10,7 @@ from airflow_provider_minimax.api.http.async_transport import AsyncTransport
 from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.request import PaidRequest
-from airflow_provider_minimax.api.task import VideoFile, VideoTask
+from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
 from airflow_provider_minimax.api.versions import TaskVersions
 from airflow_provider_minimax.exceptions import MinimaxError
 
@@ -74,6 +74,16 @@ class AsyncClient:
         :raises MinimaxError: the status check failed, by what to do about it.
         """
         return await self._run(calls.get_tasks(self.platform, minimax_task_ids, api_version, known))
+
+    async def list_tasks(
+        self, api_version: str, *, model: str | None, page: int, page_size: int, task_type: str
+    ) -> TaskPage:
+        """List the account's remote tasks of the last seven days."""
+        return await self._run(
+            calls.list_tasks(
+                self.platform, api_version, model=model, page=page, page_size=page_size, task_type=task_type
+            )
+        )
 
     async def get_file(self, task: VideoTask) -> VideoFile:
         """Ask where a finished task's clip is."""

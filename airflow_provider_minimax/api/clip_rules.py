@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.catalogue import FRAME_FIELDS, Model, ModeLimits
-from airflow_provider_minimax.api.request import MEDIA_FIELDS, REFERENCE_FIELDS, Mode, VideoRequest
+from airflow_provider_minimax.api.request import AUTO_CALLBACK, MEDIA_FIELDS, REFERENCE_FIELDS, Mode, VideoRequest
 from airflow_provider_minimax.api.spelling import did_you_mean
 
 _OPTIONS = ("prompt_optimizer", "fast_pretreatment", "ratio", "extra", "aigc_watermark", "callback_url")
@@ -116,7 +116,12 @@ def callback_problems(callback_url: str | None) -> list[str]:
     """Say what is wrong with an address for callbacks, if anything is."""
     if callback_url is None or callback_url.startswith(("https://", "http://")):
         return []
-    return ["callback_url: must be an http(s) URL that the platform can reach"]
+    if callback_url == AUTO_CALLBACK:
+        return [
+            "callback_url='auto': is for the operators and MinimaxHook.generate, which know the purchase that an "
+            "address is for; give a URL here"
+        ]
+    return ["callback_url: must be an http(s) URL that the platform can reach, or 'auto'"]
 
 
 def _check_prompt(

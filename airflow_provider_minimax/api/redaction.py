@@ -30,6 +30,8 @@ _ENCODED_USER = re.compile(
     rf"({_ENCODED_SCHEME})(?:(?!%(?:25){{0,3}}(?:2F|40))[^\s/])+%(?:25){{0,3}}40", re.ASCII | re.IGNORECASE
 )
 _QUERY = re.compile(r"\?[\w.~%-]{1,80}=[^\s\"'<>]*", re.ASCII)
+# The token of a callback address, as this provider's receiver has them.
+_CALLBACK = re.compile(r"(/minimax/callback/|%2Fminimax%2Fcallback%2F)[\w.-]+", re.ASCII | re.IGNORECASE)
 _BEARER = re.compile(r"bearer(?:\s|\+|%20)+[\w.~+/=\\%-]+", re.IGNORECASE)
 # Most texts of a reply: an id, a state, a model, a ratio. No secret is recognised without another character.
 _PLAIN = re.compile(r"[\w.:-]*", re.ASCII)
@@ -122,7 +124,8 @@ def _in_base64(api_key: str) -> frozenset[str]:
 
 def without_secrets(text: str) -> str:
     """
-    Return the text without base64 images, user names, queries and fragments of URLs (signatures), and bearer keys.
+    Return the text without base64 images, user names, queries and fragments of URLs (signatures), bearer keys, and
+    tokens of callback addresses.
 
     :param text: any text.
     """
@@ -131,6 +134,7 @@ def without_secrets(text: str) -> str:
         text = _IMAGE.sub("data:…", text)
         text = _URL.sub(_without_query, text)
         text = _USER.sub(r"\1…@", text)
+        text = _CALLBACK.sub(r"\1…", text)
         text = _QUERY.sub("?…", text)
         text = _BEARER.sub("Bearer …", text)
         if "%" in text:

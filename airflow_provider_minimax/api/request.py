@@ -19,6 +19,10 @@ UNCHECKED = "If the platform takes it all the same, validate=False sends it unch
 IMAGE_FIELDS = ("first_frame_image", "last_frame_image", "subject_reference")
 REFERENCE_FIELDS = ("reference_images", "reference_videos", "reference_audios")
 MEDIA_FIELDS = (*IMAGE_FIELDS, *REFERENCE_FIELDS)
+AUTO_CALLBACK = "auto"
+"""The ``callback_url`` that stands for an address of Airflow's own receiver, a new one for each purchase."""
+# What a request is checked with as long as its purchase has no address yet.
+_ANY_CALLBACK = "https://callback.invalid/"
 
 
 class Mode(StrEnum):
@@ -181,6 +185,19 @@ class PaidRequest(BaseModel):
         """Return the value of a field; ``None`` where it is not set, or requests of this kind have no such field."""
         return getattr(self, name) if name in type(self).model_fields else None
 
+    @property
+    def has_auto_callback(self) -> bool:
+        """Whether the platform is to be given an address of Airflow's own receiver."""
+        return bool(self.get("callback_url") == AUTO_CALLBACK)
+
+    def with_callback(self, url: str = _ANY_CALLBACK) -> Self:
+        """
+        Return the request with an address in place of ``"auto"``; any other request as it is.
+
+        :param url: the address; by default one that only serves to check the request.
+        """
+        return self.model_copy(update={"callback_url": url}) if self.has_auto_callback else self
+
     def given(self) -> dict[str, Any]:
         """Return the fields that are set, in their order of declaration."""
         return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
@@ -215,8 +232,8 @@ class VideoRequest(PaidRequest):
     :param prompt_optimizer: whether the platform may rewrite the prompt. The API's default is true.
     :param fast_pretreatment: shortens that rewriting; Hailuo models only.
     :param aigc_watermark: whether to mark the clip as made by a machine.
-    :param callback_url: where the platform may post state changes; its receiver is yours and must echo the platform's
-        challenge within 3 seconds, or the request is refused.
+    :param callback_url: where the platform posts status changes; its receiver must echo the platform's challenge within
+        3 seconds, or the request is refused. ``"auto"``, for ``MinimaxHook.generate``: Airflow's own receiver.
     :param extra: further options that a model has a name for; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is
         ``disabled``, ``balanced`` or ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.

@@ -1,8 +1,8 @@
 """
 The receiver: answers a platform's challenge, and has its pushes recorded. An ASGI application with one address.
 
-Whoever posts needs a token that this Airflow made; all others get a bare 404, as they would without a receiver. The
-token is cut out of what servers log of a request.
+Posting needs a token that this Airflow made; without one, the answer is a bare 404, as it would be without a receiver.
+The token is cut out of what servers log of a request.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ MOST_WAITING = 1000
 MOST_AT_ONCE = 25
 """Pushes in one transaction, which must be short: on SQLite nobody else writes meanwhile."""
 SECONDS_TO_RECORD = 2.5
-"""How long a push may wait to be recorded: platforms may give up after three seconds."""
+"""How long a push may wait to be recorded: platforms may stop waiting after three seconds."""
 MOST_REMEMBERED = 10_000
 """Attempts whose last push is remembered, so that one that says nothing new never reaches the database."""
 _TRIES = 5

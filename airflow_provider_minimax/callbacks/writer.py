@@ -57,7 +57,7 @@ def record_pushes(session: Session, conn_id: str, pushes: Sequence[Push]) -> Non
     :param session: a session of Airflow's database, in which nothing was read yet.
     :param conn_id: the connection that bought.
     :param pushes: in the order in which they came.
-    :raises SQLAlchemyError: the database cannot be written; roll back, then try again or give up.
+    :raises SQLAlchemyError: the database cannot be written; roll back, then try again or drop the pushes.
     """
     asset_id = _locked_asset(session, conn_id)
     if asset_id is None and HAS_RECORD:

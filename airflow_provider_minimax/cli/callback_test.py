@@ -27,4 +27,4 @@ def test_callback(options: Namespace) -> None:
         f"platforms wait for {PLATFORMS_WAIT:.0f} s."
     )
     if url.startswith("http:"):
-        say("Its address is not https: whoever is on the way can read the tokens. Keep it to this machine.")
+        say("Its address is not https: anyone on the network path can read the tokens. Keep it to this machine.")

@@ -359,6 +359,10 @@ class MinimaxHook(BaseHook):
         """Return whether :meth:`cancel` can cancel the queued tasks of a version of the API."""
         return self.clients.platform.of_version(api_version).cancel is not None
 
+    def documents_callbacks(self, request: PaidRequest) -> bool:
+        """Return whether the platform documents that it posts status changes of what is asked for."""
+        return self.clients.platform.for_request(request).documents(request, "callback_url")
+
     def test_connection(self) -> tuple[bool, str]:
         """
         Ask for a task that does not exist, which costs nothing and shows how the platform takes the key.

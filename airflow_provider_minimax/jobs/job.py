@@ -35,6 +35,7 @@ from airflow_provider_minimax.polling.cancel import push_attempt
 from airflow_provider_minimax.polling.deferral import SAFETY_NET, SETTLED
 from airflow_provider_minimax.polling.slots import SubmissionSlot, SubmissionSlots
 from airflow_provider_minimax.polling.worker import TaskWait, is_cancelled, timing_of
+from airflow_provider_minimax.purchases.callback import PushedTaskFinder, forget_pushes
 from airflow_provider_minimax.purchases.candidates import describe_candidates
 from airflow_provider_minimax.purchases.context import ledger_of, owner_of, spec_of
 from airflow_provider_minimax.purchases.deferral import Deferral
@@ -111,6 +112,7 @@ class PurchaseJob:
         )
         self._submission: Submission | None = None
         self._resolver: LostSubmissionResolver | None = None
+        self._pushed: PushedTaskFinder | None = None
         self._cancellable: TaskWait | None = None
         """The wait in this process for a remote task that may be cancelled."""
         self.minimax_task_id: str | None = None
@@ -196,6 +198,7 @@ class PurchaseJob:
             cancel_on_kill=attempt is not None,
             cancel_on_clear=attempt is not None and self._options.on_clear == "resubmit",
             attempt=attempt,
+            purchase_attempt=receipt.attempt if receipt.has_callback else None,
         )
 
     def wait(self, purchase: Purchase) -> Outcome:
@@ -215,6 +218,7 @@ class PurchaseJob:
         :return: the product's result.
         """
         receipt = self._ledger.read_of(self.minimax_task_id)
+        forget_pushes(receipt)
         if isinstance(outcome.error, MinimaxTaskFailedError | MinimaxModerationError):
             self.failures.record(receipt, outcome.error)
         task = outcome.result()
@@ -276,11 +280,14 @@ class PurchaseJob:
         )
         options = self._options
         self._resolver = self._find_resolver(spec)
+        self._pushed = PushedTaskFinder(self.hook, self._ledger, spec, self.context, log=self.log)
         self._submission = Submission(
             self.hook,
             ready,
             self._slots,
             self.failures,
+            has_callback=spec.has_callback,
+            validate=options.validate,
             to_probe=self._probed,
             execution_timeout=getattr(self._task, "execution_timeout", None),
         )
@@ -291,6 +298,7 @@ class PurchaseJob:
             self._destination or NoOutput(),
             self._submission,
             self._resolver,
+            self._pushed,
             log=self.log,
         )
 
@@ -382,7 +390,8 @@ class PurchaseJob:
         :return: what keeps running and is billed, in words; ``None`` if nothing is.
         """
         name = self.product.product_name
-        if (self._submission and self._submission.is_under_way) or (self._resolver and self._resolver.is_waiting):
+        is_waiting = any(it and it.is_waiting for it in (self._resolver, self._pushed))
+        if is_waiting or (self._submission and self._submission.is_under_way):
             return f"Killed while a {name} was being submitted: it may have been bought and may be billed."
         if self._cancellable is not None:
             return self._cancellable.cancel()[1]

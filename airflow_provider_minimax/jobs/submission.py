@@ -11,6 +11,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxStorageError,
     MinimaxSubmissionUnknownError,
 )
+from airflow_provider_minimax.purchases.callback import address_of, check_callback
 from airflow_provider_minimax.purchases.context import owner_of, source_fingerprint_of
 from airflow_provider_minimax.version_compat import AirflowTaskTimeout
 
@@ -36,6 +37,8 @@ class Submission:
     :param request: what to ask for, checked and with its files; or why an earlier try's request cannot be made again.
     :param slots: whether this task may submit now.
     :param failures: what an error means.
+    :param has_callback: whether the platform is given an address for what it pushes.
+    :param validate: whether the platform has to document pushes then.
     :param to_probe: the destination to try before anything is bought, if any.
     :param execution_timeout: the Airflow task's own time limit, for an error.
     """
@@ -47,6 +50,8 @@ class Submission:
         slots: SubmissionSlots,
         failures: Failures,
         *,
+        has_callback: bool,
+        validate: bool,
         to_probe: Destination | None,
         execution_timeout: timedelta | None,
     ) -> None:
@@ -54,6 +59,8 @@ class Submission:
         self._request = request
         self._slots = slots
         self._failures = failures
+        self._has_callback = has_callback
+        self._validate = validate
         self._to_probe = to_probe
         self._execution_timeout = execution_timeout
         self.is_under_way = False
@@ -71,6 +78,8 @@ class Submission:
                 raise self._request
         if self._to_probe is not None:
             self._to_probe.check()
+        if self._has_callback:
+            check_callback(self._hook, self._request, validate=self._validate)
         if (deferral := self._slots.take(self._hook)) is not None:
             return deferral
         # Uploads take long, and a worker that dies in one has bought nothing.
@@ -88,9 +97,14 @@ class Submission:
         """
         if isinstance(self._request, MinimaxError):
             raise self._request
+        request = self._request
+        if self._has_callback:
+            request = request.model_copy(
+                update={"callback_url": address_of(self._hook.minimax_conn_id, intent.attempt)}
+            )
         self.is_under_way = True
         try:
-            return self._hook.submit(self._request, validate=False, after_refusals=not self._slots.can_defer)
+            return self._hook.submit(request, validate=False, after_refusals=not self._slots.can_defer)
         except AirflowTaskTimeout as error:
             raise MinimaxSubmissionUnknownError(
                 f"the execution_timeout of {self._execution_timeout} passed while the submission was under way",
@@ -121,7 +135,7 @@ def prepare_request(
     :param log: where to say that the request cannot be made again.
     """
     try:
-        return hook.prepare(written, validate=options.validate)
+        return hook.prepare(written.with_callback(), validate=options.validate)
     except (MinimaxFileError, MinimaxStorageError) as error:
         if not _was_submitted_before(hook, written, ledger.read(), options, context):
             raise

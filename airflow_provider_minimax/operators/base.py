@@ -70,10 +70,10 @@ class PurchaseOperator(DeliversClips):
         with it, wherever a receipt of it survives (Airflow 3.4 drops what a cleared task had stored, so without
         ``output_path`` none does), unless the request has changed; ``"resubmit"`` buys another.
     :param on_orphaned_intent: what to do if an earlier try submitted and its answer was lost, so that a clip may have
-        been bought: ``"fail"`` stops and says so, ``"resubmit"`` submits again. ``"adopt"``, H3 only, asks the
-        platform's list for a minute: if exactly one task can be it, that task is used; if there is none, nothing was
-        bought and the request is submitted again; if there may be several, it stops and names them. The list shows no
-        prompts: see :ref:`adopting`.
+        been bought, and the platform posted nothing of it to ``callback_url="auto"`` either: ``"fail"`` stops and says
+        so, ``"resubmit"`` submits again. ``"adopt"``, H3 only, asks the platform's list for a minute: if exactly one
+        task can be it, that task is used; if there is none, nothing was bought and the request is submitted again; if
+        there may be several, it stops and names them. The list shows no prompts: see :ref:`adopting`.
     :param max_submissions: how many clips may be bought in all if the remote task fails for a reason that may pass,
         one a try; 1 buys none again by itself.
     :param poll_interval: seconds between status checks, more than 0. By default they are rare before the clip can be

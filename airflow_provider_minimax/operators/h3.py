@@ -72,8 +72,9 @@ class MinimaxVideoRegenerationOperator(PurchaseOperator):
     :param reference_audios: with ``base_video``: likewise.
     :param resolution: ``2K``, the only one there is.
     :param aigc_watermark: whether to mark the clip as made by a machine.
-    :param callback_url: where the platform may post state changes; its receiver is yours, must echo the platform's
-        challenge within 3 seconds or the request is refused, and is not needed here.
+    :param callback_url: where the platform posts status changes. ``"auto"``: to this Airflow's own receiver, so that
+        the task is resumed within seconds, and a lost answer is made up for: :doc:`/callbacks`. A URL: to a receiver of
+        yours, which must echo the platform's challenge within 3 seconds or the request is refused.
     :param extra_body: further fields of the request's body, sent as they are.
     :param model: the model's name.
     :return: as ``MinimaxVideoGenerationOperator``.
@@ -160,8 +161,9 @@ class MinimaxPromptRewriteOperator(PurchaseOperator):
     :param reference_images: up to 9 pictures to go by; not together with frames.
     :param reference_videos: up to 3 videos to go by.
     :param reference_audios: up to 3 sounds to go by; never the only references.
-    :param callback_url: where the platform may post state changes; its receiver is yours, must echo the platform's
-        challenge within 3 seconds or the request is refused, and is not needed here.
+    :param callback_url: where the platform posts status changes. ``"auto"``: to this Airflow's own receiver, so that
+        the task is resumed within seconds, and a lost answer is made up for: :doc:`/callbacks`. A URL: to a receiver of
+        yours, which must echo the platform's challenge within 3 seconds or the request is refused.
     :param extra_body: further fields of the request's body, sent as they are.
     :param model: the model's name.
     :return: the prompt, a text. The remote task's id is pushed to XCom under the key ``task_id``.

@@ -27,7 +27,7 @@ def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest]) -> None:
     literals = {name: value for name, value in given.items() if name not in unresolved}
     if "model" in unresolved:
         literals["model"] = "known when rendered"
-    request = kind.of(literals)
+    request = kind.of(literals).with_callback()
     report = rules.validate(request, own_names=_names_of_gateways(request.model), unresolved=unresolved)
     if report.problems:
         raise invalid(report.problems, hint=UNCHECKED)

@@ -82,8 +82,9 @@ class MinimaxVideoGenerationOperator(PurchaseOperator):
     :param prompt_optimizer: whether the platform may rewrite the prompt; the API's default is true.
     :param fast_pretreatment: shortens that rewriting; Hailuo models only.
     :param aigc_watermark: whether to mark the clip as made by a machine.
-    :param callback_url: where the platform may post state changes; its receiver is yours, must echo the platform's
-        challenge within 3 seconds or the request is refused, and is not needed here.
+    :param callback_url: where the platform posts status changes. ``"auto"``: to this Airflow's own receiver, so that
+        the task is resumed within seconds, and a lost answer is made up for: :doc:`/callbacks`. A URL: to a receiver of
+        yours, which must echo the platform's challenge within 3 seconds or the request is refused.
     :param extra: further settings; ``MiniMax-H3-Max`` only: ``prompt_expansion_mode`` is ``disabled``, ``balanced`` or
         ``quality``.
     :param extra_body: further fields of the request's body, sent as they are.

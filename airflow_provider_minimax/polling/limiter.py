@@ -1,8 +1,8 @@
 """
 Submission slots: tasks that are about to buy through one connection get them one by one, in the order they first asked.
 
-Whoever waits here has bought nothing. There is one limiter for each connection and event loop; it holds no thread, task
-or connection of its own, and is gone with the last who waits.
+A task that waits here has bought nothing. There is one limiter for each connection and event loop; it has no thread,
+task or connection of its own, and disappears with the last task that waits.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def shared_limiter(minimax_conn_id: str, per_minute: int | None) -> Iterator[Sub
     Lend the limiter of a connection on this event loop; it is gone when the last to use it leaves.
 
     :param minimax_conn_id: the connection.
-    :param per_minute: the limit, as the connection says it; whoever comes last knows it best.
+    :param per_minute: the limit, as the connection says it; the latest caller knows it best.
     """
     limiters = _limiters.setdefault(asyncio.get_running_loop(), {})
     limit = per_minute or USUAL_PER_MINUTE

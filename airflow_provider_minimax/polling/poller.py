@@ -200,7 +200,7 @@ class TaskPoller:
     :param schedule: how long to wait between polls.
     :param process: the kind of Airflow process that waits, which is where a connection that cannot be used is to be
         looked for. Such trouble is waited out until the deadline: the task is bought.
-    :param max_failures: how many polls in a row may fail before giving up; ``None``: as many as fit the deadline.
+    :param max_failures: how many polls in a row may fail before the wait ends; ``None``: as many as fit the deadline.
         Trouble with the connection does not count.
     :param jitter: a number from 0 to 1 that keeps the polls apart from those of other tasks; for tests.
     """
@@ -293,7 +293,7 @@ class TaskPoller:
         error.minimax_task_id = self._minimax_task_id
         self._trouble = error
         if error.is_final or _is_malformed(seen):
-            return self._give_up(error)
+            return self._end_with(error)
         note: str | None = None
         if self._is_cut_off:
             if before is None or before.message != error.message:
@@ -301,12 +301,12 @@ class TaskPoller:
         else:
             self._failures += 1
             if self._max_failures is not None and self._failures >= self._max_failures:
-                error.message = f"gave up after {self._failures} failed status checks in a row: {error.message}"
-                return self._give_up(error)
+                error.message = f"stopped after {self._failures} failed status checks in a row: {error.message}"
+                return self._end_with(error)
             note = f"Status check failed ({self._failures} in a row), will keep polling: {error}"
         return self._go_on(now, at_least=error.retry_after or 0.0, note=note, warn=True)
 
-    def _give_up(self, error: MinimaxError) -> Outcome:
+    def _end_with(self, error: MinimaxError) -> Outcome:
         error.billing = error.billing or (
             f"Task {self._minimax_task_id} may still be running and will be billed; waiting again buys nothing."
         )

@@ -1,7 +1,7 @@
 """
 When to poll for a clip of a kind whose making takes a time that is roughly known: often only when it is likely to end.
 
-The gaps between looks are proportional to one over the square root of the chance that a clip which is not done ends
+The gaps between polls are proportional to one over the square root of the chance that a clip which is not done ends
 just then; no other schedule with as many polls finds clips sooner. How long a kind takes is first read from
 ``durations.toml`` and later learned from the clips that this process has seen end. Pure, but for what was learned.
 """
@@ -73,7 +73,7 @@ class DurationModel:
 
     @classmethod
     def from_seconds(cls, seconds: list[float]) -> DurationModel:
-        """Return the model that fits what was seen, rounded so that a little more of it seldom makes another."""
+        """Return the model that fits what was seen, rounded so that a little more of it rarely makes another."""
         logs = [math.log(value) for value in seconds]
         return cls(math.exp(_rounded(median(logs))), min(1.0, max(0.15, _rounded(pstdev(logs)))))
 

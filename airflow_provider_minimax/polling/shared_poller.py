@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.callbacks.reader import PushReader
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxError,
@@ -71,7 +72,7 @@ class _PendingPoll:
     seen: VideoTask | None = None
 
     def fail(self, error: Exception) -> None:
-        """Raise an error for whoever still waits for the answer."""
+        """Raise an error where the answer is still awaited."""
         if not self.answer.done():
             if isinstance(error, MinimaxError):
                 # One refusal goes to many, and may have come for another's task.
@@ -104,6 +105,7 @@ class SharedPoller:
         self._senders: set[asyncio.Task[None]] = set()
         self._resume = 0.0
         self._lists = TaskLists()
+        self.pushes = PushReader(hook.minimax_conn_id, self.poll_now)
 
     async def poll(
         self,
@@ -220,7 +222,7 @@ class SharedPoller:
             self._set_timer(self._dues[0])
 
     def _start_sending(self) -> None:
-        """Start a few of the requests that are due; whoever sends one goes on with the next."""
+        """Start a few of the requests that are due; each sender goes on with the next."""
         for _ in range(min(BURST, self.hook.clients.max_in_flight - len(self._senders))):
             if not self._now:
                 return
@@ -251,7 +253,7 @@ class SharedPoller:
         return page
 
     def _deliver(self, poll: _PendingPoll, seen: VideoTask) -> None:
-        """Deliver an answer, or poll again later if whoever waits has no use for it."""
+        """Deliver an answer, or poll again later if the waiting trigger has no use for it."""
         if poll.answer.done():
             return
         poll.api_version, poll.seen = seen.api_version, seen
@@ -272,7 +274,7 @@ class SharedPoller:
             self._deliver(poll, seen)
             return True
         except Exception as error:
-            # Whatever it is, it concerns whoever waits for this task, and no other.
+            # Whatever it is, it concerns the trigger that waits for this task, and no other.
             if isinstance(error, MinimaxRateLimitError):
                 self._pause(error)
             poll.fail(error)

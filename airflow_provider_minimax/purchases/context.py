@@ -99,6 +99,7 @@ def spec_of(
         api_version=api_version,
         # Airflow adds to the count whenever a person clears the task.
         is_cleared=retries is not None and ti.max_tries > retries,
+        has_callback=written.has_auto_callback,
     )
 
 

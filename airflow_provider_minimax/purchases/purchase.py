@@ -25,6 +25,7 @@ from airflow_provider_minimax.purchases.deferral import Deferral
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
 from airflow_provider_minimax.purchases.receipt import Phase, Receipt
 from airflow_provider_minimax.purchases.rules import (
+    OTHERS_SUBMIT_WITHIN,
     WAYS_ON,
     Buy,
     Done,
@@ -41,6 +42,9 @@ from airflow_provider_minimax.purchases.spec import Policy, PurchaseSpec
 from airflow_provider_minimax.version_compat import AirflowTaskTimeout
 
 _READ_AGAIN_AFTER = 2.0
+# How long after a submission a first push of its task is waited for, if no answer came.
+_PUSHED_WITHIN = timedelta(seconds=60)
+_PUSHED_AFTER_LOSS = 30.0
 # Each lost race leaves a receipt to go on with; storage where that does not hold is broken.
 _RACES = 5
 # A process that takes longer from its intent to its request was stopped meanwhile, and others may take it for dead.
@@ -102,6 +106,19 @@ class Resolver(Protocol):
         """
 
 
+class PushedTasks(Protocol):
+    """What finds the remote task of a submission without an answer by what the platform pushed."""
+
+    def find(self, intent: Receipt, within: float) -> Receipt | None:
+        """
+        Find the task, and write it down.
+
+        :param intent: the receipt of the submission.
+        :param within: seconds for which to wait for a push.
+        :return: the receipt with the task; ``None`` if no push says which one it is.
+        """
+
+
 class Buyer:
     """
     Buys what is wanted unless it was bought already.
@@ -112,6 +129,7 @@ class Buyer:
     :param output: the clip's file.
     :param submission: what sends the request.
     :param resolver: finds out about a submission whose answer was lost, if the author chose that.
+    :param pushed: finds its task in what the platform pushed, where that is recorded.
     :param log: where to say what was found and done.
     :param clock: the time; for tests.
     :param sleep: how to wait; for tests.
@@ -125,6 +143,7 @@ class Buyer:
         output: Output,
         submission: Submission,
         resolver: Resolver | None = None,
+        pushed: PushedTasks | None = None,
         *,
         log: Log,
         clock: Callable[[], datetime] = now,
@@ -136,6 +155,7 @@ class Buyer:
         self._output = output
         self._submission = submission
         self._resolver = resolver
+        self._pushed = pushed
         self._log = log
         self._clock = clock
         self._sleep = sleep
@@ -169,7 +189,11 @@ class Buyer:
                 worth_keeping = step.replaced or not step.unanswered
                 return Bought(self._submit(intent, found if worth_keeping else None))
             except MinimaxSubmissionUnknownError as error:
-                if self._resolver is None or isinstance(error.__cause__, AirflowTaskTimeout):
+                if isinstance(error.__cause__, AirflowTaskTimeout):
+                    raise
+                if receipt := self._pushed_after_loss(intent):
+                    return Bought(receipt)
+                if self._resolver is None:
                     raise
                 self._log.warning("%s", error.message)
         raise MinimaxReceiptStoreError(
@@ -181,7 +205,7 @@ class Buyer:
         """Return the receipt and what to do about it, once no submission is in doubt that need not be."""
         waited_for = None
         while True:
-            found = self._ledger.read()
+            found = self._with_pushed_task(self._ledger.read())
             step = decide(found, self._spec, self._policy, self._output, where=self._ledger.where, now=self._clock())
             if isinstance(step, Search):
                 resolved = self._resolved(step)
@@ -197,6 +221,31 @@ class Buyer:
                 self._log.info("%s", step.note)
             waited_for = step.note
             self._sleep(_READ_AGAIN_AFTER)
+
+    def _with_pushed_task(self, found: Receipt | None) -> Receipt | None:
+        """Return the receipt; if it has no answer and nobody waits for one, with the task that the platform pushed."""
+        if self._pushed is None or found is None or found.phase is not Phase.INTENT or not found.has_callback:
+            return found
+        age = self._clock() - found.intended_at
+        is_mine = found.owner == self._spec.owner
+        if not is_mine and age < OTHERS_SUBMIT_WITHIN:
+            return found
+        within = _PUSHED_WITHIN - age if is_mine else timedelta(0)
+        return self._pushed.find(found, within.total_seconds()) or found
+
+    def _pushed_after_loss(self, intent: Receipt) -> Receipt | None:
+        """Return the receipt of a submission whose answer was just lost, with the task that the platform pushes."""
+        if self._pushed is None or not intent.has_callback:
+            return None
+        try:
+            # An answer that was an error may have changed it.
+            found = self._ledger.read() if self._ledger.keeps else intent
+            if found is None or found.attempt != intent.attempt:
+                return None
+            return self._pushed.find(found, _PUSHED_AFTER_LOSS)
+        except MinimaxError as error:
+            self._log.warning("%s", error)
+            return None
 
     def _resolved(self, search: Search) -> tuple[Receipt, Buy | Resume] | Settle | None:
         if self._resolver is None:

@@ -108,6 +108,7 @@ class Receipt(_Record):
     :param minimax_task_id: the remote task.
     :param api_version: which version of MiniMax's API knows it.
     :param submitted_at: when it was known.
+    :param has_callback: whether the platform was given the address of this attempt, for what it pushes.
     :param provider_version: which version of this provider bought the clip, and then, which one delivered it.
     :param request: what was asked for, as :func:`describe_request` returns it; ``None`` if the request is unknown.
     :param cost: ``amount``, ``currency`` or ``unit``, and ``kind``: ``billed`` where the platform reports it, otherwise
@@ -141,6 +142,7 @@ class Receipt(_Record):
     submissions: Count = 1
     replaced: tuple[str, ...] = ()
     unanswered: Count = 0
+    has_callback: bool = False
     provider_version: str = __version__
     request: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None

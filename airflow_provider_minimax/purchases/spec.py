@@ -28,6 +28,7 @@ class PurchaseSpec:
     :param cost: what it lists at, if that is known.
     :param api_version: through which version of the API.
     :param is_cleared: whether a person cleared this task, whichever task the receipt belongs to.
+    :param has_callback: whether the platform is given an address for what it pushes.
     """
 
     fingerprint: str | None
@@ -43,6 +44,7 @@ class PurchaseSpec:
     cost: Mapping[str, Any] | None = None
     api_version: str = "v1"
     is_cleared: bool = False
+    has_callback: bool = False
 
     def intent(self, now: datetime, *, submissions: int, replaced: tuple[str, ...], unanswered: int = 0) -> Receipt:
         """Return the receipt of a purchase that is about to begin."""
@@ -59,6 +61,7 @@ class PurchaseSpec:
             submissions=submissions,
             replaced=replaced,
             unanswered=unanswered,
+            has_callback=self.has_callback,
             request=None if self.request is None else dict(self.request),
             cost=None if self.cost is None else dict(self.cost),
             intended_at=now,

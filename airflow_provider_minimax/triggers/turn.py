@@ -1,7 +1,7 @@
 """
 The trigger that waits for a submission slot, without a worker slot.
 
-It calls no platform. Whoever waits has bought nothing, and the worker decides once more whether to buy. Its keyword
+It calls no platform. A task that waits has bought nothing, and the worker decides once more whether to buy. Its keyword
 arguments are a wire format, as are those of the trigger that polls remote tasks.
 """
 
@@ -29,7 +29,7 @@ class MinimaxTurnTrigger(BaseTrigger):
     Wait for a submission slot of a connection, or until the deadline; then send one small event.
 
     :param minimax_conn_id: the connection.
-    :param asked_at: when the task first asked for a slot, in epoch seconds: whoever asked earlier comes first.
+    :param asked_at: when the task first asked for a slot, in epoch seconds; the earliest comes first.
     :param deadline: when the wait ends, in epoch seconds.
     :param rate_limit_per_minute: how many slots there are in a minute; ``None``: 20, for tasks that were refused.
     :param not_before: until when nobody gets a slot, in epoch seconds, because the platform refused this task.

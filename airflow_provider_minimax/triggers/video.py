@@ -19,10 +19,12 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.api.task import VideoTask
+from airflow_provider_minimax.callbacks.reader import PushedTask
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
 from airflow_provider_minimax.polling.background_log import Line
 from airflow_provider_minimax.polling.cancel import atry_cancel, describe_cancellation, shielded
 from airflow_provider_minimax.polling.poller import MAX_FAILURES, FixedInterval, KeepPolling, Outcome, TaskPoller
+from airflow_provider_minimax.polling.pushed import PushedSchedule, learn_duration
 from airflow_provider_minimax.polling.schedule import LearnedSchedule, learned_schedule
 from airflow_provider_minimax.polling.shared_poller import Reschedule, SharedPoller
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
@@ -40,7 +42,7 @@ class MinimaxTaskTrigger(BaseTrigger):
     :param poll_interval: seconds between polls; ``None`` goes by how long such clips take.
     :param exponential_backoff: whether the waits double from poll to poll.
     :param max_wait: the longest wait in seconds, with ``exponential_backoff``.
-    :param max_failures: how many polls in a row may fail before giving up; ``None``: as many as fit the deadline.
+    :param max_failures: how many polls in a row may fail before the wait ends; ``None``: as many as fit the deadline.
     :param api_version: which version of MiniMax's API knows the remote task; ``None``: the first answer says so.
     :param cancel_on_kill: whether to cancel the remote task, if it is still queued, when the Airflow task is marked or
         deleted. Needs ``attempt``.
@@ -48,6 +50,8 @@ class MinimaxTaskTrigger(BaseTrigger):
         with the remote task.
     :param attempt: the attempt that waits, as :func:`~airflow_provider_minimax.polling.cancel.push_attempt` pushed it.
         Airflow also kills triggers of a task that merely went to another triggerer; nothing else distinguishes them.
+    :param purchase_attempt: the purchase attempt that bought the remote task, if the platform was given its callback
+        address; pushes to it bring the next poll forward, and make the others rare.
     :param clip: what is known of the clip, for a schedule of its own: ``model``, ``resolution``, ``duration``, and
         ``bought_at`` in epoch seconds.
     """
@@ -67,6 +71,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         clip: dict[str, Any] | None = None,
         cancel_on_clear: bool = False,
         attempt: str | None = None,
+        purchase_attempt: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.minimax_task_id = minimax_task_id
@@ -81,6 +86,7 @@ class MinimaxTaskTrigger(BaseTrigger):
         self.clip = clip
         self.cancel_on_clear = cancel_on_clear
         self.attempt = attempt
+        self.purchase_attempt = purchase_attempt
         self._is_over = False
 
     @property
@@ -95,12 +101,13 @@ class MinimaxTaskTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
         async with get_shared_poller(self.minimax_conn_id) as shared_poller:
-            outcome = await self._watch(shared_poller)
+            with shared_poller.pushes.follow(self.minimax_task_id, self.purchase_attempt) as pushed:
+                outcome = await self._watch(shared_poller, pushed)
         self._is_over = True
         yield TriggerEvent(storable(outcome.as_event()))  # type: ignore[no-untyped-call]
 
-    async def _watch(self, shared_poller: SharedPoller) -> Outcome:
-        schedule = self._schedule()
+    async def _watch(self, shared_poller: SharedPoller, pushed: PushedTask | None) -> Outcome:
+        schedule = self._schedule() if pushed is None else PushedSchedule(self._schedule(), pushed)
         task_poller = TaskPoller(
             self.minimax_task_id,
             deadline=self.deadline,
@@ -129,8 +136,8 @@ class MinimaxTaskTrigger(BaseTrigger):
             say(step)
             step = task_poller.after(await self._poll(shared_poller, step.seconds, reschedule), time.time())
         await shared_poller.log.written()
-        if isinstance(schedule, LearnedSchedule) and step.error is None:
-            schedule.learn(task_poller.seen_running_at, time.time())
+        if step.error is None:
+            learn_duration(schedule, task_poller.seen_running_at, time.time())
         return step
 
     def _schedule(self) -> FixedInterval | LearnedSchedule:
@@ -191,5 +198,5 @@ class MinimaxTaskTrigger(BaseTrigger):
             )
 
     async def _say(self, text: str, *, warn: bool) -> None:
-        """Log from a thread: a busy triggerer reads its pipe of logs seldom, and a full one would hold up the loop."""
+        """Log from a thread: a busy triggerer rarely reads its pipe of logs, and a full one would block the loop."""
         await asyncio.to_thread(self.log.log, logging.WARNING if warn else logging.INFO, "%s", text)

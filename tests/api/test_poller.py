@@ -1,4 +1,4 @@
-"""When to ask again and when to stop: pure decisions, told by a clock of their own."""
+"""When to ask again and when to stop: pure decisions, with a clock of their own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def watch(**options) -> TaskPoller:
 
 
 def test_polls_are_an_interval_apart():
-    assert {FixedInterval(10).delay(0.0, looks, jitter) for looks in (1, 2, 99) for jitter in (0.0, 0.5, 1.0)} == {10}
+    assert {FixedInterval(10).delay(0.0, polls, jitter) for polls in (1, 2, 99) for jitter in (0.0, 0.5, 1.0)} == {10}
 
 
 def test_first_polls_are_spread_over_an_interval_so_that_a_crowd_does_not_ask_at_once():
@@ -128,7 +128,7 @@ def test_failed_polls_are_tolerated_until_there_are_too_many_in_a_row():
     assert isinstance(it.after(down, 4.0), KeepPolling)
     outcome = it.after(down, 5.0)
     assert isinstance(outcome.error, MinimaxUnavailableError)
-    assert "gave up after 3 failed status checks in a row" in str(outcome.error)
+    assert "stopped after 3 failed status checks in a row" in str(outcome.error)
     assert "Task T may still be running" in str(outcome.error)
 
 
@@ -230,15 +230,15 @@ def test_an_outcome_survives_the_way_through_an_event():
 
 def test_the_times_and_the_bill_survive_the_way_through_an_event():
     begin = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
-    told = replace(
+    task = replace(
         DONE,
         created_at=begin,
         started_at=begin + timedelta(seconds=3),
         finished_at=begin + timedelta(seconds=100, milliseconds=250),
         billed=Billed(Decimal("0.035714285714"), "USD"),
     )
-    text = json.dumps(Outcome(told).as_event())
-    assert Outcome.from_event(json.loads(text)).result() == told
+    text = json.dumps(Outcome(task).as_event())
+    assert Outcome.from_event(json.loads(text)).result() == task
     assert len(text) < 500
 
 
@@ -286,7 +286,7 @@ def test_an_error_of_a_newer_version_is_still_an_error():
 
 
 def test_only_a_cancelled_task_of_v2_counts_as_free_whatever_a_failed_one_says():
-    """A retry buys anew after a free cancellation."""
+    """A retry buys again after a free cancellation."""
     for state, api_version, code in (
         (TaskState.FAILED, "v2", None),
         (TaskState.CANCELLED, "v1", None),

@@ -1,4 +1,4 @@
-"""Whoever has no token learns and changes nothing; whoever has one can say that a task is worth asking about."""
+"""Without a token nobody learns or changes anything; with one, a post can say that a task is worth asking about."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_body_that_is_too_long_is_not_read_to_its_end(server, conn_id, monkeyp
         assert client.recv(1000) == b""
 
 
-def test_a_body_that_trickles_in_is_given_up(server, conn_id, monkeypatch):
+def test_a_body_that_trickles_in_is_dropped(server, conn_id, monkeypatch):
     monkeypatch.setattr(receiver_module, "SECONDS_TO_SEND", 0.3)
     url = urlsplit(server.callback_url(token_of(conn_id, "attempt")))
     with socket.create_connection((url.hostname, url.port), SOON) as client:

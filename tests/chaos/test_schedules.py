@@ -55,7 +55,7 @@ def test_no_schedule_pays_twice_or_forgets_a_clip(airflow, say, report):
 
     def are_over() -> bool:
         airflow.emulator.configure(seconds=killer.jitter.uniform(*A_JOB_TAKES))
-        killer.strike()
+        killer.fire()
         unfinished = airflow.count_unfinished(list(POINTS))
         while not is_enough() and unfinished < AT_ONCE:
             schedule = draw(SEED, len(started))
@@ -71,7 +71,7 @@ def test_no_schedule_pays_twice_or_forgets_a_clip(airflow, say, report):
     cases = [Case.of(schedule, errand, sold) for schedule, errand in started]
     cases = [case.among(cases) for case in cases]
     report(summary(cases, killer, time.monotonic() - began))
-    if complaints := [case.told() for case in cases if case.complaint]:
+    if complaints := [case.description() for case in cases if case.complaint]:
         pytest.fail("\n\n".join(complaints), pytrace=False)
 
 
@@ -104,14 +104,14 @@ class Killer:
 
     _lives = {"triggerer": TRIGGERERS_LIVE, "scheduler": SCHEDULERS_LIVE}  # noqa: RUF012 - no field
 
-    def strike(self) -> None:
+    def fire(self) -> None:
         for name in self._lives:
             if not [process for process in self.airflow.alive(name) if process not in self.stopped]:
                 self.airflow.start(name)
                 self.died_by_themselves[name] += 1
         for name, due in self._due.items():
             if time.monotonic() > due:
-                life = self._strike_triggerer() if name == "triggerer" else self._replace(name)
+                life = self._kill_triggerer() if name == "triggerer" else self._replace(name)
                 self._due[name] = time.monotonic() + self.jitter.uniform(*life)
 
     def leave_one_triggerer(self) -> None:
@@ -121,7 +121,7 @@ class Killer:
                 process.kill()
         self.stopped, self.came_back = [], []
 
-    def _strike_triggerer(self) -> tuple[float, float]:
+    def _kill_triggerer(self) -> tuple[float, float]:
         """Do what is next, and return how long that is to last."""
         if self.came_back:
             self.leave_one_triggerer()
@@ -192,7 +192,7 @@ class Case:
     def is_stopped(self) -> bool:
         return self.errand.run.state == "failed"
 
-    def told(self) -> str:
+    def description(self) -> str:
         lives = {task: [(*life.points, life.death) for life in j.lives] for task, j in self.errand.journals.items()}
         return (
             f"seed {SEED}, schedule {self.schedule.number}: {self.complaint}. The outcome was {self.verdict}; "

@@ -16,7 +16,7 @@ from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.polling import cancel as cancelling
 from airflow_provider_minimax.polling import poller as pace
-from airflow_provider_minimax.polling import shared_poller as hub
+from airflow_provider_minimax.polling import shared_poller as pollers
 from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
@@ -32,13 +32,13 @@ ATTACKS = ["never answers", "drips 100 Continue", "drips headers", "drips a body
 
 @pytest.fixture(autouse=True)
 def _short_last_answer(monkeypatch):
-    for module in (pace, hub):
+    for module in (pace, pollers):
         monkeypatch.setattr(module, "LAST_ANSWER", 0.3)
 
 
 @pytest.fixture(params=ATTACKS)
 def platform(request, connect_to) -> Iterator[HostileServer]:
-    """A platform that takes purchases, and does this to whoever looks at them."""
+    """A platform that takes purchases, and does this to all who poll them."""
 
     def answer(asked: Request) -> Steps:
         return ENDLESS[request.param]() if asked.method == "GET" else stops(BOUGHT)
@@ -139,7 +139,7 @@ async def test_in_a_pause_that_the_platform_asked_for_the_check_at_the_deadline_
         connect_to(server.url)
         first = asyncio.create_task(outcome(trigger(time.time() + 2.5)))
         loop = asyncio.get_running_loop()
-        while not (hubs := hub._pollers.get(loop)) or not hubs["minimax_default"]._resume:  # noqa: ASYNC110 - no event is set
+        while not (shared := pollers._pollers.get(loop)) or not shared["minimax_default"]._resume:  # noqa: ASYNC110 - no event is set
             await asyncio.sleep(0.01)
         others = [outcome(trigger(time.time() + 2.5)) for _ in range(3)]
         outcomes = await asyncio.gather(first, *others)

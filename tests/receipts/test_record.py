@@ -72,7 +72,8 @@ def test_the_fields_of_schema_1_stay_as_they_are():
     assert list(Receipt.model_json_schema(by_alias=True)["properties"]) == [
         *("kind", "schema", "phase", "fingerprint", "asked", "attempt"),
         *("platform", "minimax_conn_id", "model", "owner"),
-        *("max_tries", "try_number", "submissions", "replaced", "unanswered", "provider_version", "request", "cost"),
+        *("max_tries", "try_number", "submissions", "replaced", "unanswered", "has_callback"),
+        *("provider_version", "request", "cost"),
         *("intended_at", "lost_at", "minimax_task_id", "api_version", "submitted_at", "started_at", "finished_at"),
         *("failure", "output_path"),
         *("sha256", "size", "delivered_at", "facts", "media", "previews"),

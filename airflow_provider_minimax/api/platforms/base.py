@@ -273,6 +273,15 @@ class Platform:
             )
         return doubts + (self.doubts(request) if isinstance(request, VideoRequest) else [])
 
+    def documents(self, request: PaidRequest, name: str) -> bool:
+        """
+        Return whether the platform's page names a field.
+
+        :param request: a request that has the field.
+        :param name: the field's name.
+        """
+        return not any(doubt.startswith(f"{name}:") for doubt in self.warnings(request))
+
     def official_model(self, request: PaidRequest) -> str:
         """Return the official name of the request's model, for the catalogue; an unknown name is returned as it is."""
         for (official, mode), own in self.model_names.items():
