@@ -33,6 +33,7 @@ from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 
 from airflow_provider_minimax.api.request import VideoRequest
+from airflow_provider_minimax.callbacks import address
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from tests.conftest import ASK_A_PERSON, DAGS, EXAMPLE_DAGS, HAS_APPROVALS, load_dags, load_file
@@ -153,6 +154,8 @@ def pasted(connect, minimax_emulator, s3_bucket, tmp_path, monkeypatch) -> Calla
     connect()
     # Nobody listens where callbacks would go.
     monkeypatch.setenv("AIRFLOW__MINIMAX__CALLBACK_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AIRFLOW__MINIMAX__CALLBACK_SECRET", "a secret of these tests")
+    address._keys.cache_clear()
     minimax_emulator.configure(polls=1, callbacks="ignored")
     monkeypatch.delitem(_STORE_CACHE, "s3-my_aws_conn", raising=False)
     storage = s3_bucket.server.storage
