@@ -8,6 +8,7 @@ from itertools import combinations, product
 
 import pytest
 
+from airflow_provider_minimax.api.plain_clip import PlainClip
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
 from airflow_provider_minimax.operators.literals import are_plainly_right, check_literals
@@ -80,3 +81,8 @@ def test_an_ordinary_operator_is_checked_without_reading_a_request():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "airflow_provider_minimax.api.clip_rules" in found
     assert "airflow_provider_minimax.api.request" not in found
+
+
+def test_the_rules_find_every_field_of_a_request_on_a_plain_clip():
+    assert all(hasattr(PlainClip, name) for name in VideoRequest.model_fields.keys() - {"extra_body"})
+    assert "extra_body" not in vars(PlainClip), "no rule is about it"
