@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_minimax.api.cost import ListPrice
-from airflow_provider_minimax.api.inputs.content import FileContent
-from airflow_provider_minimax.api.request import Mode, VideoRequest
+from airflow_provider_minimax.api.modes import Mode
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.cost import ListPrice
+    from airflow_provider_minimax.api.request import VideoRequest
 
 # Gateways write the name in their own way: "minimax-h3-max", "minimax/minimax-h3", "h3".
 _NAMED_LIKE_H3 = re.compile(r"(.*/)?(minimax[-_ ]?)?h\d", re.IGNORECASE)
@@ -130,6 +132,8 @@ def list_price(request: VideoRequest, *, currency: str = "usd", input_seconds: f
         that say it are measured.
     :return: the price with its date, or ``None`` where none is published, or a part of it is not known.
     """
+    from airflow_provider_minimax.api.cost import ListPrice
+
     model = models().get(request.model)
     limits = model and model.modes.get(request.mode)
     if not limits or not limits.resolutions:
@@ -146,6 +150,8 @@ def list_price(request: VideoRequest, *, currency: str = "usd", input_seconds: f
 
 def _price_by_the_second(request: VideoRequest, currency: str, input_seconds: float | None) -> ListPrice | None:
     """Return what a clip lists at whose price is by the second; ``None`` if a part of it is not known."""
+    from airflow_provider_minimax.api.cost import ListPrice
+
     if input_seconds is None:
         input_seconds = _seconds_of_references(request)
     if request.duration is None or input_seconds is None:
@@ -166,6 +172,7 @@ def _price_by_the_second(request: VideoRequest, currency: str, input_seconds: fl
 def _seconds_of_references(request: VideoRequest) -> float | None:
     """Return how long the reference videos are together; ``None`` if one of them does not lie here, or does not say."""
     from airflow_provider_minimax.api.files.mp4 import seconds_of
+    from airflow_provider_minimax.api.inputs.content import FileContent
 
     files = [source for source in request.reference_videos or () if isinstance(source, FileContent)]
     if len(files) < len(request.reference_videos or ()):

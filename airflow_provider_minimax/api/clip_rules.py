@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.catalogue import FRAME_FIELDS, Model, ModeLimits
-from airflow_provider_minimax.api.request import AUTO_CALLBACK, MEDIA_FIELDS, REFERENCE_FIELDS, Mode, VideoRequest
+from airflow_provider_minimax.api.modes import AUTO_CALLBACK, MEDIA_FIELDS, REFERENCE_FIELDS, Mode
 from airflow_provider_minimax.api.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.plain_clip import PlainClip
+    from airflow_provider_minimax.api.request import VideoRequest
+
+    Clip: TypeAlias = VideoRequest | PlainClip
 
 _OPTIONS = ("prompt_optimizer", "fast_pretreatment", "ratio", "extra", "aigc_watermark", "callback_url")
 
@@ -32,7 +38,7 @@ class ValidationReport:
 
 
 def validate(
-    request: VideoRequest,
+    request: Clip,
     *,
     model_name: str | None = None,
     own_names: Collection[str] = (),
@@ -52,7 +58,7 @@ def validate(
 
 
 def validate_for(
-    model: Model | None, request: VideoRequest, unresolved: frozenset[str], own_names: Collection[str] = ()
+    model: Model | None, request: Clip, unresolved: frozenset[str], own_names: Collection[str] = ()
 ) -> ValidationReport:
     """
     Check a request by what a model takes.
@@ -89,9 +95,7 @@ def validate_for(
     return report
 
 
-def _check_choices(
-    request: VideoRequest, model: Model, limits: ModeLimits, unresolved: frozenset[str]
-) -> ValidationReport:
+def _check_choices(request: Clip, model: Model, limits: ModeLimits, unresolved: frozenset[str]) -> ValidationReport:
     """Check what was chosen by what the model takes in this mode."""
     report = ValidationReport()
     _check_size(request, model, limits, unresolved, report)
@@ -124,9 +128,7 @@ def callback_problems(callback_url: str | None) -> list[str]:
     return ["callback_url: must be an http(s) URL that the platform can reach, or 'auto'"]
 
 
-def _check_prompt(
-    request: VideoRequest, model: Model | None, unresolved: frozenset[str], report: ValidationReport
-) -> None:
+def _check_prompt(request: Clip, model: Model | None, unresolved: frozenset[str], report: ValidationReport) -> None:
     limit = model.prompt_limit if model else None
     if request.prompt is None:
         if "prompt" not in unresolved and request.mode is Mode.TEXT and not unresolved.intersection(MEDIA_FIELDS):
@@ -139,9 +141,7 @@ def _check_prompt(
         )
 
 
-def _check_media(
-    request: VideoRequest, model: Model | None, unresolved: frozenset[str], report: ValidationReport
-) -> None:
+def _check_media(request: Clip, model: Model | None, unresolved: frozenset[str], report: ValidationReport) -> None:
     given = [name for name in MEDIA_FIELDS if name in unresolved or getattr(request, name) is not None]
     frames = [name for name in given if name in FRAME_FIELDS]
     references = [name for name in given if name in REFERENCE_FIELDS]
@@ -159,7 +159,7 @@ def _check_media(
     _check_counts(request, report)
 
 
-def _check_counts(request: VideoRequest, report: ValidationReport) -> None:
+def _check_counts(request: Clip, report: ValidationReport) -> None:
     limits = catalogue.data()["references"]
     counts = {name: len(getattr(request, name) or ()) for name in REFERENCE_FIELDS}
     report.problems += [
@@ -175,7 +175,7 @@ def _check_counts(request: VideoRequest, report: ValidationReport) -> None:
 
 
 def _check_required(
-    request: VideoRequest, model: Model, limits: ModeLimits, unresolved: frozenset[str], report: ValidationReport
+    request: Clip, model: Model, limits: ModeLimits, unresolved: frozenset[str], report: ValidationReport
 ) -> None:
     choices = {
         "prompt": "describe the clip",
@@ -192,7 +192,7 @@ def _check_required(
     ]
 
 
-def _check_ratio(request: VideoRequest, model: Model, limits: ModeLimits, report: ValidationReport) -> None:
+def _check_ratio(request: Clip, model: Model, limits: ModeLimits, report: ValidationReport) -> None:
     if request.ratio is None or "ratio" not in limits.options:
         return
     if request.ratio not in limits.ratios:
@@ -204,7 +204,7 @@ def _check_ratio(request: VideoRequest, model: Model, limits: ModeLimits, report
         report.warnings.append(f"ratio={request.ratio!r} will be ignored: the clip gets the ratio of its frame")
 
 
-def _check_extra(request: VideoRequest, model: Model, report: ValidationReport) -> None:
+def _check_extra(request: Clip, model: Model, report: ValidationReport) -> None:
     for key, value in (request.extra or {}).items() if model.extra else ():
         if key not in model.extra:
             report.problems.append(f"extra: {model.name} has no key {key!r} there; it has {', '.join(model.extra)}")
@@ -212,7 +212,7 @@ def _check_extra(request: VideoRequest, model: Model, report: ValidationReport) 
             report.problems.append(f"extra: {key}={value!r}: must be {_or(model.extra[key])}")
 
 
-def _wrong_mode(request: VideoRequest, model: Model) -> str:
+def _wrong_mode(request: Clip, model: Model) -> str:
     def having(mode: Mode) -> str:
         return ", ".join(name for name, other in catalogue.models().items() if mode in other.modes)
 
@@ -233,7 +233,7 @@ def _wrong_mode(request: VideoRequest, model: Model) -> str:
 
 
 def _check_size(
-    request: VideoRequest, model: Model, limits: ModeLimits, unresolved: frozenset[str], report: ValidationReport
+    request: Clip, model: Model, limits: ModeLimits, unresolved: frozenset[str], report: ValidationReport
 ) -> None:
     where = f"{model.name} in {_spelt(request.mode)} mode"
     if not limits.resolutions:

@@ -5,35 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, ValidationError
 
 from airflow_provider_minimax.api.inputs.content import FileContent
+from airflow_provider_minimax.api.modes import AUTO_CALLBACK, mode_of
+from airflow_provider_minimax.api.modes import Mode as Mode
 from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 from airflow_provider_minimax.paths import as_text
 
 UNCHECKED = "If the platform takes it all the same, validate=False sends it unchecked."
-IMAGE_FIELDS = ("first_frame_image", "last_frame_image", "subject_reference")
-REFERENCE_FIELDS = ("reference_images", "reference_videos", "reference_audios")
-MEDIA_FIELDS = (*IMAGE_FIELDS, *REFERENCE_FIELDS)
-AUTO_CALLBACK = "auto"
-"""The ``callback_url`` that stands for an address of Airflow's own receiver, a new one for each purchase."""
 # What a request is checked with as long as its purchase has no address yet.
 _ANY_CALLBACK = "https://callback.invalid/"
-
-
-class Mode(StrEnum):
-    """What a request starts from; it follows from the images, videos and sounds that are given."""
-
-    TEXT = "text"
-    FIRST_FRAME = "first_frame"
-    FIRST_AND_LAST_FRAME = "first_and_last_frame"
-    SUBJECT_REFERENCE = "subject_reference"
-    REFERENCE = "reference"
-
 
 # Blanks of all scripts, and what cannot be seen: copied from chats, spreadsheets and PDFs together with a URL.
 _AROUND = (
@@ -173,13 +158,7 @@ class PaidRequest(BaseModel):
     @property
     def mode(self) -> Mode:
         """What the clip starts from, by what is given."""
-        if any(self.get(name) is not None for name in REFERENCE_FIELDS):
-            return Mode.REFERENCE
-        if self.get("subject_reference") is not None:
-            return Mode.SUBJECT_REFERENCE
-        if self.get("last_frame_image") is not None:
-            return Mode.FIRST_AND_LAST_FRAME
-        return Mode.TEXT if self.get("first_frame_image") is None else Mode.FIRST_FRAME
+        return mode_of(self.get)
 
     def get(self, name: str) -> Any:
         """Return the value of a field; ``None`` where it is not set, or requests of this kind have no such field."""

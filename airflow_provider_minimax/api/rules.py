@@ -17,7 +17,8 @@ from airflow_provider_minimax.api.catalogue import Model
 from airflow_provider_minimax.api.clip_rules import ValidationReport
 from airflow_provider_minimax.api.cost import ListPrice
 from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, RegenerationRequest
-from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest
+from airflow_provider_minimax.api.modes import Mode
+from airflow_provider_minimax.api.request import PaidRequest, VideoRequest
 from airflow_provider_minimax.api.spelling import did_you_mean
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 # Of 1: one letter that is wrong, missing or too many in a name of ten.
 _LIKENESS = 0.85
@@ -29,6 +28,9 @@ def meant_by(text: str, known: Iterable[str]) -> str | None:
     sound = _sound(text)
     if sound in by_sound:
         return by_sound[sound]
+    # Imported here, because DAG files import this module when they are parsed.
+    from difflib import get_close_matches
+
     alike = [candidate for candidate in by_sound if _digits(candidate) == _digits(sound)]
     closest = get_close_matches(sound, alike, n=1, cutoff=_LIKENESS)
     return by_sound[closest[0]] if closest else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_minimax.api.catalogue import api_of
@@ -32,7 +32,7 @@ from airflow_provider_minimax.jobs.product import Product, Purchase
 from airflow_provider_minimax.jobs.submission import Submission, prepare_request
 from airflow_provider_minimax.options import check_search
 from airflow_provider_minimax.polling.cancel import push_attempt
-from airflow_provider_minimax.polling.deferral import SAFETY_NET, SETTLED
+from airflow_provider_minimax.polling.deferral import until_listed
 from airflow_provider_minimax.polling.slots import SubmissionSlot, SubmissionSlots
 from airflow_provider_minimax.polling.worker import TaskWait, is_cancelled, timing_of
 from airflow_provider_minimax.purchases.callback import PushedTaskFinder, forget_pushes
@@ -56,10 +56,6 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.options import DeliveryOptions, PurchaseOptions, WaitOptions
     from airflow_provider_minimax.polling.poller import Outcome
-
-# Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
-# 5 s ([workers] min_heartbeat_interval).
-_SHORTEST_DEFERRAL = 6.0
 
 
 class PurchaseJob:
@@ -151,7 +147,8 @@ class PurchaseJob:
             if not self._wait.wait_for_completion:
                 return purchase.minimax_task_id
             if purchase.is_delivered:
-                return self.announce(already_delivered(purchase.receipt, self._there, self._ledger))
+                found_at = cast("Destination", self._destination)
+                return self.announce(already_delivered(purchase.receipt, found_at, self._ledger))
             if purchase.outcome is None and self._wait.deferrable:
                 return self.watch(purchase)
             return self.finish(purchase.outcome or self.wait(purchase))
@@ -252,11 +249,6 @@ class PurchaseJob:
                 announce(self.context, self._task, self.delivered)
         return result_of(self.context, clip.facts)
 
-    @property
-    def _there(self) -> Destination:
-        """The destination of a clip that was found there."""
-        return cast("Destination", self._destination)
-
     # -- buying --------------------------------------------------------------------------------------------------------
 
     def _buyer(self, written: PaidRequest, ready: PaidRequest | MinimaxError) -> Buyer:
@@ -333,12 +325,7 @@ class PurchaseJob:
             if receipt is not None and (listed := describe_candidates(self.hook, receipt)):
                 error.hint = " ".join(filter(None, (listed, error.hint)))
             raise
-        return self._until_listed(held.seconds) if isinstance(held, Settle) else held
-
-    def _until_listed(self, seconds: float) -> Deferral:
-        wait = max(seconds, _SHORTEST_DEFERRAL)
-        moment = datetime.now(UTC) + timedelta(seconds=wait)
-        return Deferral("time", {"moment": moment}, SETTLED, max(wait, self._longest_wait) + SAFETY_NET)
+        return until_listed(held.seconds, self._longest_wait) if isinstance(held, Settle) else held
 
     # -- waiting -------------------------------------------------------------------------------------------------------
 

@@ -145,9 +145,12 @@ class PurchaseOperator(DeliversClips):
         if self.on_orphaned_intent == "adopt":
             check_adoption(getattr(self, "model", None))
         if self.validate:
-            from airflow_provider_minimax.operators.literals import check_literals
+            self._check_literals(self._content())
 
-            check_literals(self._content(), self._request_class())
+    def _check_literals(self, content: Mapping[str, Any]) -> None:
+        from airflow_provider_minimax.operators.literals import check_literals
+
+        check_literals(content, self._request_class())
 
     def _purchase_options(self) -> PurchaseOptions:
         return PurchaseOptions(

@@ -11,6 +11,23 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.request import PaidRequest
 
 
+def are_plainly_right(fields: Mapping[str, Any]) -> bool:
+    """
+    Return whether the literals of a clip are right, and that can be known without pydantic's models of requests.
+
+    :param fields: the clip's fields, as the author gave them.
+    :return: whether; of what is not plainly right, :func:`check_literals` knows what is wrong with it, if anything is.
+    """
+    from airflow_provider_minimax.api import catalogue, clip_rules
+    from airflow_provider_minimax.api.plain_clip import PlainClip
+
+    literals, unresolved = _split(fields)
+    clip = PlainClip.of(literals)
+    if clip is None or clip.model not in catalogue.models():
+        return False
+    return not clip_rules.validate(clip, unresolved=unresolved).problems
+
+
 def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest]) -> None:
     """
     Check the fields of a request that are literals.
@@ -22,15 +39,20 @@ def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest]) -> None:
     from airflow_provider_minimax.api import rules
     from airflow_provider_minimax.api.request import UNCHECKED, invalid
 
-    given = {name: value for name, value in fields.items() if value is not None}
-    unresolved = frozenset(name for name, value in given.items() if not is_literal(value))
-    literals = {name: value for name, value in given.items() if name not in unresolved}
+    literals, unresolved = _split(fields)
     if "model" in unresolved:
         literals["model"] = "known when rendered"
     request = kind.of(literals).with_callback()
     report = rules.validate(request, own_names=_names_of_gateways(request.model), unresolved=unresolved)
     if report.problems:
         raise invalid(report.problems, hint=UNCHECKED)
+
+
+def _split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return the fields that are literals, and the names of those that are not."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    literals = {name: value for name, value in given.items() if is_literal(value)}
+    return literals, frozenset(given.keys() - literals.keys())
 
 
 def _names_of_gateways(model: str) -> frozenset[str]:

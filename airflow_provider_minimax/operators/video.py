@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +151,12 @@ class MinimaxVideoGenerationOperator(PurchaseOperator):
         self.extra = extra
         self.extra_body = extra_body
         self._check_request()
+
+    def _check_literals(self, content: Mapping[str, Any]) -> None:
+        from airflow_provider_minimax.operators.literals import are_plainly_right
+
+        if not are_plainly_right(content):
+            super()._check_literals(content)
 
     def _request_class(self) -> type[VideoRequest]:
         from airflow_provider_minimax.api.request import VideoRequest

@@ -1,13 +1,15 @@
-"""Resuming after a deferral, with our errors instead of Airflow's general ones."""
+"""Deferring without a remote task, and resuming after a deferral with our errors instead of Airflow's general ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.exceptions import MinimaxUnavailableError
+from airflow_provider_minimax.purchases.deferral import Deferral
 from airflow_provider_minimax.version_compat import TaskDeferralError, TaskDeferralTimeout
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 # may be restarting, and the scheduler looks for overdue triggers every 15 s only.
 SAFETY_NET = 120.0
 
+# Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
+# 5 s ([workers] min_heartbeat_interval).
+_SHORTEST_DEFERRAL = 6.0
+
 _WAIT_ON = "Wait for it with MinimaxTaskSensor and its id; that buys nothing."
 
 IN_TURN = "execute_in_turn"
@@ -24,6 +30,18 @@ IN_TURN = "execute_in_turn"
 
 SETTLED = "execute_settled"
 """The method that a task is resumed with when the platform's list may show more."""
+
+
+def until_listed(seconds: float, longest_wait: float) -> Deferral:
+    """
+    Return a deferral until the platform's list may show more.
+
+    :param seconds: how long to wait for that.
+    :param longest_wait: how many seconds the Airflow task may wait in all.
+    """
+    wait = max(seconds, _SHORTEST_DEFERRAL)
+    moment = datetime.now(UTC) + timedelta(seconds=wait)
+    return Deferral("time", {"moment": moment}, SETTLED, max(wait, longest_wait) + SAFETY_NET)
 
 
 def resume(

@@ -17,8 +17,9 @@ from airflow_provider_minimax.api.inputs.content import FileBytes, FileContent
 from airflow_provider_minimax.api.inputs.data_urls import LongDataUrlError, UnreadableDataUrlError, read_data_url
 from airflow_provider_minimax.api.inputs.formats import heif_type, name_of_format
 from airflow_provider_minimax.api.inputs.wholeness import has_too_many_parts, is_cut_off, jpeg_end
+from airflow_provider_minimax.api.modes import IMAGE_FIELDS
 from airflow_provider_minimax.api.redaction import described, harmless_cause, redact
-from airflow_provider_minimax.api.request import IMAGE_FIELDS, PaidRequest, invalid
+from airflow_provider_minimax.api.request import PaidRequest, invalid
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxFileError,

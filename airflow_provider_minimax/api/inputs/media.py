@@ -24,8 +24,9 @@ from airflow_provider_minimax.api.inputs.images import (
     with_images,
 )
 from airflow_provider_minimax.api.inputs.wholeness import is_cut_off
+from airflow_provider_minimax.api.modes import MEDIA_FIELDS
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.request import MEDIA_FIELDS, UNCHECKED, PaidRequest, invalid
+from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, invalid
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 
 R = TypeVar("R", bound=PaidRequest)

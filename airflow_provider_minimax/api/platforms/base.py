@@ -12,7 +12,8 @@ from airflow_provider_minimax.api.catalogue import api_of, models
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.inputs.content import FileContent
 from airflow_provider_minimax.api.inputs.images import V1_PICTURES, PictureRules
-from airflow_provider_minimax.api.request import Mode, PaidRequest, VideoRequest, invalid
+from airflow_provider_minimax.api.modes import Mode
+from airflow_provider_minimax.api.request import PaidRequest, VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskPage, VideoFile, VideoTask
 from airflow_provider_minimax.api.uploaded_files import UploadedFile
 from airflow_provider_minimax.exceptions import MinimaxRequestError

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field
 
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.modes import MEDIA_FIELDS, Mode
 from airflow_provider_minimax.api.platforms import minimax_v2
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import IdFields, with_extra
@@ -35,7 +36,7 @@ from airflow_provider_minimax.api.platforms.replies import (
     task_not_found,
 )
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.request import MEDIA_FIELDS, Mode, VideoRequest, invalid
+from airflow_provider_minimax.api.request import VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
 

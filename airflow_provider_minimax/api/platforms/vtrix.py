@@ -21,6 +21,7 @@ from pydantic import BeforeValidator, Field
 
 from airflow_provider_minimax.api.cost import Billed
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
+from airflow_provider_minimax.api.modes import Mode
 from airflow_provider_minimax.api.platforms.base import Platform
 from airflow_provider_minimax.api.platforms.minimax import IdFields, body
 from airflow_provider_minimax.api.platforms.replies import (
@@ -39,7 +40,7 @@ from airflow_provider_minimax.api.platforms.replies import (
     task_not_found,
 )
 from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.request import Mode, VideoRequest
+from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import (
     MinimaxQuotaError,
