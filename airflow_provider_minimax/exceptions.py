@@ -4,7 +4,7 @@ What can go wrong, named by what the reader has to do about it.
 Every error says what happened, on which platform, with which remote task id, whether anything was bought, and what to
 do next. If a retry of the Airflow task cannot help, the error derives from ``AirflowFailException`` (or, for a wait
 that timed out, from ``AirflowSensorTimeout``), so Airflow fails the task at once. No message contains a key, a signed
-URL or an image: text from outside goes through :func:`airflow_provider_minimax.api.redaction.redact` first. Control
+URL or an image: text from outside goes through :func:`airflow_provider_minimax.text.redaction.redact` first. Control
 characters are escaped here, because paths and ids from Airflow may contain them too.
 """
 
@@ -48,7 +48,7 @@ CANCELLED = "cancelled"
 
 def _printable(text: str) -> str:
     # Imported here, because DAG files import this module when they are parsed.
-    from airflow_provider_minimax.api.storable import printable
+    from airflow_provider_minimax.text.storable import printable
 
     return printable(text)
 

@@ -248,7 +248,7 @@ def checked_id(value: Any, name: str = "minimax_task_id") -> str:
     """
     is_id = isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip()
     if not is_id or not is_id.isprintable():
-        from airflow_provider_minimax.api.redaction import redact
+        from airflow_provider_minimax.text.redaction import redact
 
         raise MinimaxRequestError(
             f"{name}={redact(repr(value), limit=80)}: must be the id that a submission returned",

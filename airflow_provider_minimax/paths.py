@@ -162,6 +162,6 @@ def storage_of(path: str) -> tuple[Any, str]:
 
 def refused(name: str, value: Any, problem: str) -> MinimaxRequestError:
     """Return the error for a path that cannot be used, to be raised before anything is bought."""
-    from airflow_provider_minimax.api.redaction import redact
+    from airflow_provider_minimax.text.redaction import redact
 
     return MinimaxRequestError(f"{name}={redact(repr(value), limit=300)}: {problem}", billing=NOTHING_BOUGHT)

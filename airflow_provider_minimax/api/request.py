@@ -12,9 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from airflow_provider_minimax.api.inputs.content import FileContent
 from airflow_provider_minimax.api.modes import AUTO_CALLBACK, mode_of
 from airflow_provider_minimax.api.modes import Mode as Mode
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 from airflow_provider_minimax.paths import as_text
+from airflow_provider_minimax.text.redaction import redact
 
 UNCHECKED = "If the platform takes it all the same, validate=False sends it unchecked."
 # What a request is checked with as long as its purchase has no address yet.

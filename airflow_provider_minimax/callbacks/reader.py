@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from contextvars import Context
 from itertools import chain
 
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.callbacks.record import HAS_RECORD, Push, read_recent
+from airflow_provider_minimax.text.redaction import redact
 
 log = logging.getLogger(__name__)
 

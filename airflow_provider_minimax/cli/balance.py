@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from airflow_provider_minimax.api.storable import escaped_json
 from airflow_provider_minimax.cli.command import command, print_rows
 from airflow_provider_minimax.cli.text import Row
+from airflow_provider_minimax.text.storable import escaped_json
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.balance import Balance

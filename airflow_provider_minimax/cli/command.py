@@ -15,11 +15,11 @@ from typing import NoReturn
 
 from airflow.utils.cli import suppress_logs_and_warning
 
-from airflow_provider_minimax.api.storable import printable
 from airflow_provider_minimax.cli.storage import clip_path_of
 from airflow_provider_minimax.cli.text import Row
 from airflow_provider_minimax.exceptions import MinimaxError
 from airflow_provider_minimax.purchases.stores import SidecarStore
+from airflow_provider_minimax.text.storable import printable
 
 _LABEL = 15
 # In a file or a pipe each fact stays on one line, so that grep finds it.

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetRef
 
-from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.paths import local_path
+from airflow_provider_minimax.text.redaction import redact
+from airflow_provider_minimax.text.storable import storable
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context

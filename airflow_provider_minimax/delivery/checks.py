@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.delivery.destination import Destination
 from airflow_provider_minimax.delivery.part_file import PartFile
 from airflow_provider_minimax.exceptions import MinimaxClipRejectedError, MinimaxError, MinimaxStorageError
 from airflow_provider_minimax.purchases.ledger import Log
 from airflow_provider_minimax.purchases.receipt import Receipt
 from airflow_provider_minimax.purchases.rules import OutputState
+from airflow_provider_minimax.text.redaction import redact
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.media.check import ExpectedClip

@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.delivery.destination import Destination
 from airflow_provider_minimax.delivery.previews import existing_previews
 from airflow_provider_minimax.purchases.receipt import Receipt
+from airflow_provider_minimax.text.storable import storable
 
 _MEASURED = ("width", "height", "duration")
 # The longest prompt that a Hailuo model takes.

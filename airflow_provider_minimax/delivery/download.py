@@ -22,8 +22,8 @@ from tenacity import (
 
 from airflow_provider_minimax.api.files.host import LARGEST, OverlongBodyError
 from airflow_provider_minimax.api.files.mp4 import HEAD, is_video, missing_bytes
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError, MinimaxStorageError
+from airflow_provider_minimax.text.redaction import redact
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.files.client import FileStream

@@ -13,8 +13,8 @@ from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import Dataset, InputDataset, OutputDataset
 from openlineage.client.facet_v2 import RunFacet, dataset_version_dataset, output_statistics_output_dataset
 
-from airflow_provider_minimax.api.storable import printable, storable
 from airflow_provider_minimax.delivery.assets import Delivered, parts_of
+from airflow_provider_minimax.text.storable import printable, storable
 
 _NOT_STORAGE = ("http://", "https://", "data:", "mm_file://")
 # Prompts belong to their authors, and lineage is often kept elsewhere; the hash is enough to compare prompts.

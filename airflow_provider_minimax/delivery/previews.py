@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.delivery.destination import Destination
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.purchases.ledger import Log
 from airflow_provider_minimax.purchases.receipt import Receipt
+from airflow_provider_minimax.text.redaction import redact
 
 PREVIEWS = {"poster": ".poster.jpg", "contact_sheet": ".contact-sheet.jpg"}
 """The names of the pictures in a receipt, and what is appended to the clip's name for their files."""

@@ -12,10 +12,10 @@ from airflow_provider_minimax.api.async_client import AsyncClient
 from airflow_provider_minimax.api.client import Client
 from airflow_provider_minimax.api.http.exchange import IN_FLIGHT, Endpoint
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import described, harmless_cause
 from airflow_provider_minimax.api.versions import TaskVersions
 from airflow_provider_minimax.exceptions import MinimaxConfigurationError, MinimaxRequestError
 from airflow_provider_minimax.hooks.lookup import ConnectionLookup
+from airflow_provider_minimax.text.redaction import described, harmless_cause
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.hooks.lookup import Account

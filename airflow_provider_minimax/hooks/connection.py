@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from airflow_provider_minimax.api.http.exchange import Endpoint, is_address
 from airflow_provider_minimax.api.http.proxies import Proxy, usable
 from airflow_provider_minimax.api.platforms import PLATFORMS, Platform
-from airflow_provider_minimax.api.redaction import SHORTEST_KEY
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxConfigurationError
+from airflow_provider_minimax.text.redaction import SHORTEST_KEY
 
 LARGEST_PORT = 65535
 

@@ -15,7 +15,6 @@ from airflow_provider_minimax.api.http.message import NO_SUCH_CALL, HttpReply, H
 from airflow_provider_minimax.api.http.transport import Transport
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import excerpt
-from airflow_provider_minimax.api.redaction import described, without_key
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
@@ -24,6 +23,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
 )
 from airflow_provider_minimax.hooks.lookup import ConnectionLookup
+from airflow_provider_minimax.text.redaction import described, without_key
 
 # No platform gives this id to a task. The status check is free, and its answer shows whether the key was accepted.
 _NO_TASK = "0"

@@ -12,7 +12,6 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_minimax.api.http.exchange import Endpoint
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import described, harmless_cause
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxConfigurationError,
@@ -21,6 +20,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxError,
 )
 from airflow_provider_minimax.hooks.connection import read_connection, read_extra
+from airflow_provider_minimax.text.redaction import described, harmless_cause
 from airflow_provider_minimax.version_compat import AirflowNotFoundException
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from airflow_provider_minimax.api.calls import upload_call
 from airflow_provider_minimax.api.inputs.content import FileContent
 from airflow_provider_minimax.api.inputs.media import file_at, with_media
 from airflow_provider_minimax.api.platforms import Platform
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, VideoRequest, invalid
 from airflow_provider_minimax.paths import as_text, local_path, storage_of
+from airflow_provider_minimax.text.redaction import redact
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.paths import AnyPath

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import CANCELLED, NOTHING_BOUGHT, MinimaxError, after_purchase
 from airflow_provider_minimax.purchases.context import owner_of
 from airflow_provider_minimax.purchases.receipt import Phase
 from airflow_provider_minimax.purchases.rules import may_pass
+from airflow_provider_minimax.text.redaction import redact
 from airflow_provider_minimax.version_compat import (
     AirflowException,
     AirflowFailException,

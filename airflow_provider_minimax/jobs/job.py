@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_minimax.api.catalogue import api_of
-from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warn_instead_of_raising
 from airflow_provider_minimax.delivery.deliver import already_delivered, deliver_clip
 from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip, facts_of_request
@@ -46,6 +45,7 @@ from airflow_provider_minimax.purchases.recovery import LostSubmissionResolver
 from airflow_provider_minimax.purchases.rules import Done, Resume, Settle
 from airflow_provider_minimax.purchases.spec import Policy, PurchaseSpec
 from airflow_provider_minimax.purchases.unrecorded import written_down
+from airflow_provider_minimax.text.storable import storable
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context

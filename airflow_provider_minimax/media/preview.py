@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.media.canvas import ALARM, BRIGHT, DIM, MARGIN, Box, Canvas, column_width
 from airflow_provider_minimax.media.clip import UnreadableClipError
 from airflow_provider_minimax.media.decoder import DecoderFailedError, decode
+from airflow_provider_minimax.text.redaction import redact
 
 MOST_CLIPS = 500
 

@@ -149,7 +149,7 @@ class MinimaxContactSheetOperator(BaseOperator):
 
     def _report(self, unreadable: Sequence[tuple[str, str]], clips: Sequence[_Clip]) -> None:
         """Log which clips cannot be read, and fail if that is all of them."""
-        from airflow_provider_minimax.api.storable import printable
+        from airflow_provider_minimax.text.storable import printable
 
         for path, reason in unreadable:
             self.log.warning("A clip cannot be read: %s (%s)", printable(path), reason)
@@ -170,7 +170,7 @@ class MinimaxContactSheetOperator(BaseOperator):
         except Exception as error:
             if is_needed:
                 raise
-            from airflow_provider_minimax.api.redaction import redact
+            from airflow_provider_minimax.text.redaction import redact
 
             what = redact(f"{type(error).__name__}: {error}")
             self.log.warning("It is not known which tasks upstream failed. %s", what)
@@ -254,7 +254,7 @@ def _clip_of(number: int, clip: Any) -> _Clip:
             prompt if isinstance(prompt, str) else None,
             map_index if isinstance(map_index, int) else -1,
         )
-    from airflow_provider_minimax.api.redaction import redact
+    from airflow_provider_minimax.text.redaction import redact
 
     raise MinimaxRequestError(
         f"clips[{number}]={redact(repr(clip), limit=80)}: must be a path or URL, or a dict with output_path",

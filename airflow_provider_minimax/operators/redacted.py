@@ -17,7 +17,7 @@ class Redacted:
         self.value = value
 
     def __str__(self) -> str:
-        from airflow_provider_minimax.api.redaction import redact
+        from airflow_provider_minimax.text.redaction import redact
 
         return redact(self.value if isinstance(self.value, str) else json.dumps(self.value, default=str))
 

@@ -115,7 +115,7 @@ def describe_cancellation(seen: VideoTask | MinimaxError, minimax_task_id: str) 
 
 
 def _as_ours(error: Exception) -> MinimaxError:
-    from airflow_provider_minimax.api.redaction import redact
+    from airflow_provider_minimax.text.redaction import redact
 
     if isinstance(error, MinimaxError):
         return error

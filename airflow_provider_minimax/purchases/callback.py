@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest
 from airflow_provider_minimax.callbacks.address import callback_url
 from airflow_provider_minimax.callbacks.record import HAS_RECORD, forget_attempt, read_attempt
@@ -28,6 +27,7 @@ from airflow_provider_minimax.purchases.context import published_in_run
 from airflow_provider_minimax.purchases.matching import SubmissionWindow, TaskSignature
 from airflow_provider_minimax.purchases.purchase import now
 from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
+from airflow_provider_minimax.text.redaction import redact
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

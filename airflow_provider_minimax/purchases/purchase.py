@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxReceiptStoreError,
@@ -39,6 +38,7 @@ from airflow_provider_minimax.purchases.rules import (
     orphaned,
 )
 from airflow_provider_minimax.purchases.spec import Policy, PurchaseSpec
+from airflow_provider_minimax.text.redaction import harmless_cause, redact
 from airflow_provider_minimax.version_compat import AirflowTaskTimeout
 
 _READ_AGAIN_AFTER = 2.0

@@ -20,12 +20,12 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api.inputs.content import FileContent
 from airflow_provider_minimax.api.inputs.data_urls import UnreadableDataUrlError, read_data_url
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
-from airflow_provider_minimax.api.storable import escaped_json, printable, storable
 from airflow_provider_minimax.api.task import VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxReceiptError
 from airflow_provider_minimax.purchases.addresses import address_to_keep, picture_behind
+from airflow_provider_minimax.text.redaction import redact
+from airflow_provider_minimax.text.storable import escaped_json, printable, storable
 
 KIND: Final = "minimax video receipt"
 SCHEMA: Final = 1

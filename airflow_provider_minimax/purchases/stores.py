@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptStoreError
 from airflow_provider_minimax.paths import local_path, storage_of
 from airflow_provider_minimax.purchases.receipt import LARGEST, Receipt, read_receipt, unreadable
+from airflow_provider_minimax.text.redaction import harmless_cause, redact
 
 SUFFIX = ".receipt.json"
 STATE_KEY = "minimax_receipt"

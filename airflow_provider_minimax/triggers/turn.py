@@ -14,9 +14,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRateLimitError
 from airflow_provider_minimax.polling.limiter import shared_limiter
+from airflow_provider_minimax.text.storable import storable
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
 
 # Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to

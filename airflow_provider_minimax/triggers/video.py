@@ -16,8 +16,6 @@ from typing import Any, cast
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_minimax.api.redaction import redact
-from airflow_provider_minimax.api.storable import storable
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.callbacks.reader import PushedTask
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
@@ -27,6 +25,8 @@ from airflow_provider_minimax.polling.poller import MAX_FAILURES, FixedInterval,
 from airflow_provider_minimax.polling.pushed import PushedSchedule, learn_duration
 from airflow_provider_minimax.polling.schedule import LearnedSchedule, learned_schedule
 from airflow_provider_minimax.polling.shared_poller import Reschedule, SharedPoller
+from airflow_provider_minimax.text.redaction import redact
+from airflow_provider_minimax.text.storable import storable
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
 from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 from airflow_provider_minimax.triggers.wire_format import changed_arguments

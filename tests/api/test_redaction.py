@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_minimax.api.redaction import body_without_key, harmless_cause, redact, without_key
-from airflow_provider_minimax.api.storable import printable
 from airflow_provider_minimax.delivery.destination import LocalDestination
 from airflow_provider_minimax.exceptions import MinimaxRequestError, error_from_event
 from airflow_provider_minimax.purchases.receipt import Owner
+from airflow_provider_minimax.text.redaction import body_without_key, harmless_cause, redact, without_key
+from airflow_provider_minimax.text.storable import printable
 
 KEY = "sk-ab/cd+SECRET0123456789=="
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from airflow_provider_minimax.api.storable import storable
+from airflow_provider_minimax.text.storable import storable
 
 
 class State(StrEnum):

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.callbacks import reader
 from airflow_provider_minimax.callbacks.address import CALLBACK_PATH, URL_PREFIX, read_token, token_of
@@ -26,6 +25,7 @@ from airflow_provider_minimax.operators.h3 import MinimaxPromptRewriteOperator, 
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
 from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.purchases import callback, purchase
+from airflow_provider_minimax.text.redaction import redact
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.callbacks.conftest import Server, needs_record, stored_attempt, v1
 from tests.fakes import FakeTaskInstance

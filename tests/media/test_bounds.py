@@ -21,9 +21,9 @@ from typing import Any
 import av
 import pytest
 
+from airflow_provider_minimax.api.inputs.base_video import unfit_for_regeneration
 from airflow_provider_minimax.exceptions import MinimaxClipRejectedError
 from airflow_provider_minimax.media import clip, decoder, preview
-from airflow_provider_minimax.media.base_video import unfit_for_regeneration
 from airflow_provider_minimax.media.canvas import Canvas
 from airflow_provider_minimax.media.check import ExpectedClip, check_clip
 from airflow_provider_minimax.media.clip import UnreadableClipError

@@ -17,8 +17,8 @@ from airflow_provider_minimax.api.http.exchange import USER_AGENT, Endpoint
 from airflow_provider_minimax.api.http.failures import retry_after
 from airflow_provider_minimax.api.http.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.http.message import HttpReply
-from airflow_provider_minimax.api.redaction import described, harmless_cause
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
+from airflow_provider_minimax.text.redaction import described, harmless_cause
 
 REDIRECTS = 5
 # How often the connection's time-out it may take until the bytes of a file begin, redirects included.

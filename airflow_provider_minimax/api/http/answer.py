@@ -7,8 +7,8 @@ from itertools import chain
 
 from airflow_provider_minimax.api.http.encodings import EncodingError, can_undo, codings_of, undone
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
+from airflow_provider_minimax.text.redaction import redact
 
 # Of a body, as it comes over the network and once it is decoded. A list of fifty tasks has some 200 KB.
 LONGEST_ANSWER = 8 * 1024 * 1024

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from airflow_provider_minimax.api.http.message import HttpRequest
 from airflow_provider_minimax.api.inputs.content import FileContent
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import invalid
+from airflow_provider_minimax.text.redaction import redact
 
 _ESCAPES = {ord(character): f"%{ord(character):02X}" for character in '"\r\n'}
 

@@ -10,8 +10,8 @@ from functools import cache
 
 import httpx
 
-from airflow_provider_minimax.api.redaction import described
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxConfigurationError
+from airflow_provider_minimax.text.redaction import described
 
 # OpenSSL finds a certificate in a folder by the hash of its subject.
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+", re.ASCII)

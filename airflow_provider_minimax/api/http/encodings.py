@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Any
 
 from airflow_provider_minimax.api.files.mp4 import HEAD, is_video
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import MinimaxDownloadError
+from airflow_provider_minimax.text.redaction import redact
 
 _PIECE = 1024 * 1024
 # What the standard lets a sender of zstd count on (RFC 8878, 3.1.1.1.2).

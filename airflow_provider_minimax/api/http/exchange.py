@@ -28,13 +28,13 @@ from airflow_provider_minimax.api.http.failures import broken_off, with_context
 from airflow_provider_minimax.api.http.library_logs import KeptOutOfLogs
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.proxies import proxy_for
-from airflow_provider_minimax.api.redaction import body_without_key, harmless_cause
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxRateLimitError,
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
+from airflow_provider_minimax.text.redaction import body_without_key, harmless_cause
 
 T = TypeVar("T")
 Read = Callable[[HttpReply], T]

@@ -17,7 +17,6 @@ import httpx
 
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
 from airflow_provider_minimax.api.http.named_task import UNREADABLE, named_task
-from airflow_provider_minimax.api.redaction import described, redact, without_key
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxAuthError,
@@ -27,6 +26,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxUnavailableError,
     MinimaxUnreachableError,
 )
+from airflow_provider_minimax.text.redaction import described, redact, without_key
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.http.exchange import Endpoint

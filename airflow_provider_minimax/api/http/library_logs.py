@@ -6,7 +6,7 @@ import logging
 import re
 from contextvars import ContextVar
 
-from airflow_provider_minimax.api.redaction import redact, without_key
+from airflow_provider_minimax.text.redaction import redact, without_key
 
 _LIBRARIES = (
     *("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks"),

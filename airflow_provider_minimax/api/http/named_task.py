@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from airflow_provider_minimax.api.http.message import HttpReply, HttpRequest
-from airflow_provider_minimax.api.redaction import redact
+from airflow_provider_minimax.text.redaction import redact
 
 LONGEST_ANSWER = 1 << 20
 MOST_VALUES = 20_000

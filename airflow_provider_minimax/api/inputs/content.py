@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any, BinaryIO
 
-from airflow_provider_minimax.api.redaction import described, harmless_cause
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxStorageError
+from airflow_provider_minimax.text.redaction import described, harmless_cause
 
 IN_MEMORY = 256 * 1024
 # A multiple of three, so that the blocks can be encoded one by one.

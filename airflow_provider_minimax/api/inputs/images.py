@@ -18,7 +18,6 @@ from airflow_provider_minimax.api.inputs.data_urls import LongDataUrlError, Unre
 from airflow_provider_minimax.api.inputs.formats import heif_type, name_of_format
 from airflow_provider_minimax.api.inputs.wholeness import has_too_many_parts, is_cut_off, jpeg_end
 from airflow_provider_minimax.api.modes import IMAGE_FIELDS
-from airflow_provider_minimax.api.redaction import described, harmless_cause, redact
 from airflow_provider_minimax.api.request import PaidRequest, invalid
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
@@ -26,6 +25,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxStorageError,
 )
+from airflow_provider_minimax.text.redaction import described, harmless_cause, redact
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

@@ -25,9 +25,9 @@ from airflow_provider_minimax.api.inputs.images import (
 )
 from airflow_provider_minimax.api.inputs.wholeness import is_cut_off
 from airflow_provider_minimax.api.modes import MEDIA_FIELDS
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest, invalid
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+from airflow_provider_minimax.text.redaction import redact
 
 R = TypeVar("R", bound=PaidRequest)
 
@@ -79,7 +79,7 @@ def _mp4_type(data: bytes) -> str | None:
 
 
 def _unfit_for_regeneration(file: BinaryIO) -> list[str]:
-    from airflow_provider_minimax.media.base_video import unfit_for_regeneration
+    from airflow_provider_minimax.api.inputs.base_video import unfit_for_regeneration
 
     return unfit_for_regeneration(file)
 

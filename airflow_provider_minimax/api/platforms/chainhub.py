@@ -32,7 +32,6 @@ from airflow_provider_minimax.api.platforms.replies import (
     read,
     task_not_found,
 )
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState, VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -41,6 +40,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.text.redaction import redact
 
 _SUCCESS = ("", "0", "200", "success")
 # The API's own default, said aloud because this gateway's schema requires the field.

@@ -30,7 +30,6 @@ from airflow_provider_minimax.api.platforms.replies import (
     read,
     task_not_found,
 )
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -38,6 +37,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.text.redaction import redact
 
 BASE_URLS = {"global": "https://api.minimax.io", "cn": "https://api.minimaxi.com"}
 # The mainland's pages and the vendor's own command line have moved to this name; the older one still works.

@@ -45,11 +45,11 @@ from airflow_provider_minimax.api.platforms.replies import (
     read,
     task_not_found,
 )
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import OVER, TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.uploaded_files import UploadedFile
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
+from airflow_provider_minimax.text.redaction import redact
 
 # No limit is documented; with so many ids the address stays short enough for any proxy.
 PAGE_SIZE = 50

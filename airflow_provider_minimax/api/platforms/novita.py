@@ -35,10 +35,10 @@ from airflow_provider_minimax.api.platforms.replies import (
     read,
     task_not_found,
 )
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest, invalid
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxUnavailableError
+from airflow_provider_minimax.text.redaction import redact
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from pydantic import (
 
 from airflow_provider_minimax.api.http.message import HttpReply
 from airflow_provider_minimax.api.http.named_task import is_no_id
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.exceptions import (
     MinimaxAuthError,
     MinimaxConfigurationError,
@@ -39,6 +38,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskGoneError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.text.redaction import redact
 
 
 def _as_text(value: Any) -> Any:

@@ -39,7 +39,6 @@ from airflow_provider_minimax.api.platforms.replies import (
     read,
     task_not_found,
 )
-from airflow_provider_minimax.api.redaction import redact
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import (
@@ -47,6 +46,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxUnavailableError,
 )
+from airflow_provider_minimax.text.redaction import redact
 
 _HTTP = {403: MinimaxQuotaError}
 _VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".m4v")

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
-from airflow_provider_minimax.api.storable import printable
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxStorageError
 from airflow_provider_minimax.purchases.rules import OutputState
+from airflow_provider_minimax.text.redaction import harmless_cause, redact
+from airflow_provider_minimax.text.storable import printable
 
 
 class Destination(ABC):

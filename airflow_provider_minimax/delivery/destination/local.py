@@ -10,9 +10,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from airflow_provider_minimax.api.redaction import harmless_cause
 from airflow_provider_minimax.delivery.destination.base import Destination, rejected_name, unwritable
 from airflow_provider_minimax.delivery.part_file import COMPANION
+from airflow_provider_minimax.text.redaction import harmless_cause
 
 # A clip of the usual size and its companions.
 ROOM = 32 * 1024**2

@@ -17,10 +17,10 @@ from uuid import uuid4
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from airflow_provider_minimax.api.redaction import harmless_cause, redact
 from airflow_provider_minimax.delivery.destination.base import Destination, rejected_name, unwritable
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.paths import refused, storage_of
+from airflow_provider_minimax.text.redaction import harmless_cause, redact
 
 # The smallest part that S3 takes.
 _BLOCK = 5 * 1024**2

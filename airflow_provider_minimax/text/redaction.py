@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from airflow_provider_minimax.api.storable import printable, storable_text
+from airflow_provider_minimax.text.storable import printable, storable_text
 
 LIMIT = 500
 SHORTEST_KEY = 8

@@ -8,10 +8,10 @@ from io import BytesIO
 import pytest
 
 from airflow_provider_minimax.api.h3_requests import RegenerationRequest
+from airflow_provider_minimax.api.inputs.base_video import unfit_for_regeneration
 from airflow_provider_minimax.api.inputs.media import with_media
 from airflow_provider_minimax.emulator.clips import film, film_v2
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.media.base_video import unfit_for_regeneration
 from tests.media.films import encode, moving
 
 GOOD = film_v2("768P", 5)
