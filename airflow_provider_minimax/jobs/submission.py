@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxFileError,
+    MinimaxRequestError,
     MinimaxStorageError,
     MinimaxSubmissionUnknownError,
 )
-from airflow_provider_minimax.purchases.callback import address_of, check_callback
+from airflow_provider_minimax.purchases.callback import address_of, as_unanswered_challenge, check_callback
 from airflow_provider_minimax.purchases.context import owner_of, source_fingerprint_of
 from airflow_provider_minimax.version_compat import AirflowTaskTimeout
 
@@ -105,6 +106,10 @@ class Submission:
         self.is_under_way = True
         try:
             return self._hook.submit(request, validate=False, after_refusals=not self._slots.can_defer)
+        except MinimaxRequestError as error:
+            if not self._has_callback:
+                raise
+            raise as_unanswered_challenge(error) from error.__cause__
         except AirflowTaskTimeout as error:
             raise MinimaxSubmissionUnknownError(
                 f"the execution_timeout of {self._execution_timeout} passed while the submission was under way",

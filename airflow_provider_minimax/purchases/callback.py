@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_provider_minimax.api.platforms.replies import CALLBACK_UNCHECKED
 from airflow_provider_minimax.api.request import UNCHECKED, PaidRequest
 from airflow_provider_minimax.callbacks.address import callback_url
 from airflow_provider_minimax.callbacks.record import HAS_RECORD, forget_attempt, read_attempt
@@ -22,6 +23,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxReceiptError,
     MinimaxRequestError,
     MinimaxTaskGoneError,
+    MinimaxUnavailableError,
 )
 from airflow_provider_minimax.purchases.context import published_in_run
 from airflow_provider_minimax.purchases.matching import SubmissionWindow, TaskSignature
@@ -78,6 +80,26 @@ def address_of(minimax_conn_id: str, attempt: str) -> str:
             f"callback_url='auto' with minimax_conn_id={redact(repr(minimax_conn_id), limit=80)}: {error}",
             billing=NOTHING_BOUGHT,
         ) from None
+
+
+def as_unanswered_challenge(error: MinimaxRequestError) -> MinimaxError:
+    """
+    Return what the refusal of a purchase means whose callback address is this Airflow's own.
+
+    :param error: the refusal.
+    :return: if the receiver did not answer the platform's challenge in time, an error after which a retry may help: the
+        API server may be busy or restarting. Any other refusal as it is.
+    """
+    if CALLBACK_UNCHECKED not in error.message.lower():
+        return error
+    facts = {name: value for name, value in error.__dict__.items() if name not in ("message", "hint", "billing")}
+    return MinimaxUnavailableError(
+        f"the receiver of callbacks did not answer the platform's challenge within 3 seconds: {error.message}",
+        billing=NOTHING_BOUGHT,
+        hint="A retry asks again. If this goes on, run 'airflow minimax callback-test', which says what is wrong, or "
+        "leave callback_url out.",
+        **facts,
+    )
 
 
 def forget_pushes(receipt: Receipt | None) -> None:

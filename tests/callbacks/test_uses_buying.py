@@ -19,6 +19,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxConfigurationError,
     MinimaxRequestError,
     MinimaxSubmissionUnknownError,
+    MinimaxUnavailableError,
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.h3 import MinimaxPromptRewriteOperator, MinimaxVideoRegenerationOperator
@@ -146,6 +147,24 @@ def test_auto_is_known_to_all_operators_that_buy_when_the_dag_is_parsed():
     MinimaxPromptRewriteOperator(task_id="prompt", prompt="a cat", duration=5, ratio="16:9", callback_url="auto")
     with pytest.raises(MinimaxRequestError, match="or 'auto'"):
         MinimaxVideoGenerationOperator(task_id="clip", callback_url="automatic", **CONTENT)
+
+
+@pytest.mark.parametrize("content", [CONTENT, H3], ids=["v1", "v2"])
+def test_a_receiver_that_does_not_answer_the_challenge_is_asked_again_by_a_retry(
+    receiver, buy, minimax_emulator, monkeypatch, content
+):
+    """The API server may be restarting; a receiver of the author's own is a mistake that no retry mends."""
+    monkeypatch.setenv(BASE_URL, "http://127.0.0.1:9")
+    with pytest.raises(MinimaxUnavailableError, match="did not answer the platform's challenge") as raised:
+        buy(**content)
+    assert not raised.value.is_final
+    assert "Nothing was bought" in str(raised.value)
+    assert "airflow minimax callback-test" in str(raised.value)
+    with pytest.raises(MinimaxRequestError, match="check callback url"):
+        buy(**content, callback_url="http://127.0.0.1:9/mine")
+    monkeypatch.setenv(BASE_URL, receiver.url)
+    buy(**content)
+    assert len(minimax_emulator.purchases) == 1
 
 
 def test_the_bare_call_refuses_auto_because_it_knows_of_no_attempt(connect, minimax_emulator):

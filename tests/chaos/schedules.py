@@ -27,6 +27,12 @@ POINTS = {
         "download": ("start", "polling", *FETCHING),
     },
 }
+# The same with pushes, but for those that lie together.
+POINTS |= {
+    dag.replace("scheduled_", "scheduled_pushed_").removesuffix("_deferring"): tasks
+    for dag, tasks in POINTS.items()
+    if "together" not in dag
+}
 MOST_DEATHS = 4
 SHARE_OF_DEATHS_IN_DOUBT = 0.1
 # Where doubts can be settled there are to be many.
@@ -60,6 +66,11 @@ class Schedule:
     def settles_doubts(self) -> bool:
         """Whether the platform's list is asked after a lost answer."""
         return "adopting" in self.dag
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether the platform posts its status changes, so that a lost answer may be repaired."""
+        return "pushed" in self.dag
 
     @property
     def is_together(self) -> bool:
@@ -116,4 +127,11 @@ def _trouble(jitter: random.Random, dag: str) -> list[dict[str, Any]]:
             },
         ),
     ]
+    if "pushed" in dag:
+        possible += [
+            (0.25, {"kind": "lost_push", "operation": "push", "times": jitter.randint(1, 6)}),
+            (0.25, {"kind": "repeated_push", "operation": "push", "times": jitter.randint(1, 6)}),
+            (0.25, {"kind": "delayed_push", "operation": "push", "times": jitter.randint(1, 6)}),
+            (0.25, {"kind": "reordered_push", "operation": "push", "times": jitter.randint(1, 6)}),
+        ]
     return [fault for share, fault in possible if jitter.random() < share]

@@ -164,13 +164,16 @@ class Case:
         # One that was cancelled while it was queued, by a try that Airflow ended, costs nothing.
         purchases = [item for item in sold if prompt_of(item) == errand.prompt and item["charged"]]
         verdict = errand.journal(schedule.buyer).verdict
-        has_output = schedule.dag != "scheduled_without_output"
+        has_output = not schedule.dag.endswith("without_output")
         not_once = errand.why_not_delivered_once(purchases) if has_output else errand.why_not_bought_once(purchases)
         in_doubt = errand.why_not_stopped_in_doubt(schedule.buyer, purchases)
         either = not_once and in_doubt and f"{not_once}, and {in_doubt}"
         complaints = {Verdict.KNOWN: not_once, Verdict.UNKNOWABLE: in_doubt, Verdict.EITHER: either}
         if schedule.settles_doubts:
             complaints = dict.fromkeys(Verdict, not_once)
+        elif schedule.is_pushed and verdict is not Verdict.KNOWN:
+            # A push may have named the task of the lost answer, and may have been lost as well.
+            complaints[verdict] = either
         return cls(schedule, errand, verdict, purchases, complaints[verdict], either)
 
     @property
@@ -203,6 +206,7 @@ class Case:
 def summary(cases: list[Case], killer: Killer, seconds: float) -> str:
     deaths = Counter(point for case in cases for journal in case.errand.journals.values() for point in journal.deaths)
     verdicts = Counter(case.verdict for case in cases if not case.schedule.settles_doubts)
+    pushed = [case for case in cases if case.schedule.is_pushed]
     least = verdicts[Verdict.KNOWN] + sum(case.schedule.settles_doubts and not case.is_stopped for case in cases)
     killed = ", ".join(f"{point} {count}" for point, count in (*killer.kills.items(), *deaths.most_common()))
     return (
@@ -216,5 +220,7 @@ def summary(cases: list[Case], killer: Killer, seconds: float) -> str:
         f"Stopped as unknowable: {sum(case.is_stopped for case in cases)} "
         f"({verdicts[Verdict.UNKNOWABLE]} had to, {verdicts[Verdict.EITHER]} might, "
         f"{sum(case.schedule.settles_doubts and case.is_stopped for case in cases)} could not be told apart). "
-        f"In doubt and settled by the platform's list: {sum(case.is_settled for case in cases)}."
+        f"In doubt and settled by the platform's list: {sum(case.is_settled for case in cases)}. "
+        f"With pushes: {len(pushed)}, of which in doubt and repaired by a push: "
+        f"{sum(case.was_in_doubt and not case.schedule.settles_doubts and not case.is_stopped for case in pushed)}."
     )

@@ -189,7 +189,8 @@ _HTTP: dict[int, type[MinimaxError]] = {
     529: MinimaxRateLimitError,
 }
 
-# "invalid params, fail to check callback url", seen with the code 2013 on v1 and v2.
+CALLBACK_UNCHECKED = "check callback"
+"""What refusals of a ``callback_url`` say: "invalid params, fail to check callback url", code 2013 on v1 and v2."""
 _CALLBACK_HINT = (
     'Before it takes a request the platform posts {"challenge": "…"} to callback_url, and the receiver must answer '
     "with the same JSON within 3 seconds. Make sure that the platform can reach it, or leave callback_url out; this "
@@ -306,7 +307,7 @@ def http_error(reply: HttpReply, meanings: Mapping[int, type[MinimaxError]]) -> 
 
 def _hint_of(words: str) -> str | None:
     """Say what to do about a refusal whose code stands for many, and whose words for one."""
-    return _CALLBACK_HINT if "check callback" in words.lower() else None
+    return _CALLBACK_HINT if CALLBACK_UNCHECKED in words.lower() else None
 
 
 def task_not_found(minimax_task_id: str, words: str, **facts: Any) -> MinimaxTaskGoneError:

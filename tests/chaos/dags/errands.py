@@ -22,6 +22,7 @@ H3 = {
     "ratio": "{{ params.ratio }}",
 }
 ADOPTING = {**H3, "on_orphaned_intent": "adopt"}
+PUSHED = {"callback_url": "auto"}
 # All of these are of one kind, and lie in one folder, where their receipts tell them apart.
 TOGETHER = {"model": "MiniMax-H3-Max", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 
@@ -56,9 +57,11 @@ def one_task(name: str, how: dict[str, Any] | None = None, **options: Any) -> No
         MinimaxVideoGenerationOperator(task_id="generate", **({**WAITING, "output_path": CLIP} | options))
 
 
-def three_tasks(name: str, how: dict[str, Any]) -> None:
+def three_tasks(name: str, how: dict[str, Any], **options: Any) -> None:
     with errand(name, **how):
-        submit = MinimaxVideoGenerationOperator(task_id="submit", **ORDER, output_path=CLIP, wait_for_completion=False)
+        submit = MinimaxVideoGenerationOperator(
+            task_id="submit", **ORDER, output_path=CLIP, wait_for_completion=False, **options
+        )
         wait = MinimaxTaskSensor(task_id="wait", minimax_task_id=submit.output, deferrable=True, poke_interval=1)
         MinimaxVideoDownloadOperator(task_id="download", minimax_task_id=wait.output["task_id"], output_path=CLIP)
 
@@ -73,6 +76,14 @@ for prefix, how in (("", {}), ("scheduled_", {"at_once": 9, "retry_delay": 1})):
     one_task(f"{prefix}h3", how, deferrable=True, **H3)
     one_task(f"{prefix}adopting", how, deferrable=True, **ADOPTING)
     one_task(f"{prefix}adopting_waiting", how, deferrable=False, **ADOPTING)
+    # The same with pushes, which may name the task of a lost answer.
+    one_task(f"{prefix}pushed", how, deferrable=True, **PUSHED)
+    one_task(f"{prefix}pushed_waiting", how, deferrable=False, **PUSHED)
+    one_task(f"{prefix}pushed_without_output", how, deferrable=True, output_path=None, **PUSHED)
+    three_tasks(f"{prefix}pushed_three_tasks", how, **PUSHED)
+    one_task(f"{prefix}pushed_h3", how, deferrable=True, **H3, **PUSHED)
+    one_task(f"{prefix}pushed_adopting", how, deferrable=True, **ADOPTING, **PUSHED)
+    one_task(f"{prefix}pushed_adopting_waiting", how, deferrable=False, **ADOPTING, **PUSHED)
 
 one_task(
     "scheduled_adopting_together",
