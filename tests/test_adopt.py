@@ -26,6 +26,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.h3 import MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling.deferral import until_listed
 from airflow_provider_minimax.purchases import ledger
 from airflow_provider_minimax.purchases import matching as adoption
 from airflow_provider_minimax.purchases import recovery as search
@@ -274,8 +275,7 @@ def test_that_wait_is_neither_too_short_for_airflow_nor_without_end(asked, waits
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS | {"deferrable": True, "timeout": 600})
     before = datetime.now(UTC)
     with pytest.raises(TaskDeferred) as deferral:
-        with operator._opened_job({"ti": FakeTaskInstance()}) as job:
-            defer(operator, job._until_listed(asked))
+        defer(operator, until_listed(asked, longest_wait=600))
     assert waits <= (deferral.value.trigger.moment - before).total_seconds() < waits + 30
     assert deferral.value.timeout == timedelta(seconds=600 + 120)
 

@@ -238,6 +238,9 @@ class Receipt(_Record):
     def as_values(self) -> dict[str, Any]:
         """Return plain JSON values."""
         values: dict[str, Any] = storable(self.model_dump(mode="json", by_alias=True))
+        if not self.has_callback:
+            # A release that has no callbacks refuses a receipt with a field that it does not know.
+            del values["has_callback"]
         return values
 
     def as_json(self) -> bytes:
