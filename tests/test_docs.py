@@ -72,7 +72,8 @@ class Block:
     @property
     def runs_here(self) -> bool:
         """Whether this version of Airflow has what it needs."""
-        return (HAS_APPROVALS or "hitl" not in self.text) and (HAS_RETRY_POLICIES or "RetryPolicy" not in self.text)
+        came_with_3_3 = any(name in self.text for name in ("RetryPolicy", "MinimaxClipsTrigger"))
+        return (HAS_APPROVALS or "hitl" not in self.text) and (HAS_RETRY_POLICIES or not came_with_3_3)
 
 
 def blocks_of_readme() -> Iterator[Block]:

@@ -59,7 +59,7 @@ def minutes(decision) -> float:
 
 @pytest.mark.skipif(HAS_STORE, reason="this Airflow has retry policies")
 def test_an_airflow_without_policies_says_so_in_one_sentence():
-    with pytest.raises(ImportError, match=r"MinimaxRetryPolicy needs Airflow 3\.3 or later.*leave retry_policy out"):
+    with pytest.raises(ImportError, match=r"MinimaxRetryPolicy needs Airflow 3\.3 or later.*Leave retry_policy out"):
         import airflow_provider_minimax.retries  # noqa: F401
 
 
