@@ -105,7 +105,7 @@ def _ours(url: str) -> Send:
 def _hashed(url: str) -> Send:
     from airflow_provider_minimax.api.request import VideoRequest
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
-    from airflow_provider_minimax.purchases.receipt import fingerprint_of
+    from airflow_provider_minimax.purchases.fingerprint import fingerprint_of
 
     hook = MinimaxHook("minimax_default")
 

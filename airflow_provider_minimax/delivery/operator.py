@@ -85,12 +85,18 @@ class DeliversClips(BaseOperator):
 
         return MinimaxClipLink(), MinimaxFactsLink()
 
+    @property
+    def _delivers(self) -> bool:
+        """Whether this task delivers the clip itself."""
+        return True
+
     def _delivery_options(self) -> DeliveryOptions:
         return DeliveryOptions(
             output_path=self.output_path,
             overwrite=self.overwrite,
             check=self.check,
             preview=self.preview,
+            delivers=self._delivers,
             written_path=self._written_path,
         )
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, after_purchase
 from airflow_provider_minimax.options import (
-    DeliveryOptions,
     OnClear,
     OnOrphanedIntent,
     PurchaseOptions,
@@ -170,15 +169,9 @@ class PurchaseOperator(DeliversClips):
             cancel_on_timeout=self.cancel_on_timeout,
         )
 
-    def _delivery_options(self) -> DeliveryOptions:
-        return DeliveryOptions(
-            output_path=self.output_path,
-            overwrite=self.overwrite,
-            check=self.check,
-            preview=self.preview,
-            delivers=self.wait_for_completion,
-            written_path=self._written_path,
-        )
+    @property
+    def _delivers(self) -> bool:
+        return self.wait_for_completion
 
     # -- what is bought ------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,8 @@ where the clip came from.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
@@ -18,12 +17,9 @@ from uuid import uuid4
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from airflow_provider_minimax import __version__
-from airflow_provider_minimax.api.inputs.content import FileContent
-from airflow_provider_minimax.api.inputs.data_urls import UnreadableDataUrlError, read_data_url
-from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import VideoFile, VideoTask
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, MinimaxReceiptError
-from airflow_provider_minimax.purchases.addresses import address_to_keep, picture_behind
+from airflow_provider_minimax.purchases.fingerprint import without_secrets
 from airflow_provider_minimax.text.redaction import redact
 from airflow_provider_minimax.text.storable import escaped_json, printable, storable
 
@@ -33,8 +29,6 @@ SCHEMA: Final = 1
 # A receipt of all fields with the longest prompt has some 30 KB.
 LARGEST = 1024 * 1024
 
-# What does not affect the clip.
-_SHAPELESS = ("callback_url",)
 # What is made fit to be shown when it is read. Prompts, paths and Airflow's own names are needed as they are.
 _FIT_TO_SHOW = (
     *("platform", "minimax_conn_id", "model", "minimax_task_id", "api_version", "replaced", "provider_version"),
@@ -110,7 +104,7 @@ class Receipt(_Record):
     :param submitted_at: when it was known.
     :param has_callback: whether the platform was given the address of this attempt, for what it pushes.
     :param provider_version: which version of this provider bought the clip, and then, which one delivered it.
-    :param request: what was asked for, as :func:`describe_request` returns it; ``None`` if the request is unknown.
+    :param request: what was asked for, as :func:`.describe_request` returns it; ``None`` if the request is unknown.
     :param cost: ``amount``, ``currency`` or ``unit``, and ``kind``: ``billed`` where the platform reports it, otherwise
         ``list price``, an estimate with the date it was read; ``None`` where neither is known.
     :param started_at: when the platform began to make the clip, where it says so.
@@ -291,7 +285,7 @@ def _read(content: bytes | Mapping[str, Any], where: str) -> Receipt:
     fit = {name: _printable(value) if name in _FIT_TO_SHOW else value for name, value in values.items()}
     if isinstance(request := values.get("request"), Mapping):
         # Earlier versions kept signatures whose parameters they did not know.
-        fit["request"] = _kept(request)
+        fit["request"] = without_secrets(request)
     try:
         return Receipt.model_validate_json(json.dumps(fit))
     except ValidationError as error:
@@ -347,55 +341,3 @@ def unreadable(where: str, problem: str, way_out: str | None = None) -> MinimaxR
         billing=NOTHING_BOUGHT,
         hint=way_out or "Read it, and check the platform's console; move it away to let this task buy.",
     )
-
-
-def fingerprint_of(request: PaidRequest, account: Mapping[str, str]) -> str:
-    """
-    Return what identifies this request: equal for equal clips.
-
-    :param request: the request, its images as URLs, data URLs, contents of files, or paths, which identify less.
-    :param account: where it is bought: platform, base URL, connection, and a version of the API other than ``v1``.
-    """
-    fields = {name: _shape(value, picture_behind) for name, value in request.given().items() if name not in _SHAPELESS}
-    text = json.dumps([dict(account), _kind(request) | fields], sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def describe_request(request: PaidRequest) -> dict[str, Any]:
-    """
-    Return a request as it may be kept next to the clip: pictures by their hash, URLs without signatures.
-
-    :param request: the request, its images as URLs, data URLs or contents of files.
-    """
-    return _kept(_kind(request) | {name: value for name, value in request.given().items() if name not in _SHAPELESS})
-
-
-def _kept(request: Mapping[str, Any]) -> dict[str, Any]:
-    # A prompt may begin with an address, and is kept as it was written.
-    return {name: value if name == "prompt" else _shape(value, address_to_keep) for name, value in request.items()}
-
-
-def _kind(request: PaidRequest) -> dict[str, str]:
-    # Receipts of clips say nothing of a kind, and their fingerprints must stay the same.
-    return {} if request.task_type == "generation" else {"task_type": request.task_type}
-
-
-def _shape(value: Any, of_url: Callable[[str], str]) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _shape(item, of_url) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_shape(item, of_url) for item in value]
-    if isinstance(value, FileContent):
-        return f"sha256:{value.data.sha256}"
-    if isinstance(value, str) and value.startswith("data:"):
-        return _digest(value)
-    return of_url(value) if isinstance(value, str) else value
-
-
-def _digest(data_url: str) -> str:
-    """Return the hash of the picture itself, the same in whatever form of data URL or file it came."""
-    try:
-        data = read_data_url(data_url).data
-    except UnreadableDataUrlError:
-        data = data_url.encode("utf-8", "surrogatepass")
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"

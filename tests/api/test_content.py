@@ -17,7 +17,7 @@ from airflow_provider_minimax.api.http.body import json_body
 from airflow_provider_minimax.api.inputs.content import IN_MEMORY, FileBytes, FileContent
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
-from airflow_provider_minimax.purchases.receipt import fingerprint_of
+from airflow_provider_minimax.purchases.fingerprint import fingerprint_of
 
 MIB = 1024**2
 SIZES = [0, 1, 2, 3, IN_MEMORY, IN_MEMORY + 1, MIB + 1]

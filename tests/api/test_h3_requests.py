@@ -11,7 +11,7 @@ from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest, Regen
 from airflow_provider_minimax.api.platforms import PLATFORMS
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.purchases.receipt import describe_request, fingerprint_of
+from airflow_provider_minimax.purchases.fingerprint import describe_request, fingerprint_of
 from tests.samples import reply
 
 V2 = PLATFORMS["minimax"].of_version("v2")

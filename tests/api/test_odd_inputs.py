@@ -24,7 +24,7 @@ from airflow_provider_minimax.api.inputs.images import V1_PICTURES, V2_PICTURES
 from airflow_provider_minimax.api.inputs.media import with_media
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.purchases.receipt import describe_request, fingerprint_of
+from airflow_provider_minimax.purchases.fingerprint import describe_request, fingerprint_of
 
 NOISE = Image.effect_noise((400, 400), 60).convert("RGB")
 

@@ -9,7 +9,8 @@ import pytest
 
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxReceiptError, MinimaxTaskFailedError, error_from_event
-from airflow_provider_minimax.purchases.receipt import Receipt, describe_request, fingerprint_of, read_receipt
+from airflow_provider_minimax.purchases.fingerprint import describe_request, fingerprint_of
+from airflow_provider_minimax.purchases.receipt import Receipt, read_receipt
 from tests.receipts.samples import delivered, failed, intent, submitted
 
 ACCOUNT = {"platform": "minimax", "base_url": "https://api.minimax.io", "minimax_conn_id": "minimax_default"}
