@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_minimax.api.task import VideoTask
-    from airflow_provider_minimax.delivery.assets import Delivered
+    from airflow_provider_minimax.delivery.assets import ClipAsset
     from airflow_provider_minimax.delivery.destination import Destination
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.paths import AnyPath
@@ -58,7 +58,7 @@ class DeliversClips(BaseOperator):
 
     _written_path: str | None = None
     """``output_path`` as the author wrote it; nothing of one that came from another task, ``None`` before rendering."""
-    _delivered: Delivered | None = None
+    _delivered: ClipAsset | None = None
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class DeliversClips(BaseOperator):
         find: Callable[[], VideoTask],
     ) -> dict[str, Any]:
         """Deliver a clip that is known by its id, report it to Airflow, and return its facts."""
-        from airflow_provider_minimax.delivery.assets import Delivered, result_of, warn_instead_of_raising
+        from airflow_provider_minimax.delivery.assets import ClipAsset, result_of, warn_instead_of_raising
         from airflow_provider_minimax.delivery.deliver import deliver_by_id
 
         clip = deliver_by_id(
@@ -142,10 +142,10 @@ class DeliversClips(BaseOperator):
             log=self.log,
         )
         with warn_instead_of_raising(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
-            self._announce(context, Delivered(clip.facts["output_path"], clip.facts_with_origin()))
+            self._announce(context, ClipAsset(clip.facts["output_path"], clip.facts_with_origin()))
         return result_of(context, clip.facts)
 
-    def _announce(self, context: Context, delivered: Delivered) -> None:
+    def _announce(self, context: Context, delivered: ClipAsset) -> None:
         from airflow_provider_minimax.delivery.assets import announce
 
         self._delivered = delivered

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import DAG, Asset, AssetAlias, Param
 
-from airflow_provider_minimax.delivery.assets import Delivered
+from airflow_provider_minimax.delivery.assets import ClipAsset
 from airflow_provider_minimax.delivery.links import MinimaxClipLink, MinimaxFactsLink
 from airflow_provider_minimax.delivery.operator import DeliversClips
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
@@ -48,7 +48,7 @@ class Announcing(DeliversClips):
         return self.execute_complete(context, None)
 
     def execute_complete(self, context: Any, event: Any) -> dict[str, Any]:
-        self._announce(context, Delivered(self.place, FACTS, inputs=("s3://my_aws_conn@pictures/boat.png",)))
+        self._announce(context, ClipAsset(self.place, FACTS, inputs=("s3://my_aws_conn@pictures/boat.png",)))
         if self.fails_first and context["ti"].try_number == 1:
             raise RuntimeError("the worker broke down after the delivery")
         return FACTS
