@@ -121,6 +121,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
 
     @property
     def _wait(self) -> TaskWait:
+        from airflow_provider_minimax.callbacks.reader import ANY_ATTEMPT
         from airflow_provider_minimax.polling.worker import TaskWait
 
         return TaskWait(
@@ -130,6 +131,7 @@ class MinimaxTaskSensor(DeliversClips, BaseSensorOperator):
             deadline=self._deadline,
             log=self.log,
             waits_out_connection=self.silent_fail,
+            purchase_attempt=ANY_ATTEMPT,
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
