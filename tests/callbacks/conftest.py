@@ -181,6 +181,12 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
+@pytest.fixture
+def far_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the first poll of a wait a whole interval away, so that only a push can come before it."""
+    monkeypatch.setattr("airflow_provider_minimax.polling.poller.random.random", lambda: 1.0)
+
+
 def v1(task_id: str, status: str) -> dict[str, Any]:
     return {
         "task_id": task_id,

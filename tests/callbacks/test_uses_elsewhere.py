@@ -99,12 +99,6 @@ def deferred(minimax_task_id: str, conn_id: str, **options: Any) -> MinimaxTaskT
     return MinimaxTaskTrigger(**kwargs)
 
 
-@pytest.fixture
-def far_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the first poll of a wait a whole interval away, so that only a push can come before it."""
-    monkeypatch.setattr("airflow_provider_minimax.polling.poller.random.random", lambda: 1.0)
-
-
 # -- a sensor ----------------------------------------------------------------------------------------------------------
 
 

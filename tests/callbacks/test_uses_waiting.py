@@ -39,7 +39,7 @@ def buy(connect: Any, declared: str, minimax_emulator: Any) -> Callable[[], str]
 
 
 @pytest.fixture
-async def wait(declared: str) -> AsyncIterator[Callable[..., asyncio.Task[Outcome]]]:
+async def wait(declared: str, far_polls: None) -> AsyncIterator[Callable[..., asyncio.Task[Outcome]]]:
     """Wait for a task as a triggerer does."""
     started = []
 
