@@ -2,7 +2,7 @@
 The trigger behind an ``AssetWatcher``: an event for each clip that has ended, where no platform can post to Airflow.
 
 It asks the platform's list, which MiniMax has for H3 only. What it has announced is kept in Airflow's asset state
-store, so that a restart of the triggerer loses nothing, and repeats an event only if it is not known to be stored.
+store, so that a restarted triggerer goes on from there, and repeats an event only if it may not have been stored.
 
 Airflow stores the event and this record of it separately, and triggers cannot read which events there are. So one of
 the two has to come first. The event does: an event that is repeated can be recognized, and one that is lost cannot.
@@ -98,9 +98,9 @@ class MinimaxClipsTrigger(BaseEventTrigger):
     Watch a connection's clips of H3, and send an event for each one that ends.
 
     For an :class:`~airflow.sdk.AssetWatcher`; an asset needs a watcher of its own. The asset event's ``extra`` has it
-    under ``payload``: ``minimax_task_id``, ``status``, ``state`` and ``minimax_conn_id``, and no URL. No event is lost.
-    If a triggerer is killed within some five seconds after an event, the event is sent again, with
-    ``may_be_repeated``: for each clip there is one event without that mark at most.
+    under ``payload``: ``minimax_task_id``, ``status``, ``state`` and ``minimax_conn_id``, and no URL. If a triggerer is
+    killed within some five seconds after an event, the event is sent again, with ``may_be_repeated``: for each clip
+    there is one event without that mark at most.
 
     Tasks that have ended before the watcher runs for the first time are left out. Needs Airflow 3.3 or later.
 
