@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_minimax.callbacks.reader import ANY_ATTEMPT, PushedTask, callbacks_are_on
+from airflow_provider_minimax.callbacks.reader import PushedTask, callbacks_are_on
 from airflow_provider_minimax.callbacks.sleeper import PushSleeper
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
@@ -90,8 +90,8 @@ class TaskWait:
     :param log: where to say what happens.
     :param deadline: when the wait ends, in epoch seconds.
     :param waits_out_connection: whether a connection that cannot be used just now is waited for, too.
-    :param purchase_attempt: the purchase attempt that bought the remote task with a callback, whose pushes end the
-        wait; ``None``: no pushes are read; ``ANY_ATTEMPT`` if it is not known.
+    :param purchase_attempt: the purchase attempt that bought the remote task with a callback, whose pushes have it
+        polled at once; ``None`` if there are none, ``ANY_ATTEMPT`` for a wait in the triggerer if it is not known.
     """
 
     def __init__(
@@ -170,10 +170,9 @@ class TaskWait:
 
     def _listening(self, usual: PollSchedule) -> tuple[PollSchedule, Callable[[float], None]]:
         """Return when to poll and how to sleep until then, so that a push brings the next poll forward."""
-        attempt = self._followed_attempt
-        if attempt is None or attempt == ANY_ATTEMPT:
+        if self._followed_attempt is None:
             return usual, time.sleep
-        task = PushedTask(self.minimax_task_id, attempt)
+        task = PushedTask(self.minimax_task_id, self._followed_attempt)
         return PushedSchedule(usual, task), PushSleeper(self.hook.minimax_conn_id, task, log=self._log).sleep
 
     @property
