@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_minimax.callbacks.reader import ANY_ATTEMPT
 from airflow_provider_minimax.exceptions import CANCELLED, MinimaxError, MinimaxTaskTimeoutError, after_purchase
 from airflow_provider_minimax.jobs.fetch import FetchJob
 from airflow_provider_minimax.options import checked_id, known_version
@@ -65,6 +66,7 @@ class WaitJob:
             deadline=self._deadline,
             log=self._log,
             waits_out_connection=self._sensor.silent_fail,
+            purchase_attempt=ANY_ATTEMPT,
         )
 
     def poke(self) -> PokeReturnValue:
