@@ -127,11 +127,7 @@ class Nginx:
         conf = NGINX_CONF.read_text()
         conf = conf.replace("127.0.0.1:8080", f"127.0.0.1:{self._port}")
         others = tuple(port for port in self._servers if port not in pushed) or self._servers
-        upstream = re.search(r"upstream airflow \{.*?\}", conf, re.DOTALL)
-        assert upstream is not None
-        conf = conf.replace(upstream[0], _upstream("airflow", others) + _upstream("receivers", pushed))
-        before, callbacks = conf.split("location /minimax/callback/")
-        conf = f"{before}location /minimax/callback/{callbacks.replace('http://airflow', 'http://receivers')}"
+        conf = _with_servers(_with_servers(conf, "airflow", others), "minimax_callbacks", pushed)
         lines = [
             # What it runs as must be able to enter the folder.
             *(["user root;"] if os.geteuid() == 0 else []),
@@ -147,8 +143,12 @@ class Nginx:
         (self._folder / "nginx.conf").write_text("\n".join(lines))
 
 
-def _upstream(name: str, ports: tuple[int, ...]) -> str:
-    return f"upstream {name} {{\n" + "".join(f"    server 127.0.0.1:{port};\n" for port in ports) + "}\n"
+def _with_servers(conf: str, upstream: str, ports: tuple[int, ...]) -> str:
+    """Put other servers into a group, with what the documentation has behind their addresses."""
+    group = re.search(rf"upstream {upstream} {{\n(    server \S+?(| .*);\n)+}}", conf)
+    assert group is not None
+    servers = "".join(f"    server 127.0.0.1:{port}{group[2]};\n" for port in ports)
+    return conf.replace(group[0], f"upstream {upstream} {{\n{servers}}}")
 
 
 class Deployment:

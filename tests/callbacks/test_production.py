@@ -138,6 +138,20 @@ def test_both_api_servers_write_to_one_record(airflow, report):
     assert Counter(extra["attempt"] for extra in event_extras(airflow, conn_id)) == dict.fromkeys(attempts, 1)
 
 
+def test_whatever_strangers_post_no_api_server_is_taken_out_of_service(airflow, report):
+    """A proxy that sees a server break off or refuse may stop asking it, for the UI and the workers too."""
+    url = f"http://127.0.0.1:{airflow.port}{URL_PREFIX}{CALLBACK_PATH}"
+    forged = [f"{url}{token_of('minimax_default', uuid4().hex)[:-4]}AAAA" for _ in range(300)]
+    body = b'{"task_id": "' + b"1" * 60_000 + b'"}'
+    with httpx.Client(timeout=30, trust_env=False) as client, ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda one: client.post(one, content=body).status_code, forged)
+        health = [airflow.api.get("/api/v2/monitor/health").status_code for _ in range(20)]
+        got = Counter(answers)
+    report(f"{len(forged)} forged posts of 60 kB through nginx: {dict(got)}")
+    assert set(health) == {200}
+    assert got.keys() <= {404, 503}
+
+
 def test_clips_are_back_within_seconds_whichever_api_server_gets_their_pushes(airflow, report):
     before = pushes_at(airflow)
     airflow.emulator.fault("repeated_push", operation="push", times=-1)
