@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+QUEUES_EACH_EVENT = hasattr(AssetDagRunQueue, "asset_event_id")
+"""Whether Airflow's queue has an entry for each event, not one for each asset."""
 ALIAS = "minimax-callbacks"
 """The asset alias that keeps Airflow's scheduler from deactivating assets which no DAG names."""
 KEPT_SECONDS = 7 * 24 * 3600.0
@@ -220,9 +222,11 @@ def _have_next_runs_take_all_events(session: Session, asset_id: int) -> None:
     """
     Let the events of several clips that end together start a DAG.
 
-    Airflow gives a run the events up to the time at which the first one was queued; the others would wait for one more
-    event (apache/airflow#54659).
+    Before 3.4, Airflow gives a run the events up to the time at which the first one was queued; the others would wait
+    for one more event (apache/airflow#54659).
     """
+    if QUEUES_EACH_EVENT:
+        return
     now = datetime.now(UTC)
     session.execute(
         update(AssetDagRunQueue)

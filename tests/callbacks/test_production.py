@@ -138,7 +138,7 @@ def test_both_api_servers_write_to_one_record(airflow, report):
     assert Counter(extra["attempt"] for extra in event_extras(airflow, conn_id)) == dict.fromkeys(attempts, 1)
 
 
-def test_whatever_strangers_post_no_api_server_is_taken_out_of_service(airflow, report):
+def test_whatever_is_posted_without_a_token_no_api_server_is_taken_out_of_service(airflow, report):
     """A proxy that sees a server break off or refuse may stop asking it, for the UI and the workers too."""
     url = f"http://127.0.0.1:{airflow.port}{URL_PREFIX}{CALLBACK_PATH}"
     forged = [f"{url}{token_of('minimax_default', uuid4().hex)[:-4]}AAAA" for _ in range(300)]
