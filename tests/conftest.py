@@ -62,9 +62,15 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to the end what starts a whole Airflow: it is slow, and would disturb tests that measure time."""
     for item in items:
-        if {"airflow", "running"} & set(item.fixturenames) and item.get_closest_marker("xdist_group") is None:
+        if {"airflow", "running"} & set(item.fixturenames) and group_of(item) is None:
             raise pytest.UsageError(f"{item.nodeid} starts a whole Airflow: name the xdist_group that shares it")
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is not None)
+    # The pages are built once, by the process that runs all tests of the docs; these are to begin early.
+    items.sort(key=lambda item: group_of(item) not in (None, "docs"))
+
+
+def group_of(item: pytest.Item) -> str | None:
+    marker = item.get_closest_marker("xdist_group")
+    return marker and marker.args[0]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
