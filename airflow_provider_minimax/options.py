@@ -258,7 +258,7 @@ def checked_id(value: Any, name: str = "minimax_task_id") -> str:
 
         raise MinimaxRequestError(
             f"{name}={redact(repr(value), limit=80)}: must be the id that a submission returned",
-            hint="Give the XCom of the task that submitted.",
+            hint="Use the XCom of the task that bought the clip.",
         )
     return str(value).strip()
 

@@ -66,7 +66,7 @@ class FetchJob:
             if minimax_task_id is None and file_id is None:
                 raise MinimaxRequestError(
                     "minimax_task_id=None and file_id=None: the template of the one that was given became None",
-                    hint="Give the XCom of the task that submitted.",
+                    hint="Use the XCom of the task that bought the clip, and check that this task has pushed it.",
                 )
             task_id = None if minimax_task_id is None else checked_id(minimax_task_id)
             file_id = None if file_id is None else checked_id(file_id, "file_id")

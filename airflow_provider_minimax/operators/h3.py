@@ -201,8 +201,8 @@ class MinimaxPromptRewriteOperator(PurchaseOperator):
     ) -> None:
         if meant_for_clips := sorted(_FOR_CLIPS.keys() & kwargs):
             raise MinimaxRequestError(
-                f"{', '.join(meant_for_clips)}: is for operators that buy clips; a prompt is always waited for, and no "
-                "file",
+                f"{', '.join(meant_for_clips)}: is for operators that buy clips; this one always waits, and "
+                "writes no file",
                 billing=NOTHING_BOUGHT,
             )
         # Named here, so that a DAG's default_args for clips do not reach a prompt.

@@ -169,7 +169,7 @@ def terminal_outcome(task: VideoTask) -> Outcome | None:
             code=CANCELLED if was_free else None if task.code == CANCELLED else task.code,
             billing="A task that is cancelled while it is queued is free of charge."
             if was_free
-            else "Whether failed tasks are billed is not documented; look at your account.",
+            else "Whether failed tasks are billed is not documented; check your account.",
             hint="Change the prompt or the image; the same request would be refused again." if refused else None,
         ),
     )

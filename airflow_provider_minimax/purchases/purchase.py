@@ -197,7 +197,8 @@ class Buyer:
                     raise
                 self._log.warning("%s", error.message)
         raise MinimaxReceiptStoreError(
-            f"the receipt {self._ledger.where} was changed by somebody else each of {_RACES} times that it was written",
+            f"the receipt {self._ledger.where} cannot be written: another process changed it first, {_RACES} times "
+            "in a row",
             billing="Nothing was bought now.",
         )
 

@@ -237,7 +237,7 @@ def _copying() -> Iterator[None]:
         yield
     except OSError as error:
         raise MinimaxStorageError(
-            f"the worker's folder for temporary files cannot take a copy of what is to be sent ({described(error)})",
+            f"no copy of the file to send can be made in the worker's temporary folder ({described(error)})",
             billing=NOTHING_BOUGHT,
-            hint="Make room there, or set TMPDIR to another folder.",
+            hint="Free some space there, or set TMPDIR to another folder.",
         ) from harmless_cause(error)
