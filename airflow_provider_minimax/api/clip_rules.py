@@ -44,16 +44,7 @@ def validate(
     own_names: Collection[str] = (),
     unresolved: frozenset[str] = frozenset(),
 ) -> ValidationReport:
-    """
-    Check a request by the catalogue.
-
-    :param request: what to check.
-    :param model_name: the official name of the model, where the request uses a gateway's own.
-    :param own_names: the names that gateways have of their own, and that are no misspellings of others.
-    :param unresolved: fields whose values are not known yet, such as templates before rendering; rules that need them
-        are not applied.
-    :return: all that was found; nothing is raised.
-    """
+    """Check a clip's request by the catalogue: what :func:`.rules.validate` does for all kinds of requests."""
     return validate_for(catalogue.models().get(model_name or request.model), request, unresolved, own_names)
 
 

@@ -106,9 +106,9 @@ def test_a_submission_can_be_redirected(minimax, emulator):
 @pytest.mark.parametrize(
     ("kind", "details", "said"),
     [
-        ("http", {"job_named": True}, "job_named: only a fault of kind 'http' or 'base_resp'"),
-        ("non_json", {"job_named": True, "operation": "submit"}, "job_named: only a fault of kind"),
-        ("non_json", {"location": "https://elsewhere.example/"}, "location: only a fault of kind 'http'"),
+        ("http", {"job_named": True}, "job_named: needs the kind 'http' or 'base_resp'"),
+        ("non_json", {"job_named": True, "operation": "submit"}, "job_named: needs the kind"),
+        ("non_json", {"location": "https://elsewhere.example/"}, "location: needs the kind 'http'"),
     ],
 )
 def test_a_detail_that_a_fault_cannot_have_is_refused(emulator, kind, details, said):
@@ -183,7 +183,7 @@ def test_the_second_link_can_be_dead_while_the_first_lives(customer, emulator):
 
 
 def test_a_fault_of_one_link_meets_downloads_alone(emulator):
-    with pytest.raises(ValueError, match="link='first': only a fault of operation 'download'"):
+    with pytest.raises(ValueError, match="link='first': needs the operation 'download'"):
         emulator.fault("http", operation="any", link="first")
 
 
