@@ -38,8 +38,8 @@ def sibling_receipts_of(output_path: str, since: datetime) -> tuple[Receipt, ...
         ]
         if len(names) > _MOST:
             raise MinimaxReceiptError(
-                f"the folder of {output_path} has {len(names)} receipts from about the same time; at most {_MOST} are read "
-                "to find out which task a clip belongs to"
+                f"the folder of {output_path} has {len(names)} receipts from about the same time; at most {_MOST} are "
+                "read to find out which task a clip belongs to"
             )
         found = []
         for name in names:
