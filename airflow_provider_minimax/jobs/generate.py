@@ -64,7 +64,7 @@ def generate(
     """
     if request.task_type == "h3_context_ir":
         raise MinimaxRequestError(
-            "request: is for the rewriting of a prompt, which is no clip; use MinimaxPromptRewriteOperator",
+            "request: rewrites a prompt and makes no clip; use MinimaxPromptRewriteOperator",
             billing=NOTHING_BOUGHT,
         )
     context = current_context()

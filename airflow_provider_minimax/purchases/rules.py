@@ -136,8 +136,8 @@ def decide(
         return Buy()
     if found.began_at > now + CLOCKS_DIFFER_BY:
         raise MinimaxReceiptError(
-            f"the receipt {where} is from the future: it says {time_of(found.began_at)}, and this worker's clock "
-            f"{time_of(now)}",
+            f"the receipt {where} is from the future: it is dated {time_of(found.began_at)}, but this worker's clock "
+            f"says {time_of(now)}",
             minimax_task_id=found.minimax_task_id,
             billing=NOTHING_BOUGHT,
             hint="Set the clocks of the workers, then run this task again.",
