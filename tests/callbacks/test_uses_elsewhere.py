@@ -336,12 +336,10 @@ async def test_a_worker_that_cannot_read_the_record_polls_and_says_so_once(
 
 
 def test_dag_test_reads_the_record_too(far_polls, connect, receiver, declared, minimax_emulator):
-    """There, Airflow's answers come from the process of the task itself."""
+    """There, Airflow's answers come from the process of the task itself. It would poll an hour later."""
     minimax_emulator.configure(lifecycle="time", seconds=2.0)
     connect("minimax", declared)
-    began = time.monotonic()
     assert load_dags("waiting_on_workers")["waiting_on_workers"].test(run_conf={"conn_id": declared}).state == "success"
-    assert time.monotonic() - began < MINUTE
     assert queries(minimax_emulator) == 1
 
 

@@ -15,5 +15,5 @@ with DAG("waiting_on_workers", schedule=None) as one:
         callback_url="auto",
         wait_for_completion=True,
         deferrable=False,
-        poll_interval=60,
+        poll_interval=3600,
     )
