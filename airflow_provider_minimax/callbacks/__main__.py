@@ -11,6 +11,7 @@ import os
 import sys
 
 MOST_CONNECTIONS = 512
+"""Connections beyond get a 503 for each request; those beyond twice as many are closed at once."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     import uvicorn
 
+    from airflow_provider_minimax.callbacks.connection import BoundedConnection
     from airflow_provider_minimax.callbacks.receiver import Receiver
 
     print(
@@ -46,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         access_log=False,
         server_header=False,
         limit_concurrency=MOST_CONNECTIONS,
+        http=BoundedConnection,
     )
     return 0
 

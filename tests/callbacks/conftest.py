@@ -110,12 +110,12 @@ class Server:
         return time.monotonic() - began
 
 
-def serve(app: Any) -> tuple[Any, threading.Thread, str]:
+def serve(app: Any, **settings: Any) -> tuple[Any, threading.Thread, str]:
     import uvicorn
 
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="info", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="info", timeout_graceful_shutdown=1, **settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + SOON
@@ -138,8 +138,8 @@ def api_server() -> Any:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    running, thread, url = serve(api_server())
+def serving(app: Any = None, **settings: Any) -> Iterator[Server]:
+    running, thread, url = serve(app or api_server(), **settings)
     try:
         yield Server(url)
     finally:
