@@ -10,9 +10,6 @@ import argparse
 import os
 import sys
 
-MOST_CONNECTIONS = 512
-"""Connections beyond get a 503 for each request; those beyond twice as many are closed at once."""
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; 1 when callbacks are not configured or the address cannot be had."""
@@ -47,7 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
         lifespan="off",
         access_log=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
         http=BoundedConnection,
     )
     return 0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_provider_minimax.callbacks import connection
+from airflow_provider_minimax.callbacks import connection, receiver
 from airflow_provider_minimax.callbacks.address import token_of
 from airflow_provider_minimax.callbacks.connection import BoundedConnection
 from airflow_provider_minimax.callbacks.receiver import Receiver
@@ -21,7 +20,7 @@ MOST = 5
 
 @pytest.fixture
 def server(airflow_db: None) -> Iterator[Server]:
-    with serving(Receiver(), http=BoundedConnection, limit_concurrency=MOST) as server:
+    with serving(Receiver(), http=BoundedConnection) as server:
         yield server
 
 
@@ -79,13 +78,31 @@ def test_endless_headers_are_not_kept(server):
         pytest.fail("64 MiB of headers were taken")
 
 
-def test_connections_beyond_the_most_are_closed_at_once(server, conn_id):
+def test_clients_that_only_hold_connections_open_keep_nobody_out(server, conn_id, monkeypatch):
+    """Each connection too many closes the oldest that has no request."""
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", MOST)
     with ExitStack() as open_ones:
-        clients = [open_ones.enter_context(connected(server)) for _ in range(2 * MOST)]
-        with connected(server) as one_more, suppress(ConnectionResetError):
+        clients = [open_ones.enter_context(connected(server)) for _ in range(3 * MOST)]
+        for _ in range(MOST):
+            assert server.push(conn_id, "attempt", {"challenge": "a"}).json() == {"challenge": "a"}
+        for client in clients[: 2 * MOST]:
+            with suppress(ConnectionResetError):
+                assert answer(client) == b""
+
+
+def test_a_connection_with_a_request_is_not_closed_for_others(server, conn_id, monkeypatch):
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", MOST)
+    monkeypatch.setattr(receiver, "SECONDS_TO_SEND", SOON)
+    head, content = request(token_of(conn_id, "attempt")).split(b"\r\n\r\n")
+    with ExitStack() as open_ones:
+        busy = [open_ones.enter_context(connected(server)) for _ in range(MOST)]
+        for client in busy:
+            client.sendall(head + b"\r\nExpect: 100-continue\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 100")
+        for _ in range(2 * MOST):
+            one_more = open_ones.enter_context(connected(server))
+        with suppress(ConnectionResetError):
             assert answer(one_more) == b""
-        clients[0].sendall(request(token_of(conn_id, "attempt")))
-        assert clients[0].recv(4096).startswith(b"HTTP/1.1 503")
-    deadline = time.monotonic() + SOON
-    while server.push(conn_id, "attempt", {"challenge": "a"}).status_code != 200:
-        assert time.monotonic() < deadline
+        for client in busy:
+            client.sendall(content)
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
