@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Three processes for two cores. The tests of an xdist_group share one, one after the other; they come last.
 PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
-WHOLE_AIRFLOWS := tests/chaos tests/standalone tests/callbacks/test_api_server.py tests/callbacks/test_uses_airflow.py
+# In tests/callbacks, these name the xdist_group that shares a whole Airflow.
+WHOLE_AIRFLOWS := $(shell grep -l xdist_group tests/callbacks/test_*.py) tests/chaos tests/standalone
 WITHOUT_AIRFLOWS := $(addprefix --ignore=,$(WHOLE_AIRFLOWS))
 # What PYTEST_ARGS selects may have none of the one or the other; without it, no tests are a failure.
 MAY_BE_NONE = $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
