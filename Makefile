@@ -9,14 +9,16 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Three processes for two cores. The tests of an xdist_group share one, one after the other; they come last.
 PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 # In tests/callbacks, these name the xdist_group that shares a whole Airflow.
-WHOLE_AIRFLOWS := $(shell grep -l xdist_group tests/callbacks/test_*.py) tests/chaos tests/standalone
-WITHOUT_AIRFLOWS := $(addprefix --ignore=,$(WHOLE_AIRFLOWS))
+IN_CALLBACKS := $(shell grep -l xdist_group tests/callbacks/test_*.py)
+PRODUCTION := tests/callbacks/test_production.py
+WHOLE_AIRFLOWS := $(filter-out $(PRODUCTION),$(IN_CALLBACKS)) tests/chaos tests/standalone
+WITHOUT_AIRFLOWS := $(addprefix --ignore=,$(WHOLE_AIRFLOWS) $(PRODUCTION))
 # What PYTEST_ARGS selects may have none of the one or the other; without it, no tests are a failure.
 MAY_BE_NONE = $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 # Airflow is many processes. Where this is set, as in some containers, each of them compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up check test test-chaos test-matrix lint docs bench clean
+.PHONY: help demo up check test test-production test-chaos test-matrix lint docs bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,9 +47,12 @@ check: lint ## ruff, mypy and all tests that are not slow, in six minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
 
 # Whole Airflows are slow beside other tests, and make them late.
-test: $(VENV)/.installed ## all tests
+test: $(VENV)/.installed ## all tests but those of test-production
 	$(BIN)/python -m pytest $(PARALLEL) $(WITHOUT_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
 	$(BIN)/python -m pytest $(PARALLEL) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
+
+test-production: $(VENV)/.installed ## callbacks behind nginx, with PostgreSQL: apt-get install nginx-light postgresql
+	$(BIN)/python -m pytest $(PRODUCTION) $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)
 	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest $(PARALLEL) tests/chaos $(PYTEST_ARGS)
