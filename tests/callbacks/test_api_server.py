@@ -20,7 +20,7 @@ from airflow_provider_minimax.callbacks.record import RECENT_KEY, Push, asset_na
 from tests.callbacks.conftest import needs_record
 from tests.standalone.airflow_up import TRIGGERER, Airflow, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("callbacks")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("api server")]
 
 CONN_ID = "minimax_default"
 SECRET = uuid4().hex
