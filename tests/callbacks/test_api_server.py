@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 
 from airflow_provider_minimax.callbacks import address
@@ -218,6 +219,8 @@ class Flooded:
     seconds: float
     health: list[float]
     memory: list[int]
+    idle: float
+    """The share of the machine's processors that nobody needed."""
 
     @property
     def answered(self) -> int:
@@ -235,7 +238,7 @@ class Flooded:
         return (
             f"{self.answers} in {self.seconds:.1f} s; health p50 {self.median:.3f} s, p95 {self.p95:.3f} s, "
             f"max {self.health[-1]:.3f} s of {len(self.health)}; "
-            f"memory {self.memory[0] / 2**20:.0f} to {max(self.memory) / 2**20:.0f} MiB"
+            f"memory {self.memory[0] / 2**20:.0f} to {max(self.memory) / 2**20:.0f} MiB; {self.idle:.0%} idle"
         )
 
 
@@ -246,7 +249,7 @@ def flooded(airflow: Airflow, requests: list[tuple[str, str]]) -> Flooded:
         return sum(process.memory_info().rss for process in airflow.oldest("api-server"))
 
     task = {"host": "127.0.0.1", "port": airflow.port, "requests": requests, "per_second": FLOOD}
-    used, waits = [memory()], []
+    used, waits, times = [memory()], [], psutil.cpu_times()
     attack = subprocess.Popen(
         [sys.executable, "-m", "tests.callbacks.flood"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -261,12 +264,17 @@ def flooded(airflow: Airflow, requests: list[tuple[str, str]]) -> Flooded:
         time.sleep(0.2)
     assert attack.stdout is not None
     result = json.loads(attack.stdout.read())
-    return Flooded(result["answers"], result["seconds"], sorted(waits), used)
+    spent = [after - before for before, after in zip(times, psutil.cpu_times(), strict=True)]
+    idle = spent[times._fields.index("idle")] / sum(spent)
+    return Flooded(result["answers"], result["seconds"], sorted(waits), used, idle)
 
 
 @pytest.fixture(scope="module")
 def flooded_elsewhere(running: Airflow) -> Flooded:
     """Flood an address that Airflow does not know, which is what any API server has to bear: the yardstick."""
+    # The first task of all makes the API server busy for seconds.
+    run = running.trigger("after_a_clip")
+    until("a first task has run", lambda: run.is_over)
     return flooded(running, [("/nothing/at/all", body) for body in bodies(100)])
 
 
@@ -286,8 +294,11 @@ def test_a_thousand_pushes_a_second_leave_the_api_server_well(airflow, kind, flo
     assert max(flood.memory) - flood.memory[0] < 100 * 2**20
     # The longest wait is for people to read: it says as much of the machine as of the server.
     assert flood.median < 1
-    if kind != "genuine":
-        # However fast the machine is: each of the flood's connections waits a second for an answer.
-        assert flood.answered <= 2 * AT_ONCE + CONNECTIONS * (flood.seconds + 1) / DELAY_SECONDS
-        # However slow it is: less of a burden than the same flood at an address that nobody serves.
-        assert flood.p95 < max(1, 2 * flooded_elsewhere.p95)
+    if kind == "genuine":
+        return
+    # However fast the machine is: each of the flood's connections waits a second for an answer.
+    assert flood.answered <= 2 * AT_ONCE + CONNECTIONS * (flood.seconds + 1) / DELAY_SECONDS
+    # However slow it is: no more of a burden than the same flood at an address that nobody serves.
+    assert flood.median <= max(0.2, flooded_elsewhere.median)
+    if flood.idle > 0.25:
+        assert flood.p95 < 1
