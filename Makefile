@@ -9,13 +9,14 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Three processes for two cores. The tests of an xdist_group share one, one after the other; they come last.
 PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 WHOLE_AIRFLOWS := tests/chaos tests/standalone tests/callbacks/test_api_server.py tests/callbacks/test_uses_airflow.py
-WITHOUT_AIRFLOWS := $(addprefix --ignore=,$(WHOLE_AIRFLOWS))
+PRODUCTION := tests/callbacks/test_production.py
+WITHOUT_AIRFLOWS := $(addprefix --ignore=,$(WHOLE_AIRFLOWS) $(PRODUCTION))
 # What PYTEST_ARGS selects may have none of the one or the other; without it, no tests are a failure.
 MAY_BE_NONE = $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 # Airflow is many processes. Where this is set, as in some containers, each of them compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up check test test-chaos test-matrix lint docs bench clean
+.PHONY: help demo up check test test-production test-chaos test-matrix lint docs bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,9 +45,12 @@ check: lint ## ruff, mypy and all tests that are not slow, in six minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
 
 # Whole Airflows are slow beside other tests, and make them late.
-test: $(VENV)/.installed ## all tests
+test: $(VENV)/.installed ## all tests but those of test-production
 	$(BIN)/python -m pytest $(PARALLEL) $(WITHOUT_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
 	$(BIN)/python -m pytest $(PARALLEL) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
+
+test-production: $(VENV)/.installed ## callbacks behind nginx, with PostgreSQL: apt-get install nginx-light postgresql
+	$(BIN)/python -m pytest $(PRODUCTION) $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)
 	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest $(PARALLEL) tests/chaos $(PYTEST_ARGS)

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
 from airflow_provider_minimax.paths import as_text, is_unrendered, read_path
 
 if TYPE_CHECKING:
+    from airflow_provider_minimax.exceptions import MinimaxRequestError
     from airflow_provider_minimax.paths import AnyPath
 
 T = TypeVar("T")
@@ -27,6 +27,18 @@ Check = Literal["none", "basic", "full"]
 
 API_VERSIONS = ("v1", "v2")
 """The versions of MiniMax's API, each of which knows its own remote tasks only."""
+
+
+def invalid_option(problem: str) -> MinimaxRequestError:
+    """
+    Return the error for an option that cannot be, before anything is bought.
+
+    :param problem: the option's name, its value, and the rule.
+    """
+    # Only a DAG file with a mistake pays for the import.
+    from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
+
+    return MinimaxRequestError(problem, billing=NOTHING_BOUGHT)
 
 
 def is_literal(value: Any) -> bool:
@@ -50,9 +62,7 @@ def seconds(name: str, value: float | timedelta) -> float:
     """
     span = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(span, bool) or not isinstance(span, int | float) or not span > 0:
-        raise MinimaxRequestError(
-            f"{name}={value!r}: must be more than 0, in seconds or as a timedelta", billing=NOTHING_BOUGHT
-        )
+        raise invalid_option(f"{name}={value!r}: must be more than 0, in seconds or as a timedelta")
     return float(span)
 
 
@@ -66,9 +76,7 @@ def one_of(name: str, value: T, choices: tuple[T, ...]) -> T:
     :raises MinimaxRequestError: it is none of them.
     """
     if value not in choices:
-        raise MinimaxRequestError(
-            f"{name}={value!r}: must be one of {', '.join(map(repr, choices))}", billing=NOTHING_BOUGHT
-        )
+        raise invalid_option(f"{name}={value!r}: must be one of {', '.join(map(repr, choices))}")
     return value
 
 
@@ -81,7 +89,7 @@ def at_least_one(name: str, value: int) -> int:
     :raises MinimaxRequestError: it is no whole number, or less than 1.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise MinimaxRequestError(f"{name}={value!r}: must be a whole number, 1 or more", billing=NOTHING_BOUGHT)
+        raise invalid_option(f"{name}={value!r}: must be a whole number, 1 or more")
     return value
 
 
@@ -114,10 +122,9 @@ class PurchaseOptions:
         self.max_submissions = at_least_one("max_submissions", max_submissions)
         self.validate = validate
         if on_orphaned_intent == "adopt" and not durable:
-            raise MinimaxRequestError(
+            raise invalid_option(
                 "on_orphaned_intent='adopt': needs durable=True: without a receipt a retry does not know of the "
-                "submission",
-                billing=NOTHING_BOUGHT,
+                "submission"
             )
 
 
@@ -186,9 +193,8 @@ class DeliveryOptions:
         for name, value, is_asked_for in (("check", check, check != "none"), ("preview", preview, bool(preview))):
             if is_asked_for and (output_path is None or not delivers):
                 missing = "output_path" if delivers else "wait_for_completion=True and output_path"
-                raise MinimaxRequestError(
-                    f"{name}={value!r}: is for a task that delivers the clip itself; it needs {missing}",
-                    billing=NOTHING_BOUGHT,
+                raise invalid_option(
+                    f"{name}={value!r}: is for a task that delivers the clip itself; it needs {missing}"
                 )
 
     @property
@@ -219,10 +225,9 @@ def check_changed(delivery: DeliveryOptions, purchase: PurchaseOptions) -> None:
     :raises MinimaxRequestError: nothing does.
     """
     if delivery.overwrite == "changed" and (delivery.output_path is None or not purchase.durable):
-        raise MinimaxRequestError(
+        raise invalid_option(
             "overwrite='changed': needs output_path and durable=True: the receipt next to the output shows whether the "
-            "request has changed",
-            billing=NOTHING_BOUGHT,
+            "request has changed"
         )
 
 
@@ -248,6 +253,7 @@ def checked_id(value: Any, name: str = "minimax_task_id") -> str:
     """
     is_id = isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip()
     if not is_id or not is_id.isprintable():
+        from airflow_provider_minimax.exceptions import MinimaxRequestError
         from airflow_provider_minimax.text.redaction import redact
 
         raise MinimaxRequestError(
@@ -303,17 +309,15 @@ def check_search(model: str, has_list: bool, keeps: bool) -> None:
     if not has_list:
         raise _no_list(model)
     if not keeps:
-        raise MinimaxRequestError(
+        raise invalid_option(
             "on_orphaned_intent='adopt': needs a receipt, or a retry does not know of the submission, and none can be "
-            "kept: before Airflow 3.3 that takes an output_path",
-            billing=NOTHING_BOUGHT,
+            "kept: before Airflow 3.3 that takes an output_path"
         )
 
 
 def _no_list(model: str) -> MinimaxRequestError:
-    return MinimaxRequestError(
+    return invalid_option(
         f"on_orphaned_intent='adopt': the platform cannot list tasks of model={model!r}, so a purchase whose "
         "answer was lost cannot be found; MiniMax itself lists tasks of the H3 models. Leave it out to stop then and "
-        "have a person check",
-        billing=NOTHING_BOUGHT,
+        "have a person check"
     )

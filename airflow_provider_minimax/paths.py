@@ -12,10 +12,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
-
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_minimax.exceptions import MinimaxRequestError
 
     AnyPath: TypeAlias = str | os.PathLike[str] | ObjectStoragePath
 
@@ -162,6 +162,7 @@ def storage_of(path: str) -> tuple[Any, str]:
 
 def refused(name: str, value: Any, problem: str) -> MinimaxRequestError:
     """Return the error for a path that cannot be used, to be raised before anything is bought."""
+    from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError
     from airflow_provider_minimax.text.redaction import redact
 
     return MinimaxRequestError(f"{name}={redact(repr(value), limit=300)}: {problem}", billing=NOTHING_BOUGHT)

@@ -41,9 +41,13 @@ class Approver:
         self._api.headers["Authorization"] = f"Bearer {self._ask('GET', '/auth/token')['access_token']}"
 
     def answer(self, option: str) -> str:
-        """Answer the one question that is open, when there is one, and return what it showed."""
+        """
+        Answer the one question that is open, when there is one, and return what it showed.
+
+        Airflow forgets to resume a task that is answered before it waits: an answer in the milliseconds between.
+        """
         deadline = time.monotonic() + TIMEOUT
-        while not (asked := self._open()):
+        while not (asked := [each for each in self._open() if each["task_instance"]["state"] != "running"]):
             assert time.monotonic() < deadline, "nobody asked"
             time.sleep(0.2)
         (question,) = asked

@@ -177,6 +177,15 @@ def _check_counts(request: Clip, report: ValidationReport) -> None:
 def _check_required(
     request: Clip, model: Model, limits: ModeLimits, unresolved: frozenset[str], report: ValidationReport
 ) -> None:
+    missing = [
+        name
+        for name in limits.required - unresolved
+        if getattr(request, name) is None
+        # That a clip of a text needs the text was said already.
+        and (name, request.mode) != ("prompt", Mode.TEXT)
+    ]
+    if not missing:
+        return
     choices = {
         "prompt": "describe the clip",
         "resolution": f"give {_or(limits.resolutions)}",
@@ -186,9 +195,7 @@ def _check_required(
     report.problems += [
         f"{name}: missing; {model.name} needs it in {_spelt(request.mode)} mode: {choice}"
         for name, choice in choices.items()
-        if name in limits.required - unresolved and getattr(request, name) is None
-        # That a clip of a text needs the text was said already.
-        if (name, request.mode) != ("prompt", Mode.TEXT)
+        if name in missing
     ]
 
 

@@ -12,6 +12,7 @@ import httpx
 
 from airflow_provider_minimax.api.http.certificates import ssl_context
 from airflow_provider_minimax.api.http.library_logs import KeptOutOfLogs
+from airflow_provider_minimax.version_compat import conf
 
 PLATFORMS_WAIT = 3.0
 """Seconds that MiniMax gives the receiver."""
@@ -101,7 +102,14 @@ def _wrong_status(response: httpx.Response, content: bytes, where: str) -> str |
     if status in (404, 405):
         return (
             f"No receiver at {where}. Set [minimax] callback_base_url for the API server too and restart it, or "
-            "correct the path in it: the API server's own base URL may have one."
+            f"correct the path in it: {_about_the_path(where)}"
+        )
+    if status == 400 and where.startswith("http:"):
+        return f"{where} answers with an error (400). It may want https: correct [minimax] callback_base_url."
+    if status in (502, 504):
+        return (
+            f"What stands before the API server answers ({status}) and does not reach it. Start the API server, or "
+            "correct its address in the proxy."
         )
     if status in (401, 403, 407):
         return f"{where} asks for a login ({status}). Whatever stands before the API server must let this path through."
@@ -110,3 +118,10 @@ def _wrong_status(response: httpx.Response, content: bytes, where: str) -> str |
     if not response.is_success:
         return f"{where} answers with an error ({status}). The API server, or what stands before it, logs why."
     return None
+
+
+def _about_the_path(where: str) -> str:
+    path = httpx.URL(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+    if not path or httpx.URL(where).path.startswith(f"{path}/"):
+        return "the API server's own base URL may have one."
+    return f"[api] base_url has {path}, which is missing here."

@@ -1,9 +1,9 @@
 """
 Hears of pushes in a triggerer: one reader for all tasks that wait through a connection.
 
-It reads the connection's latest pushes once a second, as long as somebody waits for a task that was bought with a
-callback; if each trigger read them, the triggerer would be busy with nothing else. A push that says that a task is over
-has the task polled at once. Nothing else follows from it: what it says is never believed.
+It reads the connection's latest pushes once a second, as long as somebody waits for a task that may be pushed; if each
+trigger read them, the triggerer would be busy with nothing else. A push that says that a task is over has the task
+polled at once. Nothing else follows from it: what it says is never believed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from contextlib import contextmanager, suppress
 from contextvars import Context
 from itertools import chain
 
+from airflow_provider_minimax.callbacks.address import callback_base_url
 from airflow_provider_minimax.callbacks.record import HAS_RECORD, Push, read_recent
+from airflow_provider_minimax.exceptions import MinimaxConfigurationError
 from airflow_provider_minimax.text.redaction import redact
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,17 @@ LONGEST_PAUSE = 30.0
 """Seconds between two readings while the record cannot be read."""
 TRUSTED_FOR = 600.0
 """For how many seconds after a push the next ones are relied on."""
+ANY_ATTEMPT = "*"
+"""In place of a purchase attempt that is not known; no attempt's id has this character."""
+
+
+def callbacks_are_on() -> bool:
+    """Return whether pushes are recorded here, and platforms are given the address to post them to."""
+    try:
+        return HAS_RECORD and callback_base_url() is not None
+    except MinimaxConfigurationError:
+        # Nothing is bought with a callback either.
+        return False
 
 
 class PushedTask:
@@ -34,11 +47,18 @@ class PushedTask:
     What pushes say of a remote task that somebody waits for.
 
     :param minimax_task_id: the remote task.
-    :param pushes_arrive: says whether pushes of the connection arrive.
+    :param attempt: the purchase attempt that bought it, or ``ANY_ATTEMPT``.
+    :param pushes_arrive: says whether pushes of the connection arrive; by default they are not relied on.
     """
 
-    def __init__(self, minimax_task_id: str, pushes_arrive: Callable[[float | None], bool]) -> None:
+    def __init__(
+        self,
+        minimax_task_id: str,
+        attempt: str,
+        pushes_arrive: Callable[[float | None], bool] = lambda pushed_at: False,
+    ) -> None:
         self.minimax_task_id = minimax_task_id
+        self.attempt = attempt
         self._pushes_arrive = pushes_arrive
         self.pushed_at: float | None = None
         """When the last push of it was seen, on the loop's clock."""
@@ -51,6 +71,26 @@ class PushedTask:
     def pushes_arrive(self) -> bool:
         """Whether a push of it or of another task of the connection has come lately, so that more can be expected."""
         return self._pushes_arrive(self.pushed_at)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be polled because a push said that it is over."""
+        return self.is_over and not self.is_polled
+
+    def take(self, push: Push, now: float) -> None:
+        """
+        Take a push into account, if it is of this task.
+
+        :param push: the push.
+        :param now: the time, on the loop's clock.
+        """
+        if push.minimax_task_id != self.minimax_task_id or self.attempt not in (push.attempt, ANY_ATTEMPT):
+            return
+        self.pushed_at = now
+        if push.is_final:
+            self.is_over = True
+            # The end that another attempt reported may have been forged, and polled for.
+            self.is_polled = False
 
 
 class PushReader:
@@ -79,17 +119,21 @@ class PushReader:
 
         :param minimax_task_id: the remote task.
         :param attempt: the id of the attempt that bought it, as the receipt has it; a push of any other is not for it.
+            ``ANY_ATTEMPT`` if that is not known: then it is polled as often as without pushes, and at once after one.
             ``None`` if it was bought without a callback.
         :return: a context of what is pushed of the task; of ``None`` where nothing can be.
         """
         if attempt is None or not HAS_RECORD:
             yield None
             return
-        task = PushedTask(minimax_task_id, self._arrive)
-        self._followed[attempt].add(task)
+        task = (
+            PushedTask(minimax_task_id, attempt)
+            if attempt == ANY_ATTEMPT
+            else PushedTask(minimax_task_id, attempt, self._arrive)
+        )
+        self._followed[minimax_task_id].add(task)
         for push in self._latest:
-            if push.attempt == attempt:
-                self._take(push, task)
+            task.take(push, self._loop.time())
         self._left.clear()
         if self._reading is None:
             # A context of its own: what it logs is for no one trigger's log.
@@ -97,9 +141,9 @@ class PushReader:
         try:
             yield task
         finally:
-            self._followed[attempt].discard(task)
-            if not self._followed[attempt]:
-                del self._followed[attempt]
+            self._followed[minimax_task_id].discard(task)
+            if not self._followed[minimax_task_id]:
+                del self._followed[minimax_task_id]
             if not self._followed:
                 self._left.set()
 
@@ -140,15 +184,10 @@ class PushReader:
         for push in latest - self._latest:
             age = max(0.0, time.time() - push.at) if is_first else 0.0
             self._pushed_at = max(self._pushed_at or 0.0, self._read_at - age)
-            for task in self._followed.get(push.attempt, ()):
-                self._take(push, task)
+            for task in self._followed.get(push.minimax_task_id, ()):
+                task.take(push, self._read_at)
         self._latest = latest
         # Again and again, until they are polled: the poll of a task that is followed may not be in the queue yet.
         followed = chain.from_iterable(self._followed.values())
-        if over := [task.minimax_task_id for task in followed if task.is_over and not task.is_polled]:
+        if over := [task.minimax_task_id for task in followed if task.is_due]:
             self._poll_now(*over)
-
-    def _take(self, push: Push, task: PushedTask) -> None:
-        if push.minimax_task_id == task.minimax_task_id:
-            task.pushed_at = self._loop.time()
-            task.is_over = task.is_over or push.is_final

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.assets.manager import asset_manager
-from airflow.models.asset import AssetActive, AssetAliasModel, AssetEvent, AssetModel
+from airflow.models.asset import AssetActive, AssetAliasModel, AssetDagRunQueue, AssetEvent, AssetModel
 from sqlalchemy import String, cast, delete, select, update
 
 from airflow_provider_minimax.api.task import TaskState
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+QUEUES_EACH_EVENT = hasattr(AssetDagRunQueue, "asset_event_id")
+"""Whether Airflow's queue has an entry for each event, not one for each asset."""
 ALIAS = "minimax-callbacks"
 """The asset alias that keeps Airflow's scheduler from deactivating assets which no DAG names."""
 KEPT_SECONDS = 7 * 24 * 3600.0
@@ -199,6 +201,8 @@ def _has_event(session: Session, asset_id: int, attempt: str) -> bool:
 
 def _register_event(session: Session, asset_id: int, conn_id: str, push: Push) -> None:
     asset: Any = session.get(AssetModel, asset_id)
+    # Waits for a scheduler that is about to empty the queue, and would take this event's entry with it.
+    _have_next_runs_take_all_events(session, asset_id)
     asset_manager.register_asset_change(
         asset=asset,
         extra={
@@ -211,6 +215,25 @@ def _register_event(session: Session, asset_id: int, conn_id: str, push: Push) -
         session=session,
     )
     session.flush()
+    _have_next_runs_take_all_events(session, asset_id)
+
+
+def _have_next_runs_take_all_events(session: Session, asset_id: int) -> None:
+    """
+    Let the events of several clips that end together start a DAG.
+
+    Before 3.4, Airflow gives a run the events up to the time at which the first one was queued; the others would wait
+    for one more event (apache/airflow#54659).
+    """
+    if QUEUES_EACH_EVENT:
+        return
+    now = datetime.now(UTC)
+    session.execute(
+        update(AssetDagRunQueue)
+        .where(AssetDagRunQueue.asset_id == asset_id, AssetDagRunQueue.created_at < now)
+        .values(created_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _get(session: Session, asset_id: int, key: str) -> Any:

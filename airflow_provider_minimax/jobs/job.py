@@ -195,7 +195,6 @@ class PurchaseJob:
             cancel_on_kill=attempt is not None,
             cancel_on_clear=attempt is not None and self._options.on_clear == "resubmit",
             attempt=attempt,
-            purchase_attempt=receipt.attempt if receipt.has_callback else None,
         )
 
     def wait(self, purchase: Purchase) -> Outcome:
@@ -336,6 +335,7 @@ class PurchaseJob:
             receipt.api_version,
             deadline=time.time() + self._longest_wait,
             log=self.log,
+            purchase_attempt=receipt.attempt if receipt.has_callback else None,
         )
 
     def _may_cancel(self, receipt: Receipt) -> bool:

@@ -7,37 +7,45 @@ What happens in between is :class:`~airflow_provider_minimax.jobs.job.PurchaseJo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_minimax.delivery.operator import DeliversClips
-from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, after_purchase
+from airflow.sdk import BaseOperator
+
 from airflow_provider_minimax.options import (
+    Check,
+    DeliveryOptions,
     OnClear,
     OnOrphanedIntent,
+    Overwrite,
     PurchaseOptions,
     WaitOptions,
     check_adoption,
     check_changed,
+    check_output_path,
+    invalid_option,
 )
 from airflow_provider_minimax.paths import as_text
 from airflow_provider_minimax.version_compat import conf
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
+    from airflow_provider_minimax.delivery.assets import Delivered
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.jobs.job import PurchaseJob
+    from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.polling.poller import Outcome
     from airflow_provider_minimax.polling.slots import SubmissionSlot
     from airflow_provider_minimax.purchases.receipt import Receipt
 
 
-class PurchaseOperator(DeliversClips):
+class PurchaseOperator(BaseOperator):
     """
     The options of all operators that buy. A subclass adds the fields of its request.
 
@@ -103,9 +111,11 @@ class PurchaseOperator(DeliversClips):
     buys_clips: ClassVar[bool] = True
     """Marks the tasks of a DAG that buy."""
 
-    wait_for_completion: bool = True
     _job: PurchaseJob | None = None
     _prompt_is_lost: bool = False
+    _written_path: str | None = None
+    """``output_path`` as the author wrote it; nothing of one that came from another task, ``None`` before rendering."""
+    _delivered: Delivered | None = None
 
     def __init__(
         self,
@@ -113,6 +123,10 @@ class PurchaseOperator(DeliversClips):
         minimax_conn_id: str = "minimax_default",
         wait_for_completion: bool | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        output_path: AnyPath | None = None,
+        overwrite: Overwrite = False,
+        check: Check = "none",
+        preview: bool = False,
         durable: bool = True,
         on_clear: OnClear = "reuse",
         on_orphaned_intent: OnOrphanedIntent = "fail",
@@ -126,8 +140,12 @@ class PurchaseOperator(DeliversClips):
         super().__init__(**kwargs)
         self.minimax_conn_id = minimax_conn_id
         # Who names a destination for the clip wants it there.
-        self.wait_for_completion = self.output_path is not None if wait_for_completion is None else wait_for_completion
+        self.wait_for_completion = output_path is not None if wait_for_completion is None else wait_for_completion
         self.deferrable = deferrable
+        self.output_path = output_path
+        self.overwrite = overwrite
+        self.check = check
+        self.preview = preview
         self.durable = durable
         self.on_clear = on_clear
         self.on_orphaned_intent = on_orphaned_intent
@@ -136,8 +154,10 @@ class PurchaseOperator(DeliversClips):
         self.timeout = timeout
         self.cancel_on_timeout = cancel_on_timeout
         self.validate = validate
+        # Made for their checks; what is rendered is read when it is needed.
         self._wait_options()
         check_changed(self._delivery_options(), self._purchase_options())
+        check_output_path(output_path)
 
     def _check_request(self) -> None:
         """Check what is known of the request when the DAG is parsed; a subclass calls it when it has its fields."""
@@ -169,9 +189,15 @@ class PurchaseOperator(DeliversClips):
             cancel_on_timeout=self.cancel_on_timeout,
         )
 
-    @property
-    def _delivers(self) -> bool:
-        return self.wait_for_completion
+    def _delivery_options(self) -> DeliveryOptions:
+        return DeliveryOptions(
+            output_path=self.output_path,
+            overwrite=self.overwrite,
+            check=self.check,
+            preview=self.preview,
+            delivers=self.wait_for_completion,
+            written_path=self._written_path,
+        )
 
     # -- what is bought ------------------------------------------------------------------------------------------------
 
@@ -213,17 +239,20 @@ class PurchaseOperator(DeliversClips):
 
         values = {name: getattr(self, name) for name in self._content_fields}
         if self._prompt_is_lost:
-            raise MinimaxRequestError(
-                "prompt: its template became None, so there is nothing to show; a value that it names is not there",
-                billing=NOTHING_BOUGHT,
+            raise invalid_option(
+                "prompt: its template became None, so there is nothing to show; a value that it names is not there"
             )
         return {name: value.value if isinstance(value, Redacted) else value for name, value in values.items()}
 
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        from airflow_provider_minimax.delivery.operator import render_template_fields
         from airflow_provider_minimax.operators.redacted import Redacted
 
         had_prompt = getattr(self, "prompt", None) is not None
-        super()._do_render_template_fields(parent, *args, **kwargs)
+        render = super()._do_render_template_fields
+        render_template_fields(self, render, parent, template_fields, context, jinja_env, seen_oids)
         # A clip of pictures can be bought without a prompt, but not instead of one with it.
         self._prompt_is_lost = parent is self and had_prompt and getattr(self, "prompt", None) is None
         # What is rendered is stored and shown by Airflow: images in full, and URLs with their signatures.
@@ -315,9 +344,23 @@ class PurchaseOperator(DeliversClips):
         if self._job is not None and (note := self._job.end_killed()):
             self.log.warning("%s", note)
 
+    @property
+    def operator_extra_links(self) -> Collection[BaseOperatorLink]:  # type: ignore[override]
+        """Links of the task in the UI."""
+        from airflow_provider_minimax.delivery.operator import clip_links
+
+        return clip_links()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Return the clip's lineage, for Airflow's OpenLineage provider, which calls this at the end of the task."""
+        from airflow_provider_minimax.delivery.operator import lineage_on_complete
+
+        return lineage_on_complete(self)
+
 
 def _outcome_of(event: Any) -> Outcome:
     """Read a trigger's event; what is wrong with the triggerer's connection does not end a purchase."""
+    from airflow_provider_minimax.exceptions import after_purchase
     from airflow_provider_minimax.polling.poller import Outcome
 
     outcome = Outcome.from_event(event)

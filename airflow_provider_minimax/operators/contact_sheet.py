@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_minimax.delivery.operator import rendered_paths
 from airflow_provider_minimax.exceptions import MinimaxRequestError, MinimaxStorageError
 from airflow_provider_minimax.options import check_output_path, is_literal
 from airflow_provider_minimax.paths import as_text
@@ -105,11 +104,10 @@ class MinimaxContactSheetOperator(BaseOperator):
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
     ) -> None:
-        if parent is not self:
-            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-            return
-        with rendered_paths(self, seen_oids):
-            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        from airflow_provider_minimax.delivery.operator import render_template_fields
+
+        render = super()._do_render_template_fields
+        render_template_fields(self, render, parent, template_fields, context, jinja_env, seen_oids)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Draw the sheet."""

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_minimax.delivery.operator import DeliversClips
-from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRequestError, retry_buys_nothing
+from airflow.sdk import BaseOperator
+
 from airflow_provider_minimax.operators.base import PurchaseOperator
-from airflow_provider_minimax.options import check_api_version, checked_id, is_literal, known_version
+from airflow_provider_minimax.options import (
+    Check,
+    DeliveryOptions,
+    Overwrite,
+    check_api_version,
+    check_output_path,
+    invalid_option,
+    is_literal,
+)
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_minimax.api.request import VideoRequest
-    from airflow_provider_minimax.api.task import VideoTask
+    from airflow_provider_minimax.delivery.assets import Delivered
     from airflow_provider_minimax.paths import AnyPath
 
 _CONTENT = (
@@ -164,7 +173,7 @@ class MinimaxVideoGenerationOperator(PurchaseOperator):
         return VideoRequest
 
 
-class MinimaxVideoDownloadOperator(DeliversClips):
+class MinimaxVideoDownloadOperator(BaseOperator):
     """
     Download a finished clip. It buys nothing, so it may be retried; it downloads nothing twice either.
 
@@ -194,6 +203,8 @@ class MinimaxVideoDownloadOperator(DeliversClips):
 
     template_fields: Sequence[str] = ("minimax_task_id", "file_id", "api_version", "output_path", "minimax_conn_id")
     ui_color = "#fff0c4"
+    _written_path: str | None = None
+    _delivered: Delivered | None = None
 
     def __init__(
         self,
@@ -203,51 +214,70 @@ class MinimaxVideoDownloadOperator(DeliversClips):
         file_id: str | None = None,
         api_version: str | None = None,
         minimax_conn_id: str = "minimax_default",
+        overwrite: Overwrite = False,
+        check: Check = "none",
+        preview: bool = False,
         **kwargs: Any,
     ) -> None:
         if (minimax_task_id is None) == (file_id is None):
-            raise MinimaxRequestError(
-                f"minimax_task_id={minimax_task_id!r} and file_id={file_id!r}: give exactly one of them",
-                billing=NOTHING_BOUGHT,
+            raise invalid_option(
+                f"minimax_task_id={minimax_task_id!r} and file_id={file_id!r}: give exactly one of them"
             )
         for name, value in (("minimax_task_id", minimax_task_id), ("file_id", file_id), ("output_path", output_path)):
             if value is not None and is_literal(value) and not str(value).strip():
-                raise MinimaxRequestError(f"{name}={value!r}: must not be empty", billing=NOTHING_BOUGHT)
+                raise invalid_option(f"{name}={value!r}: must not be empty")
         check_api_version(api_version)
-        super().__init__(output_path=output_path, **kwargs)
+        super().__init__(**kwargs)
         self.minimax_task_id = minimax_task_id
         self.file_id = file_id
         self.api_version = api_version
         self.minimax_conn_id = minimax_conn_id
+        self.output_path = output_path
+        self.overwrite = overwrite
+        self.check = check
+        self.preview = preview
+        # Made for its checks; what is rendered is read when it is needed.
+        self._delivery_options()
+        check_output_path(output_path)
+
+    def _delivery_options(self) -> DeliveryOptions:
+        return DeliveryOptions(
+            output_path=self.output_path,
+            overwrite=self.overwrite,
+            check=self.check,
+            preview=self.preview,
+            written_path=self._written_path,
+        )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the clip, unless that was done."""
-        with retry_buys_nothing():
-            return self._fetch(context)
-
-    def _fetch(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_minimax.api.task import TaskState, VideoTask
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
+        from airflow_provider_minimax.jobs.fetch import FetchJob
 
-        if self.minimax_task_id is None and self.file_id is None:
-            raise MinimaxRequestError(
-                "minimax_task_id=None and file_id=None: the template of the one that was given became None",
-                hint="Give the XCom of the task that submitted.",
-            )
-        minimax_task_id = None if self.minimax_task_id is None else checked_id(self.minimax_task_id)
-        file_id = None if self.file_id is None else checked_id(self.file_id, "file_id")
-        version = known_version(self.api_version)
-        destination = self._destination(context)
-        if destination is None:
-            raise MinimaxRequestError("output_path=None: must be a path or URL")
-        with closing(MinimaxHook(self.minimax_conn_id)) as hook:
+        with closing(FetchJob(MinimaxHook(self.minimax_conn_id), context, self, self._delivery_options())) as job:
+            result = job.run(self.minimax_task_id, self.file_id, self.api_version)
+        self._delivered = job.delivered
+        return result
 
-            def find() -> VideoTask:
-                if minimax_task_id is not None:
-                    return hook.get_task(minimax_task_id, api_version=version)
-                # A file may be fetched without its task being known; only the first version of the API has file ids.
-                return VideoTask("", TaskState.SUCCEEDED, file_id=file_id, api_version=version or "v1")
+    # -- what Airflow asks besides -------------------------------------------------------------------------------------
 
-            return self._deliver(
-                context, hook, destination, minimax_task_id=minimax_task_id, file_id=file_id, find=find
-            )
+    @property
+    def operator_extra_links(self) -> Collection[BaseOperatorLink]:  # type: ignore[override]
+        """Links of the task in the UI."""
+        from airflow_provider_minimax.delivery.operator import clip_links
+
+        return clip_links()
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        from airflow_provider_minimax.delivery.operator import render_template_fields
+
+        render = super()._do_render_template_fields
+        render_template_fields(self, render, parent, template_fields, context, jinja_env, seen_oids)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Return the clip's lineage, for Airflow's OpenLineage provider, which calls this at the end of the task."""
+        from airflow_provider_minimax.delivery.operator import lineage_on_complete
+
+        return lineage_on_complete(self)

@@ -8,6 +8,8 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_minimax.callbacks.reader import PushedTask, callbacks_are_on
+from airflow_provider_minimax.callbacks.sleeper import PushSleeper
 from airflow_provider_minimax.exceptions import (
     CANCELLED,
     MinimaxAuthError,
@@ -22,14 +24,18 @@ from airflow_provider_minimax.polling.poller import (
     FixedInterval,
     KeepPolling,
     Outcome,
+    PollSchedule,
     TaskPoller,
     terminal_outcome,
     time_left,
 )
+from airflow_provider_minimax.polling.pushed import PushedSchedule
 from airflow_provider_minimax.polling.schedule import learned_schedule
 from airflow_provider_minimax.purchases.deferral import Deferral
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
@@ -84,6 +90,8 @@ class TaskWait:
     :param log: where to say what happens.
     :param deadline: when the wait ends, in epoch seconds.
     :param waits_out_connection: whether a connection that cannot be used just now is waited for, too.
+    :param purchase_attempt: the purchase attempt that bought the remote task with a callback, whose pushes have it
+        polled at once; ``None`` if there are none, ``ANY_ATTEMPT`` for a wait in the triggerer if it is not known.
     """
 
     def __init__(
@@ -95,6 +103,7 @@ class TaskWait:
         log: Any,
         deadline: float = math.inf,
         waits_out_connection: bool = False,
+        purchase_attempt: str | None = None,
     ) -> None:
         self.hook = hook
         self.minimax_task_id = minimax_task_id
@@ -102,6 +111,7 @@ class TaskWait:
         self.deadline = deadline
         self._log = log
         self._waits_out_connection = waits_out_connection
+        self._purchase_attempt = purchase_attempt
 
     def poll(self, *, retries: int | None = 0) -> VideoTask:
         """
@@ -141,21 +151,33 @@ class TaskWait:
         :param clip: what :func:`timing_of` returned.
         :return: how it ended.
         """
-        pace = (
+        usual = (
             learned_schedule(self.hook.minimax_conn_id, clip) if poll_interval is None else FixedInterval(poll_interval)
         )
-        poller = TaskPoller(self.minimax_task_id, deadline=self.deadline, schedule=pace)
+        schedule, sleep = self._listening(usual)
+        poller = TaskPoller(self.minimax_task_id, deadline=self.deadline, schedule=schedule)
         step: KeepPolling | Outcome = poller.start(time.time())
         while isinstance(step, KeepPolling):
             if step.note:
                 self._log.log(logging.WARNING if step.warn else logging.INFO, "%s", step.note)
-            time.sleep(step.seconds)
+            sleep(step.seconds)
             try:
                 seen: VideoTask | MinimaxError = self.poll()
             except MinimaxError as error:
                 seen = error
             step = poller.after(seen, time.time())
         return step
+
+    def _listening(self, usual: PollSchedule) -> tuple[PollSchedule, Callable[[float], None]]:
+        """Return when to poll and how to sleep until then, so that a push brings the next poll forward."""
+        if self._followed_attempt is None:
+            return usual, time.sleep
+        task = PushedTask(self.minimax_task_id, self._followed_attempt)
+        return PushedSchedule(usual, task), PushSleeper(self.hook.minimax_conn_id, task, log=self._log).sleep
+
+    @property
+    def _followed_attempt(self) -> str | None:
+        return self._purchase_attempt if callbacks_are_on() else None
 
     def in_triggerer(self, longest_wait: float, **arguments: Any) -> Deferral:
         """
@@ -171,6 +193,7 @@ class TaskWait:
                 "minimax_conn_id": self.hook.minimax_conn_id,
                 "deadline": self.deadline,
                 "api_version": self.api_version,
+                "purchase_attempt": self._followed_attempt,
                 **arguments,
             },
             "execute_complete",

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.purchases.spec import PurchaseSpec
 
 _READ_EVERY = 2.0
-_ANY_ATTEMPT = "attempt"
+_SOME_ATTEMPT = "attempt"
 
 
 def check_callback(hook: MinimaxHook, request: PaidRequest, *, validate: bool) -> None:
@@ -61,7 +61,7 @@ def check_callback(hook: MinimaxHook, request: PaidRequest, *, validate: bool) -
             billing=NOTHING_BOUGHT,
             hint=f"Leave callback_url out. {UNCHECKED}",
         )
-    address_of(hook.minimax_conn_id, _ANY_ATTEMPT)
+    address_of(hook.minimax_conn_id, _SOME_ATTEMPT)
 
 
 def address_of(minimax_conn_id: str, attempt: str) -> str:

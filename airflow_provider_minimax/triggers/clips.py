@@ -2,7 +2,10 @@
 The trigger behind an ``AssetWatcher``: an event for each clip that has ended, where no platform can post to Airflow.
 
 It asks the platform's list, which MiniMax has for H3 only. What it has announced is kept in Airflow's asset state
-store, so that a restart of the triggerer repeats nothing and loses nothing.
+store, so that a restarted triggerer goes on from there, and repeats an event only if it may not have been stored.
+
+Airflow stores the event and this record of it separately, and triggers cannot read which events there are. So one of
+the two has to come first. The event does: an event that is repeated can be recognized, and one that is lost cannot.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ LISTED_WITHIN = 600.0
 LISTED_FOR = 7 * 24 * 3600.0
 """Seconds for which MiniMax lists a task."""
 STORED_WITHIN = 5.0
-"""Seconds within which a triggerer that lives has stored an event."""
+"""Seconds within which a trigger's events are sent to be stored; a triggerer does that once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,12 @@ class Progress:
 
 class MinimaxClipsTrigger(BaseEventTrigger):
     """
-    Watch a connection's clips of H3, and send an event for each one that ends, once.
+    Watch a connection's clips of H3, and send an event for each one that ends.
 
     For an :class:`~airflow.sdk.AssetWatcher`; an asset needs a watcher of its own. The asset event's ``extra`` has it
-    under ``payload``: ``minimax_task_id``, ``status``, ``state`` and ``minimax_conn_id``, and no URL. If a triggerer
-    was killed in the seconds in which an event was being stored, the event is sent again, with ``may_be_repeated``.
+    under ``payload``: ``minimax_task_id``, ``status``, ``state`` and ``minimax_conn_id``, and no URL. If a triggerer is
+    killed within some five seconds after an event, the event is sent again, with ``may_be_repeated``: for each clip
+    there is one event without that mark at most.
 
     Tasks that have ended before the watcher runs for the first time are left out. Needs Airflow 3.3 or later.
 
@@ -152,10 +156,15 @@ class MinimaxClipsTrigger(BaseEventTrigger):
             return
         if news := known.news(tasks):
             names = tuple(task.minimax_task_id for task in news)
-            await self._store.aset(KEY, Progress(known.since, known.announced, names).as_json())
+            stored = Progress(known.since, known.announced, names).as_json()
+            await self._store.aset(KEY, stored)
             for task in news:
                 yield TriggerEvent(self._payload(task, may_be_repeated=task.minimax_task_id in known.announcing))  # type: ignore[no-untyped-call]
             await asyncio.sleep(STORED_WITHIN)
+            # A triggerer stores the events it was sent before it reads what is asked after its answer to this.
+            if await self._store.aget(KEY) != stored:
+                # Another triggerer goes on with the list, and knows more.
+                return
         following = known.after(tasks, time.time()).as_json()
         if following != stored:
             await self._store.aset(KEY, following)

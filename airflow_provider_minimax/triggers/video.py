@@ -51,7 +51,8 @@ class MinimaxTaskTrigger(BaseTrigger):
     :param attempt: the attempt that waits, as :func:`~airflow_provider_minimax.polling.cancel.push_attempt` pushed it.
         Airflow also kills triggers of a task that merely went to another triggerer; nothing else distinguishes them.
     :param purchase_attempt: the purchase attempt that bought the remote task, if the platform was given its callback
-        address; pushes to it bring the next poll forward, and make the others rare.
+        address; pushes to it bring the next poll forward, and make the others rare. ``"*"`` if it is not known: pushes
+        of the remote task bring the next poll forward, and the others stay as they are.
     :param clip: what is known of the clip, for a schedule of its own: ``model``, ``resolution``, ``duration``, and
         ``bought_at`` in epoch seconds.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_minimax.delivery.destination import LocalDestination
@@ -45,11 +45,13 @@ def test_a_key_is_found_however_its_characters_are_written(ways, after):
 
 
 @given(st.binary(max_size=4), st.binary(max_size=4))
+@example(b"\0\0?\xfc", b"\0?\xfc")  # slashes on both sides, which are written with a backslash each
 def test_a_key_is_found_in_base64(before, after):
     encoded = base64.b64encode(before + KEY.encode() + after).decode()
     for text in (encoded, encoded.replace("/", "\\/"), encoded.replace("+", "-").replace("/", "_")):
-        assert without_key(text, KEY).count("…") == 1
-        assert len(without_key(text, KEY)) <= 17
+        left = without_key(text, KEY)
+        assert left.count("…") == 1
+        assert len(left.replace("\\/", "/")) <= 17
 
 
 @pytest.mark.parametrize("cut", [KEY[:8], KEY[:20], f"{KEY[:9]}…", KEY[:12].replace("/", "\\/")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -14,11 +15,19 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from airflow_provider_minimax.callbacks import address
+from airflow_provider_minimax.callbacks import address, reader
 from airflow_provider_minimax.callbacks.address import CALLBACK_PATH, URL_PREFIX, token_of
-from airflow_provider_minimax.callbacks.record import HAS_RECORD, Push, asset_name, attempt_key, pushes_from_json
+from airflow_provider_minimax.callbacks.record import (
+    HAS_RECORD,
+    RECENT_KEY,
+    Push,
+    asset_name,
+    attempt_key,
+    pushes_from_json,
+)
 
 SOON = 30.0
+BASE_URL = "AIRFLOW__MINIMAX__CALLBACK_BASE_URL"
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +160,33 @@ def serving(app: Any = None, **settings: Any) -> Iterator[Server]:
 def server(airflow_db: None) -> Iterator[Server]:
     with serving() as server:
         yield server
+
+
+@pytest.fixture
+def receiver(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Have the receiver's address in Airflow's settings."""
+    monkeypatch.setenv(BASE_URL, server.url)
+    return server
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Read the record from the database, and not through the supervisor that only a triggerer has; note each time."""
+    done: list[str] = []
+
+    async def read_recent(conn_id: str) -> tuple[Push, ...]:
+        done.append(conn_id)
+        return await asyncio.to_thread(stored, conn_id, RECENT_KEY)
+
+    monkeypatch.setattr(reader, "read_recent", read_recent)
+    monkeypatch.setattr(reader, "READ_EVERY", 0.05)
+    return done
+
+
+@pytest.fixture
+def far_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the first poll of a wait a whole interval away, so that only a push can come before it."""
+    monkeypatch.setattr("airflow_provider_minimax.polling.poller.random.random", lambda: 1.0)
 
 
 def v1(task_id: str, status: str) -> dict[str, Any]:

@@ -108,6 +108,15 @@ def test_a_path_that_leads_elsewhere_is_explained(airflow_db, said):
     assert text.startswith(f"No receiver at {server.url}/elsewhere/minimax/callback.")
 
 
+def test_a_path_of_the_api_servers_own_that_is_missing_is_named(airflow_db, said, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.com/airflow/")
+    with answering(404, b"<html>") as url:
+        code, text = said(url)
+        assert (code, "[api] base_url has /airflow, which is missing here." in text) == (1, True)
+        _, text = said(f"{url}/airflow")
+    assert "the API server's own base URL may have one." in text
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [
@@ -115,7 +124,10 @@ def test_a_path_that_leads_elsewhere_is_explained(airflow_db, said):
         (401, "asks for a login (401)"),
         (403, "asks for a login (403)"),
         (302, "redirects (302)"),
-        (502, "answers with an error (502)"),
+        (500, "answers with an error (500)"),
+        # What nginx says if the API server is down, and what it says to plain HTTP at a port for https.
+        (502, "What stands before the API server answers (502) and does not reach it."),
+        (400, "It may want https"),
         (200, "did not echo it"),
     ],
 )

@@ -79,7 +79,7 @@ def polls(airflow: Airflow) -> list[int]:
 
 
 @needs_record
-@pytest.mark.parametrize(("pace", "shortest", "longest"), [("60", 20, 110), ("learnt", 60, 120)])
+@pytest.mark.parametrize(("pace", "shortest", "longest"), [("60", 20, 110), ("learnt", 60, 120), ("sensor", 20, 110)])
 def test_how_soon_a_task_is_back_once_its_clip_is_done(airflow, report, pace, shortest, longest):
     """Clips that are pushed and clips that are not, beside each other."""
     airflow.emulator.configure(lifecycle="manual")
@@ -100,6 +100,21 @@ def test_how_soon_a_task_is_back_once_its_clip_is_done(airflow, report, pace, sh
     assert len(airflow.emulator.purchases) == sum(map(len, late.values())) == 2 * EACH
     # A busy machine may take its time; at a poll a minute half of the others are later.
     assert statistics.median(late["pushed"]) < 15
+
+
+@needs_record
+def test_tasks_that_wait_on_their_workers_and_poll_once_an_hour_end_with_a_push(airflow, report):
+    airflow.emulator.configure(lifecycle="manual")
+    run = airflow.trigger("pushed_on_workers", count=3)
+    until("all are bought", lambda: len(airflow.emulator.purchases) == 3, 300)
+    until("pushes have come", lambda: len(airflow.emulator.pushes) >= 3)
+    began = time.time()
+    for purchase in airflow.emulator.purchases:
+        airflow.emulator.set_job(purchase["task_id"], "success")
+    until("the clips are there", lambda: len(list(run.folder.glob("*.mp4"))) == 3, 120)
+    report(f"on workers: 3 clips, done to delivered within {time.time() - began:.1f} s; polls {polls(airflow)}")
+    until("the run is over", lambda: run.is_over, 120)
+    assert (run.state, len(airflow.emulator.purchases)) == ("success", 3)
 
 
 @needs_record

@@ -28,20 +28,12 @@ from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.purchases import callback, purchase
 from airflow_provider_minimax.text.redaction import redact
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
-from tests.callbacks.conftest import Server, needs_record, stored_attempt, v1
+from tests.callbacks.conftest import BASE_URL, needs_record, stored_attempt, v1
 from tests.fakes import FakeTaskInstance
 
-BASE_URL = "AIRFLOW__MINIMAX__CALLBACK_BASE_URL"
 CONTENT = {"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"}
 H3 = {"model": "MiniMax-H3", "prompt": "a cat", "duration": 5, "resolution": "768P", "ratio": "16:9"}
 FRAME = "https://files.example/frame.jpg"
-
-
-@pytest.fixture
-def receiver(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """Have the receiver's address in Airflow's settings."""
-    monkeypatch.setenv(BASE_URL, server.url)
-    return server
 
 
 @pytest.fixture

@@ -14,34 +14,20 @@ from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.api.task import TaskState
 from airflow_provider_minimax.callbacks import reader
 from airflow_provider_minimax.callbacks.reader import PushedTask, PushReader
-from airflow_provider_minimax.callbacks.record import RECENT_KEY, Push
+from airflow_provider_minimax.callbacks.record import Push
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import schedule
 from airflow_provider_minimax.polling.poller import FixedInterval, Outcome
 from airflow_provider_minimax.polling.pushed import ONCE_MORE, SAFETY_NET, PushedSchedule
 from airflow_provider_minimax.polling.schedule import Kind, duration_stats
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
-from tests.callbacks.conftest import SOON, Server, needs_record, stored, v1, v2
+from tests.callbacks.conftest import SOON, Server, needs_record, v1, v2
 
 pytestmark = needs_record
 
 REQUEST = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
 H3 = VideoRequest.of({"model": "MiniMax-H3", "prompt": "a cat", "duration": 5, "resolution": "768P", "ratio": "16:9"})
 NEVER = 3600.0
-
-
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Read the record from the database, and not through the supervisor that only a triggerer has; note each time."""
-    done: list[str] = []
-
-    async def read_recent(conn_id: str) -> tuple[Push, ...]:
-        done.append(conn_id)
-        return await asyncio.to_thread(stored, conn_id, RECENT_KEY)
-
-    monkeypatch.setattr(reader, "read_recent", read_recent)
-    monkeypatch.setattr(reader, "READ_EVERY", 0.05)
-    return done
 
 
 @pytest.fixture
@@ -53,7 +39,7 @@ def buy(connect: Any, declared: str, minimax_emulator: Any) -> Callable[[], str]
 
 
 @pytest.fixture
-async def wait(declared: str) -> AsyncIterator[Callable[..., asyncio.Task[Outcome]]]:
+async def wait(declared: str, far_polls: None) -> AsyncIterator[Callable[..., asyncio.Task[Outcome]]]:
     """Wait for a task as a triggerer does."""
     started = []
 
@@ -259,7 +245,7 @@ async def test_how_long_a_clip_took_is_learnt_from_a_push_too(reads, buy, wait, 
 
 
 def pushed(*, arrive: bool, is_over: bool = False) -> PushedTask:
-    task = PushedTask("T", lambda pushed_at: arrive)
+    task = PushedTask("T", "A", lambda pushed_at: arrive)
     task.is_over = is_over
     return task
 

@@ -37,6 +37,11 @@ class Store:
         self.writes += 1
         self.values[key] = json.dumps(value)
 
+    @property
+    def announced(self) -> set[str]:
+        """The clips whose events are known to be stored."""
+        return set(json.loads(self.values[clips.KEY])["announced"])
+
 
 class Watcher:
     """A triggerer that runs the trigger, and may be killed and started again."""
@@ -164,6 +169,89 @@ async def test_an_event_of_which_nobody_knows_whether_it_was_stored_is_sent_agai
     await until_listed_again(minimax_emulator)
     assert watcher.ids == [task, task]
     assert [event.get("may_be_repeated") for event in watcher.events] == [None, True]
+
+
+class StandsStill:
+    """A triggerer that stands still from when it has sent events until the test lets it go on."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.asked = 0
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        await self.goes_on.wait()
+        self.asked += 1
+        return await self.store.aget(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        await self.goes_on.wait()
+        await self.store.aset(key, value)
+        if value["announcing"]:
+            self.goes_on.clear()
+
+
+@with_store
+async def test_a_triggerer_that_stood_still_does_not_undo_what_another_one_has_announced(
+    watcher, buy, minimax_emulator
+):
+    first, second = buy(), buy()
+    store = watcher.store
+    watcher.store = stalled = StandsStill(store)
+    watcher.start()
+    await until(lambda: store.writes)
+    minimax_emulator.set_job(first, "success")
+    await until(lambda: watcher.events)
+    other = Watcher(store)
+    other.start()
+    minimax_emulator.set_job(second, "success")
+    await until(lambda: store.announced == {first, second})
+    seen = stalled.asked
+    stalled.goes_on.set()
+    await until(lambda: stalled.asked > seen + 3)
+    await other.kill()
+    assert store.announced == {first, second}
+    marked = [(event["minimax_task_id"], "may_be_repeated" in event) for event in watcher.events + other.events]
+    assert sorted(marked) == sorted([(first, False), (first, True), (second, False)])
+
+
+class Triggerer(Store):
+    """
+    A store that is asked as a triggerer's supervisor is.
+
+    In each pass it reads all requests that are there, among them the one with the events, which comes once a second;
+    it stores the events at the end of the pass.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__()
+        self.stored = 0
+        self.stored_at_each_write: list[int] = []
+        self._watcher = watcher
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        value = await super().aget(key, default)
+        await asyncio.sleep(0)
+        self.stored = len(self._watcher.events)
+        return value
+
+    async def aset(self, key: str, value: Any) -> None:
+        self.stored_at_each_write.append(self.stored)
+        await super().aset(key, value)
+        await asyncio.sleep(0)
+        self.stored = len(self._watcher.events)
+
+
+@with_store
+async def test_an_event_is_stored_before_it_counts_as_announced(watcher, buy, minimax_emulator):
+    watcher.store = Triggerer(watcher)
+    task = buy()
+    watcher.start()
+    await until(lambda: watcher.store.writes)
+    minimax_emulator.set_job(task, "success")
+    await until(lambda: watcher.store.announced == {task})
+    assert watcher.store.stored_at_each_write == [0, 0, 1], "the beginning, the intent, and what is announced"
 
 
 @with_store

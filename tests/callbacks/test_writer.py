@@ -61,6 +61,37 @@ def test_two_attempts_are_two_events(declared):
     assert [event["minimax_task_id"] for event in events(declared)] == ["1", "2"]
 
 
+def test_clips_that_end_together_are_all_for_the_run_that_the_first_one_starts(declared):
+    """Airflow gives a run the events up to the time that the queue says, and since 3.4 those that are in the queue."""
+    from airflow.models.asset import AssetDagRunQueue, AssetEvent, AssetModel, DagScheduleAssetReference
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    from airflow_provider_minimax.callbacks.writer import QUEUES_EACH_EVENT
+
+    with create_session() as session:
+        asset_id = session.scalar(select(AssetModel.id).where(AssetModel.name == asset_name(declared)))
+        session.add(DagBundleModel(name=declared))
+        session.flush()
+        session.add(DagModel(dag_id=declared, bundle_name=declared, is_paused=False, is_stale=False))
+        session.flush()
+        session.add(DagScheduleAssetReference(dag_id=declared, asset_id=asset_id))
+    record(declared, push(DONE, "1", "one"), push(DONE, "2", "two"))
+    record(declared, push(DONE, "3", "three"))
+    with create_session() as session:
+        latest = session.scalar(select(func.max(AssetEvent.timestamp)).where(AssetEvent.asset_id == asset_id))
+        query = select(AssetDagRunQueue.created_at).where(AssetDagRunQueue.target_dag_id == declared)
+        queued_at = session.scalars(query).all()
+    assert len(events(declared)) == 3
+    if QUEUES_EACH_EVENT:
+        assert len(queued_at) == 3
+    else:
+        assert len(queued_at) == 1
+        assert queued_at[0] >= latest
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations([PENDING, RUNNING, DONE, DONE])))
 def test_in_whatever_order_pushes_come_twice_there_is_one_event(declared, order):
     for what in order:

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
-from airflow.sdk import DAG, Asset, AssetAlias, Param
+from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
 
-from airflow_provider_minimax.delivery.assets import Delivered
+from airflow_provider_minimax.delivery.assets import Delivered, announce
 from airflow_provider_minimax.delivery.links import MinimaxClipLink, MinimaxFactsLink
-from airflow_provider_minimax.delivery.operator import DeliversClips
+from airflow_provider_minimax.delivery.operator import lineage_on_complete
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
@@ -30,11 +30,12 @@ BOAT = Asset(name="boat", uri="s3://published/boat")
 CLIPS = AssetAlias("clips")
 
 
-class Announcing(DeliversClips):
+class Announcing(BaseOperator):
     """Announces a clip: at once, after a deferral, or in its last try."""
 
     template_fields = ("place",)
     operator_extra_links = (MinimaxClipLink(), MinimaxFactsLink())
+    _delivered: Delivered | None = None
 
     def __init__(self, *, place: str, deferred: bool = False, fails_first: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -48,10 +49,14 @@ class Announcing(DeliversClips):
         return self.execute_complete(context, None)
 
     def execute_complete(self, context: Any, event: Any) -> dict[str, Any]:
-        self._announce(context, Delivered(self.place, FACTS, inputs=("s3://my_aws_conn@pictures/boat.png",)))
+        self._delivered = Delivered(self.place, FACTS, inputs=("s3://my_aws_conn@pictures/boat.png",))
+        announce(context, self, self._delivered)
         if self.fails_first and context["ti"].try_number == 1:
             raise RuntimeError("the worker broke down after the delivery")
         return FACTS
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        return lineage_on_complete(self)
 
 
 def dag(dag_id: str) -> DAG:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -219,6 +220,7 @@ def stopped_and_said_so(end: Any) -> bool:
 def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     """Make worlds, one at a time."""
     current: list[World] = []
+    numbers = count()
 
     class Hook:
         log = SILENT
@@ -302,7 +304,7 @@ def new_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     def make(
         has_store: bool = False, rate_limit_per_minute: int | None = None, by_hook: bool = False, **options: Any
     ) -> World:
-        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder = tmp_path / str(next(numbers))
         folder.mkdir()
         if options.pop("output", True):
             options["output_path"] = str(folder / "clip.mp4")

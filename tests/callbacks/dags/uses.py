@@ -15,6 +15,7 @@ from airflow.sdk import DAG, Asset, AssetWatcher, Param, task
 from airflow_provider_minimax.callbacks.record import HAS_RECORD
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.clips import MinimaxClipsTrigger
 
 CLIP = {
@@ -27,14 +28,23 @@ CLIP = {
 PARAMS = {"folder": Param("/nowhere", type="string"), "count": Param(20, type="integer")}
 
 
-class NotesItsReturn(MinimaxVideoGenerationOperator):
+def note_return(context: Any, event: Any) -> None:
     """Write down when the task is back in a worker."""
+    now = time.time()
+    folder = Path(context["params"]["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{event['task']['task_id']}.resumed").write_text(json.dumps(now))
 
+
+class NotesItsReturn(MinimaxVideoGenerationOperator):
     def execute_complete(self, context: Any, event: Any) -> Any:
-        now = time.time()
-        folder = Path(context["params"]["folder"])
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{event['task']['task_id']}.resumed").write_text(json.dumps(now))
+        note_return(context, event)
+        return super().execute_complete(context, event)
+
+
+class SensorThatNotesItsReturn(MinimaxTaskSensor):
+    def execute_complete(self, context: Any, event: Any) -> Any:
+        note_return(context, event)
         return super().execute_complete(context, event)
 
 
@@ -68,6 +78,20 @@ for name, options in {
 }.items():
     with DAG(name, params=PARAMS):
         NotesItsReturn.partial(task_id="generate", **CLIP | options).expand(output_path=paths())
+
+for name, options in {"pushed_sensor": {"callback_url": "auto"}, "polled_sensor": {}}.items():
+    with DAG(name, params=PARAMS):
+        bought = MinimaxVideoGenerationOperator.partial(
+            task_id="generate", wait_for_completion=False, **CLIP | options
+        ).expand(output_path=paths())
+        SensorThatNotesItsReturn.partial(task_id="wait", deferrable=True, poke_interval=60).expand(
+            minimax_task_id=bought.output
+        )
+
+with DAG("pushed_on_workers", params=PARAMS):
+    MinimaxVideoGenerationOperator.partial(
+        task_id="generate", callback_url="auto", poll_interval=3600, **CLIP | {"deferrable": False}
+    ).expand(output_path=paths())
 
 with DAG("killed", params=PARAMS):
     MinimaxVideoGenerationOperator.partial(
