@@ -10,8 +10,6 @@ import argparse
 import os
 import sys
 
-MOST_CONNECTIONS = 512
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; 1 when callbacks are not configured or the address cannot be had."""
@@ -32,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     import uvicorn
 
+    from airflow_provider_minimax.callbacks.connection import BoundedConnection
     from airflow_provider_minimax.callbacks.receiver import Receiver
 
     print(
@@ -45,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         lifespan="off",
         access_log=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
+        http=BoundedConnection,
     )
     return 0
 

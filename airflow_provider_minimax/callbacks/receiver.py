@@ -20,6 +20,7 @@ from airflow_provider_minimax.callbacks.address import CALLBACK_PATH, LONGEST_TO
 from airflow_provider_minimax.callbacks.bodies import Challenge, read_body
 from airflow_provider_minimax.callbacks.record import Push
 from airflow_provider_minimax.callbacks.recorder import Recorder
+from airflow_provider_minimax.callbacks.throttle import Throttle
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -30,6 +31,8 @@ SECONDS_TO_SEND = 3.0
 MOST_BODIES = 256
 """How many bodies are read at once, each at most ``LARGEST_BODY``; 16 MiB in all."""
 
+_NOBODY = ""
+"""All who post without a token, whose posts are counted together."""
 _SHOWN_IN_LOGS = f"{CALLBACK_PATH}…"
 # What is left of a body that is not read to its end must not be taken for the next request, nor be waited for.
 _CLOSE = {"Connection": "close"}
@@ -44,6 +47,7 @@ class Receiver:
 
     def __init__(self, recorder: Recorder | None = None) -> None:
         self._recorder = recorder or Recorder()
+        self._throttle = Throttle()
         self._bodies = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +65,10 @@ class Receiver:
     async def _answer(self, token: str, request: Request) -> Response:
         owner = read_token(token) if len(token) <= LONGEST_TOKEN and request.method == "POST" else None
         if owner is None:
+            await self._throttle.wait(_NOBODY)
             return _not_found()
+        conn_id, attempt = owner
+        await self._throttle.wait(attempt)
         if self._bodies >= MOST_BODIES:
             return _overloaded()
         self._bodies += 1
@@ -74,7 +81,6 @@ class Receiver:
             return _not_found()
         if isinstance(said, Challenge):
             return JSONResponse({"challenge": said.value}, headers={"X-Content-Type-Options": "nosniff"})
-        conn_id, attempt = owner
         push = Push(said.minimax_task_id, said.status, TaskState.of(said.status), time.time(), attempt)
         return JSONResponse({"status": "success"}) if await self._recorder.record(conn_id, push) else _overloaded()
 

@@ -99,7 +99,7 @@ class MinimaxContactSheetOperator(BaseOperator):
             _check_output(output_path)
             check_output_path(output_path)
         if is_literal(clips) and not _clips_of(clips):
-            raise MinimaxRequestError(f"clips={clips!r}: must contain at least one clip")
+            raise MinimaxRequestError(f"clips={clips!r}: must name at least one clip")
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
@@ -121,7 +121,9 @@ class MinimaxContactSheetOperator(BaseOperator):
         ensure_available("output_path", str(self.output_path))
         clips = _clips_of(self.clips)
         if len(clips) > MOST_CLIPS:
-            raise MinimaxRequestError(f"clips: {len(clips)} were given, and a sheet takes at most {MOST_CLIPS}")
+            raise MinimaxRequestError(
+                f"clips: has {len(clips)} clips, but a sheet has room for {MOST_CLIPS}; draw several sheets"
+            )
         failures = self._failures(context, is_needed=not clips)
         if not clips:
             raise _nothing_to_draw(failures)
@@ -129,8 +131,8 @@ class MinimaxContactSheetOperator(BaseOperator):
         destination = destination_of(self.output_path, owner, written=self._written_path)
         if not may_be_redrawn(destination):
             raise MinimaxRequestError(
-                f"output_path={destination.url!r}: a file is there that is not a contact sheet of this provider; "
-                "give another path, or move the file away"
+                f"output_path={destination.url!r}: exists and was not drawn by this operator; give another path, or "
+                "move the file"
             )
         items = _in_order(clips, failures[: MOST_CLIPS - len(clips)])
         title = str(self.title) if self.title else f"{context['ti'].dag_id} · {context['ti'].run_id}"
@@ -154,7 +156,7 @@ class MinimaxContactSheetOperator(BaseOperator):
             self.log.warning("A clip cannot be read: %s (%s)", printable(path), reason)
         if len(unreadable) == len(clips):
             raise MinimaxStorageError(
-                "none of the clips can be read, so no sheet was drawn; the first is {}: {}".format(*unreadable[0])
+                "none of the clips can be read, so no sheet was drawn; the first one, {}: {}".format(*unreadable[0])
             )
 
     def _failures(self, context: Context, *, is_needed: bool) -> list[_Failure]:
@@ -233,9 +235,7 @@ def _open(path: str, owner: Owner) -> AbstractContextManager[BinaryIO]:
 def _check_output(output_path: Any) -> None:
     # The ending also keeps a mistaken path from costing a clip.
     if not str(as_text(output_path)).lower().endswith(_ENDINGS):
-        raise MinimaxRequestError(
-            f"output_path={output_path!r}: must end with .jpg, for the sheet is a JPEG and replaces what is there"
-        )
+        raise MinimaxRequestError(f"output_path={output_path!r}: must end with .jpg, because the sheet is a JPEG")
 
 
 def _clips_of(clips: Any) -> list[_Clip]:

@@ -60,7 +60,7 @@ def resume(
     :param context: the task's context.
     :param minimax_task_id: the remote task that was waited for, if known.
     :raises MinimaxTaskTimeoutError: Airflow's time limit on the deferral passed.
-    :raises MinimaxUnavailableError: the trigger broke.
+    :raises MinimaxUnavailableError: the trigger failed.
     """
     try:
         return BaseOperator.resume_execution(operator, next_method, dict(next_kwargs or {}), context)
@@ -71,7 +71,7 @@ def resume(
         raise timed_out(minimax_task_id, problem, hint=_WAIT_ON) from error
     except TaskDeferralError as error:
         raise MinimaxUnavailableError(
-            f"the trigger broke, see the log above: {error}",
+            f"the trigger failed, see the log above: {error}",
             minimax_task_id=minimax_task_id,
             billing=f"Task {minimax_task_id or 'at the platform'} keeps running and will be billed.",
             hint=_WAIT_ON,
@@ -97,5 +97,5 @@ def resume_before_purchase(
         problem = "the triggerer did not answer before the purchase within the time allowed; is one running?"
         raise MinimaxUnavailableError(problem, billing=billing) from error
     except TaskDeferralError as error:
-        problem = f"the trigger that this task waited with before its purchase broke, see the log above: {error}"
+        problem = f"the trigger that waited before the purchase failed, see the log above: {error}"
         raise MinimaxUnavailableError(problem, billing=billing) from error

@@ -197,8 +197,7 @@ class Buyer:
                     raise
                 self._log.warning("%s", error.message)
         raise MinimaxReceiptStoreError(
-            f"the receipt {self._ledger.where} cannot be written: another process changed it first, {_RACES} times "
-            "in a row",
+            f"another process changed the receipt {self._ledger.where} during each of {_RACES} attempts to write it",
             billing="Nothing was bought now.",
         )
 
@@ -277,7 +276,7 @@ class Buyer:
         except Exception as error:
             # An unknown failure does not prove that nothing was bought.
             raise MinimaxSubmissionUnknownError(
-                f"the submission broke off ({redact(f'{type(error).__name__}: {error}')})",
+                f"the submission was interrupted ({redact(f'{type(error).__name__}: {error}')})",
                 billing="It may have been bought and may be billed.",
                 hint=WAYS_ON,
             ) from harmless_cause(error)

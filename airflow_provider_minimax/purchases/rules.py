@@ -136,11 +136,11 @@ def decide(
         return Buy()
     if found.began_at > now + CLOCKS_DIFFER_BY:
         raise MinimaxReceiptError(
-            f"the receipt {where} is dated in the future: it says {time_of(found.began_at)}, and this worker's clock "
+            f"the receipt {where} is from the future: it is dated {time_of(found.began_at)}, but this worker's clock "
             f"says {time_of(now)}",
             minimax_task_id=found.minimax_task_id,
             billing=NOTHING_BOUGHT,
-            hint="Correct the clocks of the workers, then run this task again.",
+            hint="Set the clocks of the workers, then run this task again.",
         )
     return _Case(found, spec, policy, output, where, now).step()
 

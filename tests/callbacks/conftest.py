@@ -38,6 +38,8 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     address._keys.cache_clear()
     # On a busy machine a first write may take longer than platforms wait.
     monkeypatch.setattr("airflow_provider_minimax.callbacks.recorder.SECONDS_TO_RECORD", SOON)
+    # Tests post a lot from one sender.
+    monkeypatch.setattr("airflow_provider_minimax.callbacks.throttle.DELAY_SECONDS", 0.01)
     yield value
     address._keys.cache_clear()
 
@@ -117,12 +119,12 @@ class Server:
         return time.monotonic() - began
 
 
-def serve(app: Any) -> tuple[Any, threading.Thread, str]:
+def serve(app: Any, **settings: Any) -> tuple[Any, threading.Thread, str]:
     import uvicorn
 
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="info", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="info", timeout_graceful_shutdown=1, **settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + SOON
@@ -145,8 +147,8 @@ def api_server() -> Any:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    running, thread, url = serve(api_server())
+def serving(app: Any = None, **settings: Any) -> Iterator[Server]:
+    running, thread, url = serve(app or api_server(), **settings)
     try:
         yield Server(url)
     finally:

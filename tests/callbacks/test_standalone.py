@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -78,6 +79,17 @@ def test_it_records_what_is_pushed(declared):
         assert server.push(declared, "attempt", {"challenge": "a"}).json() == {"challenge": "a"}
         assert until_recorded(server, token_of(declared, "attempt"), v1("1", "success")) == 200
     assert [event["minimax_task_id"] for event in events(declared)] == ["1"]
+
+
+def test_it_keeps_no_endless_headers(airflow_db):
+    """As in test_slow_clients, of the process that users start."""
+    with receiving(1) as (server,), suppress(ConnectionError):
+        url = httpx.URL(server.url)
+        with socket.create_connection((url.host, url.port), SOON) as client:
+            client.sendall(b"POST /callback/a HTTP/1.1\r\nHost: a\r\n")
+            for _ in range(64):
+                client.sendall(1024 * (b"X: " + b"a" * 1000 + b"\r\n"))
+        pytest.fail("64 MiB of headers were taken")
 
 
 @needs_record

@@ -191,7 +191,7 @@ def sheet_of(clips: Any, output_path: Any) -> dict[str, Any]:
 def test_a_sheet_replaces_no_file_but_an_elder_sheet(deliver, target: Target, tmp_path: Path):
     deliver(target.path())
     target.write("sheet.jpg", somebodys_jpeg(tmp_path / "theirs.jpg"))
-    with pytest.raises(MinimaxRequestError, match="is not a contact sheet of this provider; give another path"):
+    with pytest.raises(MinimaxRequestError, match="exists and was not drawn by this operator; give another path"):
         sheet_of(target.path(), target.path("sheet.jpg"))
     assert target.read("sheet.jpg") == (tmp_path / "theirs.jpg").read_bytes()
     for _ in range(2):

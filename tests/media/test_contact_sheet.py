@@ -119,8 +119,8 @@ def test_a_bucket_that_may_not_be_written_is_our_error_and_worth_a_retry(film, s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"clips": []}, r"clips=\[\]: must contain at least one clip"),
-        ({"clips": [None]}, "must contain at least one clip"),
+        ({"clips": []}, r"clips=\[\]: must name at least one clip"),
+        ({"clips": [None]}, "must name at least one clip"),
         ({"clips": 7}, r"clips\[0\]=7: must be a path or URL"),
         ({"clips": ["a.mp4", ""]}, r"clips\[1\]='': must be a path or URL"),
         ({"clips": [{"task_id": "1"}]}, r"clips\[0\]=.*Give the task that made it an output_path"),
@@ -141,7 +141,7 @@ def test_templates_are_left_for_later():
 
 
 def test_too_many_clips_are_refused(clip, out):
-    with pytest.raises(MinimaxRequestError, match="501 were given, and a sheet takes at most 500"):
+    with pytest.raises(MinimaxRequestError, match="has 501 clips, but a sheet has room for 500"):
         draw([clip] * 501, out)
 
 
