@@ -1,4 +1,4 @@
-"""Whoever posts too often is answered a second later, and nobody else is."""
+"""Who posts too often is answered a second later, and nobody else is."""
 
 from __future__ import annotations
 
