@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Three processes for two cores. The tests of an xdist_group share one, one after the other; they come last.
 PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
-WHOLE_AIRFLOWS := tests/chaos tests/standalone tests/callbacks/test_api_server.py tests/callbacks/test_uses_airflow.py
+WHOLE_AIRFLOWS := tests/chaos tests/standalone tests/callbacks/test_api_server.py tests/callbacks/test_uses_airflow.py \
+	tests/callbacks/test_whole_way.py
 PRODUCTION := tests/callbacks/test_production.py
 WITHOUT_AIRFLOWS := $(addprefix --ignore=,$(WHOLE_AIRFLOWS) $(PRODUCTION))
 # What PYTEST_ARGS selects may have none of the one or the other; without it, no tests are a failure.

@@ -35,7 +35,7 @@ AIRFLOW = f"http://127.0.0.1:{PORT}"
 CONNECTIONS = {"minimax_default": "minimax"} | {
     f"minimax_{platform}": platform for platform in ("bltcy", "chainhub", "vtrix", "novita", "ai302")
 }
-STARTS_WITHIN = 120
+STARTS_WITHIN = 300
 
 
 def settings() -> dict[str, str]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import importlib.metadata
+import inspect
 import json
 import os
 import re
@@ -400,3 +402,21 @@ def test_every_promise_of_never_pay_twice_names_a_test_that_is_there():
     named = re.findall(r"``(test_\w+)``", page)
     assert len(named) > 30
     assert [name for name in named if f"def {name}(" not in tests] == []
+
+
+def test_the_reference_says_what_every_parameter_of_the_hook_means(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    tables = importlib.import_module("minimax_tables")
+    page = (DOCS / "reference" / "hooks.rst").read_text()
+    names = re.findall(r"\w+", re.search(r":members: ([\w,\s]+?)\n\n", page)[1])
+    assert len(names) > 20
+    for name in names:
+        method = getattr(MinimaxHook, name)
+        shown = inspect.getdoc(method).splitlines()
+        tables.complete(None, "method", name, method, None, shown)
+        twin = re.fullmatch(r"Do what :meth:`(\w+)` does, on an event loop\.", shown[0])
+        if twin:
+            assert twin[1] in names
+        else:
+            explained = re.findall(r"^:param (\w+):", "\n".join(shown), re.MULTILINE)
+            assert set(explained) == set(inspect.signature(method).parameters) - {"self"}, name

@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import Asset, AssetAlias
 from sqlalchemy import select
 
-from airflow_provider_minimax.delivery.assets import Delivered, announce, uri_of
+from airflow_provider_minimax.delivery.assets import ClipAsset, announce, uri_of
 from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip
 from airflow_provider_minimax.delivery.destination import LocalDestination
 from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
@@ -218,7 +218,7 @@ def operator(mocker):
 
 
 def test_no_problem_with_assets_fails_the_task_and_each_is_logged(operator):
-    announce(Broken(), operator, Delivered("s3://bucket/boat.mp4", FACTS))
+    announce(Broken(), operator, ClipAsset("s3://bucket/boat.mp4", FACTS))
     said = [call.args[0] % call.args[1:] for call in operator.log.warning.call_args_list]
     assert said == [
         f"No event for {outlet}, but the clip is delivered. RuntimeError: the API server is away"
@@ -231,7 +231,7 @@ def test_a_warning_shows_no_secret_of_the_outlet_or_the_error(mocker):
     operator = mocker.Mock(outlets=[outlet])
     context = mocker.MagicMock()
     context.__getitem__.side_effect = ValueError("https://user:secret-2@api.example/events?signature=secret-3 is away")
-    announce(context, operator, Delivered("s3://my_conn@bucket/boat.mp4", FACTS))
+    announce(context, operator, ClipAsset("s3://my_conn@bucket/boat.mp4", FACTS))
     ((args, kwargs),) = operator.log.warning.call_args_list
     assert "secret" not in args[0] % args[1:]
     assert "exc_info" not in kwargs, "a traceback repeats the error's words"
@@ -240,7 +240,7 @@ def test_a_warning_shows_no_secret_of_the_outlet_or_the_error(mocker):
 def test_a_name_too_long_for_the_database_has_no_event_and_that_is_a_warning(operator, mocker):
     events = mocker.MagicMock()
     context = {"outlet_events": events, "ti": SimpleNamespace(map_index=-1)}
-    announce(context, operator, Delivered(f"s3://bucket/{'船' * 200}.mp4", FACTS))
+    announce(context, operator, ClipAsset(f"s3://bucket/{'船' * 200}.mp4", FACTS))
     said = [call.args[0] % call.args[1:] for call in operator.log.warning.call_args_list]
     assert len(said) == 1
     assert "No event for AssetAlias 'clips'" in said[0]
@@ -252,13 +252,13 @@ def test_a_name_too_long_for_the_database_has_no_event_and_that_is_a_warning(ope
 def test_hook_lineage_is_reported_once(operator, mocker):
     collector = mocker.patch("airflow.providers.common.compat.lineage.hook.get_hook_lineage_collector").return_value
     context = {"outlet_events": mocker.MagicMock(), "ti": SimpleNamespace(map_index=-1)}
-    announce(context, operator, Delivered("s3://c@bucket/boat.mp4", FACTS))
+    announce(context, operator, ClipAsset("s3://c@bucket/boat.mp4", FACTS))
     collector.add_output_asset.assert_called_once_with(context=operator, uri="s3://bucket/boat.mp4")
     assert operator.log.warning.mock_calls == []
 
 
 def test_what_is_no_json_becomes_a_text_instead_of_failing_the_task():
-    assert Delivered("/clip.mp4", {"day": date(2026, 11, 21)}).as_extra() == {"day": "2026-11-21"}
+    assert ClipAsset("/clip.mp4", {"day": date(2026, 11, 21)}).as_extra() == {"day": "2026-11-21"}
 
 
 def test_facts_are_what_every_database_of_airflow_stores():
@@ -268,7 +268,7 @@ def test_facts_are_what_every_database_of_airflow_stores():
         "cost": {"amount": 2**64},
         "previews": {"poster": "a.jpg"},
     }
-    assert Delivered("/clip.mp4", facts).as_extra() == {
+    assert ClipAsset("/clip.mp4", facts).as_extra() == {
         "file_id": "7\\x00\\udce9",
         "cost.amount": "18446744073709551616",
         "previews.poster": "a.jpg",
@@ -276,4 +276,4 @@ def test_facts_are_what_every_database_of_airflow_stores():
 
 
 def test_unknown_facts_are_left_out():
-    assert Delivered("/clip.mp4", {"width": None}).as_extra() == {}
+    assert ClipAsset("/clip.mp4", {"width": None}).as_extra() == {}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from openlineage.client.naming.dataset import GCS, S3, LocalFileSystem
 
-from airflow_provider_minimax.delivery.assets import Delivered
+from airflow_provider_minimax.delivery.assets import ClipAsset
 from airflow_provider_minimax.delivery.openlineage import dataset_of, lineage_of
 from tests.conftest import DAGS
 from tests.dag_files.announcing import FACTS, Announcing
@@ -32,7 +32,7 @@ def test_a_clip_is_named_as_openlineage_itself_names_it(path, naming):
 
 
 def test_a_clip_is_an_output_with_its_size_and_its_hash_as_version():
-    (clip,) = lineage_of(Delivered("s3://bucket/boat.mp4", FACTS)).outputs
+    (clip,) = lineage_of(ClipAsset("s3://bucket/boat.mp4", FACTS)).outputs
     assert clip.outputFacets["outputStatistics"].size == FACTS["size"]
     assert clip.facets["version"].datasetVersion == f"sha256:{FACTS['sha256']}"
 
@@ -42,13 +42,13 @@ def test_pictures_from_storage_are_inputs_and_those_of_the_web_are_not():
         *("/data/first.png", "s3://pictures/last.png"),
         *("https://a.example/b.png?X-Amz-Signature=c", "HTTPS://a.example/b.png?X-Amz-Signature=c", "data:d"),
     )
-    inputs = lineage_of(Delivered("/data/boat.mp4", FACTS, inputs=pictures)).inputs
+    inputs = lineage_of(ClipAsset("/data/boat.mp4", FACTS, inputs=pictures)).inputs
     assert [(it.namespace, it.name) for it in inputs] == [("file", "/data/first.png"), ("s3://pictures", "last.png")]
 
 
 def test_the_facts_are_sent_without_the_prompt():
     facts = FACTS | {"prompt": "a secret product", "prompt_sha256": "580766c"}
-    sent = lineage_of(Delivered("/data/boat.mp4", facts)).run_facets["minimax_clip"].clip
+    sent = lineage_of(ClipAsset("/data/boat.mp4", facts)).run_facets["minimax_clip"].clip
     assert "a secret product" not in str(sent)
     assert sent["prompt_sha256"] == "580766c"
 

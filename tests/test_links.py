@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.delivery import links
-from airflow_provider_minimax.delivery.assets import Delivered
+from airflow_provider_minimax.delivery.assets import ClipAsset
 from airflow_provider_minimax.delivery.links import MinimaxClipLink, MinimaxFactsLink
 from airflow_provider_minimax.get_provider_info import get_provider_info
 from tests.conftest import load_dags
@@ -23,7 +23,7 @@ def key(map_index: int = -1) -> Any:
 
 def delivering(path: str | None, **kwargs: Any) -> Any:
     operator = Announcing(task_id="clip", place="", **kwargs)
-    operator._delivered = path and Delivered(path, {})
+    operator._delivered = path and ClipAsset(path, {})
     return operator
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_minimax.__main__ import main
 from airflow_provider_minimax.cli import storage
-from airflow_provider_minimax.delivery.assets import Delivered
+from airflow_provider_minimax.delivery.assets import ClipAsset
 from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip
 from airflow_provider_minimax.delivery.destination import LocalDestination
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptError
@@ -144,7 +144,7 @@ def test_a_task_that_finds_any_receipt_goes_on_or_says_why_not(content, seen, po
     assert TaskSignature.from_receipt(receipt).is_like(TaskSignature.from_receipt(receipt))
     assert SubmissionWindow.from_receipt(receipt).begin < SubmissionWindow.from_receipt(receipt).end
     clip = DeliveredClip.from_receipt(receipt, LocalDestination(Path("/clips/clip.mp4")))
-    delivered_clip = Delivered("/clips/clip.mp4", clip.facts_with_origin())
+    delivered_clip = ClipAsset("/clips/clip.mp4", clip.facts_with_origin())
     assert json.dumps(delivered_clip.as_extra())
     shown = {name: value for name, value in clip.facts_with_origin().items() if name != "prompt"}
     assert not OBEYED.search(json.dumps(shown, ensure_ascii=False))

@@ -38,27 +38,27 @@ class AsyncClient:
         self._versions = versions
 
     async def submit(self, request: PaidRequest) -> str:
-        """Buy what is asked for; upload its large files first."""
+        """Do what :meth:`.Client.submit` does."""
         return await self._run(calls.submit(self.platform, self._versions, request))
 
     async def upload_files(self, request: R) -> R:
-        """Upload what a request carries that is too large to travel inside it."""
+        """Do what :meth:`.Client.upload_files` does."""
         return await self._run(calls.upload_files(self.platform, request))
 
     async def upload(self, file: FileContent, name: str) -> str:
-        """Upload a file; return its address."""
+        """Do what :meth:`.Client.upload` does."""
         return await self._run(calls.upload(self.platform.latest, file, name))
 
     async def list_files(self) -> tuple[UploadedFile, ...]:
-        """List what was uploaded to the account."""
+        """Do what :meth:`.Client.list_files` does."""
         return await self._run(calls.list_files(self.platform))
 
     async def delete_file(self, file: str) -> None:
-        """Delete what was uploaded to the account."""
+        """Do what :meth:`.Client.delete_file` does."""
         await self._run(calls.delete_file(self.platform, file))
 
     async def get_task(self, minimax_task_id: str, api_version: str | None, retries: int | None) -> VideoTask:
-        """Poll a remote task."""
+        """Do what :meth:`.Client.get_task` does."""
         return await self._run(calls.get_task(self.platform, self._versions, minimax_task_id, api_version, retries))
 
     async def get_tasks(
@@ -78,7 +78,7 @@ class AsyncClient:
     async def list_tasks(
         self, api_version: str, *, model: str | None, page: int, page_size: int, task_type: str
     ) -> TaskPage:
-        """List the account's remote tasks of the last seven days."""
+        """Do what :meth:`.Client.list_tasks` does."""
         return await self._run(
             calls.list_tasks(
                 self.platform, api_version, model=model, page=page, page_size=page_size, task_type=task_type
@@ -86,20 +86,20 @@ class AsyncClient:
         )
 
     async def get_file(self, task: VideoTask) -> VideoFile:
-        """Ask where a finished task's clip is."""
+        """Do what :meth:`.Client.get_file` does."""
         return await self._run(calls.get_file(self.platform, task))
 
     async def cancel(self, minimax_task_id: str, api_version: str | None) -> VideoTask:
-        """Cancel a remote task that is still queued."""
+        """Do what :meth:`.Client.cancel` does."""
         return await self._run(calls.cancel(self.platform, self._versions, minimax_task_id, api_version))
 
     async def get_balance(self) -> Balance:
-        """Ask what is left in the account."""
+        """Do what :meth:`.Client.get_balance` does."""
         endpoint = self.transport.endpoint
         return await self._run(calls.get_balance(self.platform, endpoint.api_key, endpoint.region))
 
     async def aclose(self) -> None:
-        """Close the connections, once all who are using them have their answers."""
+        """Close the connections, as soon as the requests under way have been answered."""
         await self.transport.aclose()
 
     async def _run(self, steps: calls.Steps[T]) -> T:

@@ -39,7 +39,18 @@ class Client:
         self._versions = versions
 
     def submit(self, request: PaidRequest, *, after_refusals: bool = True) -> str:
-        """Buy what is asked for; upload its large files first."""
+        """
+        Buy a clip, or what else is asked for; large files are uploaded first, where the platform takes uploads.
+
+        A retry of the caller buys again: no receipt is kept.
+
+        :param request: the request, as :meth:`.MinimaxHook.prepare` returns it.
+        :param after_refusals: whether to wait and submit again when there are too many requests, as often as the
+            connection's ``max_retries`` allows; otherwise the first such refusal is raised.
+        :return: the remote task id.
+        :raises MinimaxSubmissionUnknownError: no usable answer came, so a clip may have been bought.
+        :raises MinimaxError: the platform refused, or a file could not be uploaded; nothing was bought.
+        """
         return self._run(calls.submit(self.platform, self._versions, request, after_refusals=after_refusals))
 
     def upload_files(self, request: R) -> R:
@@ -55,14 +66,22 @@ class Client:
         return self._run(calls.upload_files(self.platform, request))
 
     def upload(self, file: FileContent, name: str) -> str:
-        """Upload a file; return its address."""
+        """
+        Upload an image, video or sound that several H3 clips share. It costs nothing.
+
+        :param file: its content.
+        :param name: what to call it in the log and in errors.
+        :return: its address, ``mm_file://`` and an id, which a request takes in place of a path for seven days.
+        :raises MinimaxRequestError: the platform takes no uploads.
+        :raises MinimaxError: the upload failed, by what to do about it.
+        """
         return self._run(calls.upload(self.platform.latest, file, name))
 
     def list_files(self) -> tuple[UploadedFile, ...]:
         """
-        List what was uploaded to the account for clips to be made from, the newest first. It costs nothing.
+        List the files that were uploaded to the account as inputs, newest first. It costs nothing.
 
-        :return: the files that MiniMax has, each with its address; clips are not among them.
+        :return: the files, each with its address; clips are not among them.
         :raises MinimaxRequestError: the platform is a gateway.
         :raises MinimaxError: the list could not be read, by what to do about it.
         """
@@ -70,10 +89,10 @@ class Client:
 
     def delete_file(self, file: str) -> None:
         """
-        Delete what was uploaded to the account. Requests that name it fail from then on; clips made from it stay.
+        Delete a file that was uploaded to the account. Requests that name it will fail; clips made from it stay.
 
         :param file: its address, as :meth:`.MinimaxHook.upload` returned it, or its id.
-        :raises MinimaxRequestError: it is neither, the account has no such upload, or the platform is a gateway.
+        :raises MinimaxRequestError: ``file`` is neither, the account has no such upload, or the platform is a gateway.
         :raises MinimaxError: whether it was deleted is not known; see :meth:`list_files`.
         """
         self._run(calls.delete_file(self.platform, file))
@@ -84,11 +103,12 @@ class Client:
         """
         Poll a remote task.
 
-        :param minimax_task_id: its id.
-        :param api_version: which version of MiniMax's API knows it: ``v1``, or ``v2`` for H3. Left out, that is found
-            out with one more request at most, and remembered for this id.
+        :param minimax_task_id: its id, as the submission returned it.
+        :param api_version: which version of MiniMax's API knows it: ``v1``, or ``v2`` for H3. If it is left out, that
+            costs one more request at most, and is remembered for this id.
         :param retries: how often to repeat a status check that failed; the connection's ``max_retries`` by default.
-        :param within: how many seconds all of that may take, however long the connection's ``timeout`` is.
+        :param within: the most seconds that all requests together may take; no limit by default. A single request also
+            has the connection's ``timeout``.
         :return: its state, and what is known of its clip.
         :raises MinimaxTaskGoneError: the platform does not know the id.
         :raises MinimaxRequestError: the platform has no such version.
@@ -100,13 +120,14 @@ class Client:
         """
         List the account's remote tasks of the last seven days, on platforms that can.
 
-        :param model: of which model; all by default.
-        :param page: which page, from 1.
-        :param page_size: how many a page.
+        :param api_version: which version of MiniMax's API to ask; ``v1`` has no list.
+        :param model: only tasks of this model; all by default.
+        :param page: the number of the page, from 1.
+        :param page_size: how many tasks to a page.
         :param task_type: what the tasks are for: ``generation``, ``regeneration`` or ``h3_context_ir``.
-        :param api_version: of which version of MiniMax's API; ``v1`` has no list.
         :return: the tasks of that page, and how many there are in all.
         :raises MinimaxRequestError: the platform has no list.
+        :raises MinimaxError: the list could not be read, by what to do about it.
         """
         return self._run(
             calls.list_tasks(
@@ -116,10 +137,11 @@ class Client:
 
     def get_file(self, task: VideoTask) -> VideoFile:
         """
-        Ask where a finished task's clip is; each call gives a fresh URL, which lives for about an hour.
+        Ask where a finished task's clip is. Each call returns a fresh URL, which expires after about an hour.
 
-        :param task: the finished task, or any task with a ``file_id``.
+        :param task: the finished task, as :meth:`get_task` returned it, or any task with a ``file_id``.
         :return: the clip's URL at the file host.
+        :raises MinimaxRequestError: the task rewrites a prompt and has no clip, or the platform has no file ids.
         :raises MinimaxUnavailableError: the task has no clip, or not yet.
         :raises MinimaxError: the call failed, by what to do about it.
         """
@@ -129,9 +151,10 @@ class Client:
         """
         Cancel a remote task that is still queued, which is free of charge; leave any other alone.
 
-        :param minimax_task_id: its id.
-        :param api_version: which version of MiniMax's API knows it; ``v1`` cannot cancel. Left out, that is found out.
-        :param within: how many seconds that may take, however long the connection's ``timeout`` is.
+        :param minimax_task_id: its id, as the submission returned it.
+        :param api_version: which version of MiniMax's API knows it; ``v1`` cannot cancel. If it is left out, that
+            costs one more request at most.
+        :param within: the most seconds that all requests together may take; no limit by default.
         :return: the task as it is now; its state says whether it was cancelled, now or before.
         :raises MinimaxRequestError: the platform cannot cancel, or the task began just now.
         :raises MinimaxError: the status check before it or the cancellation failed, by what to do about it.
@@ -140,7 +163,7 @@ class Client:
 
     def get_balance(self) -> Balance:
         """
-        Ask what is left in the account, which is free of charge. Best effort: the call is on no page of the API.
+        Ask what is left in the account, which is free of charge. MiniMax does not document this call, so it may break.
 
         :return: the amounts, or what is left of the key's plan; ``None`` for what the platform does not report.
         :raises MinimaxRequestError: the platform is a gateway, which cannot be asked.

@@ -29,9 +29,9 @@ _LONGEST_URI = 1300
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class ClipAsset:
     """
-    A delivered clip, as assets and lineage describe it.
+    A delivered clip as Airflow's assets and lineage describe it. The delivery itself returns a :class:`.DeliveredClip`.
 
     :param output_path: where it is: a path, or a URL that may name a connection (``s3://my_aws_conn@bucket/clip.mp4``).
     :param facts: what is known about it: plain JSON values with ``sha256`` and ``size``, and without any signed URL.
@@ -108,7 +108,7 @@ def uri_of(path: str) -> str:
     return f"{scheme}://{quote(authority + key, safe=_UNENCODED, errors='surrogateescape')}"
 
 
-def announce(context: Context, operator: BaseOperator, delivered: Delivered) -> None:
+def announce(context: Context, operator: BaseOperator, delivered: ClipAsset) -> None:
     """
     Report a delivered clip to Airflow. Errors are logged, not raised: the clip is delivered already.
 
@@ -148,7 +148,7 @@ def result_of(context: Context, facts: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _extra(context: Context, delivered: Delivered) -> dict[str, Any]:
+def _extra(context: Context, delivered: ClipAsset) -> dict[str, Any]:
     """Return the facts and the task's map index: the clip may have been bought by another mapped instance."""
     ti: Any = context["ti"]
     return delivered.as_extra() | {"map_index": ti.map_index}

@@ -19,7 +19,7 @@ _LONGEST_PROMPT = 2000
 @dataclass(frozen=True, slots=True)
 class DeliveredClip:
     """
-    A clip that is at its destination.
+    A clip that is at its destination: what a delivery returns. Airflow is shown it as a :class:`.ClipAsset`.
 
     :param facts: what operators return about it: the platform's facts, ``output_path``, ``size`` in bytes and
         ``sha256``; for a clip with a receipt also ``model``, ``prompt``, ``cost`` and ``previews``, each ``None`` if it

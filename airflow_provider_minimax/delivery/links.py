@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-    from airflow_provider_minimax.delivery.assets import Delivered
+    from airflow_provider_minimax.delivery.assets import ClipAsset
 
 _AWS_CONSOLES = {".amazonaws.com": "console.aws.amazon.com", ".amazonaws.com.cn": "console.amazonaws.cn"}
 
@@ -72,8 +72,8 @@ def _xcom_page(ti_key: TaskInstanceKey) -> str:
     return f"{base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}{mapped}/xcom"
 
 
-def _delivered_by(operator: BaseOperator) -> Delivered | None:
-    delivered: Delivered | None = getattr(operator, "_delivered", None)
+def _delivered_by(operator: BaseOperator) -> ClipAsset | None:
+    delivered: ClipAsset | None = getattr(operator, "_delivered", None)
     return delivered
 
 

@@ -13,7 +13,7 @@ from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import Dataset, InputDataset, OutputDataset
 from openlineage.client.facet_v2 import RunFacet, dataset_version_dataset, output_statistics_output_dataset
 
-from airflow_provider_minimax.delivery.assets import Delivered, parts_of
+from airflow_provider_minimax.delivery.assets import ClipAsset, parts_of
 from airflow_provider_minimax.text.storable import printable, storable
 
 _NOT_STORAGE = ("http://", "https://", "data:", "mm_file://")
@@ -32,7 +32,7 @@ class MinimaxClipRunFacet(RunFacet):
     clip: dict[str, Any]
 
 
-def lineage_of(delivered: Delivered) -> OperatorLineage[Dataset, RunFacet]:
+def lineage_of(delivered: ClipAsset) -> OperatorLineage[Dataset, RunFacet]:
     """
     Return the lineage of a clip.
 

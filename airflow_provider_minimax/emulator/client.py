@@ -37,15 +37,28 @@ class EmulatorClient:
         return self._url
 
     def base_url(self, platform: str = "minimax") -> str:
-        """Return the host of a connection to this platform."""
+        """
+        Return the host of a connection to a platform.
+
+        :param platform: its name in a connection, such as ``bltcy``; ``minimax`` by default.
+        """
         return f"{self.url}/{address_of(platform).name}"
 
     def api_key(self, platform: str = "minimax") -> str:
-        """Return the key that this platform accepts."""
+        """
+        Return the API key that a platform accepts.
+
+        :param platform: its name in a connection; ``minimax`` by default.
+        """
         return address_of(platform).key
 
     def connection(self, platform: str = "minimax") -> dict[str, Any]:
-        """Return an Airflow connection to this platform, for ``json.dumps`` into ``AIRFLOW_CONN_...``."""
+        """
+        Return an Airflow connection to a platform.
+
+        :param platform: its name in a connection; ``minimax`` by default.
+        :return: its fields, for ``json.dumps`` into ``AIRFLOW_CONN_...``.
+        """
         trust = {} if self._ca_file is None else {"verify": self._ca_file}
         return {
             "conn_type": "minimax",
@@ -73,7 +86,17 @@ class EmulatorClient:
     def fault(
         self, kind: str, *, operation: str = "any", platform: str | None = None, times: int = 1, **details: Any
     ) -> None:
-        """Apply a fault to the next ``times`` requests of an operation (and platform)."""
+        """
+        Apply a fault to the next requests.
+
+        :param kind: what goes wrong, such as ``http``, ``lost_answer`` or ``slow``.
+        :param operation: which requests it affects: ``submit``, ``query``, ``file``, ``list``, ``cancel``, ``upload``,
+            ``account``, ``download``, ``push``, or ``any``.
+        :param platform: only requests to this platform; all by default.
+        :param times: how many requests it affects; -1: all of them until :meth:`clear_faults`.
+        :param details: the other fields of :class:`~airflow_provider_minimax.emulator.faults.Fault`.
+        :raises ValueError: there is no such fault, or it cannot affect this operation.
+        """
         self._ask(
             "POST", "faults", {"kind": kind, "operation": operation, "platform": platform, "times": times, **details}
         )
@@ -83,12 +106,23 @@ class EmulatorClient:
         self._ask("DELETE", "faults")
 
     def release(self) -> int:
-        """Send the responses that are being held or delayed now, and return how many they were."""
+        """
+        Send the responses that are being held or delayed now.
+
+        :return: how many there were.
+        """
         released: int = self._ask("POST", "release")["released"]
         return released
 
     def set_job(self, task_id: str, state: str, code: int | None = None) -> None:
-        """Put a job into a state, in which it stays."""
+        """
+        Put a job into a state, in which it stays.
+
+        :param task_id: the job, by its remote task id.
+        :param state: ``preparing``, ``queueing``, ``processing``, ``success``, ``failed`` or ``cancelled``.
+        :param code: the error code of a failed job; ``failure_code`` of the settings by default.
+        :raises ValueError: there is no such job or state.
+        """
         self._ask("POST", f"jobs/{quote(task_id, safe='')}", {"state": state, "code": code})
 
     def reset(self) -> None:

@@ -73,7 +73,7 @@ HTML_ERROR = """<html>
 
 
 class Fault(BaseModel):
-    """One kind of trouble, and the requests that it meets."""
+    """One thing that goes wrong, and which requests it affects."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -105,13 +105,15 @@ class Fault(BaseModel):
     operation: Literal["any", "submit", "query", "file", "list", "cancel", "upload", "account", "download", "push"] = (
         "any"
     )
+    """The requests that it affects, by what they do; each kind has operations that it can affect."""
     platform: str | None = None
+    """Only requests to this platform; all by default."""
     times: int = Field(1, ge=FOR_EVER)
-    """How many requests it meets; -1: all of them until faults are cleared."""
+    """How many requests it affects; -1: all of them until faults are cleared."""
     after: int = Field(0, ge=0)
-    """How many such requests it lets pass first."""
+    """How many such requests pass unaffected first."""
     containing: str | None = Field(None, min_length=1)
-    """Only requests of one job among many: a submission whose body contains this text as it was sent, and looks at and
+    """Only requests about one job among many: submissions whose body contains this text as it was sent, and queries and
     downloads of a job whose prompt contains it."""
 
     link: Link | None = None
@@ -120,22 +122,23 @@ class Fault(BaseModel):
     code: int = 1000
     """``base_resp``: MiniMax's code, shown in the platform's own shape."""
     message: str | None = None
-    """``base_resp``: the text beside the code; ``no_channel``: the model that nobody serves."""
+    """``base_resp``: the text next to the code; ``no_channel``: the model that has no channel."""
     status: int = Field(500, ge=200, le=599)
     """``http``: the status; the body is ``body`` as JSON, else an HTML page if ``html``, else a line of text."""
     html: bool = False
+    """``http``: whether the body is an HTML page."""
     body: Any = None
+    """``http``: the body, sent as JSON."""
     retry_after: int | None = None
     """``http``, ``base_resp`` and ``saturated``: Retry-After in seconds."""
     retry_after_date: int | None = None
-    """The same as an HTTP date, so many seconds from the answer."""
+    """The same, sent as an HTTP date this many seconds after the answer."""
     location: str | None = None
     """``http``: the ``Location`` to which a redirect leads."""
     job_made: bool = False
-    """``http``, ``non_json`` and ``base_resp``: the work is done all the same."""
+    """``http``, ``non_json`` and ``base_resp``: whether a job is made all the same."""
     job_named: bool = False
-    """``http`` and ``base_resp`` on a submission: the work is done, and the error stands in the answer to it, which
-    names the job."""
+    """``http`` and ``base_resp`` on a submission: whether a job is made all the same, and named next to the error."""
     seconds: float = Field(1.0, ge=0)
     """``slow``: how long the answer takes; ``drip``: how long each KiB of it does; ``delayed_push``: how late it is."""
     after_bytes: int = Field(1000, ge=0)
@@ -144,15 +147,15 @@ class Fault(BaseModel):
     @model_validator(mode="after")
     def _can_ever_happen(self) -> Fault:
         if self.operation != "any" and self.operation not in OPERATIONS_OF_KIND[self.kind]:
-            raise ValueError(f"a fault of kind {self.kind} never meets a {self.operation}")
+            raise ValueError(f"a fault of kind {self.kind} cannot affect the operation {self.operation}")
         if self.job_named and (self.operation != "submit" or self.kind not in ("http", "base_resp")):
-            raise ValueError("job_named: only a fault of kind 'http' or 'base_resp' of operation 'submit' names a job")
+            raise ValueError("job_named: needs the kind 'http' or 'base_resp', and the operation 'submit'")
         if self.location is not None and self.kind != "http":
-            raise ValueError("location: only a fault of kind 'http' redirects")
+            raise ValueError("location: needs the kind 'http'")
         if self.link is not None and self.operation != "download":
-            raise ValueError(f"link={self.link!r}: only a fault of operation 'download' knows links")
+            raise ValueError(f"link={self.link!r}: needs the operation 'download'")
         if self.platform is not None and self.platform not in ADDRESSES:
-            raise ValueError(f"no platform {self.platform!r} here")
+            raise ValueError(f"platform={self.platform!r}: must be one of {', '.join(ADDRESSES)}")
         return self
 
     def concerns(self, operation: str, platform: str | None, subject: str, link: Link | None) -> bool:

@@ -49,10 +49,9 @@ class MinimaxHook(BaseHook):
 
     :param minimax_conn_id: the connection: its password is the API key, its host the base URL (the platform's own if
         empty), its extra field ``platform`` one of ``minimax``, ``bltcy``, ``chainhub``, ``vtrix``, ``novita``,
-        ``ai302``. MiniMax itself, Novita and 302.AI have two versions of the API, each of which knows its own remote
-        tasks only; the model decides which one a clip is bought through. Calls about a remote task take it as
-        ``api_version``; left out, the first is asked, then the second, and the answer is remembered. What a gateway
-        lacks of the second is refused before anything is sent: :ref:`h3-gateways`.
+        ``ai302``. MiniMax itself, Novita and 302.AI have two versions of the API, and each knows only its own remote
+        tasks. The model decides which one a clip is bought through. Calls about a remote task take ``api_version``; if
+        it is left out, both are tried and the result is remembered. What gateways lack: :ref:`h3-gateways`.
     """
 
     conn_name_attr = "minimax_conn_id"
@@ -140,12 +139,9 @@ class MinimaxHook(BaseHook):
 
         A retry of the task continues with what an earlier try bought, whatever ended that one. The task's context is
         found automatically. The wait holds the worker slot; ``MinimaxVideoGenerationOperator`` can wait without one.
-        Outside Airflow it works the same way: the next call finds the receipt next to the output.
+        Outside Airflow, too, the next call finds the receipt next to the output: :doc:`/never-pay-twice`.
 
-        .. seealso:: :doc:`/never-pay-twice`
-
-        :param request: what to make: a :class:`~airflow_provider_minimax.api.request.VideoRequest`, or a
-            ``RegenerationRequest``. What it carries may be paths, which are read here.
+        :param request: a ``VideoRequest`` or ``RegenerationRequest``; files may be given as paths, which are read here.
         :param output_path: where to deliver the clip: a path, or any URL that Airflow's object storage knows; one that
             ends with a slash is a folder, in which the clip gets a name made of the Airflow task's. Several calls in
             one Airflow task need a path each.
@@ -192,15 +188,15 @@ class MinimaxHook(BaseHook):
         Return what a clip lists at for this account: an estimate of its cost.
 
         :param request: what to buy.
-        :param seconds: the length of the clip, where the request does not say it and the platform did.
-        :param input_seconds: how long its reference videos are together, where the platform reported it; otherwise the
-            files of a request that :meth:`prepare` returned are measured.
+        :param seconds: the clip's length, if the platform has reported one that the request does not give.
+        :param input_seconds: the length of all its reference videos together, as the platform reported it; otherwise
+            the files of a request that :meth:`prepare` returned are measured.
         :return: the price in the account's currency; ``None`` where none is known, as on every gateway.
         """
         return rules.list_price_at(request, self.clients.endpoint, seconds, input_seconds)
 
     def upload_files(self, request: R) -> R:
-        """Upload the large files of a request, as :meth:`submit` does by itself: see :meth:`.Client.upload_files`."""
+        """Upload the large files of a request, without buying anything: see :meth:`.Client.upload_files`."""
         return self.clients.get().upload_files(request)
 
     async def aupload_files(self, request: R) -> R:
@@ -216,7 +212,7 @@ class MinimaxHook(BaseHook):
 
         :param path: where it is: a local path, or any URL that Airflow's object storage knows.
         :param validate: whether to check it against MiniMax's documentation first.
-        :return: its address, ``mm_file://`` and an id, which a request takes in the place of a path for seven days.
+        :return: its address, ``mm_file://`` and an id, which a request takes in place of a path for seven days.
         :raises MinimaxRequestError: it cannot be read or breaks a rule, or the platform is a gateway.
         :raises MinimaxError: the upload failed, by what to do about it.
         """
@@ -228,7 +224,7 @@ class MinimaxHook(BaseHook):
         return await client.upload(*await asyncio.to_thread(prepare_upload, client.platform, path, validate=validate))
 
     def list_files(self) -> tuple[UploadedFile, ...]:
-        """List what was uploaded to the account, the newest first: see :meth:`.Client.list_files`."""
+        """List the files that were uploaded to the account as inputs: see :meth:`.Client.list_files`."""
         return self.clients.get().list_files()
 
     async def alist_files(self) -> tuple[UploadedFile, ...]:
@@ -236,7 +232,7 @@ class MinimaxHook(BaseHook):
         return await (await self.clients.aget()).list_files()
 
     def delete_file(self, file: str) -> None:
-        """Delete what was uploaded to the account, by its address or id: see :meth:`.Client.delete_file`."""
+        """Delete a file that was uploaded to the account: see :meth:`.Client.delete_file`."""
         self.clients.get().delete_file(file)
 
     async def adelete_file(self, file: str) -> None:
@@ -308,7 +304,7 @@ class MinimaxHook(BaseHook):
 
     def download(self, task: VideoTask, output_path: AnyPath, *, overwrite: bool = False) -> dict[str, Any]:
         """
-        Deliver a finished task's clip, as the operators do: whole, resumed after a break, and never half there.
+        Download a finished task's clip, as the operators do: complete or not at all. A broken download is resumed.
 
         No receipt is kept; give an operator ``output_path`` to have one.
 
@@ -316,9 +312,9 @@ class MinimaxHook(BaseHook):
         :param output_path: a path, or any URL that Airflow's object storage knows; not a folder.
         :param overwrite: whether a file that is there already may be replaced.
         :return: the task's facts, with ``output_path``, ``size`` in bytes and ``sha256``.
-        :raises MinimaxRequestError: ``output_path`` is none, or is taken.
+        :raises MinimaxRequestError: ``output_path`` is not usable, or another file is there.
         :raises MinimaxDownloadError: the clip could not be fetched whole; the next call resumes where it broke off.
-        :raises MinimaxStorageError: its destination cannot be read or written just now.
+        :raises MinimaxStorageError: the destination cannot be read or written at the moment.
         """
         from airflow_provider_minimax.delivery.deliver import deliver_clip
         from airflow_provider_minimax.delivery.destination import destination_of
@@ -348,7 +344,12 @@ class MinimaxHook(BaseHook):
         return self.clients.endpoint.rate_limit_per_minute
 
     def api_version(self, model: str) -> str:
-        """Return which version of the API has a model here, ``v1`` or ``v2``; raise MinimaxRequestError if none has."""
+        """
+        Return which version of MiniMax's API has a model on this platform: ``v1`` or ``v2``.
+
+        :param model: its official name, such as ``MiniMax-H3``.
+        :raises MinimaxRequestError: the platform does not have it.
+        """
         return self.clients.platform.for_model(model).api_version
 
     def has_list(self, api_version: str) -> bool:
@@ -367,8 +368,8 @@ class MinimaxHook(BaseHook):
         """
         Ask for a task that does not exist, which costs nothing and shows how the platform takes the key.
 
-        :return: whether the connection works, and one sentence: it does; the key is wrong; the key is of another
-            region; the host cannot be reached; the host is not this platform; or a field is wrong.
+        :return: whether the connection works, and one sentence on why it does not: the key is wrong or belongs to
+            another region, the host cannot be reached or is not this platform, or a field is wrong.
         """
         return test_connection(self.clients.connection, self.minimax_conn_id)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.api.task import TaskState, VideoTask
-from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warn_instead_of_raising
+from airflow_provider_minimax.delivery.assets import ClipAsset, announce, result_of, warn_instead_of_raising
 from airflow_provider_minimax.delivery.deliver import deliver_by_id
 from airflow_provider_minimax.delivery.destination import destination_of
 from airflow_provider_minimax.exceptions import MinimaxRequestError, retry_buys_nothing
@@ -36,7 +36,7 @@ class FetchJob:
         self._context = context
         self._task = task
         self._delivery = delivery
-        self.delivered: Delivered | None = None
+        self.delivered: ClipAsset | None = None
 
     def close(self) -> None:
         """Close the connection's client."""
@@ -111,6 +111,6 @@ class FetchJob:
             log=log,
         )
         with warn_instead_of_raising(log, "Airflow hears nothing of the clip, which is delivered all the same"):
-            self.delivered = Delivered(clip.facts["output_path"], clip.facts_with_origin())
+            self.delivered = ClipAsset(clip.facts["output_path"], clip.facts_with_origin())
             announce(self._context, self._task, self.delivered)
         return result_of(self._context, clip.facts)

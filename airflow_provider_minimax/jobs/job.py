@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_minimax.api.catalogue import api_of
-from airflow_provider_minimax.delivery.assets import Delivered, announce, result_of, warn_instead_of_raising
+from airflow_provider_minimax.delivery.assets import ClipAsset, announce, result_of, warn_instead_of_raising
 from airflow_provider_minimax.delivery.deliver import already_delivered, deliver_clip
 from airflow_provider_minimax.delivery.delivered_clip import DeliveredClip, facts_of_request
 from airflow_provider_minimax.delivery.destination import destination_of
@@ -112,7 +112,7 @@ class PurchaseJob:
         self._cancellable: TaskWait | None = None
         """The wait in this process for a remote task that may be cancelled."""
         self.minimax_task_id: str | None = None
-        self.delivered: Delivered | None = None
+        self.delivered: ClipAsset | None = None
 
     def _find_destination(self) -> Destination | None:
         if self._delivery.output_path is None:
@@ -243,7 +243,7 @@ class PurchaseJob:
         :return: its facts.
         """
         with warn_instead_of_raising(self.log, "Airflow hears nothing of the clip, which is delivered all the same"):
-            self.delivered = Delivered(clip.facts["output_path"], clip.facts_with_origin(), self.product.pictures())
+            self.delivered = ClipAsset(clip.facts["output_path"], clip.facts_with_origin(), self.product.pictures())
             if self._task is not None:
                 announce(self.context, self._task, self.delivered)
         return result_of(self.context, clip.facts)

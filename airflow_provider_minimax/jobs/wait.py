@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_minimax.api.task import VideoTask
-    from airflow_provider_minimax.delivery.assets import Delivered
+    from airflow_provider_minimax.delivery.assets import ClipAsset
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.options import DeliveryOptions
     from airflow_provider_minimax.purchases.deferral import Deferral
@@ -51,7 +51,7 @@ class WaitJob:
         self._delivery = delivery
         self._log = sensor.log
         self._deadline = math.inf
-        self.delivered: Delivered | None = None
+        self.delivered: ClipAsset | None = None
 
     def close(self) -> None:
         """Close the connection's client."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.request import PaidRequest
     from airflow_provider_minimax.api.task import VideoTask
-    from airflow_provider_minimax.delivery.assets import Delivered
+    from airflow_provider_minimax.delivery.assets import ClipAsset
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.jobs.job import PurchaseJob
     from airflow_provider_minimax.paths import AnyPath
@@ -115,7 +115,7 @@ class PurchaseOperator(BaseOperator):
     _prompt_is_lost: bool = False
     _written_path: str | None = None
     """``output_path`` as the author wrote it; nothing of one that came from another task, ``None`` before rendering."""
-    _delivered: Delivered | None = None
+    _delivered: ClipAsset | None = None
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_minimax.api.request import VideoRequest
-    from airflow_provider_minimax.delivery.assets import Delivered
+    from airflow_provider_minimax.delivery.assets import ClipAsset
     from airflow_provider_minimax.paths import AnyPath
 
 _CONTENT = (
@@ -204,7 +204,7 @@ class MinimaxVideoDownloadOperator(BaseOperator):
     template_fields: Sequence[str] = ("minimax_task_id", "file_id", "api_version", "output_path", "minimax_conn_id")
     ui_color = "#fff0c4"
     _written_path: str | None = None
-    _delivered: Delivered | None = None
+    _delivered: ClipAsset | None = None
 
     def __init__(
         self,

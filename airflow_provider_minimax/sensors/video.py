@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_minimax.delivery.assets import Delivered
+    from airflow_provider_minimax.delivery.assets import ClipAsset
     from airflow_provider_minimax.jobs.wait import WaitJob
     from airflow_provider_minimax.paths import AnyPath
 
@@ -70,7 +70,7 @@ class MinimaxTaskSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("minimax_task_id", "api_version", "minimax_conn_id", "output_path")
     ui_color = "#ffe3dc"
     _written_path: str | None = None
-    _delivered: Delivered | None = None
+    _delivered: ClipAsset | None = None
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
 """
-Tables made from the code when the pages are built, so that they cannot go stale.
+Tables made from the code when the pages are built, so that they cannot go stale; and the docstrings that autodoc shows.
 
 ``minimax-models``, ``minimax-prices``, ``minimax-prices-per-second`` and ``minimax-sources`` read the catalogue,
 ``minimax-platforms`` and ``minimax-platform-models`` the platforms, ``minimax-changelog`` the changelog.
@@ -7,6 +7,7 @@ Tables made from the code when the pages are built, so that they cannot go stale
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from collections.abc import Iterable
@@ -223,6 +224,17 @@ def plain_type(text: str) -> str:
     return text
 
 
+def complete(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Show the whole text of a client's method where the hook's docstring only points to it."""
+    from airflow_provider_minimax.api.async_client import AsyncClient
+    from airflow_provider_minimax.api.client import Client
+
+    clients = {"Client": Client, "AsyncClient": AsyncClient}
+    pointer = re.fullmatch(r".*: see :meth:`\.(\w+)\.(\w+)`\.", lines[0]) if lines else None
+    if pointer:
+        lines[:] = [*(inspect.getdoc(getattr(clients[pointer[1]], pointer[2])) or "").splitlines(), ""]
+
+
 def tidy(app: Sphinx, domain: str, objtype: str, content: nodes.Element) -> None:
     """Drop what autodoc adds to classes and nobody can use: "Return type: None", and pydantic's validators."""
     for field in list(content.findall(nodes.field)) if objtype == "class" else ():
@@ -240,5 +252,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("minimax-platform-models", PlatformModels)
     app.add_directive("minimax-prices-per-second", PricesPerSecond)
     app.add_directive("minimax-changelog", Changelog)
+    app.connect("autodoc-process-docstring", complete)
     app.connect("object-description-transform", tidy, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -24,7 +24,7 @@ from tests.callbacks.conftest import needs_record
 from tests.callbacks.flood import CONNECTIONS
 from tests.standalone.airflow_up import TRIGGERER, Airflow, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("callbacks")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("api server")]
 
 CONN_ID = "minimax_default"
 SECRET = uuid4().hex

@@ -27,6 +27,7 @@ from airflow_provider_minimax.polling.poller import Outcome
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.callbacks.conftest import BASE_URL, SOON, Server, needs_record, stored_attempt, v1
+from tests.conftest import load_dags
 from tests.fakes import FakeTaskInstance
 
 pytestmark = needs_record
@@ -332,6 +333,14 @@ async def test_a_worker_that_cannot_read_the_record_polls_and_says_so_once(
         await waiting
     said = "".join(capsys.readouterr())
     assert said.count("cannot be read, so its task is polled: RuntimeError: the API server is down") == 1
+
+
+def test_dag_test_reads_the_record_too(far_polls, connect, receiver, declared, minimax_emulator):
+    """There, Airflow's answers come from the process of the task itself. It would poll an hour later."""
+    minimax_emulator.configure(lifecycle="time", seconds=2.0)
+    connect("minimax", declared)
+    assert load_dags("waiting_on_workers")["waiting_on_workers"].test(run_conf={"conn_id": declared}).state == "success"
+    assert queries(minimax_emulator) == 1
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from tests.chaos.schedules import POINTS, Schedule, draw
 from tests.standalone.airflow_up import Airflow, until
 
 # It has a limit of its own, by how many schedules there are.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(0), pytest.mark.xdist_group("standalone")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(0), pytest.mark.xdist_group("schedules")]
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
 COUNT = int(os.environ.get("CHAOS_SCHEDULES") or 0)

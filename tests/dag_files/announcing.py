@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
 
-from airflow_provider_minimax.delivery.assets import Delivered, announce
+from airflow_provider_minimax.delivery.assets import ClipAsset, announce
 from airflow_provider_minimax.delivery.links import MinimaxClipLink, MinimaxFactsLink
 from airflow_provider_minimax.delivery.operator import lineage_on_complete
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
@@ -35,7 +35,7 @@ class Announcing(BaseOperator):
 
     template_fields = ("place",)
     operator_extra_links = (MinimaxClipLink(), MinimaxFactsLink())
-    _delivered: Delivered | None = None
+    _delivered: ClipAsset | None = None
 
     def __init__(self, *, place: str, deferred: bool = False, fails_first: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -49,7 +49,7 @@ class Announcing(BaseOperator):
         return self.execute_complete(context, None)
 
     def execute_complete(self, context: Any, event: Any) -> dict[str, Any]:
-        self._delivered = Delivered(self.place, FACTS, inputs=("s3://my_aws_conn@pictures/boat.png",))
+        self._delivered = ClipAsset(self.place, FACTS, inputs=("s3://my_aws_conn@pictures/boat.png",))
         announce(context, self, self._delivered)
         if self.fails_first and context["ti"].try_number == 1:
             raise RuntimeError("the worker broke down after the delivery")

@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
+import airflow_provider_minimax.triggers.video  # noqa: F401 - so that it has the real hook when the fake one is in place
 from airflow_provider_minimax.api.catalogue import api_of
 from airflow_provider_minimax.api.files.client import FileStream
 from airflow_provider_minimax.api.request import VideoRequest

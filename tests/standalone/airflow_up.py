@@ -113,7 +113,7 @@ class Airflow:
         with output.open("wb") as file:
             self._up = up(self.folder, self.port, self.port + 4, file, self._dags, self._changes)
         try:
-            until("Airflow is up", lambda: "Ctrl-C" in output.read_text() or self._up.poll() is not None, 150)
+            until("Airflow is up", lambda: "Ctrl-C" in output.read_text() or self._up.poll() is not None, 330)
             assert self._up.poll() is None, output.read_text()
             (self._standalone,) = psutil.Process(self._up.pid).children()
             self._sessions.append(self._standalone.pid)

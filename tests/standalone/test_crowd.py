@@ -19,7 +19,7 @@ CONNECTIONS = 32 if find_spec("aiohttp") else 8
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("standalone"),
+    pytest.mark.xdist_group("crowds"),
     pytest.mark.skipif(not hasattr(BaseTrigger, "on_kill"), reason="the benchmark knows the database of 3.3 and later"),
 ]
 
