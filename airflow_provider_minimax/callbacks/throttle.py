@@ -32,9 +32,9 @@ class Throttle:
 
     async def wait(self, sender: str) -> None:
         """
-        Wait before a post is answered, if its sender posted too many of late.
+        Wait a second before a post is answered, if its sender has posted too often.
 
-        :param sender: whose posts are counted together.
+        :param sender: a name for those whose posts are counted together.
         """
         if not self._is_too_often(sender) or self._delayed >= MOST_DELAYED:
             return

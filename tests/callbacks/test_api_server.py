@@ -300,5 +300,4 @@ def test_a_thousand_pushes_a_second_leave_the_api_server_well(airflow, kind, flo
     assert flood.answered <= 2 * AT_ONCE + CONNECTIONS * (flood.seconds + 1) / DELAY_SECONDS
     # However slow it is: no more of a burden than the same flood at an address that nobody serves.
     assert flood.median <= max(0.2, flooded_elsewhere.median)
-    if flood.idle > 0.25:
-        assert flood.p95 < 1
+    assert flood.p95 <= max(1, 2 * flooded_elsewhere.p95)
