@@ -132,7 +132,7 @@ def test_a_file_that_is_replaced_or_deleted_is_sent_as_it_was(tmp_path):
 
 def test_a_worker_without_room_for_a_copy_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    with pytest.raises(MinimaxStorageError, match=r"folder for temporary files.*Nothing was bought.*TMPDIR"):
+    with pytest.raises(MinimaxStorageError, match=r"temporary folder.*Nothing was bought.*TMPDIR"):
         elsewhere(tmp_path, bytes(MIB))
     assert elsewhere(tmp_path, b"small").length == 5
     assert on_disk(tmp_path, bytes(MIB)).length == MIB
