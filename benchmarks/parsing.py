@@ -84,7 +84,8 @@ def measure(env: Mapping[str, str], rounds: int) -> list[Row]:
             f"{middle(runs[name], 'modules'):.0f} modules"
         )
     peers = "".join(f"; {name} {middle(runs[name], 'ms'):.0f} ms" for name in names if name in PEERS)
-    modules = middle(runs[OURS], "modules")
+    # Two empty classes load a module of Python's own.
+    modules = middle(runs[OURS], "modules") - middle(runs[FLOOR], "modules")
     return [
         _row(runs, "Importing operators and sensor on top of `airflow.sdk`", OURS, FLOOR, 3.0, peers),
         Row(f"The same: ≤ {MOST_MODULES} modules", f"{modules:.0f}", modules <= MOST_MODULES),
