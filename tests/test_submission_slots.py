@@ -306,6 +306,7 @@ def test_a_trigger_that_broke_after_the_purchase_never_says_so(
     with pytest.raises(Exception, match="the trigger failed") as broken:
         generate(**options).resume_execution("__fail__", {"error": "Trigger failure"}, context)
     assert NOTHING_BOUGHT not in str(broken.value)
+    assert "None" not in str(broken.value)
     assert isinstance(broken.value, AirflowFailException) == (not keeps)
 
 

@@ -105,9 +105,13 @@ class Failures:
             self._log.warning("MiniMax task %s is in the receipt: a retry continues from there.", minimax_task_id)
             return error
         what = str(error) if isinstance(error, AirflowException) else redact(f"{type(error).__name__}: {error}.")
+        if minimax_task_id is None:
+            named, advice = "", "The platform's console has its task."
+        else:
+            named, advice = f" (task {minimax_task_id})", self._product.how_to_get_it
         return AirflowFailException(
-            f"{what} This task does not retry, because the {self._product.product_name} is bought already (task "
-            f"{minimax_task_id}) and a retry would buy another. {self._product.how_to_get_it}"
+            f"{what} This task does not retry, because the {self._product.product_name} is bought already{named} and a "
+            f"retry would buy another. {advice}"
         )
 
     def _next_try_continues(self, minimax_task_id: str | None) -> bool:
