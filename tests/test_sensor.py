@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 from airflow.providers.common.compat.sdk import (
@@ -71,6 +72,17 @@ async def test_a_finished_task_gives_its_facts(bought, context, deferrable):
         "duration": None,
     }
     assert context["ti"].xcoms == {"task_id": bought}
+
+
+@WAYS
+def test_a_sensor_that_is_executed_again_waits_for_the_task_that_it_names_now(bought, context, connect, deferrable):
+    another = MinimaxHook(connect()).submit(REQUEST)
+    it = sensor(bought, deferrable=False)
+    assert it.execute(context)["task_id"] == bought
+    it.minimax_task_id, it.deferrable = another, deferrable
+    with suppress(TaskDeferred):
+        assert it.execute(context)["task_id"] == another
+    assert it._job._wait.minimax_task_id == another
 
 
 def test_a_task_that_is_finished_already_is_not_deferred(bought, context, minimax_emulator):

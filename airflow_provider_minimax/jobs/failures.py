@@ -106,7 +106,7 @@ class Failures:
             return error
         what = str(error) if isinstance(error, AirflowException) else redact(f"{type(error).__name__}: {error}.")
         if minimax_task_id is None:
-            named, advice = "", "The platform's console has its task."
+            named, advice = "", "Check the platform's console for its task before you clear this one."
         else:
             named, advice = f" (task {minimax_task_id})", self._product.how_to_get_it
         return AirflowFailException(

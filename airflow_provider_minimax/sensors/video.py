@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -69,6 +68,8 @@ class MinimaxTaskSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("minimax_task_id", "api_version", "minimax_conn_id", "output_path")
     ui_color = "#ffe3dc"
+    _job: WaitJob | None = None
+    """The wait of this execution; its status checks share a connection."""
     _written_path: str | None = None
     _delivered: ClipAsset | None = None
 
@@ -120,24 +121,23 @@ class MinimaxTaskSensor(BaseSensorOperator):
             written_path=self._written_path,
         )
 
-    @cached_property
-    def _job(self) -> WaitJob:
-        """The wait, kept for all status checks of this process so that they share a connection."""
+    def _open_job(self) -> WaitJob:
         from airflow_provider_minimax.hooks.minimax import MinimaxHook
         from airflow_provider_minimax.jobs.wait import WaitJob
 
-        return WaitJob(MinimaxHook(self.minimax_conn_id), self, self._delivery_options())
+        self._job = WaitJob(MinimaxHook(self.minimax_conn_id), self, self._delivery_options())
+        return self._job
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Check once: not yet, the task's facts, or why there is no clip."""
-        return self._job.poke()
+        return (self._job or self._open_job()).poke()
 
     def execute(self, context: Context) -> Any:
         """Wait for the task, in this process or in the triggerer, and deliver its clip if the options say so."""
         from airflow_provider_minimax.purchases.deferral import Deferral
         from airflow_provider_minimax.triggers.deferring import defer
 
-        with closing(self._job) as job:
+        with closing(self._open_job()) as job:
             result = job.run(context)
         self._delivered = job.delivered
         return defer(self, result) if isinstance(result, Deferral) else result
@@ -146,14 +146,15 @@ class MinimaxTaskSensor(BaseSensorOperator):
         """Turn the trigger's event into the sensor's result or failure."""
         from airflow_provider_minimax.polling.poller import Outcome
 
-        with closing(self._job) as job:
+        with closing(self._open_job()) as job:
             result = job.finish(context, Outcome.from_event(event))
         self._delivered = job.delivered
         return result
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; unlike the base class, with the same outcomes as without deferral, on every version of Airflow."""
-        return self._job.resume(next_method, next_kwargs, context)
+        with closing(self._open_job()) as job:
+            return job.resume(next_method, next_kwargs, context)
 
     # -- what Airflow asks besides -------------------------------------------------------------------------------------
 
