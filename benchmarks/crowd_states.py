@@ -23,7 +23,7 @@ def states() -> dict[str, int]:
 
 
 def events() -> dict[str, float]:
-    """Return when each remote task's event was handled, by the id in the event; only those that tell of a clip."""
+    """Return when each remote task's event was handled, by the id in the event; only of events about a clip."""
     from airflow.models import TaskInstance
     from airflow.sdk.serde import deserialize
     from airflow.utils.session import create_session

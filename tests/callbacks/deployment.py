@@ -195,7 +195,7 @@ class Deployment:
         self._stack.close()
 
     def start(self, name: str) -> None:
-        """Start a component; what follows a ``-`` and a number in its name tells it from others of its kind."""
+        """Start a component; what follows a ``-`` and a number in its name distinguishes it from others of its kind."""
         arguments = [re.sub(r"-\d+$", "", name)]
         if name in API_SERVERS:
             arguments += ["--workers", "1", "--port", str(self.servers[name])]
