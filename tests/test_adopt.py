@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -283,7 +284,7 @@ def test_that_wait_is_neither_too_short_for_airflow_nor_without_end(asked, waits
 def test_a_task_that_is_killed_while_it_asks_the_list_reports_the_doubt(log_of, mocker):
     log = log_of(MinimaxVideoGenerationOperator)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS)
-    mocker.patch("time.sleep", side_effect=lambda _: operator.on_kill())
+    mocker.patch.object(search, "time", wraps=time).sleep.side_effect = lambda _: operator.on_kill()
     context = {"ti": FakeTaskInstance()}
     with operator._opened_job(context) as job:
         job._resolver = LostSubmissionResolver(job.hook, job._ledger, order(), context, waits=True, log=LOG)

@@ -21,6 +21,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.h3 import MinimaxPromptRewriteOperator, MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
+from airflow_provider_minimax.polling import worker
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
@@ -164,7 +165,7 @@ def test_a_killed_task_cancels_a_clip_that_is_queued(source, minimax_emulator, c
         operator.on_kill()
         raise Kill
 
-    mocker.patch("time.sleep", die)
+    mocker.patch.object(worker, "time", wraps=time).sleep.side_effect = die
     with pytest.raises(Kill):
         operator.execute(context)
     assert minimax_emulator.jobs[1]["state"] == "cancelled"

@@ -27,6 +27,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator, MinimaxVideoGenerationOperator
 from airflow_provider_minimax.options import checked_id
+from airflow_provider_minimax.polling import worker
 from airflow_provider_minimax.polling.poller import Outcome
 
 FRAME = "https://files.example/frame.jpg"
@@ -429,7 +430,7 @@ def test_a_deferred_wait_paces_itself_by_the_clip_unless_the_author_says_otherwi
 
 def test_a_wait_in_the_worker_paces_itself_by_the_clip(connect, context, mocker):
     connect()
-    naps = mocker.patch("airflow_provider_minimax.polling.worker.time.sleep")
+    naps = mocker.patch.object(worker, "time", wraps=time, sleep=mocker.Mock()).sleep
     generate(wait_for_completion=True, poll_interval=None).execute(context)
     assert 0 <= naps.call_args_list[0].args[0] <= 16
 
