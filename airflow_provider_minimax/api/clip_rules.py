@@ -147,7 +147,8 @@ def _check_media(request: Clip, model: Model | None, unresolved: frozenset[str],
         report.problems.append(
             "reference_audios: must not be the only references; add reference_images or reference_videos"
         )
-    _check_counts(request, report)
+    if references:
+        _check_counts(request, report)
 
 
 def _check_counts(request: Clip, report: ValidationReport) -> None:
@@ -233,8 +234,8 @@ def _wrong_mode(request: Clip, model: Model) -> str:
 def _check_size(
     request: Clip, model: Model, limits: ModeLimits, unresolved: frozenset[str], report: ValidationReport
 ) -> None:
-    where = f"{model.name} in {_spelt(request.mode)} mode"
     if not limits.resolutions:
+        where = _where(request, model)
         report.problems += [
             f"{name}={getattr(request, name)!r}: {where} has no such field; leave it out"
             for name in ("resolution", "duration")
@@ -245,22 +246,30 @@ def _check_size(
     if resolution is not None and resolution not in limits.resolutions:
         elsewhere = [mode for mode, other in model.modes.items() if resolution in other.resolutions]
         report.problems.append(
-            f"resolution={resolution!r}: {where} takes {', '.join(limits.resolutions)}"
+            f"resolution={resolution!r}: {_where(request, model)} takes {', '.join(limits.resolutions)}"
             + (f" ({resolution} only in {_spelt(elsewhere[0])} mode)" if elsewhere else "")
             + did_you_mean(resolution, limits.resolutions)
         )
         return
-    if request.duration is None or "resolution" in unresolved:
+    if request.duration is None:
+        return
+    if "resolution" in unresolved:
         lengths = sorted({length for some in limits.resolutions.values() for length in some})
-        if request.duration is not None and request.duration not in lengths:
-            report.problems.append(f"duration={request.duration}: {where} takes {_lengths(lengths)} seconds")
+        if request.duration not in lengths:
+            report.problems.append(
+                f"duration={request.duration}: {_where(request, model)} takes {_lengths(lengths)} seconds"
+            )
         return
     chosen = resolution or next(iter(limits.resolutions))
     if request.duration not in limits.resolutions[chosen]:
         report.problems.append(
-            f"duration={request.duration}: {where} takes {_lengths(limits.resolutions[chosen])} seconds at {chosen}"
-            + ("" if resolution else " (its default resolution)")
+            f"duration={request.duration}: {_where(request, model)} takes {_lengths(limits.resolutions[chosen])} "
+            f"seconds at {chosen}" + ("" if resolution else " (its default resolution)")
         )
+
+
+def _where(request: Clip, model: Model) -> str:
+    return f"{model.name} in {_spelt(request.mode)} mode"
 
 
 def _spelt(mode: Mode) -> str:

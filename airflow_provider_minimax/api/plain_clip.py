@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_minimax.api.modes import Mode, mode_of
+from airflow_provider_minimax.api.modes import mode_of
 
 # What is not named here may have to be rewritten, or checked in more ways than by its type.
 _TYPES = {
@@ -49,6 +49,8 @@ class PlainClip:
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         vars(self).update(fields)
+        self.mode = mode_of(fields.get)
+        """What the clip starts from, by what is given."""
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> PlainClip | None:
@@ -61,11 +63,6 @@ class PlainClip:
         if all(_is_plain(name, value) for name, value in fields.items()):
             return cls(fields)
         return None
-
-    @property
-    def mode(self) -> Mode:
-        """What the clip starts from, by what is given."""
-        return mode_of(lambda name: getattr(self, name))
 
 
 def _is_plain(name: str, value: Any) -> bool:

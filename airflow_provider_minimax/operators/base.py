@@ -164,7 +164,7 @@ class PurchaseOperator(BaseOperator):
         if self.on_orphaned_intent == "adopt":
             check_adoption(getattr(self, "model", None))
         if self.validate:
-            self._check_literals(self._content())
+            self._check_literals({name: getattr(self, name) for name in self._content_fields})
 
     def _check_literals(self, content: Mapping[str, Any]) -> None:
         from airflow_provider_minimax.operators.literals import check_literals

@@ -1,10 +1,17 @@
-"""Checks of a request's fields when the DAG is parsed; nothing heavy is imported before a request is really made."""
+"""
+Checks of a request's fields when the DAG is parsed.
+
+pydantic's models of requests are imported only for fields that are not plainly right.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_minimax.api.catalogue import models
+from airflow_provider_minimax.api.clip_rules import validate
+from airflow_provider_minimax.api.plain_clip import PlainClip
 from airflow_provider_minimax.options import is_literal
 
 if TYPE_CHECKING:
@@ -18,14 +25,11 @@ def are_plainly_right(fields: Mapping[str, Any]) -> bool:
     :param fields: the clip's fields, as the author gave them.
     :return: whether; of what is not plainly right, :func:`check_literals` knows what is wrong with it, if anything is.
     """
-    from airflow_provider_minimax.api import catalogue, clip_rules
-    from airflow_provider_minimax.api.plain_clip import PlainClip
-
     literals, unresolved = _split(fields)
     clip = PlainClip.of(literals)
-    if clip is None or clip.model not in catalogue.models():
+    if clip is None or clip.model not in models():
         return False
-    return not clip_rules.validate(clip, unresolved=unresolved).problems
+    return not validate(clip, unresolved=unresolved).problems
 
 
 def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest]) -> None:
@@ -50,15 +54,19 @@ def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest]) -> None:
 
 def _split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
     """Return the fields that are literals, and the names of those that are not."""
-    given = {name: value for name, value in fields.items() if value is not None}
-    literals = {name: value for name, value in given.items() if is_literal(value)}
-    return literals, frozenset(given.keys() - literals.keys())
+    literals, unresolved = {}, []
+    for name, value in fields.items():
+        if value is None:
+            continue
+        if is_literal(value):
+            literals[name] = value
+        else:
+            unresolved.append(name)
+    return literals, frozenset(unresolved)
 
 
 def _names_of_gateways(model: str) -> frozenset[str]:
     """Return what gateways call their models, where it matters: at parse nobody knows which of them it will be."""
-    from airflow_provider_minimax.api.catalogue import models
-
     if model in models():
         return frozenset()
     from airflow_provider_minimax.api.platforms import PLATFORMS
