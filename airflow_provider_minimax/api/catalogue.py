@@ -1,21 +1,21 @@
 """
 The known models: what each takes and what its clips list at.
 
-The facts are data in ``catalogue.toml``; this module only reads them.
+The facts are in ``catalogue_models.py`` and ``catalogue_prices.py``; this module only reads them. DAG files do, when
+they are parsed: data classes and compiled patterns would cost them more than all the rest.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider_minimax.api.catalogue_models import MODELS, OTHER_TASK_TYPES
 from airflow_provider_minimax.api.modes import Mode
 
 if TYPE_CHECKING:
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.request import VideoRequest
 
 # Gateways write the name in their own way: "minimax-h3-max", "minimax/minimax-h3", "h3".
-_NAMED_LIKE_H3 = re.compile(r"(.*/)?(minimax[-_ ]?)?h\d", re.IGNORECASE)
+_NAMED_LIKE_H3 = r"(?i)(.*/)?(minimax[-_ ]?)?h\d"
 FRAME_FIELDS = ("first_frame_image", "last_frame_image")
 
 
-@dataclass(frozen=True, slots=True)
-class ModeLimits:
+class ModeLimits(NamedTuple):
     """
     What a model takes in one mode.
 
@@ -46,8 +45,7 @@ class ModeLimits:
     is_second_hand: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """
     A known model.
 
@@ -63,15 +61,8 @@ class Model:
     prompt_limit: int
     modes: Mapping[Mode, ModeLimits]
     api: str = "v1"
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     other_task_types: frozenset[str] = frozenset()
-
-
-@cache
-def data() -> dict[str, Any]:
-    """Return what ``catalogue.toml`` says."""
-    # Prices as they are published: a float would turn 0.28 into the nearest binary fraction.
-    return tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text("utf-8"), parse_float=Decimal)
 
 
 @cache
@@ -83,30 +74,29 @@ def models() -> Mapping[str, Model]:
             row["prompt_limit"],
             {
                 Mode(mode): ModeLimits(
-                    {resolution: tuple(lengths) for resolution, lengths in limits["resolutions"].items()},
+                    limits["resolutions"],
                     frozenset(limits["options"]),
                     frozenset(limits.get("required", ())),
-                    tuple(limits.get("ratios", ())),
+                    limits.get("ratios", ()),
                     limits["source"].endswith("second_hand"),
                 )
                 for mode, limits in row["modes"].items()
             },
             row.get("api", "v1"),
-            {key: tuple(values) for key, values in row.get("extra", {}).items()},
+            row.get("extra", {}),
             frozenset(row.get("also", ())),
         )
-        for name, row in data()["models"].items()
+        for name, row in MODELS.items()
     }
 
 
 def facts_of(task_type: str) -> Mapping[str, Any]:
     """
-    Return the facts of what a model has besides clips, as they are in the file.
+    Return the facts of what a model has besides clips, as they are in ``catalogue_models.py``.
 
     :param task_type: ``regeneration`` or ``h3_context_ir``.
     """
-    facts: Mapping[str, Any] = data()[task_type]
-    return facts
+    return OTHER_TASK_TYPES[task_type]
 
 
 def api_of(model: str) -> str:
@@ -117,7 +107,7 @@ def api_of(model: str) -> str:
     :return: ``v1`` or ``v2``.
     """
     known = models().get(model)
-    return known.api if known else "v2" if _NAMED_LIKE_H3.match(model) else "v1"
+    return known.api if known else "v2" if re.match(_NAMED_LIKE_H3, model) else "v1"
 
 
 def list_price(request: VideoRequest, *, currency: str = "usd", input_seconds: float | None = None) -> ListPrice | None:
@@ -132,6 +122,7 @@ def list_price(request: VideoRequest, *, currency: str = "usd", input_seconds: f
         that say it are measured.
     :return: the price with its date, or ``None`` where none is published, or a part of it is not known.
     """
+    from airflow_provider_minimax.api.catalogue_prices import PRICES, READ
     from airflow_provider_minimax.api.cost import ListPrice
 
     model = models().get(request.model)
@@ -142,14 +133,15 @@ def list_price(request: VideoRequest, *, currency: str = "usd", input_seconds: f
         return _price_by_the_second(request, currency, input_seconds)
     resolution = request.resolution or next(iter(limits.resolutions))
     duration = request.duration or 6
-    for row in data()["prices"]:
+    for row in PRICES:
         if request.model in row["models"] and (row["resolution"], row["duration"]) == (resolution, duration):
-            return ListPrice(Decimal(row[currency]), currency.upper(), data()["prices_read"])
+            return ListPrice(Decimal(row[currency]), currency.upper(), READ)
     return None
 
 
 def _price_by_the_second(request: VideoRequest, currency: str, input_seconds: float | None) -> ListPrice | None:
     """Return what a clip lists at whose price is by the second; ``None`` if a part of it is not known."""
+    from airflow_provider_minimax.api.catalogue_prices import PRICES_PER_SECOND
     from airflow_provider_minimax.api.cost import ListPrice
 
     if input_seconds is None:
@@ -158,13 +150,13 @@ def _price_by_the_second(request: VideoRequest, currency: str, input_seconds: fl
         return None
     seconds = request.duration + math.ceil(input_seconds)
     pictures = len(request.reference_images or ()) + sum(getattr(request, name) is not None for name in FRAME_FIELDS)
-    for row in data()["prices_per_second"]:
+    for row in PRICES_PER_SECOND:
         if request.model in row["models"] and row["resolution"] == request.resolution and currency in row:
             amount = Decimal(row[currency]) * seconds
             if charged := max(0, pictures - row["free_images"]):
                 if f"image_{currency}" not in row:
                     return None
-                amount += row[f"image_{currency}"] * charged
+                amount += Decimal(row[f"image_{currency}"]) * charged
             return ListPrice(amount, currency.upper(), row["read"])
     return None
 

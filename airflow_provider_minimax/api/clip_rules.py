@@ -7,11 +7,11 @@ A model that is not in there passes with a warning, because the vendor adds mode
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.catalogue import FRAME_FIELDS, Model, ModeLimits
+from airflow_provider_minimax.api.catalogue_models import REFERENCES
 from airflow_provider_minimax.api.modes import AUTO_CALLBACK, MEDIA_FIELDS, REFERENCE_FIELDS, Mode
 from airflow_provider_minimax.api.spelling import did_you_mean
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _OPTIONS = ("prompt_optimizer", "fast_pretreatment", "ratio", "extra", "aigc_watermark", "callback_url")
 
 
-@dataclass(slots=True)
 class ValidationReport:
     """
     What was found wrong with a request.
@@ -33,8 +32,11 @@ class ValidationReport:
     :param warnings: what is allowed but probably not meant.
     """
 
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    __slots__ = ("problems", "warnings")
+
+    def __init__(self, problems: Iterable[str] = (), warnings: Iterable[str] = ()) -> None:
+        self.problems = list(problems)
+        self.warnings = list(warnings)
 
 
 def validate(
@@ -152,17 +154,16 @@ def _check_media(request: Clip, model: Model | None, unresolved: frozenset[str],
 
 
 def _check_counts(request: Clip, report: ValidationReport) -> None:
-    limits = catalogue.data()["references"]
     counts = {name: len(getattr(request, name) or ()) for name in REFERENCE_FIELDS}
     report.problems += [
-        f"{name}: has {count} of them; the API takes {limits[name]}, so leave some out"
+        f"{name}: has {count} of them; the API takes {REFERENCES[name]}, so leave some out"
         for name, count in counts.items()
-        if count > limits[name]
+        if count > REFERENCES[name]
     ]
-    if sum(counts.values()) > limits["together"]:
+    if sum(counts.values()) > REFERENCES["together"]:
         report.problems.append(
             f"{' and '.join(name for name, count in counts.items() if count)}: are {sum(counts.values())} together; "
-            f"the API takes {limits['together']}, so leave some out"
+            f"the API takes {REFERENCES['together']}, so leave some out"
         )
 
 

@@ -2,13 +2,12 @@
 What is checked about each kind of request before paying, and what it lists at.
 
 The rules of clips are in ``clip_rules.py``; here is what differs for the other things that ``MiniMax-H3`` has. Pure;
-the facts are data in ``catalogue.toml``.
+the facts are data in ``catalogue_models.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -132,7 +131,7 @@ def _check_regeneration(request: RegenerationRequest, unresolved: frozenset[str]
             report.problems += clip_rules.callback_problems(request.callback_url)
         case False, True:
             # Clips are made of prompts that may have been made longer.
-            lenient = model and replace(model, prompt_limit=facts["prompt_limit"])
+            lenient = model and model._replace(prompt_limit=facts["prompt_limit"])
             needless = unresolved | {"resolution", "duration", "ratio"}
             missing = "give all that the clip was made of, exactly as it was sent then"
             report = _check_description(request, lenient, needless, missing)

@@ -12,13 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
+from airflow_provider_minimax.api.catalogue_models import MODELS, OTHER_TASK_TYPES
+from airflow_provider_minimax.api.catalogue_prices import PRICES, PRICES_PER_SECOND
 from airflow_provider_minimax.emulator.clips import RATIOS, WIDE
 from airflow_provider_minimax.emulator.refusals import Refusal, invalid
 
@@ -92,21 +91,14 @@ def own_names(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
-@cache
-def catalogue() -> dict[str, Any]:
-    """The data file that the provider and the emulator share."""
-    source = files("airflow_provider_minimax").joinpath("api", "catalogue.toml")
-    return tomllib.loads(source.read_text(encoding="utf-8"))
-
-
 def list_price(order: Order) -> dict[str, float] | None:
     """Return MiniMax's list price for an order, if there is one."""
-    for row in catalogue()["prices"]:
+    for row in PRICES:
         if (order.resolution, order.duration) == (row["resolution"], row["duration"]) and order.model in row["models"]:
-            return {"usd": row["usd"], "cny": row["cny"]}
+            return {"usd": float(row["usd"]), "cny": float(row["cny"])}
     if order.task_type == "regeneration":
-        return {"usd": round(catalogue()["regeneration"]["usd"] * (order.duration or 0), 4)}
-    for row in catalogue()["prices_per_second"]:
+        return {"usd": round(float(OTHER_TASK_TYPES["regeneration"]["usd"]) * (order.duration or 0), 4)}
+    for row in PRICES_PER_SECOND:
         if order.task_type == "generation" and order.resolution == row["resolution"] and order.model in row["models"]:
             return _price_by_the_second(order, row)
     return None
@@ -116,7 +108,7 @@ def _price_by_the_second(order: Order, row: Mapping[str, Any]) -> dict[str, floa
     seconds = order.duration_in_all
     pictures = max(order.images - row["free_images"], 0)
     return {
-        currency: round(row[currency] * seconds + row.get(f"image_{currency}", 0) * pictures, 4)
+        currency: round(float(row[currency]) * seconds + float(row.get(f"image_{currency}", 0)) * pictures, 4)
         for currency in ("usd", "cny")
         if currency in row
     }
@@ -133,7 +125,7 @@ def read_order(page: Page, body: Mapping[str, object]) -> Order:
         raise invalid(f"this endpoint does not offer {mode}")
     model = str(fields.get("model", "")) if page.models is None else page.models.get(mode, "")
     entry = _catalogue_entry(model, mode)
-    prompt = _prompt(fields, mode, catalogue()["models"][model]["prompt_limit"])
+    prompt = _prompt(fields, mode, MODELS[model]["prompt_limit"])
     for option in OPTIONS & fields.keys():
         if option not in entry["options"]:
             raise invalid(f"{option} is not supported by model {model} in mode {mode}")
@@ -164,12 +156,11 @@ def _mode(fields: Mapping[str, object]) -> str:
 
 
 def _catalogue_entry(model: str, mode: str) -> dict[str, Any]:
-    models = catalogue()["models"]
-    if model not in models or models[model].get("api", "v1") != "v1":
+    if model not in MODELS or MODELS[model].get("api", "v1") != "v1":
         raise invalid(f"model {model!r} is not supported")
-    if mode not in models[model]["modes"]:
+    if mode not in MODELS[model]["modes"]:
         raise invalid(f"model {model} does not support {mode}")
-    entry: dict[str, Any] = models[model]["modes"][mode]
+    entry: dict[str, Any] = MODELS[model]["modes"][mode]
     return entry
 
 

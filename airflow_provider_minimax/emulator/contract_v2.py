@@ -11,10 +11,11 @@ import base64
 import binascii
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from airflow_provider_minimax.api.catalogue_models import MODELS
 from airflow_provider_minimax.emulator.clips import nearest_ratio
 from airflow_provider_minimax.emulator.contract import (
     FIELD_CHECKS,
@@ -22,7 +23,6 @@ from airflow_provider_minimax.emulator.contract import (
     SECONDS_OF_A_REFERENCE,
     WEB_URL,
     Order,
-    catalogue,
 )
 from airflow_provider_minimax.emulator.cutting import seconds_of
 from airflow_provider_minimax.emulator.pictures import size_of
@@ -192,13 +192,13 @@ def _check_is_h3(model: str) -> None:
 
 
 def _catalogue_entry(model: str) -> dict[str, Any]:
-    entry: dict[str, Any] = catalogue()["models"].get(model, {})
+    entry = MODELS.get(model, {})
     if entry.get("api") != "v2":
         raise invalid(f"model {model!r} is not supported")
     return entry
 
 
-def _check_extra(model: str, known: Mapping[str, list[str]], extra: object) -> None:
+def _check_extra(model: str, known: Mapping[str, Sequence[str]], extra: object) -> None:
     if not known:
         raise invalid(f"model {model} does not support extra")
     if not isinstance(extra, dict) or not extra.keys() <= known.keys():

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-import tomllib
 from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from airflow_provider_minimax.api.catalogue_models import CHECKED, MODELS, OTHER_TASK_TYPES, SOURCES
+from airflow_provider_minimax.api.catalogue_prices import PRICES, PRICES_PER_SECOND, READ
 from airflow_provider_minimax.api.platforms import PLATFORMS, Platform
 
 MODES = {
@@ -30,11 +30,6 @@ MODES = {
 }
 NONE = "–"
 CHANGELOG = Path(__file__).resolve().parents[2] / "CHANGELOG.md"
-
-
-def catalogue() -> dict[str, Any]:
-    """Return the catalogue's data as it is in its file."""
-    return tomllib.loads(files("airflow_provider_minimax.api").joinpath("catalogue.toml").read_text("utf-8"))
 
 
 def literal(text: str) -> str:
@@ -53,9 +48,9 @@ def lengths(limits: dict[str, Any]) -> str:
     )
 
 
-def span(seconds: list[int]) -> str:
+def span(seconds: tuple[int, ...]) -> str:
     """Return lengths as words: 6/10, or 4–15 where all between are taken."""
-    is_range = len(seconds) > 2 and seconds == list(range(seconds[0], seconds[-1] + 1))
+    is_range = len(seconds) > 2 and seconds == tuple(range(seconds[0], seconds[-1] + 1))
     return f"{seconds[0]}–{seconds[-1]}" if is_range else "/".join(map(str, seconds))
 
 
@@ -87,7 +82,7 @@ class Models(Table):
 
     def rows(self) -> Iterable[list[str]]:
         """Return a row for each mode of each model; the model is named once."""
-        for name, model in catalogue()["models"].items():
+        for name, model in MODELS.items():
             shown = literal(name)
             for mode, limits in model["modes"].items():
                 options = ", ".join(map(literal, limits["options"]))
@@ -104,9 +99,9 @@ class Prices(Table):
 
     def rows(self) -> Iterable[list[str]]:
         """Return a row for each listed price."""
-        for row in catalogue()["prices"]:
+        for row in PRICES:
             models = ", ".join(map(literal, row["models"]))
-            yield [models, literal(row["resolution"]), f"{row['duration']} s", f"{row['usd']:.2f}", f"{row['cny']:.2f}"]
+            yield [models, literal(row["resolution"]), f"{row['duration']} s", row["usd"], row["cny"]]
 
 
 class PricesPerSecond(Table):
@@ -118,14 +113,14 @@ class PricesPerSecond(Table):
 
     def rows(self) -> Iterable[list[str]]:
         """Return a row for each listed price."""
-        for row in catalogue()["prices_per_second"]:
+        for row in PRICES_PER_SECOND:
             models = ", ".join(map(literal, row["models"]))
-            cny = f"{row['cny']:.2f}" if "cny" in row else NONE
+            cny = row.get("cny", NONE)
             pictures = f"{row['free_images']} free, then {row['image_usd']} USD"
-            yield [models, literal(row["resolution"]), f"{row['usd']:.2f}", cny, pictures, str(row["read"])]
-        row = catalogue()["regeneration"]
+            yield [models, literal(row["resolution"]), row["usd"], cny, pictures, str(row["read"])]
+        row = OTHER_TASK_TYPES["regeneration"]
         resolution = f"{literal(row['resolutions'][0])}, re-rendered"
-        yield [literal("MiniMax-H3"), resolution, f"{row['usd']:.2f}", NONE, NONE, str(row["read"])]
+        yield [literal("MiniMax-H3"), resolution, row["usd"], NONE, NONE, str(row["read"])]
 
 
 class Sources(Table):
@@ -137,12 +132,11 @@ class Sources(Table):
 
     def rows(self) -> Iterable[list[str]]:
         """Return a row for each source."""
-        data = catalogue()
-        for name, source in data["sources"].items():
+        for name, source in SOURCES.items():
             yield [
                 MODES.get(name, name.replace("_", " ").replace("h3", "H3")),
                 source,
-                str(data["prices_read" if name == "prices" else "checked"]),
+                str(READ if name == "prices" else CHECKED),
             ]
 
 

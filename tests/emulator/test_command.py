@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import os
 import shlex
@@ -14,6 +16,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from airflow_provider_minimax.api import catalogue_models, catalogue_prices
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -105,4 +109,13 @@ def test_the_emulator_needs_neither_airflow_nor_the_providers_code():
         "print([name for name in sys.modules if name.startswith(('airflow.', 'airflow_provider_minimax.api'))])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=30)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
+    shared = ["api", "api.catalogue_models", "api.catalogue_prices"]
+    assert done.stderr == ""
+    assert sorted(ast.literal_eval(done.stdout)) == [f"airflow_provider_minimax.{name}" for name in shared]
+
+
+@pytest.mark.parametrize("module", [catalogue_models, catalogue_prices])
+def test_what_the_emulator_shares_with_the_provider_are_values_alone(module):
+    tree = ast.parse(inspect.getsource(module))
+    code = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.If, ast.For, ast.comprehension)
+    assert not [node for node in ast.walk(tree) if isinstance(node, code)]

@@ -10,9 +10,9 @@ import av
 import pytest
 from PIL import Image
 
+from airflow_provider_minimax.api.catalogue_models import MODELS
 from airflow_provider_minimax.emulator import Emulator
 from airflow_provider_minimax.emulator.clips import RATIOS, film, film_v2
-from airflow_provider_minimax.emulator.contract import catalogue
 from airflow_provider_minimax.emulator.cutting import cut
 from airflow_provider_minimax.emulator.jobs import PIXELS
 from airflow_provider_minimax.emulator.pictures import size_of
@@ -26,7 +26,7 @@ def on_sale(api: str) -> list[tuple[str, int]]:
     return sorted(
         {
             (resolution, duration)
-            for model in catalogue()["models"].values()
+            for model in MODELS.values()
             if model.get("api", "v1") == api
             for mode in model["modes"].values()
             for resolution, durations in mode["resolutions"].items()
@@ -56,7 +56,7 @@ def test_a_film_of_v2_has_the_ratio_that_was_ordered(resolution, duration, ratio
 
 def test_there_are_films_of_every_ratio_that_can_be_ordered():
     ratios = {
-        ratio for model in catalogue()["models"].values() for mode in model["modes"].values()
+        ratio for model in MODELS.values() for mode in model["modes"].values()
         for ratio in mode.get("ratios", ())
     }  # fmt: skip
     assert ratios == {*RATIOS, "adaptive"}

@@ -11,8 +11,9 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from airflow_provider_minimax.api.catalogue_models import MODELS
 from airflow_provider_minimax.emulator.addresses import ADDRESSES
-from airflow_provider_minimax.emulator.contract import Page, catalogue, own_names, read_order
+from airflow_provider_minimax.emulator.contract import Page, own_names, read_order
 from airflow_provider_minimax.emulator.exchange import Endpoint, Exchange, Platform
 from airflow_provider_minimax.emulator.jobs import Sight
 from airflow_provider_minimax.emulator.platforms.official import (
@@ -44,7 +45,7 @@ async def submit(exchange: Exchange) -> Response:
     """Make a job; the answer is MiniMax's own or the gateway's, as the settings say."""
     body = await exchange.json_object()
     model = body.get("model")
-    if isinstance(model, str) and model not in catalogue()["models"]:
+    if isinstance(model, str) and model not in MODELS:
         raise NoChannel(model)
     job = await exchange.buy(read_order(PAGE, body), body)
     if exchange.settings.chainhub_submit == "plain":
