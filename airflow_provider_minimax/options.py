@@ -2,28 +2,30 @@
 What an author may choose: options that check themselves, and the checks of single values.
 
 Operators make them when a DAG is parsed, so that mistakes are found there. Only literals can be checked then: templates
-and XComArgs are left for when they are rendered. The classes are no data classes, because every parse would pay for
-making those.
+and XComArgs are left for when they are rendered. The classes are no data classes, and the types are there for type
+checkers alone, because every parse would pay for making those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_minimax.paths import as_text, is_unrendered, read_path
 
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from airflow_provider_minimax.exceptions import MinimaxRequestError
     from airflow_provider_minimax.paths import AnyPath
 
-T = TypeVar("T")
+    OnClear: TypeAlias = Literal["resubmit", "reuse"]
+    OnOrphanedIntent: TypeAlias = Literal["fail", "resubmit", "adopt"]
+    Overwrite: TypeAlias = Literal["changed"] | bool
+    Check: TypeAlias = Literal["none", "basic", "full"]
 
-OnClear = Literal["resubmit", "reuse"]
-OnOrphanedIntent = Literal["fail", "resubmit", "adopt"]
-Overwrite = Literal["changed"] | bool
-Check = Literal["none", "basic", "full"]
+T = TypeVar("T")
 
 API_VERSIONS = ("v1", "v2")
 """The versions of MiniMax's API, each of which knows its own remote tasks only."""

@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.options import (
-    Check,
     DeliveryOptions,
-    OnClear,
-    OnOrphanedIntent,
-    Overwrite,
     PurchaseOptions,
     WaitOptions,
     check_adoption,
@@ -39,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.delivery.assets import ClipAsset
     from airflow_provider_minimax.hooks.minimax import MinimaxHook
     from airflow_provider_minimax.jobs.job import PurchaseJob
+    from airflow_provider_minimax.options import Check, OnClear, OnOrphanedIntent, Overwrite
     from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.polling.poller import Outcome
     from airflow_provider_minimax.polling.slots import SubmissionSlot

@@ -10,9 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.operators.base import PurchaseOperator
 from airflow_provider_minimax.options import (
-    Check,
     DeliveryOptions,
-    Overwrite,
     check_api_version,
     check_output_path,
     invalid_option,
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.request import VideoRequest
     from airflow_provider_minimax.delivery.assets import ClipAsset
+    from airflow_provider_minimax.options import Check, Overwrite
     from airflow_provider_minimax.paths import AnyPath
 
 _CONTENT = (

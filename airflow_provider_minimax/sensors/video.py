@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_minimax.options import (
-    Check,
     DeliveryOptions,
-    Overwrite,
     check_api_version,
     check_output_path,
     checked_id,
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.delivery.assets import ClipAsset
     from airflow_provider_minimax.jobs.wait import WaitJob
+    from airflow_provider_minimax.options import Check, Overwrite
     from airflow_provider_minimax.paths import AnyPath
 
 
