@@ -27,6 +27,7 @@ from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperato
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.fakes import FakeTaskInstance
+from tests.test_sensor import ended
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 REQUEST = VideoRequest.of(H3)
@@ -576,8 +577,9 @@ def test_a_wait_that_timed_out_leaves_a_task_alone_that_another_one_bought(conne
     assert minimax_emulator.jobs[0]["state"] == "preparing"
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize("cancels", [True, False])
-def test_so_does_a_sensor(cancels, hook, minimax_emulator, context):
+async def test_so_does_a_sensor_and_asks_for_it_once(cancels, deferrable, hook, minimax_emulator, context):
     minimax_emulator.configure(lifecycle="manual")
     wait = MinimaxTaskSensor(
         task_id="wait",
@@ -585,13 +587,14 @@ def test_so_does_a_sensor(cancels, hook, minimax_emulator, context):
         api_version="v2",
         timeout=0.05,
         poke_interval=0.01,
-        deferrable=False,
+        deferrable=deferrable,
         cancel_on_timeout=cancels,
     )
     with pytest.raises(MinimaxTaskTimeoutError) as raised:
-        wait.execute(context)
+        await ended(wait, context)
     assert ("free of charge" in str(raised.value)) is cancels
     assert minimax_emulator.jobs[0]["state"] == ("cancelled" if cancels else "preparing")
+    assert (minimax_emulator.requests[-1]["method"] == "DELETE") is cancels, "nothing is asked after the cancellation"
 
 
 @pytest.mark.parametrize(

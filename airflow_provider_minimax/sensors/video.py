@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_minimax.options import (
     DeliveryOptions,
@@ -152,6 +152,9 @@ class MinimaxTaskSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; unlike the base class, with the same outcomes as without deferral, on every version of Airflow."""
+        if next_method == "execute_complete":
+            # It fails or skips by itself, which must not be decided once more.
+            return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
         with closing(self._open_job()) as job:
             return job.resume(next_method, next_kwargs, context)
 
