@@ -9,27 +9,17 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.exceptions import MinimaxUnavailableError
-from airflow_provider_minimax.purchases.deferral import Deferral
+from airflow_provider_minimax.purchases.deferral import SAFETY_NET, SETTLED, Deferral
 from airflow_provider_minimax.version_compat import TaskDeferralError, TaskDeferralTimeout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-# Airflow's own time limit on a deferral is a safety net behind the trigger's deadline, so it comes later: the triggerer
-# may be restarting, and the scheduler looks for overdue triggers every 15 s only.
-SAFETY_NET = 120.0
 
 # Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
 # 5 s ([workers] min_heartbeat_interval).
 _SHORTEST_DEFERRAL = 6.0
 
 _WAIT_ON = "Wait for it with MinimaxTaskSensor and its id; that buys nothing."
-
-IN_TURN = "execute_in_turn"
-"""The method that a task is resumed with when it has a submission slot."""
-
-SETTLED = "execute_settled"
-"""The method that a task is resumed with when the platform's list may show more."""
 
 
 def until_listed(seconds: float, longest_wait: float) -> Deferral:

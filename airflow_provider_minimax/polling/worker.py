@@ -19,7 +19,6 @@ from airflow_provider_minimax.exceptions import (
     after_purchase,
 )
 from airflow_provider_minimax.polling.cancel import describe_cancellation, try_cancel
-from airflow_provider_minimax.polling.deferral import SAFETY_NET
 from airflow_provider_minimax.polling.poller import (
     FixedInterval,
     KeepPolling,
@@ -31,7 +30,7 @@ from airflow_provider_minimax.polling.poller import (
 )
 from airflow_provider_minimax.polling.pushed import PushedSchedule
 from airflow_provider_minimax.polling.schedule import learned_schedule
-from airflow_provider_minimax.purchases.deferral import Deferral
+from airflow_provider_minimax.purchases.deferral import SAFETY_NET, Deferral
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
@@ -34,6 +34,11 @@ _FIT_TO_SHOW = (
     *("platform", "minimax_conn_id", "model", "minimax_task_id", "api_version", "replaced", "provider_version"),
     *("fingerprint", "asked", "attempt", "sha256", "cost", "failure", "facts", "media"),
 )
+
+
+def now() -> datetime:
+    """Return the time, as receipts write it."""
+    return datetime.now(UTC)
 
 
 class Phase(StrEnum):
