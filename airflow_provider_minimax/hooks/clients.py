@@ -46,7 +46,7 @@ class Clients:
         """What the connection says, if it was looked up before."""
         self._hook = hook
         self._minimax_conn_id = minimax_conn_id
-        self._versions = TaskVersions()
+        self._versions: TaskVersions = {}
         self._client: Client | None = None
         self._async_client: AsyncClient | None = None
         self._lookup: asyncio.Task[Account] | None = None
