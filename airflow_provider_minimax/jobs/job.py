@@ -35,7 +35,7 @@ from airflow_provider_minimax.jobs.prepared_request import prepare_request
 from airflow_provider_minimax.jobs.product import Product, Purchase
 from airflow_provider_minimax.options import check_search
 from airflow_provider_minimax.polling.cancel import push_attempt
-from airflow_provider_minimax.polling.deferral import until_listed
+from airflow_provider_minimax.polling.deferral import until_ended, until_listed
 from airflow_provider_minimax.polling.worker import TaskWait, is_cancelled, timing_of
 from airflow_provider_minimax.purchases.callback import PushedTaskFinder, forget_pushes
 from airflow_provider_minimax.purchases.candidates import describe_candidates
@@ -187,8 +187,13 @@ class PurchaseJob:
         """Return the wait for what was bought, for the triggerer."""
         receipt = purchase.receipt
         attempt = push_attempt(self.context) if self._may_cancel(receipt) else None
-        return self._wait_for(receipt).in_triggerer(
-            self._longest_wait,
+        return until_ended(
+            purchase.minimax_task_id,
+            self.hook.minimax_conn_id,
+            receipt.api_version,
+            deadline=time.time() + self._longest_wait,
+            longest_wait=self._longest_wait,
+            purchase_attempt=receipt.followed_attempt,
             poll_interval=self._wait.poll_interval,
             clip=timing_of(purchase.request, receipt),
             cancel_on_kill=attempt is not None,
@@ -268,10 +273,14 @@ class PurchaseJob:
             self.hook.api_version(written.model),
             retries=retries,
         )
+        options, overwrite = self._options, self._delivery.overwrite
+        policy = Policy(
+            options.on_clear, options.on_orphaned_intent, options.max_submissions, overwrite, options.validate
+        )
         return Buyer(
             self._ledger,
             spec,
-            self._policy,
+            policy,
             self._destination or NoOutput(),
             self.hook,
             ready,
@@ -281,17 +290,6 @@ class PurchaseJob:
             longest_deferral=self._longest_wait if self._wait.deferrable else None,
             execution_timeout=getattr(self._task, "execution_timeout", None),
             log=self.log,
-        )
-
-    @property
-    def _policy(self) -> Policy:
-        options = self._options
-        return Policy(
-            options.on_clear,
-            options.on_orphaned_intent,
-            options.max_submissions,
-            self._delivery.overwrite,
-            options.validate,
         )
 
     def _find_resolver(self, spec: PurchaseSpec) -> LostSubmissionResolver | None:
@@ -330,7 +328,7 @@ class PurchaseJob:
             receipt.api_version,
             deadline=time.time() + self._longest_wait,
             log=self.log,
-            purchase_attempt=receipt.attempt if receipt.has_callback else None,
+            purchase_attempt=receipt.followed_attempt,
         )
 
     def _may_cancel(self, receipt: Receipt) -> bool:

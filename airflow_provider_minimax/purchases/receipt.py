@@ -230,6 +230,11 @@ class Receipt(_Record):
         return self.submitted_at or self.intended_at
 
     @property
+    def followed_attempt(self) -> str | None:
+        """The attempt whose pushes have the remote task polled at once, if the platform was given an address."""
+        return self.attempt if self.has_callback else None
+
+    @property
     def all_tasks(self) -> tuple[str, ...]:
         """All remote tasks that were bought under this receipt."""
         return (*self.replaced, *([self.minimax_task_id] if self.minimax_task_id else []))
