@@ -60,7 +60,8 @@ def objects_met() -> Iterator[dict[int, Any]]:
 
 def listed() -> tuple[str, set[str]]:
     """Return what the page says: how many there are, in a word, and their classes."""
-    (word, names), *_ = re.findall(r"you meet (\w+) objects that\s+do the work: (.*?)\. ", PAGE.read_text(), re.DOTALL)
+    page = " ".join(PAGE.read_text("utf-8").split())
+    ((word, names),) = re.findall(r"you meet (\w+) objects that do the work: (.*?)\. ", page)
     return word, set(re.findall(r"``([A-Z]\w+)``", names))
 
 
