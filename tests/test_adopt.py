@@ -41,7 +41,7 @@ from airflow_provider_minimax.purchases.spec import Policy
 from airflow_provider_minimax.triggers.deferring import defer
 from tests.conftest import load_dags
 from tests.fakes import HAS_STORE, FakeStore, FakeTaskInstance
-from tests.receipts.samples import ME, NOW, OTHER, FakeSubmission, MemoryHome, intent, order, submitted
+from tests.receipts.samples import ME, NOW, OTHER, REQUEST, FakeHook, MemoryHome, intent, order, submitted
 
 H3 = {"model": "MiniMax-H3", "prompt": "a paper boat", "resolution": "768P", "duration": 5, "ratio": "16:9"}
 WAYS = {"wait_for_completion": True, "deferrable": False, "poll_interval": 0.01, "on_orphaned_intent": "adopt"}
@@ -287,8 +287,10 @@ def test_a_task_that_is_killed_while_it_asks_the_list_reports_the_doubt(log_of, 
     mocker.patch.object(search, "time", wraps=time).sleep.side_effect = lambda _: operator.on_kill()
     context = {"ti": FakeTaskInstance()}
     with operator._opened_job(context) as job:
-        job._resolver = LostSubmissionResolver(job.hook, job._ledger, order(), context, waits=True, log=LOG)
-        job._resolver._wait(5)
+        resolver = LostSubmissionResolver(job.hook, job._ledger, order(), context, waits=True, log=LOG)
+        wish = (order(), Policy(), NoOutput(), job.hook, REQUEST)
+        job._buyer = Buyer(job._ledger, *wish, resolver=resolver, log=LOG)
+        resolver._wait(5)
     assert "it may have been bought and may be billed" in log.said()
 
 
@@ -548,7 +550,8 @@ def test_a_worker_that_froze_before_its_request_does_not_send_it_if_another_one_
         order(owner=ME),
         Policy(),
         NoOutput(),
-        FakeSubmission(lambda: sent.append(1) or "T2"),
+        FakeHook(lambda: sent.append(1) or "T2"),
+        REQUEST,
         log=LOG,
         clock=lambda: now[0],
     )

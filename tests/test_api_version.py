@@ -178,10 +178,10 @@ def test_what_cannot_be_cancelled_at_all_is_said_before_anything_is_asked(connec
 
 def test_what_is_remembered_does_not_grow_without_end(monkeypatch):
     monkeypatch.setattr(versions, "_REMEMBERED", 3)
-    memory = versions.TaskVersions()
+    known: versions.TaskVersions = {}
     for number in range(10):
-        memory.remember(str(number), "v2")
-    assert list(memory._known) == ["7", "8", "9"]
+        versions.remember(known, str(number), "v2")
+    assert list(known) == ["7", "8", "9"]
 
 
 # -- those who wait ----------------------------------------------------------------------------------------------------

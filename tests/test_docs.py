@@ -373,7 +373,7 @@ def test_every_example_says_what_it_does_and_writes_where_airflows_starter_wants
     assert dag.params["folder"].startswith(str(tmp_path))
 
 
-def test_the_architecture_names_files_and_classes_that_exist():
+def test_the_architecture_names_files_that_exist():
     page = (DOCS / "architecture.rst").read_text()
     package = ROOT / "airflow_provider_minimax"
     tree = re.findall(r"^ {5}( *)(\S+(?:  \S+)*)(?: {2,}[^ ].*)?$", page[: page.index(".. image::")], re.MULTILINE)
@@ -382,10 +382,6 @@ def test_the_architecture_names_files_and_classes_that_exist():
     assert len(listed) > 15
     assert len(named) > 30
     assert [name for name in listed | named if not ((package / name).exists() or (ROOT / name).exists())] == []
-    code = "\n".join(path.read_text() for path in package.rglob("*.py"))
-    met = re.findall(r"``([A-Z]\w+)``", page[page.index("with a debugger") : page.index("Where a change goes")])
-    assert len(met) == 14
-    assert [name for name in met if f"class {name}" not in code] == []
 
 
 @pytest.mark.parametrize("path", [".ci/run", ".github/workflows/ci.yml", "CONTRIBUTING.md"])

@@ -24,7 +24,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks import lookup
+from airflow_provider_minimax.hooks import clients
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoDownloadOperator
 from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
@@ -314,7 +314,7 @@ async def test_with_never_fail_a_connection_that_cannot_be_used_skips(bought, co
 async def test_with_silent_fail_a_connection_that_cannot_be_used_is_waited_out(
     bought, context, connect, monkeypatch, deferrable
 ):
-    monkeypatch.setattr(lookup, "LOOKUP_INTERVAL", 0.02)
+    monkeypatch.setattr(clients, "LOOKUP_INTERVAL", 0.02)
     connect(password="sk-wrong")
     repair = threading.Timer(0.4, connect)
     repair.start()

@@ -24,7 +24,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskGoneError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks import lookup
+from airflow_provider_minimax.hooks import clients
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import shared_poller as pollers
 from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
@@ -325,7 +325,7 @@ async def test_who_is_cancelled_while_the_connection_changes_leaves_no_client_op
 
 
 async def test_a_wrong_key_is_reported_to_all_after_few_more_lookups(connect, buy, mocker):
-    bought, look_up = buy(20), mocker.spy(lookup.ConnectionLookup, "_alook_up")
+    bought, look_up = buy(20), mocker.spy(clients, "alook_up")
     async with get_shared_poller(connect(password="sk-wrong")) as poller:
         assert all(isinstance(one, MinimaxAuthError) for one in await poll_tasks(poller, bought))
     # One a second at most, however slow the machine.
@@ -333,7 +333,7 @@ async def test_a_wrong_key_is_reported_to_all_after_few_more_lookups(connect, bu
 
 
 async def test_a_missing_connection_is_reported_to_all_after_one_lookup(mocker):
-    look_up = mocker.spy(lookup.ConnectionLookup, "_alook_up")
+    look_up = mocker.spy(clients, "alook_up")
     async with get_shared_poller("gone") as poller:
         seen = await poll_tasks(poller, [str(n) for n in range(100)])
     assert all(isinstance(one, MinimaxConnectionNotFoundError) for one in seen)
@@ -342,7 +342,7 @@ async def test_a_missing_connection_is_reported_to_all_after_one_lookup(mocker):
 
 
 async def test_a_connection_that_comes_back_is_found(buy, connect, monkeypatch):
-    monkeypatch.setattr(lookup, "LOOKUP_INTERVAL", 0.1)
+    monkeypatch.setattr(clients, "LOOKUP_INTERVAL", 0.1)
     (bought,) = buy()
     async with get_shared_poller("late") as poller:
         with pytest.raises(MinimaxConnectionNotFoundError):
@@ -357,23 +357,23 @@ class Hanging:
 
     def __init__(self, monkeypatch) -> None:
         self.released, self.calls, self.is_broken_off = asyncio.Event(), 0, False
-        look_up = lookup.ConnectionLookup._alook_up
+        look_up = clients.alook_up
 
-        async def hanging(hook):
+        async def hanging(*connection):
             self.calls += 1
             try:
                 await self.released.wait()
             except asyncio.CancelledError:
                 self.is_broken_off = True
                 raise
-            return await look_up(hook)
+            return await look_up(*connection)
 
-        monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", hanging)
+        monkeypatch.setattr(clients, "alook_up", hanging)
 
 
 async def test_a_lookup_that_hangs_holds_up_nobody_for_long_and_is_not_asked_twice(buy, connect, monkeypatch):
     (bought,), hanging = buy(), Hanging(monkeypatch)
-    monkeypatch.setattr(lookup, "LOOKUP_TIMEOUT", 0.2)
+    monkeypatch.setattr(clients, "LOOKUP_TIMEOUT", 0.2)
     async with get_shared_poller(connect()) as poller:
         for _ in range(2):
             start = time.monotonic()
@@ -409,13 +409,13 @@ async def test_a_poller_that_is_left_while_a_lookup_hangs_closes_at_once_and_bre
 
 async def test_the_connection_is_looked_up_by_the_one_who_waits(connect, buy, monkeypatch):
     """Airflow 3.4 informs its supervisor by a context variable for which task a trigger asks."""
-    (bought,), look_up, seen = buy(), lookup.ConnectionLookup._alook_up, []
+    (bought,), look_up, seen = buy(), clients.alook_up, []
 
-    async def noted(self):
+    async def noted(*connection):
         seen.append(get_contextvars())
-        return await look_up(self)
+        return await look_up(*connection)
 
-    monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", noted)
+    monkeypatch.setattr(clients, "alook_up", noted)
     with bound_contextvars(trigger_id=1):
         async with get_shared_poller(connect()) as poller:
             await poll_task(poller, bought)

@@ -17,7 +17,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxTaskTimeoutError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks import lookup
+from airflow_provider_minimax.hooks import clients
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.polling import schedule as schedules
 from airflow_provider_minimax.polling import shared_poller as pollers
@@ -102,7 +102,7 @@ async def test_the_deadline_holds_while_an_answer_does_not_come(what, bought, mi
     if what == "answer":
         minimax_emulator.fault("hold", operation="query", times=-1)
     else:
-        monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", lambda hook: asyncio.sleep(60))
+        monkeypatch.setattr(clients, "alook_up", lambda *connection: asyncio.sleep(60))
     start = time.monotonic()
     assert isinstance((await outcome(trigger(bought, deadline=time.time() + 0.3))).error, MinimaxTaskTimeoutError)
     assert time.monotonic() - start < 20
@@ -126,7 +126,7 @@ async def test_too_many_failed_polls_in_a_row_end_the_wait_and_not_the_purchase(
 
 @pytest.fixture
 def fast_lookups(monkeypatch):
-    monkeypatch.setattr(lookup, "LOOKUP_INTERVAL", 0.02)
+    monkeypatch.setattr(clients, "LOOKUP_INTERVAL", 0.02)
 
 
 async def soon(condition) -> None:
@@ -153,7 +153,7 @@ async def test_a_connection_that_cannot_be_used_for_a_while_ends_no_wait(
     await asyncio.sleep(0.5)
     minimax_emulator.clear_faults()
     # A lookup that is under way would find the connection missing, and yet see its variable when it says why.
-    await soon(lambda: not lookup._lookups)
+    await soon(lambda: not clients._lookups)
     connect()
     assert (await waiting).error is None
     assert log.said().count("cannot use the connection") == 1
@@ -199,14 +199,14 @@ async def test_an_environment_that_no_client_can_be_made_in_ends_the_wait_at_onc
 
 @pytest.mark.usefixtures("fast_lookups")
 async def test_a_lookup_of_the_connection_that_fails_for_a_moment_is_tolerated(bought, monkeypatch):
-    look_up, failures = lookup.ConnectionLookup._alook_up, iter([True, True])
+    look_up, failures = clients.alook_up, iter([True, True])
 
-    async def flaky(self):
+    async def flaky(*connection):
         if next(failures, False):
             raise TimeoutError("the supervisor is busy")
-        return await look_up(self)
+        return await look_up(*connection)
 
-    monkeypatch.setattr(lookup.ConnectionLookup, "_alook_up", flaky)
+    monkeypatch.setattr(clients, "alook_up", flaky)
     assert (await outcome(trigger(bought))).error is None
 
 

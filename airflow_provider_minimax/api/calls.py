@@ -22,7 +22,7 @@ from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.request import PaidRequest
 from airflow_provider_minimax.api.task import TaskPage, TaskState, VideoFile, VideoTask
 from airflow_provider_minimax.api.uploaded_files import UploadedFile, file_id_of
-from airflow_provider_minimax.api.versions import TaskVersions
+from airflow_provider_minimax.api.versions import TaskVersions, remember, search_for
 from airflow_provider_minimax.exceptions import (
     NOTHING_BOUGHT,
     MinimaxError,
@@ -78,7 +78,7 @@ def submit(
         minimax_task_id: str = yield Call(
             version.submission(ready), version.read_submission, after_refusals=after_refusals
         )
-    versions.remember(minimax_task_id, version.api_version)
+    remember(versions, minimax_task_id, version.api_version)
     return minimax_task_id
 
 
@@ -188,7 +188,7 @@ def get_task(
     :param api_version: which version knows it; ``None`` to find out.
     :param retries: how often to repeat a request that failed; as often as the connection allows by default.
     """
-    search = versions.search(platform, minimax_task_id, api_version)
+    search = search_for(minimax_task_id, platform, api_version, versions)
     for version in search.versions:
         try:
             task: VideoTask = yield Call(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import TypeAlias
 
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.platforms.replies import UNKNOWN_TASK
@@ -20,50 +21,56 @@ from airflow_provider_minimax.exceptions import (
 _REMEMBERED = 10_000
 
 
-class TaskVersions:
-    """The versions that were found out, or that a submission used."""
+TaskVersions: TypeAlias = dict[str, str]
+"""The versions that were found out, or that a submission used, by the id of the task that they know."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
 
-    def remember(self, minimax_task_id: str, api_version: str) -> None:
-        """Keep in mind which version knows a task."""
-        if len(self._known) >= _REMEMBERED:
-            del self._known[next(iter(self._known))]
-        self._known[minimax_task_id] = api_version
+def remember(known: TaskVersions, minimax_task_id: str, api_version: str) -> None:
+    """
+    Keep in mind which version knows a task.
 
-    def search(self, platform: Platform, minimax_task_id: str, api_version: str | None) -> VersionSearch:
-        """
-        Begin to search for a task.
+    :param known: where to keep it.
+    :param minimax_task_id: the task.
+    :param api_version: the version.
+    """
+    if len(known) >= _REMEMBERED:
+        del known[next(iter(known))]
+    known[minimax_task_id] = api_version
 
-        :param platform: the platform, by the first version of its API.
-        :param minimax_task_id: the task.
-        :param api_version: the version that knows it; ``None`` if nobody said it.
-        :raises MinimaxRequestError: the platform has no such version.
-        """
-        if api_version is not None:
-            return VersionSearch(
-                self, minimax_task_id, [platform.of_version(api_version)], is_all=platform.next_version is None
-            )
-        known = [version for version in platform.versions if version.api_version == self._known.get(minimax_task_id)]
-        return VersionSearch(self, minimax_task_id, known or platform.versions, is_all=True)
+
+def search_for(minimax_task_id: str, platform: Platform, api_version: str | None, known: TaskVersions) -> VersionSearch:
+    """
+    Begin to search for a task.
+
+    :param minimax_task_id: the task.
+    :param platform: the platform, by the first version of its API.
+    :param api_version: the version that knows it; ``None`` if nobody said it.
+    :param known: the versions of tasks that were found before; gets that of this one.
+    :raises MinimaxRequestError: the platform has no such version.
+    """
+    if api_version is not None:
+        versions, is_all = [platform.of_version(api_version)], platform.next_version is None
+    else:
+        found = [version for version in platform.versions if version.api_version == known.get(minimax_task_id)]
+        versions, is_all = found or list(platform.versions), True
+    return VersionSearch(known, minimax_task_id, versions, is_all=is_all)
 
 
 class VersionSearch:
     """
     One search for a task: the versions of the API to ask, and what each of them said.
 
-    :param memory: where to write down the version that knows it.
+    :param known: where to write down the version that knows it.
     :param minimax_task_id: the task.
     :param versions: the versions to ask, in this order.
     :param is_all: whether the platform has no others that might know it.
     """
 
     def __init__(
-        self, memory: TaskVersions, minimax_task_id: str, versions: Sequence[Platform], *, is_all: bool
+        self, known: TaskVersions, minimax_task_id: str, versions: Sequence[Platform], *, is_all: bool
     ) -> None:
         self.versions = versions
-        self._memory = memory
+        self._known = known
         self._minimax_task_id = minimax_task_id
         self._is_all = is_all
         self._refusals: list[MinimaxError] = []
@@ -80,7 +87,7 @@ class VersionSearch:
         if task.state is TaskState.UNKNOWN and len(self.versions) > 1:
             self._doubtful = self._doubtful or task
             return False
-        self._memory.remember(self._minimax_task_id, task.api_version)
+        remember(self._known, self._minimax_task_id, task.api_version)
         return True
 
     def failed(self, error: MinimaxError) -> None:
@@ -110,7 +117,7 @@ class VersionSearch:
         :raises MinimaxRequestError: the only one that was asked cannot be asked so.
         """
         if self._doubtful is not None:
-            self._memory.remember(self._minimax_task_id, self._doubtful.api_version)
+            remember(self._known, self._minimax_task_id, self._doubtful.api_version)
             return self._doubtful
         if self._unclear is not None:
             raise self._unclear

@@ -23,8 +23,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
 )
 from airflow_provider_minimax.options import checked_id
-from airflow_provider_minimax.purchases.purchase import now
-from airflow_provider_minimax.purchases.receipt import Phase, Receipt
+from airflow_provider_minimax.purchases.receipt import Phase, Receipt, now
 from airflow_provider_minimax.purchases.rules import OTHERS_SUBMIT_WITHIN
 from airflow_provider_minimax.purchases.stores import SUFFIX, SidecarStore
 

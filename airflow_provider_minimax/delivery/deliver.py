@@ -29,8 +29,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.purchases.context import receipt_of_fetched
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
-from airflow_provider_minimax.purchases.purchase import now
-from airflow_provider_minimax.purchases.receipt import Phase, Receipt
+from airflow_provider_minimax.purchases.receipt import Phase, Receipt, now
 from airflow_provider_minimax.purchases.rules import OutputState
 from airflow_provider_minimax.purchases.stores import SidecarStore
 

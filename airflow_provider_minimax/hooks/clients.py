@@ -1,10 +1,15 @@
-"""The clients of an Airflow connection: opened at the first use, kept, and replaced when the connection has changed."""
+"""
+The clients of an Airflow connection, which is looked up when it is needed, and again when its key is refused.
+
+Clients are opened at the first use, kept, and replaced when the connection has changed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -13,14 +18,18 @@ from airflow_provider_minimax.api.client import Client
 from airflow_provider_minimax.api.http.exchange import IN_FLIGHT, Endpoint
 from airflow_provider_minimax.api.platforms import Platform
 from airflow_provider_minimax.api.versions import TaskVersions
-from airflow_provider_minimax.exceptions import MinimaxConfigurationError, MinimaxRequestError
-from airflow_provider_minimax.hooks.lookup import ConnectionLookup
+from airflow_provider_minimax.exceptions import MinimaxConfigurationError, MinimaxError, MinimaxRequestError
+from airflow_provider_minimax.hooks.lookup import Account, alook_up, look_up, lookup_errors, not_found
 from airflow_provider_minimax.text.redaction import described, harmless_cause
 
-if TYPE_CHECKING:
-    from airflow_provider_minimax.hooks.lookup import Account
-
 C = TypeVar("C", Client, AsyncClient)
+
+# How long an event loop waits for Airflow to say what a connection is.
+LOOKUP_TIMEOUT = 20.0
+# How long the result of a lookup that found nothing new is valid for all who share a hook.
+LOOKUP_INTERVAL = 1.0
+# Lookups that continue although nobody waits for them any more.
+_lookups: set[asyncio.Task[Any]] = set()
 
 
 class Clients:
@@ -33,40 +42,90 @@ class Clients:
     """
 
     def __init__(self, hook: BaseHook, minimax_conn_id: str, account: Account | None = None) -> None:
-        self.connection = ConnectionLookup(hook, minimax_conn_id, account)
-        self._versions = TaskVersions()
+        self.account = account
+        """What the connection says, if it was looked up before."""
+        self._hook = hook
         self._minimax_conn_id = minimax_conn_id
+        self._versions: TaskVersions = {}
         self._client: Client | None = None
         self._async_client: AsyncClient | None = None
+        self._lookup: asyncio.Task[Account] | None = None
+        self._lookup_valid_until = 0.0
+
+    # -- what the connection says --------------------------------------------------------------------------------------
+
+    def get_account(self) -> Account:
+        """Return what the connection says; looked up at the first call."""
+        if self.account is None:
+            self.account = look_up(self._hook, self._minimax_conn_id)
+        return self.account
+
+    async def aget_account(self) -> Account:
+        """Do what :meth:`get_account` does, on an event loop."""
+        if self.account is None:
+            self.account = await self._shared_lookup()
+        return self.account
 
     @property
     def platform(self) -> Platform:
         """The connection's platform, by the first version of its API."""
-        return self.connection.get()[0]
+        return self.get_account()[0]
 
     @property
     def endpoint(self) -> Endpoint:
         """Where the connection leads."""
-        return self.connection.get()[1]
+        return self.get_account()[1]
 
     async def aendpoint(self) -> Endpoint:
         """Return where the connection leads; looked up at the first call."""
-        return (await self.connection.aget())[1]
+        return (await self.aget_account())[1]
 
     @property
     def known_endpoint(self) -> Endpoint | None:
         """Where the connection leads, if it was looked up before."""
-        return self.connection.account[1] if self.connection.account else None
+        return self.account[1] if self.account else None
+
+    async def _shared_lookup(self) -> Account:
+        """
+        Look the connection up, once for all who ask at the same time or soon after it changed nothing.
+
+        The lookup is a task of its own, which nobody cancels: Airflow's channel to its supervisor loses its place when
+        a request is broken off, and a secrets backend that hangs must not hold up those who wait.
+        """
+        loop = asyncio.get_running_loop()
+        if self._lookup is None or (self._lookup.done() and loop.time() >= self._lookup_valid_until):
+            self._lookup = loop.create_task(alook_up(self._hook, self._minimax_conn_id))
+            self._lookup.add_done_callback(self._end_lookup)
+            _lookups.add(self._lookup)
+        lookup = self._lookup
+        await asyncio.wait({lookup}, timeout=LOOKUP_TIMEOUT)
+        if not lookup.done():
+            raise not_found(self._minimax_conn_id, TimeoutError(f"no answer within {LOOKUP_TIMEOUT:g} s"))
+        with lookup_errors(self._minimax_conn_id):
+            try:
+                return lookup.result()
+            except MinimaxError as error:
+                # To each in an error of its own, since what is known of a task is added to it.
+                raise copy.copy(error) from error.__cause__
+
+    def _end_lookup(self, lookup: asyncio.Task[Account]) -> None:
+        _lookups.discard(lookup)
+        if lookup.cancelled():
+            return
+        if lookup.exception() is not None or lookup.result() == self.account:
+            self._lookup_valid_until = lookup.get_loop().time() + LOOKUP_INTERVAL
+
+    # -- the clients ---------------------------------------------------------------------------------------------------
 
     def get(self) -> Client:
         """Return the client for synchronous code."""
         if self._client is None:
-            self._client = self._open(Client, self.connection.get())
+            self._client = self._open(Client, self.get_account())
         return self._client
 
     async def aget(self) -> AsyncClient:
         """Return the event loop's client."""
-        account = self.connection.account or await self.connection.aget()
+        account = await self.aget_account()
         if self._async_client is None:
             self._async_client = self._open(AsyncClient, account)
         return self._async_client
@@ -94,22 +153,23 @@ class Clients:
         :param api_version: which version of MiniMax's API knows them; 1 if that is not known, or if the platform has no
             such version, which a status check says.
         """
-        account = self.connection.account
         try:
-            return account[0].of_version(api_version).page_size if account and api_version else 1
+            return self.account[0].of_version(api_version).page_size if self.account and api_version else 1
         except MinimaxRequestError:
             return 1
 
     def reload(self) -> bool:
         """Look the connection up again; return whether anything in it changed, so that the next request uses that."""
-        has_changed = self.connection.refresh()
+        previous, self.account = self.account, look_up(self._hook, self._minimax_conn_id)
+        has_changed = self.account != previous
         if has_changed:
             self.close()
         return has_changed
 
     async def areload(self) -> bool:
         """Do what :meth:`reload` does, on an event loop."""
-        has_changed = await self.connection.arefresh()
+        fresh = await self._shared_lookup()
+        has_changed, self.account = fresh != self.account, fresh
         if has_changed and (stale := self._async_client) is not None:
             self._async_client = None
             # This task may be cancelled; others still wait for their answers, and the client is to be closed then.

@@ -22,7 +22,7 @@ from airflow_provider_minimax.exceptions import (
     MinimaxRequestError,
     MinimaxUnavailableError,
 )
-from airflow_provider_minimax.hooks.lookup import ConnectionLookup
+from airflow_provider_minimax.hooks.clients import Clients
 from airflow_provider_minimax.text.redaction import described, without_key
 
 # No platform gives this id to a task. The status check is free, and its answer shows whether the key was accepted.
@@ -44,23 +44,23 @@ class _Found(NamedTuple):
     refusal: MinimaxAuthError | None
 
 
-def test_connection(lookup: ConnectionLookup, minimax_conn_id: str) -> tuple[bool, str]:
+def test_connection(clients: Clients, minimax_conn_id: str) -> tuple[bool, str]:
     """
     Test a connection without buying anything.
 
-    :param lookup: what the connection says.
+    :param clients: its clients, which know what it says.
     :param minimax_conn_id: the connection. Airflow tests it under a random id, which is left out of the answer.
     :return: whether the connection works, and what to say to the person who asked.
     """
     try:
-        works, sentence = probe(*lookup.get())
+        works, sentence = probe(*clients.get_account())
     except MinimaxError as error:
         works, sentence = False, " ".join(filter(None, (f"{error.message}.", error.hint)))
     except Exception as error:
         # Any failure is an answer to the person who pressed the button.
         works, sentence = False, described(error)
     sentence = sentence.replace(f"connection {minimax_conn_id!r}", "this connection")
-    return works, without_key(sentence, lookup.account[1].api_key) if lookup.account else sentence
+    return works, without_key(sentence, clients.account[1].api_key) if clients.account else sentence
 
 
 def probe(platform: Platform, endpoint: Endpoint) -> tuple[bool, str]:

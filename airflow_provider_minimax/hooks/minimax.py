@@ -371,7 +371,7 @@ class MinimaxHook(BaseHook):
         :return: whether the connection works, and one sentence on why it does not: the key is wrong or belongs to
             another region, the host cannot be reached or is not this platform, or a field is wrong.
         """
-        return test_connection(self.clients.connection, self.minimax_conn_id)
+        return test_connection(self.clients, self.minimax_conn_id)
 
     def get_conn(self) -> Transport:
         """Return the transport to the connection's endpoint, opened at the first call."""
@@ -388,7 +388,7 @@ class MinimaxHook(BaseHook):
     def apart(self) -> Self:
         """Return a hook for the same connection, which it knows already, with clients of its own."""
         other = type(self)(self.minimax_conn_id)
-        other.clients = Clients(other, self.minimax_conn_id, self.clients.connection.account)
+        other.clients = Clients(other, self.minimax_conn_id, self.clients.account)
         return other
 
     def close(self) -> None:

@@ -21,18 +21,21 @@ from airflow_provider_minimax.delivery.destination import destination_of
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
     MinimaxModerationError,
-    MinimaxRateLimitError,
     MinimaxSubmissionUnknownError,
     MinimaxTaskFailedError,
     MinimaxTaskTimeoutError,
 )
-from airflow_provider_minimax.jobs.failures import Failures
+from airflow_provider_minimax.jobs.failures import (
+    billing_without_id,
+    naming_earlier_purchase,
+    no_retry_buys_another,
+    record_failure,
+)
+from airflow_provider_minimax.jobs.prepared_request import prepare_request
 from airflow_provider_minimax.jobs.product import Product, Purchase
-from airflow_provider_minimax.jobs.submission import Submission, prepare_request
 from airflow_provider_minimax.options import check_search
 from airflow_provider_minimax.polling.cancel import push_attempt
-from airflow_provider_minimax.polling.deferral import until_listed
-from airflow_provider_minimax.polling.slots import SubmissionSlot, SubmissionSlots
+from airflow_provider_minimax.polling.deferral import until_ended, until_listed
 from airflow_provider_minimax.polling.worker import TaskWait, is_cancelled, timing_of
 from airflow_provider_minimax.purchases.callback import PushedTaskFinder, forget_pushes
 from airflow_provider_minimax.purchases.candidates import describe_candidates
@@ -43,6 +46,7 @@ from airflow_provider_minimax.purchases.purchase import Bought, Buyer, NoOutput
 from airflow_provider_minimax.purchases.receipt import Receipt
 from airflow_provider_minimax.purchases.recovery import LostSubmissionResolver
 from airflow_provider_minimax.purchases.rules import Done, Resume, Settle
+from airflow_provider_minimax.purchases.slots import SubmissionSlot
 from airflow_provider_minimax.purchases.spec import Policy, PurchaseSpec
 from airflow_provider_minimax.purchases.unrecorded import written_down
 from airflow_provider_minimax.text.storable import storable
@@ -100,15 +104,10 @@ class PurchaseJob:
         self._owner = owner_of(context)
         self._destination = self._find_destination()
         self._ledger = self._open_ledger(is_one_of_many)
-        self.failures = Failures(self._ledger, context, product, purchase, log=log)
         limit: timedelta | None = getattr(task, "execution_timeout", None)
         self._longest_wait = wait.timeout if limit is None else min(wait.timeout, limit.total_seconds())
-        self._slots = SubmissionSlots(
-            hook.minimax_conn_id, self._longest_wait, can_defer=wait.deferrable, slot=slot, log=log
-        )
-        self._submission: Submission | None = None
-        self._resolver: LostSubmissionResolver | None = None
-        self._pushed: PushedTaskFinder | None = None
+        self._slot = slot
+        self._buyer: Buyer | None = None
         self._cancellable: TaskWait | None = None
         """The wait in this process for a remote task that may be cancelled."""
         self.minimax_task_id: str | None = None
@@ -155,12 +154,12 @@ class PurchaseJob:
 
     def buy(self) -> Purchase | Deferral:
         """Buy unless that was done; if it was, check how it stands, and buy another if it was cancelled for free."""
-        with self.failures.before_purchase():
+        with naming_earlier_purchase(self._ledger, self._owner, self.product):
             if self._destination is not None:
                 self._delivery.check_dependencies()
             request = self.product.make_request()
             ready = prepare_request(self.hook, request, self._ledger, self._options, self.context, log=self.log)
-            buyer = self._buyer(request, ready)
+            buyer = self._buyer = self._make_buyer(request, ready)
         held, outcome = self._obtain(buyer), None
         if isinstance(held, Resume) and self._wait.wait_for_completion:
             outcome = self._wait_for(held.receipt).poll_first()
@@ -188,8 +187,13 @@ class PurchaseJob:
         """Return the wait for what was bought, for the triggerer."""
         receipt = purchase.receipt
         attempt = push_attempt(self.context) if self._may_cancel(receipt) else None
-        return self._wait_for(receipt).in_triggerer(
-            self._longest_wait,
+        return until_ended(
+            purchase.minimax_task_id,
+            self.hook.minimax_conn_id,
+            receipt.api_version,
+            deadline=time.time() + self._longest_wait,
+            longest_wait=self._longest_wait,
+            purchase_attempt=receipt.followed_attempt,
             poll_interval=self._wait.poll_interval,
             clip=timing_of(purchase.request, receipt),
             cancel_on_kill=attempt is not None,
@@ -216,7 +220,7 @@ class PurchaseJob:
         receipt = self._ledger.read_of(self.minimax_task_id)
         forget_pushes(receipt)
         if isinstance(outcome.error, MinimaxTaskFailedError | MinimaxModerationError):
-            self.failures.record(receipt, outcome.error)
+            record_failure(outcome.error, receipt, self._ledger, max_submissions=self._options.max_submissions)
         task = outcome.result()
         self.log.info("MiniMax task %s: %s", task.minimax_task_id, task.status)
         return self.product.result_of(self, receipt, task)
@@ -250,7 +254,7 @@ class PurchaseJob:
 
     # -- buying --------------------------------------------------------------------------------------------------------
 
-    def _buyer(self, written: PaidRequest, ready: PaidRequest | MinimaxError) -> Buyer:
+    def _make_buyer(self, written: PaidRequest, ready: PaidRequest | MinimaxError) -> Buyer:
         retries: int | None = getattr(self._task, "retries", None)
         if self._options.durable and not self._ledger.keeps and retries:
             self.log.warning(
@@ -269,37 +273,24 @@ class PurchaseJob:
             self.hook.api_version(written.model),
             retries=retries,
         )
-        options = self._options
-        self._resolver = self._find_resolver(spec)
-        self._pushed = PushedTaskFinder(self.hook, self._ledger, spec, self.context, log=self.log)
-        self._submission = Submission(
-            self.hook,
-            ready,
-            self._slots,
-            self.failures,
-            has_callback=spec.has_callback,
-            validate=options.validate,
-            to_probe=self._probed,
-            execution_timeout=getattr(self._task, "execution_timeout", None),
+        options, overwrite = self._options, self._delivery.overwrite
+        policy = Policy(
+            options.on_clear, options.on_orphaned_intent, options.max_submissions, overwrite, options.validate
         )
         return Buyer(
             self._ledger,
             spec,
-            Policy(options.on_clear, options.on_orphaned_intent, options.max_submissions, self._delivery.overwrite),
+            policy,
             self._destination or NoOutput(),
-            self._submission,
-            self._resolver,
-            self._pushed,
+            self.hook,
+            ready,
+            resolver=self._find_resolver(spec),
+            pushed=PushedTaskFinder(self.hook, self._ledger, spec, self.context, log=self.log),
+            slot=self._slot,
+            longest_deferral=self._longest_wait if self._wait.deferrable else None,
+            execution_timeout=getattr(self._task, "execution_timeout", None),
             log=self.log,
         )
-
-    @property
-    def _probed(self) -> Destination | None:
-        """The destination, if it is to be tried before buying; writing the receipt tries a storage as well."""
-        destination = self._destination
-        if destination is None or (self._options.durable and not destination.probe_is_invisible):
-            return None
-        return destination
 
     def _find_resolver(self, spec: PurchaseSpec) -> LostSubmissionResolver | None:
         """Return what finds out about a lost answer, if that is wanted; refuse where it can never be, before paying."""
@@ -311,19 +302,21 @@ class PurchaseJob:
         )
 
     def _obtain(self, buyer: Buyer) -> Bought | Resume | Done | Deferral:
-        """Buy unless that was done; queue again after a refusal; after a lost answer, name what the platform lists."""
+        """Buy unless that was done; after a lost answer, name what the platform lists."""
         try:
             held = buyer.obtain()
-        except MinimaxRateLimitError as refusal:
-            if (deferral := self._slots.requeue(refusal, self.hook)) is None:
-                raise
-            return deferral
         except MinimaxSubmissionUnknownError as error:
             # Who was to adopt one of them has named them already.
             receipt = None if self._options.on_orphaned_intent == "adopt" else self._ledger.read_if_possible()
             if receipt is not None and (listed := describe_candidates(self.hook, receipt)):
                 error.hint = " ".join(filter(None, (listed, error.hint)))
             raise
+        except MinimaxError as error:
+            if error is not buyer.request:
+                raise
+            # Only now that there is something to buy does it matter that the request cannot be made.
+            with naming_earlier_purchase(self._ledger, self._owner, self.product):
+                raise
         return until_listed(held.seconds, self._longest_wait) if isinstance(held, Settle) else held
 
     # -- waiting -------------------------------------------------------------------------------------------------------
@@ -335,7 +328,7 @@ class PurchaseJob:
             receipt.api_version,
             deadline=time.time() + self._longest_wait,
             log=self.log,
-            purchase_attempt=receipt.attempt if receipt.has_callback else None,
+            purchase_attempt=receipt.followed_attempt,
         )
 
     def _may_cancel(self, receipt: Receipt) -> bool:
@@ -349,7 +342,8 @@ class PurchaseJob:
 
         :param minimax_task_id: the remote task that was bought.
         """
-        with self.failures.after_purchase(minimax_task_id):
+        durable = self._options.durable
+        with no_retry_buys_another(minimax_task_id, self._ledger, self.product, durable=durable, log=self.log):
             try:
                 yield
             except MinimaxTaskTimeoutError as error:
@@ -377,8 +371,7 @@ class PurchaseJob:
         :return: what keeps running and is billed, in words; ``None`` if nothing is.
         """
         name = self.product.product_name
-        is_waiting = any(it and it.is_waiting for it in (self._resolver, self._pushed))
-        if is_waiting or (self._submission and self._submission.is_under_way):
+        if self._buyer is not None and self._buyer.is_in_doubt:
             return f"Killed while a {name} was being submitted: it may have been bought and may be billed."
         if self._cancellable is not None:
             return self._cancellable.cancel()[1]
@@ -395,3 +388,8 @@ class PurchaseJob:
         """Return the id that the receipt has, if it can be read."""
         receipt = self._ledger.read_if_possible()
         return receipt.minimax_task_id if receipt else None
+
+    def billing_without_id(self) -> str | None:
+        """Return what was bought, in words, if no id was published before the trigger broke; ``None`` if unknown."""
+        ti: Any = self.context["ti"]
+        return billing_without_id(self._ledger, self.product, ti.max_tries)

@@ -66,7 +66,6 @@ class WaitJob:
             deadline=self._deadline,
             log=self._log,
             waits_out_connection=self._sensor.silent_fail,
-            purchase_attempt=ANY_ATTEMPT,
         )
 
     def poke(self) -> PokeReturnValue:
@@ -129,8 +128,13 @@ class WaitJob:
         if outcome is not None:
             return self._done(context, self._result(outcome).as_result())
         sensor = self._sensor
-        return wait.in_triggerer(
-            sensor.timeout,
+        return deferral.until_ended(
+            wait.minimax_task_id,
+            self._hook.minimax_conn_id,
+            wait.api_version,
+            deadline=self._deadline,
+            longest_wait=sensor.timeout,
+            purchase_attempt=ANY_ATTEMPT,
             poll_interval=sensor.poke_interval,
             exponential_backoff=sensor.exponential_backoff,
             max_wait=sensor.max_wait.total_seconds() if sensor.max_wait else None,

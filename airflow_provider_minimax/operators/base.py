@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.options import Check, OnClear, OnOrphanedIntent, Overwrite
     from airflow_provider_minimax.paths import AnyPath
     from airflow_provider_minimax.polling.poller import Outcome
-    from airflow_provider_minimax.polling.slots import SubmissionSlot
     from airflow_provider_minimax.purchases.receipt import Receipt
+    from airflow_provider_minimax.purchases.slots import SubmissionSlot
 
 
 class PurchaseOperator(BaseOperator):
@@ -265,7 +265,7 @@ class PurchaseOperator(BaseOperator):
 
     def execute_in_turn(self, context: Context, event: Any) -> Any:
         """Do the same once this task has a submission slot, or say why it got none."""
-        from airflow_provider_minimax.polling.slots import SubmissionSlot
+        from airflow_provider_minimax.purchases.slots import SubmissionSlot
 
         slot = SubmissionSlot.from_event(event)
         self.log.info("Submission slot granted after %.0f s.", time.time() - slot.asked_at)
@@ -320,17 +320,18 @@ class PurchaseOperator(BaseOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; whatever becomes of the wait, the clip is bought, unless it was to buy it or to find that out."""
         from airflow_provider_minimax.polling import deferral
+        from airflow_provider_minimax.purchases.deferral import IN_TURN, SETTLED
 
-        if next_method == deferral.SETTLED:
+        if next_method == SETTLED:
             return self.execute_settled(context)
-        if next_method == deferral.IN_TURN:
+        if next_method == IN_TURN:
             return self.execute_in_turn(context, (next_kwargs or {}).get("event"))
         if next_method == "execute_complete":
             return deferral.resume(self, next_method, next_kwargs, context, None)
         # The trigger broke, or Airflow's own time limit passed; what the task waited for decides what that means.
         with self._opened_job(context) as job:
             minimax_task_id = _published_id(context)
-            if minimax_task_id is None and (billing := job.failures.billing_without_id()):
+            if minimax_task_id is None and (billing := job.billing_without_id()):
                 return deferral.resume_before_purchase(self, next_method, next_kwargs, context, billing)
             job.minimax_task_id = minimax_task_id or job.recorded_id()
             with job.after_purchase(job.minimax_task_id):

@@ -1,4 +1,4 @@
-"""Deferring without a remote task, and resuming after a deferral with our errors instead of Airflow's general ones."""
+"""Deferring until a remote task ends or is listed, and resuming with our errors instead of Airflow's general ones."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_minimax.callbacks.reader import callbacks_are_on
 from airflow_provider_minimax.exceptions import MinimaxUnavailableError
-from airflow_provider_minimax.purchases.deferral import Deferral
+from airflow_provider_minimax.purchases.deferral import SAFETY_NET, SETTLED, Deferral
 from airflow_provider_minimax.version_compat import TaskDeferralError, TaskDeferralTimeout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-# Airflow's own time limit on a deferral is a safety net behind the trigger's deadline, so it comes later: the triggerer
-# may be restarting, and the scheduler looks for overdue triggers every 15 s only.
-SAFETY_NET = 120.0
 
 # Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
 # 5 s ([workers] min_heartbeat_interval).
@@ -25,11 +22,42 @@ _SHORTEST_DEFERRAL = 6.0
 
 _WAIT_ON = "Wait for it with MinimaxTaskSensor and its id; that buys nothing."
 
-IN_TURN = "execute_in_turn"
-"""The method that a task is resumed with when it has a submission slot."""
 
-SETTLED = "execute_settled"
-"""The method that a task is resumed with when the platform's list may show more."""
+def until_ended(
+    minimax_task_id: str,
+    minimax_conn_id: str,
+    api_version: str | None,
+    *,
+    deadline: float,
+    longest_wait: float,
+    purchase_attempt: str | None,
+    **arguments: Any,
+) -> Deferral:
+    """
+    Return a deferral until a remote task ends.
+
+    :param minimax_task_id: the remote task.
+    :param minimax_conn_id: the connection to poll it through.
+    :param api_version: which version of MiniMax's API knows it, if that is known.
+    :param deadline: when the wait ends, in epoch seconds.
+    :param longest_wait: how many seconds it may take from now on.
+    :param purchase_attempt: the purchase attempt that bought it with a callback, whose pushes have it polled at once;
+        ``None`` if there are none, ``ANY_ATTEMPT`` if it is not known.
+    :param arguments: further arguments of :class:`~airflow_provider_minimax.triggers.video.MinimaxTaskTrigger`.
+    """
+    return Deferral(
+        "task",
+        {
+            "minimax_task_id": minimax_task_id,
+            "minimax_conn_id": minimax_conn_id,
+            "deadline": deadline,
+            "api_version": api_version,
+            "purchase_attempt": purchase_attempt if callbacks_are_on() else None,
+            **arguments,
+        },
+        "execute_complete",
+        longest_wait + SAFETY_NET,
+    )
 
 
 def until_listed(seconds: float, longest_wait: float) -> Deferral:

@@ -1,4 +1,4 @@
-"""Waiting for a remote task, for operators and the sensor alike: in the worker itself, or in the triggerer."""
+"""Waiting for a remote task in the worker itself, for operators and the sensor alike."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from airflow_provider_minimax.exceptions import (
     after_purchase,
 )
 from airflow_provider_minimax.polling.cancel import describe_cancellation, try_cancel
-from airflow_provider_minimax.polling.deferral import SAFETY_NET
 from airflow_provider_minimax.polling.poller import (
     FixedInterval,
     KeepPolling,
@@ -31,7 +30,6 @@ from airflow_provider_minimax.polling.poller import (
 )
 from airflow_provider_minimax.polling.pushed import PushedSchedule
 from airflow_provider_minimax.polling.schedule import learned_schedule
-from airflow_provider_minimax.purchases.deferral import Deferral
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +89,7 @@ class TaskWait:
     :param deadline: when the wait ends, in epoch seconds.
     :param waits_out_connection: whether a connection that cannot be used just now is waited for, too.
     :param purchase_attempt: the purchase attempt that bought the remote task with a callback, whose pushes have it
-        polled at once; ``None`` if there are none, ``ANY_ATTEMPT`` for a wait in the triggerer if it is not known.
+        polled at once; ``None`` if there are none.
     """
 
     def __init__(
@@ -170,35 +168,10 @@ class TaskWait:
 
     def _listening(self, usual: PollSchedule) -> tuple[PollSchedule, Callable[[float], None]]:
         """Return when to poll and how to sleep until then, so that a push brings the next poll forward."""
-        if self._followed_attempt is None:
+        if self._purchase_attempt is None or not callbacks_are_on():
             return usual, time.sleep
-        task = PushedTask(self.minimax_task_id, self._followed_attempt)
+        task = PushedTask(self.minimax_task_id, self._purchase_attempt)
         return PushedSchedule(usual, task), PushSleeper(self.hook.minimax_conn_id, task, log=self._log).sleep
-
-    @property
-    def _followed_attempt(self) -> str | None:
-        return self._purchase_attempt if callbacks_are_on() else None
-
-    def in_triggerer(self, longest_wait: float, **arguments: Any) -> Deferral:
-        """
-        Return the same wait for the triggerer, which ends with ``execute_complete``.
-
-        :param longest_wait: how many seconds it may take from now on.
-        :param arguments: further arguments of :class:`~airflow_provider_minimax.triggers.video.MinimaxTaskTrigger`.
-        """
-        return Deferral(
-            "task",
-            {
-                "minimax_task_id": self.minimax_task_id,
-                "minimax_conn_id": self.hook.minimax_conn_id,
-                "deadline": self.deadline,
-                "api_version": self.api_version,
-                "purchase_attempt": self._followed_attempt,
-                **arguments,
-            },
-            "execute_complete",
-            longest_wait + SAFETY_NET,
-        )
 
     def cancel(self) -> tuple[VideoTask | MinimaxError, str]:
         """

@@ -27,7 +27,7 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.purchases.context import published_in_run
 from airflow_provider_minimax.purchases.matching import SubmissionWindow, TaskSignature
-from airflow_provider_minimax.purchases.purchase import now
+from airflow_provider_minimax.purchases.receipt import now
 from airflow_provider_minimax.purchases.sibling_receipts import sibling_receipts_of
 from airflow_provider_minimax.text.redaction import redact
 

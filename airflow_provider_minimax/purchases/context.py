@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_minimax.purchases.fingerprint import describe_request, fingerprint_of
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
-from airflow_provider_minimax.purchases.purchase import now
-from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
+from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt, now
 from airflow_provider_minimax.purchases.spec import PurchaseSpec
 from airflow_provider_minimax.purchases.stores import ReceiptStore, SidecarStore, StateStore
 

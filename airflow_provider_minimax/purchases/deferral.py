@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+# Airflow's own time limit on a deferral is a safety net behind the trigger's deadline, so it comes later: the triggerer
+# may be restarting, and the scheduler looks for overdue triggers every 15 s only.
+SAFETY_NET = 120.0
+
+IN_TURN = "execute_in_turn"
+"""The method that a task is resumed with when it has a submission slot."""
+
+SETTLED = "execute_settled"
+"""The method that a task is resumed with when the platform's list may show more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deferral:

@@ -11,18 +11,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_minimax.exceptions import (
     MinimaxError,
+    MinimaxRateLimitError,
     MinimaxReceiptStoreError,
+    MinimaxRequestError,
     MinimaxStorageError,
     MinimaxSubmissionUnknownError,
 )
+from airflow_provider_minimax.purchases.callback import address_of, as_unanswered_challenge, check_callback
 from airflow_provider_minimax.purchases.deferral import Deferral
 from airflow_provider_minimax.purchases.ledger import Ledger, Log
-from airflow_provider_minimax.purchases.receipt import Phase, Receipt
+from airflow_provider_minimax.purchases.receipt import Phase, Receipt, now
 from airflow_provider_minimax.purchases.rules import (
     OTHERS_SUBMIT_WITHIN,
     WAYS_ON,
@@ -37,9 +40,14 @@ from airflow_provider_minimax.purchases.rules import (
     decide,
     orphaned,
 )
+from airflow_provider_minimax.purchases.slots import SubmissionSlot, wait_for_another_slot, wait_for_slot
 from airflow_provider_minimax.purchases.spec import Policy, PurchaseSpec
 from airflow_provider_minimax.text.redaction import harmless_cause, redact
 from airflow_provider_minimax.version_compat import AirflowTaskTimeout
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.request import PaidRequest
+    from airflow_provider_minimax.hooks.minimax import MinimaxHook
 
 _READ_AGAIN_AFTER = 2.0
 # How long after a submission a first push of its task is waited for, if no answer came.
@@ -51,11 +59,6 @@ _RACES = 5
 _STOOD_STILL = timedelta(seconds=10)
 
 
-def now() -> datetime:
-    """Return the time, as receipts write it."""
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class Bought:
     """A clip was bought just now."""
@@ -63,38 +66,38 @@ class Bought:
     receipt: Receipt
 
 
+class Place(Output, Protocol):
+    """Where the clip is to be delivered."""
+
+    probe_is_invisible: bool
+    """Whether :meth:`check` leaves nothing that anybody could notice."""
+
+    def check(self) -> None:
+        """
+        Find out whether a clip can be written there.
+
+        :raises MinimaxError: it cannot.
+        """
+
+
 class NoOutput:
-    """The output of a clip that goes nowhere: there is never a file."""
+    """The place of a clip that goes nowhere: there is never a file."""
+
+    probe_is_invisible = True
+
+    def check(self) -> None:
+        """Nothing is written."""
 
     def output_state(self, sha256: str | None) -> OutputState:
         """Return what is there."""
         return OutputState.MISSING
 
 
-class Submission(Protocol):
-    """What sends the request."""
-
-    def prepare(self) -> Deferral | None:
-        """
-        Do what comes right before the intent: try the destination, take a submission slot, upload files.
-
-        :return: what to wait for first, if anything.
-        :raises MinimaxError: nothing can be bought.
-        """
-
-    def send(self, intent: Receipt) -> str:
-        """
-        Send the request and return the remote task's id.
-
-        :param intent: the receipt that says so; its ``attempt`` names this submission, so what depends on it is put
-            into the request here.
-        :raises MinimaxSubmissionUnknownError: a clip may have been bought; any other :class:`MinimaxError`: surely none
-            was.
-        """
-
-
 class Resolver(Protocol):
     """What finds out about a submission whose answer was lost."""
+
+    is_waiting: bool
+    """Whether it waits for the platform, so that it is not known what was bought."""
 
     def resolve(self, found: Receipt) -> tuple[Receipt, Buy | Resume] | Settle | None:
         """
@@ -108,6 +111,9 @@ class Resolver(Protocol):
 
 class PushedTasks(Protocol):
     """What finds the remote task of a submission without an answer by what the platform pushed."""
+
+    is_waiting: bool
+    """Whether it waits for a push, so that it is not known what was bought."""
 
     def find(self, intent: Receipt, within: float) -> Receipt | None:
         """
@@ -126,10 +132,16 @@ class Buyer:
     :param ledger: where the receipt is kept.
     :param spec: what is wanted.
     :param policy: what the author chose.
-    :param output: the clip's file.
-    :param submission: what sends the request.
+    :param output: where the clip is to be delivered.
+    :param hook: the way to the platform.
+    :param request: what to ask for, checked and with its files; or why an earlier try's request cannot be made again,
+        which is raised if there is something to buy.
     :param resolver: finds out about a submission whose answer was lost, if the author chose that.
     :param pushed: finds its task in what the platform pushed, where that is recorded.
+    :param slot: the task's submission slot, if it has waited for one.
+    :param longest_deferral: how many seconds the task can wait in the triggerer for a submission slot; ``None`` if it
+        cannot, so that it buys without one.
+    :param execution_timeout: the Airflow task's own time limit, for an error.
     :param log: where to say what was found and done.
     :param clock: the time; for tests.
     :param sleep: how to wait; for tests.
@@ -140,25 +152,39 @@ class Buyer:
         ledger: Ledger,
         spec: PurchaseSpec,
         policy: Policy,
-        output: Output,
-        submission: Submission,
+        output: Place,
+        hook: MinimaxHook,
+        request: PaidRequest | MinimaxError,
+        *,
         resolver: Resolver | None = None,
         pushed: PushedTasks | None = None,
-        *,
+        slot: SubmissionSlot | None = None,
+        longest_deferral: float | None = None,
+        execution_timeout: timedelta | None = None,
         log: Log,
         clock: Callable[[], datetime] = now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.request = request
         self._ledger = ledger
         self._spec = spec
         self._policy = policy
         self._output = output
-        self._submission = submission
+        self._hook = hook
         self._resolver = resolver
         self._pushed = pushed
+        self._slot = slot
+        self._longest_deferral = longest_deferral
+        self._execution_timeout = execution_timeout
         self._log = log
         self._clock = clock
         self._sleep = sleep
+        self._is_sending = False
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the platform may have the request, and what came of it is not known yet."""
+        return self._is_sending or any(it is not None and it.is_waiting for it in (self._resolver, self._pushed))
 
     def obtain(self) -> Bought | Resume | Done | Settle | Deferral:
         """
@@ -167,6 +193,17 @@ class Buyer:
         :return: what was done; its receipt has the remote task's id. Or what to wait for before anything can be done.
         :raises MinimaxError: nothing could be bought, or it is not known whether something was; with what to do.
         """
+        try:
+            return self._bought_or_found()
+        except MinimaxRateLimitError as refusal:
+            if self._longest_deferral is None:
+                raise
+            deferral = wait_for_another_slot(refusal, self._hook, self._slot, self._longest_deferral, log=self._log)
+            if deferral is None:
+                raise
+            return deferral
+
+    def _bought_or_found(self) -> Bought | Resume | Done | Settle | Deferral:
         for _ in range(_RACES):
             try:
                 found, step = self._decided()
@@ -174,8 +211,9 @@ class Buyer:
                     return step
                 if not isinstance(step, Buy):
                     return self._taken_up(step)
-                if (deferral := self._submission.prepare()) is not None:
-                    return deferral
+                request = self._prepared()
+                if isinstance(request, Deferral):
+                    return request
                 intent = self._spec.intent(
                     self._clock(), submissions=step.submissions, replaced=step.replaced, unanswered=step.unanswered
                 )
@@ -187,7 +225,7 @@ class Buyer:
             try:
                 # What surely bought nothing is put back only if it names earlier purchases, which count.
                 worth_keeping = step.replaced or not step.unanswered
-                return Bought(self._submit(intent, found if worth_keeping else None))
+                return Bought(self._submit(request, intent, found if worth_keeping else None))
             except MinimaxSubmissionUnknownError as error:
                 if isinstance(error.__cause__, AirflowTaskTimeout):
                     raise
@@ -260,9 +298,48 @@ class Buyer:
         there = self._ledger.read()
         return there is None or (there.attempt, there.phase, there.lost_at) != (intent.attempt, intent.phase, None)
 
-    def _submit(self, intent: Receipt, found: Receipt | None) -> Receipt:
+    def _prepared(self) -> PaidRequest | Deferral:
+        """Try all that can fail before the receipt says that a purchase begins; return what to send or to wait for."""
+        if isinstance(self.request, MinimaxError):
+            raise self.request
+        # Writing the receipt tries a storage as well.
+        if self._output.probe_is_invisible or not self._ledger.keeps:
+            self._output.check()
+        if self._spec.has_callback:
+            check_callback(self._hook, self.request, validate=self._policy.validate)
+        if self._slot is None and self._longest_deferral is not None:
+            deferral = wait_for_slot(self._hook, self._longest_deferral, log=self._log)
+            if deferral is not None:
+                return deferral
+        # Uploads take long, and a worker that dies in one has bought nothing.
+        self.request = self._hook.upload_files(self.request)
+        return self.request
+
+    def _send(self, request: PaidRequest, intent: Receipt) -> str:
+        """Send the request, with the address that is this intent's; return the remote task's id."""
+        has_callback = self._spec.has_callback
+        if has_callback:
+            address = address_of(self._hook.minimax_conn_id, intent.attempt)
+            request = request.model_copy(update={"callback_url": address})
+        self._is_sending = True
         try:
-            minimax_task_id = self._submission.send(intent)
+            return self._hook.submit(request, validate=False, after_refusals=self._longest_deferral is None)
+        except MinimaxRequestError as error:
+            if not has_callback:
+                raise
+            raise as_unanswered_challenge(error) from error.__cause__
+        except AirflowTaskTimeout as error:
+            raise MinimaxSubmissionUnknownError(
+                f"the execution_timeout of {self._execution_timeout} passed while the submission was under way",
+                billing="It may have been bought and may be billed.",
+                hint="Check the platform's console before running this task again, and give it more time.",
+            ) from error
+        finally:
+            self._is_sending = False
+
+    def _submit(self, request: PaidRequest, intent: Receipt, found: Receipt | None) -> Receipt:
+        try:
+            minimax_task_id = self._send(request, intent)
         except MinimaxSubmissionUnknownError as error:
             if self._ledger.keeps and error.minimax_task_id:
                 # The answer was an error and yet named a task, which is what a person checks first.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
@@ -34,6 +34,11 @@ _FIT_TO_SHOW = (
     *("platform", "minimax_conn_id", "model", "minimax_task_id", "api_version", "replaced", "provider_version"),
     *("fingerprint", "asked", "attempt", "sha256", "cost", "failure", "facts", "media"),
 )
+
+
+def now() -> datetime:
+    """Return the time, as receipts write it."""
+    return datetime.now(UTC)
 
 
 class Phase(StrEnum):
@@ -223,6 +228,11 @@ class Receipt(_Record):
     def began_at(self) -> datetime:
         """The last time before the delivery that the receipt knows."""
         return self.submitted_at or self.intended_at
+
+    @property
+    def followed_attempt(self) -> str | None:
+        """The attempt whose pushes have the remote task polled at once, if the platform was given an address."""
+        return self.attempt if self.has_callback else None
 
     @property
     def all_tasks(self) -> tuple[str, ...]:

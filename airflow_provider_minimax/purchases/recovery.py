@@ -15,7 +15,7 @@ from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxError, Mi
 from airflow_provider_minimax.purchases.candidates import tasks_since
 from airflow_provider_minimax.purchases.context import published_in_run
 from airflow_provider_minimax.purchases.matching import ListingMatch, SubmissionWindow, TaskSignature, conclude
-from airflow_provider_minimax.purchases.purchase import now
+from airflow_provider_minimax.purchases.receipt import now
 from airflow_provider_minimax.purchases.rules import (
     CLOCKS_DIFFER_BY,
     OTHERS_SUBMIT_WITHIN,

@@ -81,9 +81,11 @@ class Policy:
     :param max_submissions: how many purchases there may be in all if the remote task fails in a way that may pass.
     :param overwrite: whether the output may be replaced, and so whether another run buys another clip; ``changed``:
         by a clip of another request, if the file is still the one that was delivered.
+    :param validate: whether the platform has to document pushes before it is given an address for them.
     """
 
     on_clear: Literal["resubmit", "reuse"] = "reuse"
     on_orphaned_intent: Literal["fail", "resubmit", "adopt"] = "fail"
     max_submissions: int = 1
     overwrite: bool | Literal["changed"] = False
+    validate: bool = True

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_minimax.api.request import PaidRequest, VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxTaskFailedError
 from airflow_provider_minimax.purchases.receipt import Owner, Phase, Receipt
 from airflow_provider_minimax.purchases.rules import OutputState
@@ -15,6 +16,7 @@ NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 ME = Owner(dag_id="dag", run_id="today", task_id="generate")
 OTHER = Owner(dag_id="dag", run_id="yesterday", task_id="generate", map_index=3)
 SHA = "a" * 64
+REQUEST = VideoRequest(model="MiniMax-Hailuo-2.3", prompt="a cat")
 
 
 class FakeOutput:
@@ -31,17 +33,19 @@ class FakeOutput:
         return self.state if sha256 or self.state is OutputState.MISSING else OutputState.DIFFERS
 
 
-class FakeSubmission:
-    """A submission that needs nothing beforehand."""
+class FakeHook:
+    """A way to a platform that only takes purchases."""
+
+    minimax_conn_id = "minimax_default"
 
     def __init__(self, submit: Callable[[], str]) -> None:
-        self.submit = submit
+        self._submit = submit
 
-    def prepare(self) -> None:
-        """Nothing to wait for."""
+    def upload_files(self, request: PaidRequest) -> PaidRequest:
+        return request
 
-    def send(self, intent: Receipt) -> str:
-        return self.submit()
+    def submit(self, request: PaidRequest, *, validate: bool, after_refusals: bool) -> str:
+        return self._submit()
 
 
 def order(**changes: Any) -> PurchaseSpec:

@@ -15,7 +15,7 @@ from airflow_provider_minimax.exceptions import MinimaxError, MinimaxReceiptErro
 from airflow_provider_minimax.purchases.ledger import SETTLING_TIME, Ledger
 from airflow_provider_minimax.purchases.purchase import Buyer, NoOutput
 from airflow_provider_minimax.purchases.spec import Policy
-from tests.receipts.samples import ME, NOW, OTHER, FakeSubmission, MemoryHome, delivered, order
+from tests.receipts.samples import ME, NOW, OTHER, REQUEST, FakeHook, MemoryHome, delivered, order
 
 # All orders of two tasks' steps: the same on every version of Airflow, so one is enough.
 pytestmark = pytest.mark.slow
@@ -57,8 +57,8 @@ class Race:
 
         def run() -> None:
             ledger = Ledger([self.home], log=LOG, sleep=sleep)
-            submission = FakeSubmission(submit)
-            buyer = Buyer(ledger, wanted, policy, NoOutput(), submission, log=LOG, clock=lambda: self.now, sleep=sleep)
+            wish = (wanted, policy, NoOutput(), FakeHook(submit), REQUEST)
+            buyer = Buyer(ledger, *wish, log=LOG, clock=lambda: self.now, sleep=sleep)
             try:
                 self.ends[number] = buyer.obtain().receipt
             except (MinimaxError, Death) as error:
