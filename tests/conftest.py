@@ -68,6 +68,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: group_of(item) not in (None, "docs"))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to go on if pytest-xdist takes no notice of the groups: each process would start every Airflow."""
+    # Set in its processes, with --dist loadgroup.
+    if getattr(session.config.option, "loadgroup", False):
+        for item in session.items:
+            if (group := group_of(item)) and not item.nodeid.endswith(f"@{group}"):
+                raise pytest.UsageError(f"pytest-xdist takes no notice of the group of {item.nodeid}")
+
+
 def group_of(item: pytest.Item) -> str | None:
     marker = item.get_closest_marker("xdist_group")
     return marker and marker.args[0]
