@@ -55,8 +55,18 @@ REPORT = "report"
 PLATFORMS = ["minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302"]
 
 
+LONGEST_ID = 64
+
+
 def pytest_xdist_auto_num_workers() -> int:
     return max(2, int(WORKERS_PER_CORE * (os.cpu_count() or 1)))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a test by the beginning of what it is given, which for some is a film of 50 MB."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        return f"{val[:LONGEST_ID]!a}..."
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
