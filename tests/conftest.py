@@ -55,6 +55,21 @@ REPORT = "report"
 PLATFORMS = ["minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302"]
 
 
+# The tests that share a whole Airflow, which takes half a minute to start; the groups that take longest begin first.
+AIRFLOWS = (
+    "callbacks_pace",
+    "callbacks",
+    "crowds",
+    "chaos",
+    "rate limits",
+    "standalone",
+    "schedules",
+    "api server",
+    "production",
+)
+# These take long, and most of it is waiting: the pages are built, and on some versions one Airflow is started.
+LONG = ("docs", "whole way")
+ORDER = (*LONG, None, *AIRFLOWS)
 LONGEST_ID = 64
 
 
@@ -72,10 +87,10 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to the end what starts a whole Airflow: it is slow, and would disturb tests that measure time."""
     for item in items:
-        if {"airflow", "running"} & set(item.fixturenames) and group_of(item) is None:
-            raise pytest.UsageError(f"{item.nodeid} starts a whole Airflow: name the xdist_group that shares it")
-    # The pages are built once, by the process that runs all tests of the docs; these are to begin early.
-    items.sort(key=lambda item: group_of(item) not in (None, "docs"))
+        starts_airflow = {"airflow", "running"} & set(item.fixturenames)
+        if group_of(item) not in ((*LONG, *AIRFLOWS) if starts_airflow else ORDER):
+            raise pytest.UsageError(f"{item.nodeid}: name its xdist_group, and in tests/conftest.py when that begins")
+    items.sort(key=lambda item: ORDER.index(group_of(item)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -88,8 +103,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def group_of(item: pytest.Item) -> str | None:
-    marker = item.get_closest_marker("xdist_group")
-    return marker and marker.args[0]
+    """Return whose process a test shares; like pytest-xdist, join what the module and the test say."""
+    return "_".join(sorted({marker.args[0] for marker in item.iter_markers("xdist_group")})) or None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
