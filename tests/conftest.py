@@ -93,13 +93,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ORDER.index(group_of(item)))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse to go on if pytest-xdist takes no notice of the groups: each process would start every Airflow."""
-    # Set in its processes, with --dist loadgroup.
-    if getattr(session.config.option, "loadgroup", False):
-        for item in session.items:
-            if (group := group_of(item)) and not item.nodeid.endswith(f"@{group}"):
-                raise pytest.UsageError(f"pytest-xdist takes no notice of the group of {item.nodeid}")
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail if pytest-xdist takes no notice of a group: each of its processes would start every Airflow."""
+    group = group_of(item)
+    # With --dist loadgroup, pytest-xdist sets this in its processes.
+    is_grouped = getattr(item.config.option, "loadgroup", False)
+    if group and is_grouped and not item.nodeid.endswith(f"@{group}"):
+        pytest.fail(f"pytest-xdist takes no notice of the group {group!r}", pytrace=False)
 
 
 def group_of(item: pytest.Item) -> str | None:
