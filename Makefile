@@ -6,12 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # uv resolves and installs in seconds what takes pip half a minute.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
-# The tests of an xdist_group share a process, one after the other.
-BY_GROUP := --dist loadgroup --no-loadscope-reorder
-# Three processes for two cores.
-PARALLEL := -n auto $(BY_GROUP)
-# A whole Airflow waits most of the time.
-FOUR_AIRFLOWS := -n 4 $(BY_GROUP)
+# Three processes for two cores. The tests of an xdist_group share one, one after the other; they come last.
+PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 WHOLE_AIRFLOWS := tests/chaos tests/standalone tests/callbacks/test_api_server.py tests/callbacks/test_uses_airflow.py \
 	tests/callbacks/test_whole_way.py
 PRODUCTION := tests/callbacks/test_production.py
@@ -21,7 +17,7 @@ MAY_BE_NONE = $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 # Airflow is many processes. Where this is set, as in some containers, each of them compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up check test test-production test-all test-chaos test-matrix lint docs bench clean
+.PHONY: help demo up check test test-production test-chaos test-matrix lint docs bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,13 +48,10 @@ check: lint ## ruff, mypy and all tests that are not slow, in six minutes
 # Whole Airflows are slow beside other tests, and make them late.
 test: $(VENV)/.installed ## all tests but those of test-production
 	$(BIN)/python -m pytest $(PARALLEL) $(WITHOUT_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
-	$(BIN)/python -m pytest $(FOUR_AIRFLOWS) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
+	$(BIN)/python -m pytest $(PARALLEL) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
 
 test-production: $(VENV)/.installed ## callbacks behind nginx, with PostgreSQL: apt-get install nginx-light postgresql
 	$(BIN)/python -m pytest $(PRODUCTION) $(PYTEST_ARGS)
-
-test-all: ## all tests on one version of Airflow, those of test-production beside the other whole Airflows
-	@$(MAKE) test WHOLE_AIRFLOWS='$(WHOLE_AIRFLOWS) $(PRODUCTION)'
 
 test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)
 	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest $(PARALLEL) tests/chaos $(PYTEST_ARGS)

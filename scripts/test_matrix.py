@@ -20,11 +20,18 @@ PROCESSES_EACH = 2
 # oldest libraries, stands for all; tests/test_matrix.py checks what they import.
 ONCE = (
     "tests/api",
+    "tests/delivery/test_hostile_hosts.py",
     "tests/emulator",
     "tests/hostile/test_api.py",
     "tests/media/test_bounds.py",
     "tests/media/test_check.py",
     "tests/media/test_preview.py",
+    "tests/receipts/test_adoption.py",
+    "tests/receipts/test_decision.py",
+    "tests/receipts/test_ledger.py",
+    "tests/test_background_log.py",
+    "tests/test_contract.py",
+    "tests/test_submission_limiter.py",
 )
 
 
