@@ -15,7 +15,8 @@ UV = Path(sys.executable).with_name("uv")
 TESTS = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "--dist", "loadgroup", "--no-loadscope-reorder"]
 # While one version starts, or waits for its last tests, the other has the processors.
 AT_ONCE = 2
-PROCESSES_EACH = 2
+# Tests wait for a third of their time: for clips, for other processes, for the disk.
+PROCESSES_EACH = 3
 # These need Airflow for its exceptions alone, or for the hook as a way in. So the first version, which brings the
 # oldest libraries, stands for all; tests/test_matrix.py checks what they import.
 ONCE = (
