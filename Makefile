@@ -6,8 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # uv resolves and installs in seconds what takes pip half a minute.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
-# Three processes for two cores. The tests of an xdist_group share one, one after the other; they come last.
-PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
+# The tests of an xdist_group share a process, one after the other.
+BY_GROUP := --dist loadgroup --no-loadscope-reorder
+# Three processes for two cores.
+PARALLEL := -n auto $(BY_GROUP)
+# Tests of callbacks in whole Airflows wait nearly all of the time, and there are two groups of them.
+FOUR_AIRFLOWS := -n 4 $(BY_GROUP)
 WHOLE_AIRFLOWS := tests/chaos tests/standalone tests/callbacks/test_api_server.py tests/callbacks/test_uses_airflow.py \
 	tests/callbacks/test_whole_way.py
 PRODUCTION := tests/callbacks/test_production.py
@@ -48,7 +52,7 @@ check: lint ## ruff, mypy and all tests that are not slow, in six minutes
 # Whole Airflows are slow beside other tests, and make them late.
 test: $(VENV)/.installed ## all tests but those of test-production
 	$(BIN)/python -m pytest $(PARALLEL) $(WITHOUT_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
-	$(BIN)/python -m pytest $(PARALLEL) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
+	$(BIN)/python -m pytest $(FOUR_AIRFLOWS) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
 
 test-production: $(VENV)/.installed ## callbacks behind nginx, with PostgreSQL: apt-get install nginx-light postgresql
 	$(BIN)/python -m pytest $(PRODUCTION) $(PYTEST_ARGS)

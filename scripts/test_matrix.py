@@ -1,4 +1,4 @@
-"""The quick tests on several versions of Airflow, each in an environment of its own; prints a table at the end."""
+"""The quick tests on several versions of Airflow, two at a time, each in its own environment; a table is the end."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).with_name("uv")
 # Slow tests look at packaging and at processes, not at Airflow's versions; `make test` runs them.
-PARALLEL = ["-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder"]
-TESTS = ["-q", "-m", "not slow", "-p", "no:cacheprovider", *PARALLEL]
+TESTS = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "--dist", "loadgroup", "--no-loadscope-reorder"]
+# While one version starts, or waits for its last tests, the other has the processors.
+AT_ONCE = 2
+# Tests wait for a third of their time: for clips, for other processes, for the disk.
+PROCESSES_EACH = 3
 # These need Airflow for its exceptions alone, or for the hook as a way in. So the first version, which brings the
 # oldest libraries, stands for all; tests/test_matrix.py checks what they import.
 ONCE = (
     "tests/api",
+    "tests/delivery/test_hostile_hosts.py",
     "tests/emulator",
     "tests/hostile/test_api.py",
     "tests/media/test_bounds.py",
     "tests/media/test_check.py",
     "tests/media/test_preview.py",
+    "tests/receipts/test_adoption.py",
+    "tests/receipts/test_decision.py",
+    "tests/receipts/test_ledger.py",
+    "tests/test_background_log.py",
+    "tests/test_contract.py",
+    "tests/test_submission_limiter.py",
 )
 
 
@@ -69,29 +79,43 @@ def install(version: str) -> None:
         subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
 
 
-def test(version: str, without: tuple[str, ...]) -> bool:
+def test(version: str, processes: str, without: tuple[str, ...]) -> bool:
     """Run the tests in a version's environment; return whether they passed."""
     ignored = [f"--ignore={path}" for path in without]
-    return subprocess.run([python_of(version), "-m", "pytest", *TESTS, *ignored], cwd=ROOT, check=False).returncode == 0
+    command = [python_of(version), "-m", "pytest", *TESTS, "-n", processes, *ignored]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as tests:
+        assert tests.stdout is not None
+        for line in tests.stdout:
+            say(version, line)
+    return tests.returncode == 0
+
+
+def say(version: str, text: str) -> None:
+    """Print something, each line marked with the version that it is of."""
+    print("".join(f"{version:8}| {line}\n" for line in text.splitlines()), end="", flush=True)
 
 
 def main() -> None:
     versions = sys.argv[1:]
-    results = []
-    # The next environment is made while the tests run in the one before.
-    with ThreadPoolExecutor(1) as pool:
-        environments = [pool.submit(install, version) for version in versions]
-        for version, environment in zip(versions, environments, strict=True):
-            print(f"\n==> Airflow {version}", flush=True)
+    processes = str(PROCESSES_EACH) if len(versions) > 1 else "auto"
+    with ThreadPoolExecutor(1) as installing, ThreadPoolExecutor(AT_ONCE) as testing:
+        environments = {version: installing.submit(install, version) for version in versions}
+
+        def run(version: str) -> Result:
+            say(version, "==> installing, then testing")
             started = time.monotonic()
             try:
-                environment.result()
+                environments[version].result()
             except subprocess.CalledProcessError as error:
-                print(error.stdout, flush=True)
+                say(version, error.stdout)
                 outcome = "not installed"
             else:
-                outcome = "passed" if test(version, () if version == versions[0] else ONCE) else "failed"
-            results.append(Result(version, outcome, time.monotonic() - started))
+                outcome = "passed" if test(version, processes, () if version == versions[0] else ONCE) else "failed"
+            return Result(version, outcome, time.monotonic() - started)
+
+        results = list(testing.map(run, versions))
     print("\nAirflow    tests          seconds")
     for result in results:
         print(result)

@@ -55,22 +55,57 @@ REPORT = "report"
 PLATFORMS = ["minimax", "bltcy", "chainhub", "vtrix", "novita", "ai302"]
 
 
+# The tests that share a whole Airflow, which takes half a minute to start; the groups that take longest begin first.
+AIRFLOWS = (
+    "callbacks_pace",
+    "callbacks",
+    "crowds",
+    "chaos",
+    "rate limits",
+    "standalone",
+    "schedules",
+    "api server",
+    "production",
+)
+# These take long, and most of it is waiting: the pages are built, and on some versions one Airflow is started.
+LONG = ("docs", "whole way")
+ORDER = (*LONG, None, *AIRFLOWS)
+LONGEST_ID = 64
+
+
 def pytest_xdist_auto_num_workers() -> int:
     return max(2, int(WORKERS_PER_CORE * (os.cpu_count() or 1)))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a test by the beginning of what it is given, which for some is a film of 50 MB."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        return f"{val[:LONGEST_ID]!a}..."
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to the end what starts a whole Airflow: it is slow, and would disturb tests that measure time."""
     for item in items:
-        if {"airflow", "running"} & set(item.fixturenames) and group_of(item) is None:
-            raise pytest.UsageError(f"{item.nodeid} starts a whole Airflow: name the xdist_group that shares it")
-    # The pages are built once, by the process that runs all tests of the docs; these are to begin early.
-    items.sort(key=lambda item: group_of(item) not in (None, "docs"))
+        starts_airflow = {"airflow", "running"} & set(item.fixturenames)
+        if group_of(item) not in ((*LONG, *AIRFLOWS) if starts_airflow else ORDER):
+            raise pytest.UsageError(f"{item.nodeid}: name its xdist_group, and in tests/conftest.py when that begins")
+    items.sort(key=lambda item: ORDER.index(group_of(item)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail if pytest-xdist takes no notice of a group: each of its processes would start every Airflow."""
+    group = group_of(item)
+    # With --dist loadgroup, pytest-xdist sets this in its processes.
+    is_grouped = getattr(item.config.option, "loadgroup", False)
+    if group and is_grouped and not item.nodeid.endswith(f"@{group}"):
+        pytest.fail(f"pytest-xdist takes no notice of the group {group!r}", pytrace=False)
 
 
 def group_of(item: pytest.Item) -> str | None:
-    marker = item.get_closest_marker("xdist_group")
-    return marker and marker.args[0]
+    """Return whose process a test shares; like pytest-xdist, join what the module and the test say."""
+    return "_".join(sorted({marker.args[0] for marker in item.iter_markers("xdist_group")})) or None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -79,6 +79,8 @@ def polls(airflow: Airflow) -> list[int]:
 
 
 @needs_record
+# In an Airflow of its own: this takes as long as all others.
+@pytest.mark.xdist_group("pace")
 @pytest.mark.parametrize(("pace", "shortest", "longest"), [("60", 20, 110), ("learnt", 60, 120), ("sensor", 20, 110)])
 def test_how_soon_a_task_is_back_once_its_clip_is_done(airflow, report, pace, shortest, longest):
     """Clips that are pushed and clips that are not, beside each other."""

@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_minimax.callbacks.record import HAS_RECORD, asset_name
 from tests.standalone.airflow_up import TRIGGERER, Airflow, until
 
-pytestmark = [pytest.mark.xdist_group("callbacks"), *([pytest.mark.slow] if HAS_RECORD else [])]
+pytestmark = [pytest.mark.xdist_group("whole way"), *([pytest.mark.slow] if HAS_RECORD else [])]
 
 COUNT = 2
 

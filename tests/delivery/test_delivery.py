@@ -200,10 +200,10 @@ def test_the_place_of_a_clip_that_is_still_to_come_is_not_taken(account, tmp_pat
 # -- the check ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def black_film(tmp_path, account) -> Path:
-    """Have the platform deliver a film in which nothing can be seen."""
-    path = tmp_path / "black.mp4"
+@pytest.fixture(scope="session")
+def black_film_file(tmp_path_factory) -> Path:
+    """A film in which nothing can be seen, made once: that takes a second."""
+    path = tmp_path_factory.mktemp("black") / "black.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=24)
         stream.width, stream.height, stream.pix_fmt = 1366, 768, "yuv420p"
@@ -214,8 +214,14 @@ def black_film(tmp_path, account) -> Path:
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    account.configure(film_file=str(path))
     return path
+
+
+@pytest.fixture
+def black_film(black_film_file, account) -> Path:
+    """Have the platform deliver a film in which nothing can be seen."""
+    account.configure(film_file=str(black_film_file))
+    return black_film_file
 
 
 def test_a_clip_that_is_rejected_is_kept_aside_and_no_other_is_bought(black_film, account, target: Target):

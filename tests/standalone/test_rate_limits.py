@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger
 
 from tests.standalone.airflow_up import TRIGGERER, Airflow, Run, until, write
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crowds")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("rate limits")]
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "rate_limits.py"
 CLIPS = int(os.environ.get("RATE_LIMIT_CLIPS", "40"))
