@@ -3,6 +3,8 @@ Draw which package imports which, as docs/images/architecture.svg.
 
     python scripts/draw_architecture.py            # draw it
     python scripts/draw_architecture.py --check    # fail if it is out of date
+
+Both fail if an import runs up.
 """
 
 from __future__ import annotations
@@ -153,7 +155,8 @@ def draw() -> str:
     rooms = {room for room in rooms - base if (ROOT / PACKAGE / room).is_dir() or any(room in pair for pair in edges)}
     edges = {pair: count for pair, count in edges.items() if rooms.issuperset(pair)}
     grid = rows(rooms, edges)
-    grid[-1] += sorted(rooms.difference(*grid))
+    # What no layer has is imported by nothing, and so stands at the top.
+    grid[0] += sorted(rooms.difference(*grid))
     width = max(map(len, grid)) * (WIDTH + GAP) + GAP
     height = GAP + len(grid) * ROW + HEIGHT + GAP
     places = place(grid, edges, width)
@@ -169,11 +172,13 @@ def draw() -> str:
 
 def main() -> None:
     drawn = draw()
-    if sys.argv[1:] == ["--check"]:
-        if not PICTURE.exists() or PICTURE.read_text("utf-8") != drawn:
-            raise SystemExit(f"{PICTURE.relative_to(ROOT)} is out of date: run scripts/{Path(__file__).name}")
-    else:
+    name = PICTURE.relative_to(ROOT)
+    if sys.argv[1:] != ["--check"]:
         PICTURE.write_text(drawn, "utf-8")
+    elif not PICTURE.exists() or PICTURE.read_text("utf-8") != drawn:
+        raise SystemExit(f"{name} is out of date: run scripts/{Path(__file__).name}")
+    if '<path class="up"' in drawn:
+        raise SystemExit(f"an import runs up, see the red arrow in {name}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ What each model takes: dated facts, each with its source. What clips cost is in 
 Modes are ``text`` (prompt only), ``first_frame``, ``first_and_last_frame``, ``subject_reference`` and ``reference``.
 
 Nothing but values is in here, because the emulator reads them too, and shares no code with the provider. It is a Python
-module because every DAG file that buys reads it: compiled, it loads thirty times as fast as a TOML file.
+module because every DAG file that buys reads it: compiled, it loads ten times as fast as a TOML file.
 """
 
 from __future__ import annotations

@@ -332,7 +332,7 @@ class Buyer:
             raise MinimaxSubmissionUnknownError(
                 f"the execution_timeout of {self._execution_timeout} passed while the submission was under way",
                 billing="It may have been bought and may be billed.",
-                hint="Check the platform's console before running this task again, and give it more time.",
+                hint="Check the platform's console before running this task again, and raise its execution_timeout.",
             ) from error
         finally:
             self._is_sending = False
