@@ -43,6 +43,7 @@ class Result:
     version: str
     outcome: str
     seconds: float
+    failures: list[str]
 
     @property
     def is_bad(self) -> bool:
@@ -79,17 +80,20 @@ def install(version: str) -> None:
         subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
 
 
-def test(version: str, processes: str, without: tuple[str, ...]) -> bool:
-    """Run the tests in a version's environment; return whether they passed."""
+def test(version: str, processes: str, without: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Run the tests in a version's environment; return the outcome, and pytest's lines on the tests that failed."""
     ignored = [f"--ignore={path}" for path in without]
     command = [python_of(version), "-m", "pytest", *TESTS, "-n", processes, *ignored]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as tests:
         assert tests.stdout is not None
+        failures: list[str] = []
         for line in tests.stdout:
             say(version, line)
-    return tests.returncode == 0
+            if line.startswith(("FAILED ", "ERROR ")):
+                failures.append(line)
+    return "failed" if tests.returncode else "passed", failures
 
 
 def say(version: str, text: str) -> None:
@@ -110,15 +114,18 @@ def main() -> None:
                 environments[version].result()
             except subprocess.CalledProcessError as error:
                 say(version, error.stdout)
-                outcome = "not installed"
+                outcome, failures = "not installed", []
             else:
-                outcome = "passed" if test(version, processes, () if version == versions[0] else ONCE) else "failed"
-            return Result(version, outcome, time.monotonic() - started)
+                outcome, failures = test(version, processes, () if version == versions[0] else ONCE)
+            return Result(version, outcome, time.monotonic() - started, failures)
 
         results = list(testing.map(run, versions))
     print("\nAirflow    tests          seconds")
     for result in results:
         print(result)
+    # Again, at the end, where who reads a long log looks first.
+    for result in results:
+        say(result.version, "".join(result.failures))
     sys.exit(any(result.is_bad for result in results))
 
 
