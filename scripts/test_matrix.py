@@ -123,7 +123,7 @@ def main() -> None:
     print("\nAirflow    tests          seconds")
     for result in results:
         print(result)
-    # Again, at the end, where who reads a long log looks first.
+    # Once more, because the end of a long log is read first.
     for result in results:
         say(result.version, "".join(result.failures))
     sys.exit(any(result.is_bad for result in results))
