@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_minimax.api.plain_clip import PlainClip
 from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.exceptions import MinimaxRequestError
-from airflow_provider_minimax.operators.literals import are_plainly_right, check_literals
+from airflow_provider_minimax.operators.literals import are_plainly_right, check_literals, split
 
 _TEXTS = ("a boat", "", " ", "\n", "\u3000", "\u200b", "\ud800", "None", "a\tboat", "ein Boot, größer", "x" * 8000)
 _PICTURES = (None, "https://example.com/a.png", "{{ params.picture }}", "", "\u200b", "/a.png ", 7)
@@ -36,7 +36,7 @@ _VALUES = {
 
 def is_right(fields):
     try:
-        check_literals(fields, VideoRequest)
+        check_literals(fields, lambda: VideoRequest)
     except MinimaxRequestError:
         return False
     return True
@@ -51,7 +51,7 @@ def _requests():
 def test_nothing_passes_as_plainly_right_that_the_full_check_refuses():
     wrongly_passed, passed = [], 0
     for fields in _requests():
-        if are_plainly_right(fields):
+        if are_plainly_right(*split(fields)):
             passed += 1
             if not is_right(fields):
                 wrongly_passed.append(fields)
@@ -69,7 +69,7 @@ def test_nothing_passes_as_plainly_right_that_the_full_check_refuses():
     ],
 )
 def test_ordinary_clips_are_plainly_right(fields):
-    assert are_plainly_right(fields)
+    assert are_plainly_right(*split(fields))
 
 
 def test_an_ordinary_operator_is_checked_without_reading_a_request():

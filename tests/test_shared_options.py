@@ -18,6 +18,7 @@ from airflow_provider_minimax.sensors.video import MinimaxTaskSensor
 
 BUYERS = [MinimaxVideoGenerationOperator, MinimaxVideoRegenerationOperator, MinimaxPromptRewriteOperator]
 CONTENT = {"duration": 5, "ratio": "16:9"}
+SIZED = {**CONTENT, "resolution": "768P"}
 CHOSEN = {"poll_interval": 7, "timeout": 99, "check": "basic", "output_path": "/clips/a.mp4", "minimax_conn_id": "mine"}
 
 
@@ -50,6 +51,36 @@ def test_an_operator_that_buys_declares_no_option_that_its_base_class_has(buyer)
     shared = {name for base in bases if "__init__" in vars(base) for name in own_parameters(base)}
     assert {"poll_interval", "output_path", "on_clear"} <= shared
     assert not own_parameters(buyer) & shared
+
+
+@pytest.mark.parametrize("kind", [PurchaseOperator, *BUYERS])
+def test_type_checkers_know_each_option_as_the_constructor_takes_it(kind):
+    """Operators set them all at once, which says nothing of their types."""
+    declared = inspect.get_annotations(kind)
+    taken = {name: each.annotation for name, each in inspect.signature(vars(kind)["__init__"]).parameters.items()}
+    for name in own_parameters(kind):
+        assert declared[name] == ("bool" if name == "wait_for_completion" else taken[name]), name
+
+
+@pytest.mark.parametrize("buyer", BUYERS)
+def test_an_operator_has_all_that_its_constructor_takes_and_makes_its_request_of_its_own_fields(buyer):
+    content = CONTENT if buyer is MinimaxPromptRewriteOperator else {}
+    if buyer is MinimaxVideoRegenerationOperator:
+        content = {"source_task_id": "1"}
+    operator = buyer(task_id="a", model="MiniMax-H3", prompt="a cat", validate=False, **content)
+    assert own_parameters(buyer) | own_parameters(PurchaseOperator) <= vars(operator).keys()
+    assert own_parameters(buyer) == set(operator._content_fields)
+    assert {name: getattr(operator, name) for name in content} == content
+
+
+def test_a_task_whose_output_goes_into_a_request_comes_before_it():
+    with dag():
+        rewrite = MinimaxPromptRewriteOperator(task_id="rewrite", prompt="a cat", **CONTENT)
+        generate = MinimaxVideoGenerationOperator(
+            task_id="generate", model="MiniMax-H3", prompt=rewrite.output, output_path="/clips/a.mp4", **SIZED
+        )
+        generate.callback_url = BaseOperator(task_id="address").output
+    assert generate.upstream_task_ids == {"rewrite", "address"}
 
 
 def dag(**default_args):

@@ -54,7 +54,9 @@ def test_a_gateways_own_name_passes_when_the_dag_is_parsed(name):
     from airflow_provider_minimax.api.request import VideoRequest
     from airflow_provider_minimax.operators.literals import check_literals
 
-    assert check_literals({"model": name, "prompt": "a boat"}, VideoRequest) is None, "it raises what it refuses"
+    assert check_literals({"model": name, "prompt": "a boat"}, lambda: VideoRequest) is None, (
+        "it raises what it refuses"
+    )
 
 
 def test_a_letter_less_or_more_or_another_is_found_in_every_name():

@@ -2,7 +2,7 @@
 The known models: what each takes and what its clips list at.
 
 The facts are in ``catalogue_models.py`` and ``catalogue_prices.py``; this module only reads them. DAG files do, when
-they are parsed: data classes and compiled patterns would cost them more than all the rest.
+they are parsed: named tuples, data classes and compiled patterns would cost them more than all the rest.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from copy import copy
 from decimal import Decimal
 from functools import cache
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.api.catalogue_models import MODELS, OTHER_TASK_TYPES
 from airflow_provider_minimax.api.modes import Mode
@@ -27,7 +27,7 @@ _NAMED_LIKE_H3 = r"(?i)(.*/)?(minimax[-_ ]?)?h\d"
 FRAME_FIELDS = ("first_frame_image", "last_frame_image")
 
 
-class ModeLimits(NamedTuple):
+class ModeLimits:
     """
     What a model takes in one mode.
 
@@ -38,14 +38,24 @@ class ModeLimits(NamedTuple):
     :param is_second_hand: whether only others than MiniMax say so: what they leave out is sent with a warning.
     """
 
-    resolutions: Mapping[str, tuple[int, ...]]
-    options: frozenset[str]
-    required: frozenset[str] = frozenset()
-    ratios: tuple[str, ...] = ()
-    is_second_hand: bool = False
+    __slots__ = ("is_second_hand", "options", "ratios", "required", "resolutions")
+
+    def __init__(
+        self,
+        resolutions: Mapping[str, tuple[int, ...]],
+        options: frozenset[str],
+        required: frozenset[str],
+        ratios: tuple[str, ...],
+        is_second_hand: bool,
+    ) -> None:
+        self.resolutions = resolutions
+        self.options = options
+        self.required = required
+        self.ratios = ratios
+        self.is_second_hand = is_second_hand
 
 
-class Model(NamedTuple):
+class Model:
     """
     A known model.
 
@@ -57,12 +67,29 @@ class Model(NamedTuple):
     :param other_task_types: what it has besides clips: ``regeneration``, ``h3_context_ir``.
     """
 
-    name: str
-    prompt_limit: int
-    modes: Mapping[Mode, ModeLimits]
-    api: str = "v1"
-    extra: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    other_task_types: frozenset[str] = frozenset()
+    __slots__ = ("api", "extra", "modes", "name", "other_task_types", "prompt_limit")
+
+    def __init__(
+        self,
+        name: str,
+        prompt_limit: int,
+        modes: Mapping[Mode, ModeLimits],
+        api: str,
+        extra: Mapping[str, tuple[str, ...]],
+        other_task_types: frozenset[str],
+    ) -> None:
+        self.name = name
+        self.prompt_limit = prompt_limit
+        self.modes = modes
+        self.api = api
+        self.extra = extra
+        self.other_task_types = other_task_types
+
+    def with_prompt_limit(self, prompt_limit: int) -> Model:
+        """Return the same model with another limit for prompts."""
+        changed = copy(self)
+        changed.prompt_limit = prompt_limit
+        return changed
 
 
 @cache

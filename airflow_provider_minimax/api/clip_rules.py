@@ -13,7 +13,6 @@ from airflow_provider_minimax.api import catalogue
 from airflow_provider_minimax.api.catalogue import FRAME_FIELDS, Model, ModeLimits
 from airflow_provider_minimax.api.catalogue_models import REFERENCES
 from airflow_provider_minimax.api.modes import AUTO_CALLBACK, MEDIA_FIELDS, REFERENCE_FIELDS, Mode
-from airflow_provider_minimax.api.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.plain_clip import PlainClip
@@ -64,9 +63,10 @@ def validate_for(
     """
     report = ValidationReport()
     _check_prompt(request, model, unresolved, report)
-    _check_media(request, model, unresolved, report)
+    if request.mode is not Mode.TEXT or unresolved:
+        _check_media(request, model, unresolved, report)
     report.problems += callback_problems(request.callback_url)
-    if model is None and (question := did_you_mean(request.model, [*catalogue.models(), *own_names])):
+    if model is None and (question := _did_you_mean(request.model, [*catalogue.models(), *own_names])):
         report.problems.append(f"model={request.model!r}: is not known{question}")
     elif model is None:
         report.warnings.append(
@@ -79,18 +79,18 @@ def validate_for(
             report.problems.append(_wrong_mode(request, model))
         else:
             _check_required(request, model, limits, unresolved, report)
-            choices = _check_choices(request, model, limits, unresolved)
-            report.warnings += choices.warnings
+            choices = ValidationReport() if limits.is_second_hand else report
+            _check_choices(request, model, limits, unresolved, choices)
             if limits.is_second_hand:
+                report.warnings += choices.warnings
                 report.warnings += [f"{problem} (second-hand knowledge, so it is sent)" for problem in choices.problems]
-            else:
-                report.problems += choices.problems
     return report
 
 
-def _check_choices(request: Clip, model: Model, limits: ModeLimits, unresolved: frozenset[str]) -> ValidationReport:
+def _check_choices(
+    request: Clip, model: Model, limits: ModeLimits, unresolved: frozenset[str], report: ValidationReport
+) -> None:
     """Check what was chosen by what the model takes in this mode."""
-    report = ValidationReport()
     _check_size(request, model, limits, unresolved, report)
     _check_ratio(request, model, limits, report)
     _check_extra(request, model, report)
@@ -106,7 +106,6 @@ def _check_choices(request: Clip, model: Model, limits: ModeLimits, unresolved: 
             report.problems.append(
                 f"{name}: {model.name} does not take it in {_spelt(request.mode)} mode; leave it out"
             )
-    return report
 
 
 def callback_problems(callback_url: str | None) -> list[str]:
@@ -198,7 +197,7 @@ def _check_ratio(request: Clip, model: Model, limits: ModeLimits, report: Valida
     if request.ratio not in limits.ratios:
         report.problems.append(
             f"ratio={request.ratio!r}: {model.name} in {_spelt(request.mode)} mode takes {', '.join(limits.ratios)}"
-            + did_you_mean(request.ratio, limits.ratios)
+            + _did_you_mean(request.ratio, limits.ratios)
         )
     elif request.mode in (Mode.FIRST_FRAME, Mode.FIRST_AND_LAST_FRAME) and request.ratio != "adaptive":
         report.warnings.append(f"ratio={request.ratio!r} will be ignored: the clip gets the ratio of its frame")
@@ -249,7 +248,7 @@ def _check_size(
         report.problems.append(
             f"resolution={resolution!r}: {_where(request, model)} takes {', '.join(limits.resolutions)}"
             + (f" ({resolution} only in {_spelt(elsewhere[0])} mode)" if elsewhere else "")
-            + did_you_mean(resolution, limits.resolutions)
+            + _did_you_mean(resolution, limits.resolutions)
         )
         return
     if request.duration is None:
@@ -267,6 +266,13 @@ def _check_size(
             f"duration={request.duration}: {_where(request, model)} takes {_lengths(limits.resolutions[chosen])} "
             f"seconds at {chosen}" + ("" if resolution else " (its default resolution)")
         )
+
+
+def _did_you_mean(text: str, known: Iterable[str]) -> str:
+    # Only a mistake pays for the import.
+    from airflow_provider_minimax.api.spelling import did_you_mean
+
+    return did_you_mean(text, known)
 
 
 def _where(request: Clip, model: Model) -> str:

@@ -29,8 +29,9 @@ def mode_of(get: Callable[[str], Any]) -> Mode:
 
     :param get: returns the value of a field; ``None`` where it is not set.
     """
-    if any(get(name) is not None for name in REFERENCE_FIELDS):
-        return Mode.REFERENCE
+    for name in REFERENCE_FIELDS:
+        if get(name) is not None:
+            return Mode.REFERENCE
     if get("subject_reference") is not None:
         return Mode.SUBJECT_REFERENCE
     if get("last_frame_image") is not None:

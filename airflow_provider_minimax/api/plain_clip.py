@@ -60,9 +60,10 @@ class PlainClip:
         :param fields: field name to value, of those that are set.
         :return: the clip; ``None`` if only a request can say what the fields mean, and whether they are right.
         """
-        if all(_is_plain(name, value) for name, value in fields.items()):
-            return cls(fields)
-        return None
+        for name, value in fields.items():
+            if not _is_plain(name, value):
+                return None
+        return cls(fields)
 
 
 def _is_plain(name: str, value: Any) -> bool:

@@ -131,7 +131,7 @@ def _check_regeneration(request: RegenerationRequest, unresolved: frozenset[str]
             report.problems += clip_rules.callback_problems(request.callback_url)
         case False, True:
             # Clips are made of prompts that may have been made longer.
-            lenient = model and model._replace(prompt_limit=facts["prompt_limit"])
+            lenient = model and model.with_prompt_limit(facts["prompt_limit"])
             needless = unresolved | {"resolution", "duration", "ratio"}
             missing = "give all that the clip was made of, exactly as it was sent then"
             report = _check_description(request, lenient, needless, missing)

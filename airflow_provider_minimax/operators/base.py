@@ -98,6 +98,8 @@ class PurchaseOperator(BaseOperator):
     """Those of them that are pictures or clips, for lineage."""
     _secret_fields: ClassVar[tuple[str, ...]] = ()
     """Those of them that may hold what Airflow must neither store nor show."""
+    _asks_for_clip: ClassVar[bool] = False
+    """Whether they are those of a :class:`~airflow_provider_minimax.api.request.VideoRequest`."""
 
     product_name: ClassVar[str] = "clip"
     how_to_get_it: ClassVar[str] = (
@@ -107,6 +109,22 @@ class PurchaseOperator(BaseOperator):
 
     buys_clips: ClassVar[bool] = True
     """Marks the tasks of a DAG that buy."""
+
+    minimax_conn_id: str
+    wait_for_completion: bool
+    deferrable: bool
+    output_path: AnyPath | None
+    overwrite: Overwrite
+    check: Check
+    preview: bool
+    durable: bool
+    on_clear: OnClear
+    on_orphaned_intent: OnOrphanedIntent
+    max_submissions: int
+    poll_interval: timedelta | float | None
+    timeout: timedelta | float
+    cancel_on_timeout: bool
+    validate: bool
 
     _job: PurchaseJob | None = None
     _prompt_is_lost: bool = False
@@ -135,38 +153,40 @@ class PurchaseOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.minimax_conn_id = minimax_conn_id
-        # Who names a destination for the clip wants it there.
-        self.wait_for_completion = output_path is not None if wait_for_completion is None else wait_for_completion
-        self.deferrable = deferrable
-        self.output_path = output_path
-        self.overwrite = overwrite
-        self.check = check
-        self.preview = preview
-        self.durable = durable
-        self.on_clear = on_clear
-        self.on_orphaned_intent = on_orphaned_intent
-        self.max_submissions = max_submissions
-        self.poll_interval = poll_interval
-        self.timeout = timeout
-        self.cancel_on_timeout = cancel_on_timeout
-        self.validate = validate
+        # Not one by one: Airflow's __setattr__ would take longer for them than all checks do.
+        vars(self).update(
+            minimax_conn_id=minimax_conn_id,
+            # Who names a destination for the clip wants it there.
+            wait_for_completion=output_path is not None if wait_for_completion is None else wait_for_completion,
+            deferrable=deferrable,
+            output_path=output_path,
+            overwrite=overwrite,
+            check=check,
+            preview=preview,
+            durable=durable,
+            on_clear=on_clear,
+            on_orphaned_intent=on_orphaned_intent,
+            max_submissions=max_submissions,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            cancel_on_timeout=cancel_on_timeout,
+            validate=validate,
+        )
         # Made for their checks; what is rendered is read when it is needed.
         self._wait_options()
         check_changed(self._delivery_options(), self._purchase_options())
         check_output_path(output_path)
 
-    def _check_request(self) -> None:
-        """Check what is known of the request when the DAG is parsed; a subclass calls it when it has its fields."""
+    def _set_content(self, **content: Any) -> None:
+        """Set the fields of the request, and check those that are known when the DAG is parsed."""
+        # As in the constructor, not one by one.
+        vars(self).update(content)
         if self.on_orphaned_intent == "adopt":
-            check_adoption(getattr(self, "model", None))
+            check_adoption(content["model"])
         if self.validate:
-            self._check_literals({name: getattr(self, name) for name in self._content_fields})
+            from airflow_provider_minimax.operators.literals import check_literals
 
-    def _check_literals(self, content: Mapping[str, Any]) -> None:
-        from airflow_provider_minimax.operators.literals import check_literals
-
-        check_literals(content, self._request_class())
+            check_literals(content, self._request_class, is_clip=self._asks_for_clip)
 
     def _purchase_options(self) -> PurchaseOptions:
         return PurchaseOptions(

@@ -90,6 +90,20 @@ class MinimaxVideoRegenerationOperator(PurchaseOperator):
     _picture_fields = ("base_video", *_PICTURES)
     _secret_fields = ("base_video", *_SECRETS)
 
+    source_task_id: str | None
+    base_video: str | None
+    prompt: str | None
+    first_frame_image: str | None
+    last_frame_image: str | None
+    reference_images: str | list[str] | None
+    reference_videos: str | list[str] | None
+    reference_audios: str | list[str] | None
+    resolution: str
+    aigc_watermark: bool | str | None
+    callback_url: str | None
+    extra_body: dict[str, Any] | None
+    model: str
+
     def __init__(
         self,
         *,
@@ -109,20 +123,21 @@ class MinimaxVideoRegenerationOperator(PurchaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.model = model
-        self.source_task_id = source_task_id
-        self.base_video = base_video
-        self.prompt = prompt
-        self.first_frame_image = first_frame_image
-        self.last_frame_image = last_frame_image
-        self.reference_images = reference_images
-        self.reference_videos = reference_videos
-        self.reference_audios = reference_audios
-        self.resolution = resolution
-        self.aigc_watermark = aigc_watermark
-        self.callback_url = callback_url
-        self.extra_body = extra_body
-        self._check_request()
+        self._set_content(
+            model=model,
+            source_task_id=source_task_id,
+            base_video=base_video,
+            prompt=prompt,
+            first_frame_image=first_frame_image,
+            last_frame_image=last_frame_image,
+            reference_images=reference_images,
+            reference_videos=reference_videos,
+            reference_audios=reference_audios,
+            resolution=resolution,
+            aigc_watermark=aigc_watermark,
+            callback_url=callback_url,
+            extra_body=extra_body,
+        )
 
     def _request_class(self) -> type[RegenerationRequest]:
         from airflow_provider_minimax.api.h3_requests import RegenerationRequest
@@ -183,6 +198,18 @@ class MinimaxPromptRewriteOperator(PurchaseOperator):
     how_to_get_it = "MinimaxTaskSensor returns it for this id, free of charge."
     without_receipt = "Set retries=0."
 
+    prompt: str
+    duration: int | str
+    ratio: str | None
+    first_frame_image: str | None
+    last_frame_image: str | None
+    reference_images: str | list[str] | None
+    reference_videos: str | list[str] | None
+    reference_audios: str | list[str] | None
+    callback_url: str | None
+    extra_body: dict[str, Any] | None
+    model: str
+
     def __init__(
         self,
         *,
@@ -207,18 +234,19 @@ class MinimaxPromptRewriteOperator(PurchaseOperator):
             )
         # Named here, so that a DAG's default_args for clips do not reach a prompt.
         super().__init__(**_FOR_CLIPS, **kwargs)
-        self.model = model
-        self.prompt = prompt
-        self.duration = duration
-        self.ratio = ratio
-        self.first_frame_image = first_frame_image
-        self.last_frame_image = last_frame_image
-        self.reference_images = reference_images
-        self.reference_videos = reference_videos
-        self.reference_audios = reference_audios
-        self.callback_url = callback_url
-        self.extra_body = extra_body
-        self._check_request()
+        self._set_content(
+            model=model,
+            prompt=prompt,
+            duration=duration,
+            ratio=ratio,
+            first_frame_image=first_frame_image,
+            last_frame_image=last_frame_image,
+            reference_images=reference_images,
+            reference_videos=reference_videos,
+            reference_audios=reference_audios,
+            callback_url=callback_url,
+            extra_body=extra_body,
+        )
 
     def _request_class(self) -> type[PromptRewriteRequest]:
         from airflow_provider_minimax.api.h3_requests import PromptRewriteRequest

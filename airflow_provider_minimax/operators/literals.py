@@ -6,7 +6,7 @@ pydantic's models of requests are imported only for fields that are not plainly 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.api.catalogue import models
@@ -18,42 +18,53 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.request import PaidRequest
 
 
-def are_plainly_right(fields: Mapping[str, Any]) -> bool:
+def are_plainly_right(literals: Mapping[str, Any], unresolved: frozenset[str]) -> bool:
     """
     Return whether the literals of a clip are right, and that can be known without pydantic's models of requests.
 
-    :param fields: the clip's fields, as the author gave them.
+    :param literals: the clip's fields that are literals.
+    :param unresolved: the names of the others.
     :return: whether; of what is not plainly right, :func:`check_literals` knows what is wrong with it, if anything is.
     """
-    literals, unresolved = _split(fields)
     clip = PlainClip.of(literals)
     if clip is None or clip.model not in models():
         return False
     return not validate(clip, unresolved=unresolved).problems
 
 
-def check_literals(fields: Mapping[str, Any], kind: type[PaidRequest]) -> None:
+def check_literals(
+    fields: Mapping[str, Any], request_class: Callable[[], type[PaidRequest]], *, is_clip: bool = False
+) -> None:
     """
     Check the fields of a request that are literals.
 
     :param fields: the request's fields, as the author gave them.
-    :param kind: the kind of request.
+    :param request_class: returns the kind of request; it is not called if that need not be known.
+    :param is_clip: whether it is a request for a clip, so that it may be plainly right.
     :raises MinimaxRequestError: with all that is wrong.
     """
+    literals, unresolved = split(fields)
+    if is_clip and are_plainly_right(literals, unresolved):
+        return
+
     from airflow_provider_minimax.api import rules
     from airflow_provider_minimax.api.request import UNCHECKED, invalid
 
-    literals, unresolved = _split(fields)
     if "model" in unresolved:
         literals["model"] = "known when rendered"
-    request = kind.of(literals).with_callback()
+    request = request_class().of(literals).with_callback()
     report = rules.validate(request, own_names=_names_of_gateways(request.model), unresolved=unresolved)
     if report.problems:
         raise invalid(report.problems, hint=UNCHECKED)
 
 
-def _split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
-    """Return the fields that are literals, and the names of those that are not."""
+def split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """
+    Tell the fields that are literals from those that are known only when they are rendered.
+
+    :param fields: the request's fields, as the author gave them.
+    :return: the literals, and the names of the others; fields that are ``None`` are neither.
+    """
     literals, unresolved = {}, []
     for name, value in fields.items():
         if value is None:

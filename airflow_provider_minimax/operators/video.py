@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +117,25 @@ class MinimaxVideoGenerationOperator(PurchaseOperator):
     _content_fields = _CONTENT
     _picture_fields = _PICTURES
     _secret_fields = (*_PICTURES, "reference_videos", "reference_audios", "callback_url", "extra_body")
+    _asks_for_clip = True
+
+    model: str
+    prompt: str | None
+    first_frame_image: str | None
+    last_frame_image: str | None
+    subject_reference: str | list[dict[str, Any]] | None
+    reference_images: str | list[str] | None
+    reference_videos: str | list[str] | None
+    reference_audios: str | list[str] | None
+    duration: int | str | None
+    resolution: str | None
+    ratio: str | None
+    prompt_optimizer: bool | str | None
+    fast_pretreatment: bool | str | None
+    aigc_watermark: bool | str | None
+    callback_url: str | None
+    extra: dict[str, Any] | None
+    extra_body: dict[str, Any] | None
 
     def __init__(
         self,
@@ -141,30 +160,25 @@ class MinimaxVideoGenerationOperator(PurchaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.model = model
-        self.prompt = prompt
-        self.first_frame_image = first_frame_image
-        self.last_frame_image = last_frame_image
-        self.subject_reference = subject_reference
-        self.reference_images = reference_images
-        self.reference_videos = reference_videos
-        self.reference_audios = reference_audios
-        self.duration = duration
-        self.resolution = resolution
-        self.ratio = ratio
-        self.prompt_optimizer = prompt_optimizer
-        self.fast_pretreatment = fast_pretreatment
-        self.aigc_watermark = aigc_watermark
-        self.callback_url = callback_url
-        self.extra = extra
-        self.extra_body = extra_body
-        self._check_request()
-
-    def _check_literals(self, content: Mapping[str, Any]) -> None:
-        from airflow_provider_minimax.operators.literals import are_plainly_right
-
-        if not are_plainly_right(content):
-            super()._check_literals(content)
+        self._set_content(
+            model=model,
+            prompt=prompt,
+            first_frame_image=first_frame_image,
+            last_frame_image=last_frame_image,
+            subject_reference=subject_reference,
+            reference_images=reference_images,
+            reference_videos=reference_videos,
+            reference_audios=reference_audios,
+            duration=duration,
+            resolution=resolution,
+            ratio=ratio,
+            prompt_optimizer=prompt_optimizer,
+            fast_pretreatment=fast_pretreatment,
+            aigc_watermark=aigc_watermark,
+            callback_url=callback_url,
+            extra=extra,
+            extra_body=extra_body,
+        )
 
     def _request_class(self) -> type[VideoRequest]:
         from airflow_provider_minimax.api.request import VideoRequest
