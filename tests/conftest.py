@@ -137,6 +137,14 @@ def load_dags(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
+def no_handover(monkeypatch):
+    """Let triggers end at once: no executor of a whole Airflow has to hear of it."""
+    from airflow_provider_minimax.triggers import handover
+
+    monkeypatch.setattr(handover, "SECONDS", 0.0)
+
+
+@pytest.fixture(autouse=True)
 def no_backoff(monkeypatch):
     """Repeat failed requests at once: the emulator needs no rest."""
     from airflow_provider_minimax.api.http import exchange

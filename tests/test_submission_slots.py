@@ -24,7 +24,7 @@ from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOpera
 from airflow_provider_minimax.purchases import slots as turns
 from airflow_provider_minimax.purchases.deferral import IN_TURN, SETTLED
 from airflow_provider_minimax.purchases.slots import SubmissionSlot
-from airflow_provider_minimax.triggers import turn as turn_module
+from airflow_provider_minimax.triggers import handover
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.conftest import load_dags
@@ -38,7 +38,6 @@ TOO_MANY = ["1002", "1039", "1041", "2045"]
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch, minimax_emulator):
     """Wait as little as can be; clips are done at the first poll."""
-    monkeypatch.setattr(turn_module, "_FIRST_OF_ALL", 0.0)
     monkeypatch.setattr(turns, "_COOL_DOWN", 0.2)
     minimax_emulator.configure(lifecycle="polls", polls=1)
 
@@ -435,10 +434,7 @@ def test_a_trigger_of_the_first_version_is_understood():
 
 
 async def test_no_event_is_sent_before_the_executor_heard_that_the_worker_is_done(monkeypatch):
-    """Airflow fails a task that is resumed within the 5 s that this may take."""
-    monkeypatch.undo()
-    assert turn_module._FIRST_OF_ALL > 5
-    monkeypatch.setattr(turn_module, "_FIRST_OF_ALL", 0.5)
+    monkeypatch.setattr(handover, "SECONDS", 0.5)
     start = time.monotonic()
     await event_of(
         MinimaxTurnTrigger(minimax_conn_id="c", asked_at=1.0, deadline=time.time() + 9, rate_limit_per_minute=6000)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -23,6 +26,7 @@ from airflow_provider_minimax.polling import schedule as schedules
 from airflow_provider_minimax.polling import shared_poller as pollers
 from airflow_provider_minimax.polling.poller import FixedInterval, Outcome
 from airflow_provider_minimax.polling.schedule import PollTimetable
+from airflow_provider_minimax.triggers import handover
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
 pytestmark = pytest.mark.usefixtures("polls_over")
@@ -61,6 +65,26 @@ async def test_no_platforms_event_has_a_url(connect, platform):
     events = [event.payload async for event in trigger(minimax_task_id).run()]
     assert Outcome.from_event(events[0]).result().minimax_task_id == minimax_task_id
     assert "http" not in json.dumps(events)
+
+
+@pytest.mark.parametrize("minimax_task_id", ["bought", "no-such-task"])
+async def test_no_event_is_sent_before_the_executor_heard_that_the_worker_is_done(monkeypatch, bought, minimax_task_id):
+    """Airflow fails a task that is resumed sooner, and a push may end the wait at once."""
+    monkeypatch.setattr(handover, "SECONDS", 0.5)
+    start = time.monotonic()
+    await outcome(trigger(bought if minimax_task_id == "bought" else minimax_task_id))
+    assert time.monotonic() - start >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("setting", "seconds"), [({}, 6.0), ({"AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "30"}, 31.0)]
+)
+def test_that_takes_a_second_more_than_airflow_lets_its_workers_take(setting, seconds):
+    code = "from airflow_provider_minimax.triggers import handover; print(handover.SECONDS)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | setting, capture_output=True, text=True, check=True
+    )
+    assert float(said.stdout.splitlines()[-1]) == seconds
 
 
 async def test_a_failed_task_is_an_event_with_the_reason(bought, minimax_emulator):

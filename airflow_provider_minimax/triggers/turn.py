@@ -17,11 +17,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRateLimitError
 from airflow_provider_minimax.polling.limiter import shared_limiter
 from airflow_provider_minimax.text.storable import storable
+from airflow_provider_minimax.triggers import handover
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
-
-# Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
-# 5 s ([workers] min_heartbeat_interval). After a restart of the triggerer, it lets all who waited come back first.
-_FIRST_OF_ALL = 6.0
 
 
 class MinimaxTurnTrigger(BaseTrigger):
@@ -61,12 +58,14 @@ class MinimaxTurnTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
+        began = asyncio.get_running_loop().time()
         error: MinimaxRateLimitError | None = None
         try:
             async with asyncio.timeout(self.deadline - time.time()):
-                await self._wait_for_slot()
+                await self._wait_for_slot(began)
         except TimeoutError:
             error = self._no_slot()
+            await handover.finished(began)
         self._is_over = True
         event = {
             "asked_at": self.asked_at,
@@ -75,10 +74,11 @@ class MinimaxTurnTrigger(BaseTrigger):
         }
         yield TriggerEvent(storable(event))  # type: ignore[no-untyped-call]
 
-    async def _wait_for_slot(self) -> None:
+    async def _wait_for_slot(self, began: float) -> None:
         with shared_limiter(self.minimax_conn_id, self.rate_limit_per_minute) as limiter:
             limiter.pause(self.not_before)
-            await asyncio.sleep(_FIRST_OF_ALL)
+            # Nor before all who waited have come back after a restart of the triggerer.
+            await handover.finished(began)
             # From a thread, because a full pipe of logs would hold up the loop.
             await asyncio.to_thread(
                 self.log.info,

@@ -27,6 +27,7 @@ from airflow_provider_minimax.polling.schedule import LearnedSchedule, learned_s
 from airflow_provider_minimax.polling.shared_poller import Reschedule, SharedPoller
 from airflow_provider_minimax.text.redaction import redact
 from airflow_provider_minimax.text.storable import storable
+from airflow_provider_minimax.triggers import handover
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
 from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
@@ -101,9 +102,11 @@ class MinimaxTaskTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, then yield one event and return at once: a trigger that lingers is taken for one that was killed."""
+        began = asyncio.get_running_loop().time()
         async with get_shared_poller(self.minimax_conn_id) as shared_poller:
             with shared_poller.pushes.follow(self.minimax_task_id, self.purchase_attempt) as pushed:
                 outcome = await self._watch(shared_poller, pushed)
+        await handover.finished(began)
         self._is_over = True
         yield TriggerEvent(storable(outcome.as_event()))  # type: ignore[no-untyped-call]
 

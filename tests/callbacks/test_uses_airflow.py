@@ -104,6 +104,14 @@ def test_how_soon_a_task_is_back_once_its_clip_is_done(airflow, report, pace, sh
     assert statistics.median(late["pushed"]) < 15
 
 
+def test_tasks_whose_clips_end_as_soon_as_they_have_deferred_succeed_at_the_first_try(airflow):
+    """Airflow fails those that are back before its executor has heard that their workers are done."""
+    airflow.emulator.configure(lifecycle="polls", polls=2)
+    run = airflow.trigger("soon", count=COUNT)
+    until("the run is over", lambda: run.is_over, 300)
+    assert (run.state, len(airflow.emulator.purchases)) == ("success", COUNT)
+
+
 @needs_record
 def test_tasks_that_wait_on_their_workers_and_poll_once_an_hour_end_with_a_push(airflow, report):
     airflow.emulator.configure(lifecycle="manual")

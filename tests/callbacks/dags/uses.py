@@ -73,6 +73,8 @@ for name, options in {
     "polled_60": {"poll_interval": 60},
     "polled_learnt": {},
     "pushed_5": {"callback_url": "auto", "poll_interval": 5},
+    # No try but the first: the trigger finds the clip at its first poll.
+    "soon": {"poll_interval": 0.1, "retries": 0},
     # No DAG names the asset of this connection.
     "pushed_undeclared": {"callback_url": "auto", "poll_interval": 3600, "minimax_conn_id": "minimax_ai302"},
 }.items():
