@@ -37,6 +37,8 @@ def environment(url: str, home: str) -> dict[str, str]:
         "AIRFLOW_HOME": home,
         "_AIRFLOW_PROCESS_CONTEXT": "client",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # There is no executor that ours would have to wait for.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "0",
         "PYTHONDONTWRITEBYTECODE": "",  # without .pyc files, imports would measure the compiler
     }
     for name, connection in CONNECTIONS.items():

@@ -55,6 +55,8 @@ def environment(connection: dict[str, Any]) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
         "AIRFLOW_CONN_MINIMAX_DEFAULT": json.dumps(connection),
+        # There is no executor that a deferred task would have to wait for.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "0",
         "NO_COLOR": "1",
         "PYTHONWARNINGS": "ignore",
     }
