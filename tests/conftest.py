@@ -139,7 +139,7 @@ def load_dags(name: str) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def no_handover(monkeypatch):
     """Let triggers end at once: no executor of a whole Airflow has to hear of it."""
-    from airflow_provider_minimax.triggers import handover
+    from airflow_provider_minimax.polling import handover
 
     monkeypatch.setattr(handover, "SECONDS", 0.0)
 

@@ -27,6 +27,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.h3 import MinimaxVideoRegenerationOperator
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling import handover
 from airflow_provider_minimax.polling.deferral import until_listed
 from airflow_provider_minimax.purchases import ledger
 from airflow_provider_minimax.purchases import matching as adoption
@@ -271,8 +272,9 @@ def test_the_wait_for_the_list_is_in_the_triggerer_if_that_of_the_clip_is(genera
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(0.5, 6), (45, 45)])
-def test_that_wait_is_neither_too_short_for_airflow_nor_without_end(asked, waits):
+def test_that_wait_is_neither_too_short_for_airflow_nor_without_end(monkeypatch, asked, waits):
     """Airflow fails a task that is back before its executor has heard that it left."""
+    monkeypatch.setattr(handover, "SECONDS", 6.0)
     operator = MinimaxVideoGenerationOperator(task_id="generate", **H3 | WAYS | {"deferrable": True, "timeout": 600})
     before = datetime.now(UTC)
     with pytest.raises(TaskDeferred) as deferral:

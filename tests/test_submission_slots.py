@@ -21,10 +21,10 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
+from airflow_provider_minimax.polling import handover
 from airflow_provider_minimax.purchases import slots as turns
 from airflow_provider_minimax.purchases.deferral import IN_TURN, SETTLED
 from airflow_provider_minimax.purchases.slots import SubmissionSlot
-from airflow_provider_minimax.triggers import handover
 from airflow_provider_minimax.triggers.turn import MinimaxTurnTrigger
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 from tests.conftest import load_dags

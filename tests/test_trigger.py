@@ -22,11 +22,11 @@ from airflow_provider_minimax.exceptions import (
 )
 from airflow_provider_minimax.hooks import clients
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
+from airflow_provider_minimax.polling import handover
 from airflow_provider_minimax.polling import schedule as schedules
 from airflow_provider_minimax.polling import shared_poller as pollers
 from airflow_provider_minimax.polling.poller import FixedInterval, Outcome
 from airflow_provider_minimax.polling.schedule import PollTimetable
-from airflow_provider_minimax.triggers import handover
 from airflow_provider_minimax.triggers.video import MinimaxTaskTrigger
 
 pytestmark = pytest.mark.usefixtures("polls_over")
@@ -80,7 +80,7 @@ async def test_no_event_is_sent_before_the_executor_heard_that_the_worker_is_don
     ("setting", "seconds"), [({}, 6.0), ({"AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "30"}, 31.0)]
 )
 def test_that_takes_a_second_more_than_airflow_lets_its_workers_take(setting, seconds):
-    code = "from airflow_provider_minimax.triggers import handover; print(handover.SECONDS)"
+    code = "from airflow_provider_minimax.polling import handover; print(handover.SECONDS)"
     said = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | setting, capture_output=True, text=True, check=True
     )

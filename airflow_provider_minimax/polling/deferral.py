@@ -10,15 +10,12 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_minimax.callbacks.reader import callbacks_are_on
 from airflow_provider_minimax.exceptions import MinimaxUnavailableError
+from airflow_provider_minimax.polling import handover
 from airflow_provider_minimax.purchases.deferral import SAFETY_NET, SETTLED, Deferral
 from airflow_provider_minimax.version_compat import TaskDeferralError, TaskDeferralTimeout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-# Airflow fails a task that is resumed before its executor has heard that the worker is done with it, which takes up to
-# 5 s ([workers] min_heartbeat_interval).
-_SHORTEST_DEFERRAL = 6.0
 
 _WAIT_ON = "Wait for it with MinimaxTaskSensor and its id; that buys nothing."
 
@@ -67,7 +64,7 @@ def until_listed(seconds: float, longest_wait: float) -> Deferral:
     :param seconds: how long to wait for that.
     :param longest_wait: how many seconds the Airflow task may wait in all.
     """
-    wait = max(seconds, _SHORTEST_DEFERRAL)
+    wait = max(seconds, handover.SECONDS)
     moment = datetime.now(UTC) + timedelta(seconds=wait)
     return Deferral("time", {"moment": moment}, SETTLED, max(wait, longest_wait) + SAFETY_NET)
 

@@ -15,9 +15,9 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_minimax.exceptions import NOTHING_BOUGHT, MinimaxRateLimitError
+from airflow_provider_minimax.polling import handover
 from airflow_provider_minimax.polling.limiter import shared_limiter
 from airflow_provider_minimax.text.storable import storable
-from airflow_provider_minimax.triggers import handover
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
 
 

@@ -19,6 +19,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_minimax.api.task import VideoTask
 from airflow_provider_minimax.callbacks.reader import PushedTask
 from airflow_provider_minimax.exceptions import MinimaxError, MinimaxUnavailableError
+from airflow_provider_minimax.polling import handover
 from airflow_provider_minimax.polling.background_log import Line
 from airflow_provider_minimax.polling.cancel import atry_cancel, describe_cancellation, shielded
 from airflow_provider_minimax.polling.poller import MAX_FAILURES, FixedInterval, KeepPolling, Outcome, TaskPoller
@@ -27,7 +28,6 @@ from airflow_provider_minimax.polling.schedule import LearnedSchedule, learned_s
 from airflow_provider_minimax.polling.shared_poller import Reschedule, SharedPoller
 from airflow_provider_minimax.text.redaction import redact
 from airflow_provider_minimax.text.storable import storable
-from airflow_provider_minimax.triggers import handover
 from airflow_provider_minimax.triggers.killed import Reason, why_killed
 from airflow_provider_minimax.triggers.shared_poller import get_shared_poller
 from airflow_provider_minimax.triggers.wire_format import changed_arguments
