@@ -68,7 +68,7 @@ def output(tmp_path: Path) -> Path:
 @pytest.fixture
 def generate(connect, minimax_emulator, output):
     """Run the operator once, as one try of one task."""
-    connect(extra={"max_retries": 0, "timeout": 1})
+    connect(extra={"max_retries": 0})
     minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def run(ti: FakeTaskInstance | None = None, store: FakeStore | None = None, **changes):

@@ -76,7 +76,7 @@ def test_a_download_that_failed_says_that_a_retry_goes_on(minimax_emulator, clip
 
 
 def test_a_lost_answer_leaves_a_receipt_that_says_so(minimax_emulator, clip, connect):
-    connect(extra={"max_retries": 0, "timeout": 0.3})
+    connect(extra={"max_retries": 0})
     minimax_emulator.fault("lost_answer", operation="submit")
     with pytest.raises(MinimaxSubmissionUnknownError, match="receipts adopt"):
         MinimaxHook().generate(BOAT, output_path=str(clip))
@@ -122,7 +122,7 @@ def test_the_rewriting_of_a_prompt_is_refused_before_it_is_paid_for(minimax_emul
 def test_outside_airflow_the_platforms_list_settles_a_lost_answer_too(minimax_emulator, clip, connect, monkeypatch):
     for name in ("OTHERS_WRITE_WITHIN", "LISTED_WITHIN"):
         monkeypatch.setattr(adoption, name, timedelta(0))
-    connect(extra={"max_retries": 0, "timeout": 0.5})
+    connect(extra={"max_retries": 0})
     minimax_emulator.fault("lost_answer", operation="submit")
     boat = VideoRequest(model="MiniMax-H3", prompt="A boat", duration=5, resolution="768P", ratio="16:9")
     made = MinimaxHook().generate(boat, output_path=str(clip), on_orphaned_intent="adopt", poll_interval=0.05)

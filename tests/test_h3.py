@@ -217,7 +217,7 @@ def test_rendered_references_show_no_signature_and_no_bytes():
 
 def lost(connect, output: Path, **changes) -> str:
     """Return what a submission says whose answer is lost."""
-    connect(extra={"max_retries": 0, "timeout": 0.5})
+    connect(extra={"max_retries": 0})
     with pytest.raises(MinimaxSubmissionUnknownError) as raised:
         generate(output_path=str(output), **changes).execute({"ti": FakeTaskInstance()})
     return str(raised.value)

@@ -145,7 +145,7 @@ def test_a_retry_goes_on_with_the_clip_that_an_earlier_try_bought(source, minima
 
 
 def test_after_a_lost_answer_only_tasks_of_its_kind_are_named(connect, source, minimax_emulator, context, tmp_path):
-    connect(extra={"max_retries": 0, "timeout": 0.5})
+    connect(extra={"max_retries": 0})
     minimax_emulator.fault("lost_answer", operation="submit")
     with pytest.raises(MinimaxSubmissionUnknownError) as raised:
         regenerate(source_task_id=source, output_path=str(tmp_path / "boat.mp4")).execute(context)
@@ -219,7 +219,7 @@ def test_a_retry_returns_the_prompt_that_an_earlier_try_bought(hook, minimax_emu
 
 @needs_store
 def test_a_retry_after_a_lost_answer_says_what_may_have_been_bought(connect, minimax_emulator):
-    connect(extra={"max_retries": 0, "timeout": 0.5})
+    connect(extra={"max_retries": 0})
     store = FakeStore()
     minimax_emulator.fault("lost_answer", operation="submit")
     with pytest.raises(MinimaxSubmissionUnknownError):

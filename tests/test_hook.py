@@ -212,7 +212,7 @@ def test_an_answer_that_trips_our_own_reading_is_never_bought_again(hook, minima
 
 def test_an_answer_that_comes_too_late_is_never_bought_again(connect, minimax_emulator):
     minimax_emulator.fault("hold", operation="submit")
-    with closing(MinimaxHook(connect(extra={"timeout": 0.3}))) as hook, pytest.raises(MinimaxSubmissionUnknownError):
+    with closing(MinimaxHook(connect(extra={"timeout": 3}))) as hook, pytest.raises(MinimaxSubmissionUnknownError):
         hook.submit(REQUEST)
     minimax_emulator.release()
     assert len(minimax_emulator.purchases) == 1

@@ -344,7 +344,7 @@ def test_an_upload_that_fails_leaves_no_receipt_so_a_retry_buys(deferrable, conn
 
 
 def test_a_lost_answer_after_an_upload_is_never_bought_again(connect, minimax_emulator, film, tmp_path):
-    connect(extra={"max_retries": 0, "timeout": 2})
+    connect(extra={"max_retries": 0})
     minimax_emulator.fault("lost_answer", operation="submit")
     for try_number in (1, 2):
         with pytest.raises(MinimaxSubmissionUnknownError):

@@ -53,7 +53,7 @@ def buy(connect: Any, conn_id: str, output: Path, minimax_emulator: Any) -> Call
     minimax_emulator.configure(lifecycle="polls", polls=1)
 
     def run(platform: str = "minimax", ti: FakeTaskInstance | None = None, **changes: Any) -> Any:
-        connect(platform, conn_id, extra={"max_retries": 0, "timeout": 3})
+        connect(platform, conn_id, extra={"max_retries": 0})
         options = CONTENT | {"output_path": str(output), "callback_url": "auto", "poll_interval": 0.01} | changes
         operator = MinimaxVideoGenerationOperator(task_id="generate", minimax_conn_id=conn_id, **options)
         return operator.execute({"ti": ti or FakeTaskInstance()})
