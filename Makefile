@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # The tests of an xdist_group share a process, one after the other.
 BY_GROUP := --dist loadgroup --no-loadscope-reorder
+# How often a test that failed is run again. What failed first is shown as RERUN, with its traceback.
+RERUNS ?= 0
+AGAIN := --reruns $(RERUNS) --rerun-show-tracebacks
 # Three processes for two cores.
 PARALLEL := -n auto $(BY_GROUP)
 # Tests of callbacks in whole Airflows wait nearly all of the time, and there are two groups of them.
@@ -51,17 +54,17 @@ check: lint ## ruff, mypy and all tests that are not slow, in six minutes
 
 # Whole Airflows are slow beside other tests, and make them late.
 test: $(VENV)/.installed ## all tests but those of test-production
-	$(BIN)/python -m pytest $(PARALLEL) $(WITHOUT_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
-	$(BIN)/python -m pytest $(FOUR_AIRFLOWS) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
+	$(BIN)/python -m pytest $(PARALLEL) $(AGAIN) $(WITHOUT_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
+	$(BIN)/python -m pytest $(FOUR_AIRFLOWS) $(AGAIN) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
 
 test-production: $(VENV)/.installed ## callbacks behind nginx, with PostgreSQL: apt-get install nginx-light postgresql
-	$(BIN)/python -m pytest $(PRODUCTION) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(AGAIN) $(PRODUCTION) $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)
 	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest $(PARALLEL) tests/chaos $(PYTEST_ARGS)
 
 test-matrix: $(VENV)/.uv ## the quick tests on every version of Airflow that we support
-	@$(BIN)/python scripts/test_matrix.py $(MATRIX)
+	@$(BIN)/python scripts/test_matrix.py --reruns $(RERUNS) $(MATRIX)
 
 lint: $(VENV)/.installed ## ruff, mypy, which module may import which, and plain words
 	$(BIN)/ruff check .

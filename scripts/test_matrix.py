@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -44,6 +45,7 @@ class Result:
     outcome: str
     seconds: float
     failures: list[str]
+    """pytest's lines on the tests that failed, also if they passed when they were run again."""
 
     @property
     def is_bad(self) -> bool:
@@ -80,10 +82,11 @@ def install(version: str) -> None:
         subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
 
 
-def test(version: str, processes: str, without: tuple[str, ...]) -> tuple[str, list[str]]:
+def test(version: str, processes: str, reruns: int, without: tuple[str, ...]) -> tuple[str, list[str]]:
     """Run the tests in a version's environment; return the outcome, and pytest's lines on the tests that failed."""
     ignored = [f"--ignore={path}" for path in without]
-    command = [python_of(version), "-m", "pytest", *TESTS, "-n", processes, *ignored]
+    again = ["--reruns", str(reruns), "--rerun-show-tracebacks"]
+    command = [python_of(version), "-m", "pytest", *TESTS, "-n", processes, *again, *ignored]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as tests:
@@ -91,7 +94,7 @@ def test(version: str, processes: str, without: tuple[str, ...]) -> tuple[str, l
         failures: list[str] = []
         for line in tests.stdout:
             say(version, line)
-            if line.startswith(("FAILED ", "ERROR ")):
+            if line.startswith(("FAILED ", "ERROR ", "RERUN ")):
                 failures.append(line)
     return "failed" if tests.returncode else "passed", failures
 
@@ -102,7 +105,11 @@ def say(version: str, text: str) -> None:
 
 
 def main() -> None:
-    versions = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reruns", type=int, default=0, help="how often a test that failed is run again")
+    parser.add_argument("versions", nargs="+", help="versions of Airflow")
+    arguments = parser.parse_args()
+    versions: list[str] = arguments.versions
     processes = str(PROCESSES_EACH) if len(versions) > 1 else "auto"
     with ThreadPoolExecutor(1) as installing, ThreadPoolExecutor(AT_ONCE) as testing:
         environments = {version: installing.submit(install, version) for version in versions}
@@ -116,7 +123,7 @@ def main() -> None:
                 say(version, error.stdout)
                 outcome, failures = "not installed", []
             else:
-                outcome, failures = test(version, processes, () if version == versions[0] else ONCE)
+                outcome, failures = test(version, processes, arguments.reruns, () if version == versions[0] else ONCE)
             return Result(version, outcome, time.monotonic() - started, failures)
 
         results = list(testing.map(run, versions))
