@@ -39,6 +39,10 @@ $(VENV)/.installed: $(VENV)/.uv pyproject.toml
 	$(INSTALL) 'apache-airflow==$(AIRFLOW)' --editable '.[images,media]' --group test --group lint --group build
 	@touch $@
 
+$(VENV)/.production: $(VENV)/.installed
+	$(INSTALL) --group production
+	@touch $@
+
 $(VENV)/.docs: $(VENV)/.installed
 	$(INSTALL) --group docs
 	@touch $@
@@ -57,7 +61,7 @@ test: $(VENV)/.installed ## all tests but those of test-production
 	$(BIN)/python -m pytest $(PARALLEL) $(AGAIN) $(WITHOUT_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
 	$(BIN)/python -m pytest $(FOUR_AIRFLOWS) $(AGAIN) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
 
-test-production: $(VENV)/.installed ## callbacks behind nginx, with PostgreSQL: apt-get install nginx-light postgresql
+test-production: $(VENV)/.production ## callbacks in production: apt-get install nginx-light postgresql redis-server
 	$(BIN)/python -m pytest $(AGAIN) $(PRODUCTION) $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)

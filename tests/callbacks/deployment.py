@@ -1,4 +1,4 @@
-"""Airflow as in production: two API servers behind nginx, two triggerers and PostgreSQL, each a process of its own."""
+"""Airflow as in production: two API servers behind nginx, two triggerers, two Celery workers, PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +30,8 @@ NGINX_CONF = HERE.parent.parent / "docs" / "examples" / "callbacks" / "nginx.con
 """What the documentation gives to users; only its ports are changed here."""
 POSTGRESQL_BINARIES = "/usr/lib/postgresql/*/bin"
 API_SERVERS = ("api-server-1", "api-server-2")
+TRIGGERERS = ("triggerer-1", "triggerer-2")
+WORKERS = ("worker-1", "worker-2")
 
 
 def program(name: str, where: str = "/usr/sbin") -> str | None:
@@ -38,9 +41,17 @@ def program(name: str, where: str = "/usr/sbin") -> str | None:
 
 
 def missing_parts() -> list[str]:
-    """Return what has to be installed for this."""
-    parts = {"nginx": program("nginx"), "postgresql": program("initdb", POSTGRESQL_BINARIES)}
-    return [name for name, path in parts.items() if path is None]
+    """Return the commands that install what this needs and is not here."""
+    parts = {
+        "nginx": program("nginx"),
+        "postgresql": program("initdb", POSTGRESQL_BINARIES),
+        "redis-server": program("redis-server"),
+    }
+    packages = [name for name, path in parts.items() if path is None]
+    return [
+        *([f"apt-get install {' '.join(packages)}"] if packages else []),
+        *([] if find_spec("airflow.providers.celery") else ["make test-production"]),
+    ]
 
 
 class PostgreSQL:
@@ -83,6 +94,27 @@ class PostgreSQL:
             subprocess.run(
                 command, user=self._user, cwd=self._folder, stdout=output, stderr=output, timeout=60, check=True
             )
+
+
+class Redis:
+    """
+    A Redis server, which passes tasks to Celery's workers, while a ``with`` block lasts.
+
+    :param port: where it listens.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def __enter__(self) -> Self:
+        settings = {"--port": str(self.port), "--bind": "127.0.0.1", "--save": "", "--loglevel": "warning"}
+        command = [str(program("redis-server")), *(word for pair in settings.items() for word in pair)]
+        self._process = subprocess.Popen(command, start_new_session=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(20)
 
 
 class Nginx:
@@ -164,23 +196,24 @@ class Deployment:
         self.folder = folder
         self._changes = changes
         self._dags = dags
-        first = free_ports(10)
+        first = free_ports(12)
         self.port = first
         self.servers = dict(zip(API_SERVERS, (first + 1, first + 2), strict=True))
         self.database = PostgreSQL(first + 3)
         self.proxy = Nginx(folder, first, tuple(self.servers.values()))
         self.emulator = Emulator(first + 4)
+        self.broker = Redis(first + 5)
         self._stack = ExitStack()
         self._processes: dict[str, psutil.Process] = {}
         self._count = count()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            for part in (self.database, self.proxy, self.emulator):
+            for part in (self.database, self.broker, self.proxy, self.emulator):
                 stack.enter_context(part)
             stack.callback(self._stop)
             subprocess.run(self._command("db", "migrate"), env=self._settings, cwd=self.folder, check=True, timeout=120)
-            for name in (*API_SERVERS, "scheduler", "dag-processor", "triggerer-1", "triggerer-2"):
+            for name in (*API_SERVERS, "scheduler", "dag-processor", *TRIGGERERS, *WORKERS):
                 self.start(name)
             self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30, trust_env=False)
             until("nginx answers", self.proxy.answers, 10)
@@ -199,8 +232,18 @@ class Deployment:
         arguments = [re.sub(r"-\d+$", "", name)]
         if name in API_SERVERS:
             arguments += ["--workers", "1", "--port", str(self.servers[name])]
-        elif arguments == ["triggerer"]:
+        elif name in TRIGGERERS:
             arguments += ["--skip-serve-logs"]
+        elif name in WORKERS:
+            arguments = [
+                "celery",
+                *arguments,
+                "--celery-hostname",
+                f"{name}@localhost",
+                "--concurrency",
+                "4",
+                "--skip-serve-logs",
+            ]
         with self.log_of(name).open("ab") as log:
             process = subprocess.Popen(
                 self._command(*arguments),
@@ -280,8 +323,10 @@ class Deployment:
             "CORE__DAGS_FOLDER": str(self._dags),
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "CORE__EXECUTOR": "LocalExecutor",
+            "CORE__EXECUTOR": "CeleryExecutor",
             "CORE__PARALLELISM": "8",
+            "CELERY__BROKER_URL": f"redis://127.0.0.1:{self.broker.port}/0",
+            "CELERY__RESULT_BACKEND": f"db+{self.database.url}",
             "CORE__FERNET_KEY": "9DSBPmuDbUDs_MOcr8Cx0ENl2CbJHIBZ8YwRuZ5eaK8=",
             "CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
             "API__HOST": "127.0.0.1",

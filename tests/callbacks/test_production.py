@@ -1,4 +1,4 @@
-"""Callbacks where others are in the way: PostgreSQL, nginx, two API servers behind it, and two triggerers."""
+"""Callbacks where others are in the way: PostgreSQL, nginx, two API servers behind it, two triggerers, and Celery."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     if missing := missing_parts():
-        pytest.fail(f"These tests need what is not installed here: apt-get install {' '.join(missing)}")
+        pytest.fail(f"These tests need what is not installed here: {'; '.join(missing)}")
     changes = {**TRIGGERER, **DEFAULTS, "MINIMAX__CALLBACK_SECRET": SECRET}
     with Deployment(tmp_path_factory.mktemp("production"), Path(__file__).parent / "dags", changes) as deployment:
         yield deployment
@@ -173,6 +173,14 @@ def test_clips_are_back_within_seconds_whichever_api_server_gets_their_pushes(ai
     assert {push["answer"] for push in airflow.emulator.pushes} == {200}
     # At a poll a minute half of those without a push are later.
     assert statistics.median(late) < 15
+
+
+def test_tasks_whose_clips_end_as_soon_as_they_have_deferred_succeed_at_the_first_try(airflow):
+    """The scheduler hears of a worker's end through Celery and its database."""
+    airflow.emulator.configure(lifecycle="polls", polls=2)
+    run = airflow.trigger("soon", count=20)
+    until("the run is over", lambda: is_over(run), 300)
+    assert (run.state, len(airflow.emulator.purchases)) == ("success", 20)
 
 
 def test_pushes_go_on_while_an_api_server_and_a_triggerer_are_dead(airflow, report):
