@@ -18,6 +18,8 @@ from tests.conftest import EXAMPLE_DAGS, HAS_APPROVALS, load_dags, load_file
 NAME = "minimax_approval"
 TIMEOUT = 60
 
+# Airflow's API takes five seconds to import.
+pytestmark = pytest.mark.xdist_group("approval")
 asks = pytest.mark.skipif(
     not hasattr(airflow.sdk.exceptions, "TaskAwaitingInput"), reason="before Airflow 3.3 dag.test() cannot ask anybody"
 )

@@ -54,7 +54,7 @@ def receiving(count: int) -> Iterator[list[Server]]:
 
 
 def wait_for(server: Server, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 2 * SOON
+    deadline = time.monotonic() + 6 * SOON
     while True:
         try:
             assert server.post("forged", {}).status_code == 404
