@@ -176,14 +176,21 @@ def _by_attempt(pushes: Sequence[Push]) -> dict[str, list[Push]]:
 
 
 def _write_recent(session: Session, asset_id: int, news: Sequence[Push]) -> None:
-    """Put the news behind the latest pushes, of which too many and too old ones go."""
+    """
+    Put the news behind the latest pushes, of which too many and too old ones go.
+
+    They stay in the order in which they were written: the clocks of API servers differ, and what the server that is
+    behind has just written would count as the oldest.
+    """
     latest = {
-        (push.attempt, push.minimax_task_id): push
-        for push in (*pushes_from_json(_get(session, asset_id, RECENT_KEY)), *news)
+        (push.attempt, push.minimax_task_id): push for push in pushes_from_json(_get(session, asset_id, RECENT_KEY))
     }
+    for push in news:
+        latest.pop((push.attempt, push.minimax_task_id), None)
+        latest[push.attempt, push.minimax_task_id] = push
     newest = max(push.at for push in news)
     kept = [push for push in latest.values() if push.at > newest - RECENT_SECONDS]
-    _set(session, asset_id, RECENT_KEY, sorted(kept, key=lambda push: push.at)[-MOST_RECENT:])
+    _set(session, asset_id, RECENT_KEY, kept[-MOST_RECENT:])
 
 
 def _has_event(session: Session, asset_id: int, attempt: str) -> bool:

@@ -160,6 +160,15 @@ def test_clocks_of_two_api_servers_that_differ_by_five_minutes_lose_nothing(decl
 
 
 @needs_record
+def test_nor_do_they_if_the_server_that_is_ahead_gets_most_pushes(declared):
+    now = time.time()
+    record(declared, *(push(attempt=f"a{number}", at=now + 300) for number in range(MOST_RECENT)))
+    record(declared, push(attempt="right", at=now))
+    record(declared, push(DONE, attempt="a100", at=now + 300))
+    assert [one.attempt for one in stored(declared, RECENT_KEY)][-2:] == ["right", "a100"]
+
+
+@needs_record
 def test_what_a_worker_forgot_makes_no_second_event_when_it_is_pushed_again(declared):
     from airflow.models.asset_state_store import AssetStateStoreModel
     from airflow.utils.session import create_session
