@@ -137,6 +137,16 @@ def load_dags(name: str) -> dict[str, Any]:
     return load_file(DAGS / f"{name}.py")
 
 
+@pytest.fixture
+def dags_folder() -> Iterator[Path]:
+    """Airflow's DAG folder, which is as it was when the test is over: another one reads all of its files."""
+    before = set(DAGS.iterdir())
+    yield DAGS
+    for path in DAGS.iterdir():
+        if path not in before and path.is_file():
+            path.unlink()
+
+
 @pytest.fixture(autouse=True)
 def no_handover(monkeypatch):
     """Let triggers end at once: no executor of a whole Airflow has to hear of it."""

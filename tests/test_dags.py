@@ -139,13 +139,13 @@ def test_every_example_runs(name, connect, minimax_emulator, tmp_path, monkeypat
 
 
 @pytest.fixture
-def docs_example(monkeypatch):
+def docs_example(monkeypatch, dags_folder):
     """Put an example of the docs into Airflow's DAG folder, and return its DAG."""
     # The examples' schedule is for real clips: the first poll may be after a quarter of a minute.
     monkeypatch.setattr("airflow_provider_minimax.polling.schedule.LearnedSchedule.delay", lambda *_: 0.05)
 
     def load(name: str) -> Any:
-        shutil.copy(DOCS_EXAMPLES / f"{name}.py", DAGS)
+        shutil.copy(DOCS_EXAMPLES / f"{name}.py", dags_folder)
         (dag,) = load_dags(name).values()
         return dag
 

@@ -38,7 +38,7 @@ from airflow_provider_minimax.api.request import VideoRequest
 from airflow_provider_minimax.callbacks import address
 from airflow_provider_minimax.hooks.minimax import MinimaxHook
 from airflow_provider_minimax.operators.video import MinimaxVideoGenerationOperator
-from tests.conftest import ASK_A_PERSON, DAGS, EXAMPLE_DAGS, HAS_APPROVALS, load_dags, load_file
+from tests.conftest import ASK_A_PERSON, EXAMPLE_DAGS, HAS_APPROVALS, load_dags, load_file
 
 pytestmark = pytest.mark.xdist_group("docs")
 ROOT = Path(__file__).parent.parent
@@ -176,7 +176,7 @@ def pasted(connect, minimax_emulator, s3_bucket, tmp_path, monkeypatch) -> Calla
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("airflow_db")
-def test_every_whole_dag_runs_to_its_end_as_it_is_pasted(blocks, pasted, tmp_path):
+def test_every_whole_dag_runs_to_its_end_as_it_is_pasted(blocks, pasted, tmp_path, dags_folder):
     """Those that ask a person take the approval as given."""
     request = VideoRequest.of({"model": "MiniMax-Hailuo-2.3", "prompt": "a cat"})
     hook = MinimaxHook("minimax_default")
@@ -185,10 +185,10 @@ def test_every_whole_dag_runs_to_its_end_as_it_is_pasted(blocks, pasted, tmp_pat
         voice.setparams((1, 2, 8000, 0, "NONE", ""))
         voice.writeframes(bytes(3 * 2 * 8000))
     uploaded = hook.upload(str(tmp_path / "voice.wav"))
-    shutil.copy(EXAMPLE_DAGS / "minimax_product_catalogue.csv", DAGS)
+    shutil.copy(EXAMPLE_DAGS / "minimax_product_catalogue.csv", dags_folder)
     for number, block in enumerate(block for block in whole_dags(blocks) if block.runs_here):
         name = f"pasted_{number}"
-        (DAGS / f"{name}.py").write_text(re.sub(r"mm_file://\d+", uploaded, pasted(block)))
+        (dags_folder / f"{name}.py").write_text(re.sub(r"mm_file://\d+", uploaded, pasted(block)))
         conf = {"folder": str(tmp_path / name), "clips": 2, "minimax_task_id": walk["task_id"]}
         for dag in load_dags(name).values():
             done = dag.test(run_conf=conf, mark_success_pattern="approve")

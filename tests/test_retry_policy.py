@@ -27,7 +27,7 @@ from airflow_provider_minimax.exceptions import (
 from airflow_provider_minimax.get_provider_info import get_provider_info
 from airflow_provider_minimax.purchases.unrecorded import bought, written_down
 from airflow_provider_minimax.version_compat import AirflowException, AirflowFailException
-from tests.conftest import DAGS, load_dags, load_file
+from tests.conftest import load_dags, load_file
 from tests.fakes import HAS_STORE
 
 HERE = Path(__file__).parent
@@ -259,11 +259,10 @@ def test_the_provider_names_the_module_as_airflow_wants_it():
 
 
 @pytest.fixture
-def retried(airflow_db):
+def retried(airflow_db, dags_folder):
     """The DAGs of a file that only Airflow 3.3 and later can read."""
-    shutil.copy(HERE / "dag_files" / "since_3_3" / "retried.py", DAGS)
-    yield load_dags("retried")
-    (DAGS / "retried.py").unlink()
+    shutil.copy(HERE / "dag_files" / "since_3_3" / "retried.py", dags_folder)
+    return load_dags("retried")
 
 
 @since_3_3

@@ -130,19 +130,18 @@ def test_socks_without_its_package_says_what_to_install(scheme, monkeypatch):
         way("https://clips.example", all=f"{scheme}://proxy.example:1080")
 
 
-def socks_host(connection: socket.socket) -> str:
-    """Speak SOCKS 5 with a client (RFC 1928), then answer its request; return the name that it wanted."""
+def serve_socks(connection: socket.socket, names: list[str]) -> None:
+    """Speak SOCKS 5 with a client (RFC 1928), note the name that it wants, then answer its request."""
     with connection, connection.makefile("rb") as source:
         source.read(2 + 1)
         connection.sendall(b"\x05\x00")
         length = source.read(5)[4]
-        name = source.read(length).decode()
+        names.append(source.read(length).decode())
         source.read(2)
         connection.sendall(b"\x05\x00\x00\x01" + bytes(6))
         while source.readline().strip():
             pass
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-    return name
 
 
 @pytest.fixture
@@ -154,7 +153,7 @@ def socks():
         def serve() -> None:
             with suppress(OSError):
                 while True:
-                    names.append(socks_host(server.accept()[0]))
+                    serve_socks(server.accept()[0], names)
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"socks5://127.0.0.1:{server.getsockname()[1]}", names
