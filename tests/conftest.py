@@ -67,7 +67,7 @@ AIRFLOWS = (
     "api server",
     "production",
 )
-# These take long, and most of it is waiting: the pages are built, an API server is made that two tests share, and on
+# These take long, and most of it is waiting: the pages are built, an API server is made that some tests share, and on
 # some versions one Airflow is started.
 LONG = ("docs", "approval", "whole way")
 ORDER = (*LONG, None, *AIRFLOWS)
