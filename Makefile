@@ -6,11 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # uv resolves and installs in seconds what takes pip half a minute.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
-# The tests of an xdist_group share a process, one after the other.
-BY_GROUP := --dist loadgroup --no-loadscope-reorder
-# How often a test that failed is run again. What failed first is shown as RERUN, with its traceback.
-RERUNS ?= 0
-AGAIN := --reruns $(RERUNS) --rerun-show-tracebacks
+TESTS := $(BIN)/python scripts/run_tests.py
+# The tests of an xdist_group share a process, one after the other. A test that ends its process ends all: another
+# process would run it again.
+BY_GROUP := --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 # Three processes for two cores.
 PARALLEL := -n auto $(BY_GROUP)
 # Tests of callbacks in whole Airflows wait nearly all of the time, and there are two groups of them.
@@ -54,21 +53,21 @@ up: $(VENV)/.installed ## Airflow with its UI, and the emulator, until Ctrl-C
 	@$(BIN)/python scripts/up.py
 
 check: lint ## ruff, mypy and all tests that are not slow, in six minutes
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
+	$(TESTS) $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
 
 # Whole Airflows are slow beside other tests, and make them late.
 test: $(VENV)/.installed ## all tests but those of test-production
-	$(BIN)/python -m pytest $(PARALLEL) $(AGAIN) $(WITHOUT_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
-	$(BIN)/python -m pytest $(FOUR_AIRFLOWS) $(AGAIN) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
+	$(TESTS) $(PARALLEL) $(WITHOUT_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
+	$(TESTS) $(FOUR_AIRFLOWS) $(WHOLE_AIRFLOWS) $(PYTEST_ARGS) $(MAY_BE_NONE)
 
 test-production: $(VENV)/.production ## callbacks in production: apt-get install nginx-light postgresql redis-server
-	$(BIN)/python -m pytest $(AGAIN) $(PRODUCTION) $(PYTEST_ARGS)
+	$(TESTS) $(PRODUCTION) $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.installed ## 200 random schedules of death and trouble on real Airflow (CHAOS_SEED, CHAOS_SCHEDULES)
-	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(BIN)/python -m pytest $(PARALLEL) tests/chaos $(PYTEST_ARGS)
+	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} $(TESTS) $(PARALLEL) tests/chaos $(PYTEST_ARGS)
 
 test-matrix: $(VENV)/.uv ## the quick tests on every version of Airflow that we support
-	@$(BIN)/python scripts/test_matrix.py --reruns $(RERUNS) $(MATRIX)
+	@$(BIN)/python scripts/test_matrix.py $(MATRIX)
 
 lint: $(VENV)/.installed ## ruff, mypy, which module may import which, and plain words
 	$(BIN)/ruff check .

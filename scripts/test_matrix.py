@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).with_name("uv")
 # Slow tests look at packaging and at processes, not at Airflow's versions; `make test` runs them.
-TESTS = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "--dist", "loadgroup", "--no-loadscope-reorder"]
+TESTS = ["-q", "-m", "not slow", "--dist", "loadgroup", "--no-loadscope-reorder", "--max-worker-restart", "0"]
 # While one version starts, or waits for its last tests, the other has the processors.
 AT_ONCE = 2
 # Tests wait for a third of their time: for clips, for other processes, for the disk.
@@ -82,11 +82,12 @@ def install(version: str) -> None:
         subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
 
 
-def test(version: str, processes: str, reruns: int, without: tuple[str, ...]) -> tuple[str, list[str]]:
+def test(version: str, processes: str, without: tuple[str, ...]) -> tuple[str, list[str]]:
     """Run the tests in a version's environment; return the outcome, and pytest's lines on the tests that failed."""
     ignored = [f"--ignore={path}" for path in without]
-    again = ["--reruns", str(reruns), "--rerun-show-tracebacks"]
-    command = [python_of(version), "-m", "pytest", *TESTS, "-n", processes, *again, *ignored]
+    # Each version has a list of its own of what failed.
+    own = ["-o", f"cache_dir=.venv-{version}/.pytest_cache"]
+    command = [python_of(version), "scripts/run_tests.py", *TESTS, "-n", processes, *own, *ignored]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as tests:
@@ -94,7 +95,7 @@ def test(version: str, processes: str, reruns: int, without: tuple[str, ...]) ->
         failures: list[str] = []
         for line in tests.stdout:
             say(version, line)
-            if line.startswith(("FAILED ", "ERROR ", "RERUN ")):
+            if line.startswith(("FAILED ", "ERROR ")):
                 failures.append(line)
     return "failed" if tests.returncode else "passed", failures
 
@@ -106,7 +107,6 @@ def say(version: str, text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--reruns", type=int, default=0, help="how often a test that failed is run again")
     parser.add_argument("versions", nargs="+", help="versions of Airflow")
     arguments = parser.parse_args()
     versions: list[str] = arguments.versions
@@ -123,7 +123,7 @@ def main() -> None:
                 say(version, error.stdout)
                 outcome, failures = "not installed", []
             else:
-                outcome, failures = test(version, processes, arguments.reruns, () if version == versions[0] else ONCE)
+                outcome, failures = test(version, processes, () if version == versions[0] else ONCE)
             return Result(version, outcome, time.monotonic() - started, failures)
 
         results = list(testing.map(run, versions))

@@ -46,7 +46,7 @@ if not HAS_APPROVALS:
     for name in ASK_A_PERSON:
         (DAGS / f"{name}.py").unlink()
 
-pytest_plugins = ["airflow_provider_minimax.emulator.fixtures", "tests.object_storage"]
+pytest_plugins = ["airflow_provider_minimax.emulator.fixtures", "tests.distributed", "tests.object_storage"]
 
 # A test waits for a third of its time: for clips, for other processes, for the disk.
 WORKERS_PER_CORE = 1.5

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from tests.standalone.airflow_up import Airflow, Run, until
 
 # How long one errand may take; far more than it does, since many share one machine.
 TIMEOUT = 900
+# How long a test waits even after that. Where nothing comes about any more, all tests together are to end.
+AT_LEAST = 10
 Plan = dict[str, list[tuple[str, str]]]
 RATIOS = ("21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
 # Kinds of clips of H3, one for each errand in turn: none is there twice within the time that a lost answer matters.
@@ -43,6 +47,10 @@ class Errand:
     prompt: str
     folder: Path
     output: Path | None = None
+    sent: float = field(default_factory=time.monotonic)
+
+    def until(self, what: str, condition: Callable[[], Any]) -> None:
+        until(what, condition, max(AT_LEAST, self.sent + TIMEOUT - time.monotonic()))
 
     @property
     def purchases(self) -> list[dict[str, Any]]:
@@ -107,21 +115,21 @@ class Errand:
 
     def await_deferral(self, task: str = "generate") -> None:
         """Wait until the task is in the triggerer."""
-        until(f"{task} is deferred", lambda: self.run.tasks.get(task, {}).get("triggerer_job"), TIMEOUT)
+        self.until(f"{task} is deferred", lambda: self.run.tasks.get(task, {}).get("triggerer_job"))
 
     def await_watch(self, task: str = "generate") -> None:
         """Wait until the triggerer has seen the clip, so that it has its connection."""
         self.await_deferral(task)
         seen = sum(self.polls)
-        until(f"the trigger of {task} sees the clip", lambda: sum(self.polls) > seen, TIMEOUT)
+        self.until(f"the trigger of {task} sees the clip", lambda: sum(self.polls) > seen)
 
     def await_purchases(self, count: int = 1) -> list[str]:
         """Wait until so many clips were bought; return their ids."""
-        until(f"{count} purchases", lambda: len(self.purchases) >= count, TIMEOUT)
+        self.until(f"{count} purchases", lambda: len(self.purchases) >= count)
         return [item["task_id"] for item in self.purchases]
 
     def await_end(self) -> None:
-        until(f"{self.run.path} is over, after {self.deaths}", lambda: self.run.is_over, TIMEOUT)
+        self.until(f"{self.run.path} is over, after {self.deaths}", lambda: self.run.is_over)
 
     def finish_clips(self) -> None:
         """Let the clips that were held back be ready now."""
@@ -130,9 +138,10 @@ class Errand:
 
     def hold_back(self) -> int:
         """Keep the clips that were bought so far in the making until :meth:`finish_clips`; return how many."""
-        for item in self.purchases:
+        purchases = self.purchases
+        for item in purchases:
             self.airflow.emulator.set_job(item["task_id"], "processing")
-        return len(self.purchases)
+        return len(purchases)
 
     def why_not_bought_once(self, purchases: list[dict[str, Any]] | None = None) -> str | None:
         """Return what is wrong unless exactly one clip was bought and reported downstream; else nothing."""

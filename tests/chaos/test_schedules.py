@@ -87,30 +87,30 @@ class Killer:
     """
     Kills triggerers, and now and then a scheduler with all of its workers, and starts others in their place.
 
-    Some triggerers stand still instead, come back when another one has taken over, and are killed after that. What dies
-    by itself, which on SQLite is of a database that another process has locked, is replaced as a service manager does.
+    Some triggerers stand still instead, come back when another one has taken over, and are killed after that. One that
+    dies by itself, which on SQLite is of a database that another process has locked, is replaced, and counted.
     """
 
     airflow: Airflow
     jitter: random.Random
     kills: Counter[str] = field(default_factory=Counter)
-    died_by_themselves: Counter[str] = field(default_factory=Counter)
+    died_by_themselves: Counter[str] = field(init=False)
     stops: int = 0
     stopped: list[psutil.Process] = field(default_factory=list)
     came_back: list[psutil.Process] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.died_by_themselves = self.airflow.died_by_themselves
         self._due = {name: time.monotonic() + self.jitter.uniform(*life) for name, life in self._lives.items()}
 
     _lives = {"triggerer": TRIGGERERS_LIVE, "scheduler": SCHEDULERS_LIVE}  # noqa: RUF012 - no field
 
     def fire(self) -> None:
-        for name in self._lives:
-            if not [process for process in self.airflow.alive(name) if process not in self.stopped]:
-                self.airflow.start(name)
-                self.died_by_themselves[name] += 1
+        if not [process for process in self.airflow.alive("triggerer") if process not in self.stopped]:
+            self.airflow.start("triggerer")
+            self.died_by_themselves["triggerer"] += 1
         for name, due in self._due.items():
-            if time.monotonic() > due:
+            if time.monotonic() > due and self.airflow.alive(name):
                 life = self._kill_triggerer() if name == "triggerer" else self._replace(name)
                 self._due[name] = time.monotonic() + self.jitter.uniform(*life)
 

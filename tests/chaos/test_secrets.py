@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.lab import TIMEOUT, Errand
+from tests.chaos.lab import Errand
 from tests.chaos.vault import Vault
-from tests.standalone.airflow_up import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 
@@ -14,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 def is_back_after_a_failed_try(vault: Vault, errand: Errand, conn_id: str, try_number: int, task: str) -> None:
     """Wait until a try says that it cannot use the connection, bring that back, and wait for the end."""
     failed = "the worker cannot use the connection right now"
-    until("a try failed", lambda: failed in errand.run.log(task, try_number), TIMEOUT)
+    errand.until("a try failed", lambda: failed in errand.run.log(task, try_number))
     assert conn_id in errand.run.log(task, try_number)
     vault.bring_back(conn_id)
 
@@ -36,7 +35,7 @@ def test_a_secrets_backend_that_is_away_when_the_task_resumes_loses_no_clip(vaul
 def test_a_secrets_backend_that_is_away_when_a_retry_takes_over_loses_no_clip(vault, send):
     """The worker died with its receipt written; the retry reads the receipt and cannot ask the platform."""
     errand = send("deferring", plan={"generate": [("receipt written", "task")]}, connection="vault_taken_over")
-    until("its worker dies", lambda: errand.deaths, TIMEOUT)
+    errand.until("its worker dies", lambda: errand.deaths)
     vault.take_away("vault_taken_over")
 
     is_back_after_a_failed_try(vault, errand, "vault_taken_over", 2, "generate")
@@ -49,11 +48,8 @@ def test_a_secrets_backend_that_is_away_while_the_clip_is_made_loses_no_clip(vau
     errand = send("deferring", trouble=[slow], connection="vault_watched")
     errand.await_purchases()
     vault.take_away("vault_watched")
-    until(
-        "the triggerer says so",
-        lambda: "the triggerer cannot use the connection right now" in errand.run.log("generate", 1),
-        TIMEOUT,
-    )
+    unusable = "the triggerer cannot use the connection right now"
+    errand.until("the triggerer says so", lambda: unusable in errand.run.log("generate", 1))
     assert errand.polls == [0]
     vault.bring_back("vault_watched")
 

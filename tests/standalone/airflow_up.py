@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from airflow_provider_minimax.emulator import EmulatorClient
 
 HERE = Path(__file__).parent
 UP = HERE.parent.parent / "scripts" / "up.py"
+# No code of the provider runs in these. On SQLite they die of a database that another process has locked for long.
+KEPT_ALIVE = ("scheduler", "dag-processor")
 # A triggerer that died is noticed within 8 s instead of 30.
 TRIGGERER = {"TRIGGERER__JOB_HEARTBEAT_SEC": "1", "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8"}
 
@@ -91,7 +95,7 @@ def _title(process: psutil.Process) -> str:
 
 class Airflow:
     """
-    Airflow while a ``with`` block lasts.
+    Airflow while a ``with`` block lasts. A scheduler or DAG processor that dies by itself is started again.
 
     :param folder: where all of its files go.
     :param dags: the folder with its DAGs.
@@ -107,6 +111,10 @@ class Airflow:
         self._sessions: list[int] = []
         self._started: list[psutil.Process] = []
         self._count = count()
+        self._killed: set[str] = set()
+        self._ends = threading.Event()
+        self._keeper = threading.Thread(target=self._keep_alive, daemon=True)
+        self.died_by_themselves: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         output = self.folder / "up.log"
@@ -120,6 +128,7 @@ class Airflow:
             self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
             token = self.api.get("/auth/token").raise_for_status().json()["access_token"]
             self.api.headers["Authorization"] = f"Bearer {token}"
+            self._keeper.start()
         except BaseException:
             self.__exit__()
             raise
@@ -136,8 +145,22 @@ class Airflow:
 
     def interrupt(self) -> int:
         """Do what Ctrl-C does, and return the exit code."""
+        self._ends.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
         self._up.send_signal(signal.SIGINT)
         return self._up.wait(40)
+
+    def _keep_alive(self) -> None:
+        """Do what a service manager does; twice in a row, because a process that was just started has no name yet."""
+        missing: set[str] = set()
+        while not self._ends.wait(2):
+            with suppress(psutil.NoSuchProcess):
+                gone = {name for name in KEPT_ALIVE if name not in self._killed and not self.alive(name)}
+                for name in gone & missing:
+                    self.start(name)
+                    self.died_by_themselves[name] += 1
+                missing = gone
 
     @property
     def processes(self) -> list[psutil.Process]:
@@ -157,6 +180,7 @@ class Airflow:
 
     def kill(self, component: str) -> None:
         """Kill the oldest process of a component with all below it, at once and without a chance to say goodbye."""
+        self._killed.add(component)
         for process in self.oldest(component):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -177,7 +201,7 @@ class Airflow:
         """Start one more process of a component."""
         with (self.folder / f"{component}-{len(self._started)}.log").open("wb") as log:
             command = [*self._standalone.cmdline()[:-1], component]
-            if component != "api-server":
+            if component in ("scheduler", "triggerer"):
                 # The first one's port for logs may be in use.
                 command.append("--skip-serve-logs")
             started = subprocess.Popen(
@@ -185,6 +209,7 @@ class Airflow:
             )
         self._started.append(psutil.Process(started.pid))
         self._sessions.append(started.pid)
+        self._killed.discard(component)
         return self._started[-1]
 
     @property
