@@ -19,7 +19,7 @@ from tests.chaos.journal import Journal
 from tests.standalone.airflow_up import Airflow, Run, until
 
 # How long one errand may take; far more than it does, since many share one machine.
-TIMEOUT = 900
+TIMEOUT = 600
 # How long a test waits even after that. Where nothing comes about any more, all tests together are to end.
 AT_LEAST = 10
 Plan = dict[str, list[tuple[str, str]]]
@@ -50,7 +50,11 @@ class Errand:
     sent: float = field(default_factory=time.monotonic)
 
     def until(self, what: str, condition: Callable[[], Any]) -> None:
-        until(what, condition, max(AT_LEAST, self.sent + TIMEOUT - time.monotonic()))
+        try:
+            until(what, condition, max(AT_LEAST, self.sent + TIMEOUT - time.monotonic()))
+        except AssertionError as error:
+            error.add_note(f"Airflow: {self.airflow.condition}")
+            raise
 
     @property
     def purchases(self) -> list[dict[str, Any]]:

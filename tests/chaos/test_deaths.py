@@ -105,7 +105,7 @@ def test_a_death_between_answer_and_receipt_buys_nothing_more_without_output(err
 def test_the_platforms_list_shows_the_clip_that_a_process_that_died_bought(errand):
     """The id was in that process's memory and nowhere else; the next try adopts it."""
     delivers_once_after(errand, "answer received")
-    assert "is adopted" in errand.run.log("generate", 2)
+    assert "is adopted" in errand.run.logs("generate")
 
 
 @pytest.mark.errand("adopting_waiting", dies=["intent written", "asking"])

@@ -28,7 +28,7 @@ def test_a_task_that_is_cleared_goes_on_with_its_clip(errand):
     """The author said nothing, so a clear costs nothing."""
     errand.await_deferral()
     errand.run.clear("generate")
-    until("the task runs again", lambda: len(errand.journal().lives) == 2)
+    until("the task runs again", lambda: len(errand.journal().lives) >= 2)
     errand.finish_clips()
 
     errand.await_end()

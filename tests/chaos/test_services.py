@@ -69,7 +69,7 @@ def test_an_api_server_that_dies_and_is_started_again_loses_no_clip(airflow, sen
     errand.finish_clips()
 
     errand.await_end()
-    assert len(errand.journal().lives) == 2
+    assert len(errand.journal().lives) >= 2
     assert errand.why_not_delivered_once() is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -213,6 +214,14 @@ class Airflow:
         return self._started[-1]
 
     @property
+    def condition(self) -> str:
+        """What is known of it when a test waited in vain."""
+        alive = {name: len(self.alive(name)) for name in ("scheduler", "dag-processor", "triggerer", "api-server")}
+        log = (self.folder / "airflow.log").read_text(errors="replace")
+        errors = Counter(re.findall(r"\w+Error\b[^\n]{0,60}", log)).most_common(5)
+        return f"alive: {alive}; died by themselves: {dict(self.died_by_themselves)}; answers: {self.answers}; {errors}"
+
+    @property
     def answers(self) -> bool:
         """Whether the API server does."""
         with suppress(httpx.TransportError):
@@ -309,6 +318,10 @@ class Run:
         """Return what the UI shows as the log of a try of a task, the last one if none is given."""
         number = self.tasks[task]["try_number"] if try_number is None else try_number
         return self.api.get(f"{self.path}/taskInstances/{task}/logs/{number}").text
+
+    def logs(self, task: str) -> str:
+        """Return the logs of all tries of a task."""
+        return "".join(self.log(task, number) for number in range(1, self.tasks[task]["try_number"] + 1))
 
     def clear(self, task: str) -> None:
         """Clear a task, as a person does in the UI."""
