@@ -19,7 +19,7 @@ from tests.chaos.journal import Journal
 from tests.standalone.airflow_up import Airflow, Run, until
 
 # How long one errand may take; far more than it does, since many share one machine.
-TIMEOUT = 600
+TIMEOUT = 400
 # How long a test waits even after that. Where nothing comes about any more, all tests together are to end.
 AT_LEAST = 10
 Plan = dict[str, list[tuple[str, str]]]
