@@ -44,12 +44,15 @@ def until(what: str, condition: Callable[[], Any], timeout: float = 90) -> Any:
     global _waited_in_vain
     timeout = timeout / 3 if _waited_in_vain else timeout
     deadline = time.monotonic() + timeout
-    while not (value := condition()):
+    while True:
+        # While many workers start, a busy machine's servers may take longer than a client waits.
+        with suppress(httpx.TransportError, TimeoutError):
+            if value := condition():
+                return value
         if time.monotonic() > deadline:
             _waited_in_vain = True
             raise AssertionError(f"not within {timeout:.0f} s: {what}")
         time.sleep(0.3)
-    return value
 
 
 def up(
