@@ -39,10 +39,10 @@ def until(what: str, condition: Callable[[], Any], timeout: float = 90) -> Any:
     """
     Return the condition's first true value.
 
-    Where a test waited in vain, Airflow may be at an end, and the others wait a third of the time: all are to end.
+    Where a test waited in vain, Airflow may be at an end, and the others wait a sixth of the time: all are to end.
     """
     global _waited_in_vain
-    timeout = timeout / 3 if _waited_in_vain else timeout
+    timeout = timeout / 6 if _waited_in_vain else timeout
     deadline = time.monotonic() + timeout
     while True:
         # While many workers start, a busy machine's servers may take longer than a client waits.
