@@ -3,8 +3,7 @@ How soon a deferred task may be resumed.
 
 Airflow fails a task that runs again before its executor has heard that the worker which deferred it is done
 (apache/airflow#72716). The worker's supervisor may notice the end of the task's process as late as
-``[workers] min_heartbeat_interval``, by default 5 s; on a busy machine that process ends seconds after it has deferred,
-and the scheduler hears of it seconds later. So no wait of ours ends sooner than twice that interval.
+``[workers] min_heartbeat_interval``, by default 5 s. So no wait of ours ends sooner.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ import asyncio
 
 from airflow_provider_minimax.version_compat import conf
 
-_INTERVAL = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)
-SECONDS = _INTERVAL + max(1.0, _INTERVAL)
+SECONDS = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1.0
 """How long a task has to be deferred before it may be resumed."""
 
 
