@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# One version of Airflow is enough: it has nothing to do with it.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 TESTS = """
 import os
